@@ -1,0 +1,36 @@
+# Everything below sets itself up: Python 3.13 is found, .venv made, packages installed by hash.
+.PHONY: demo test check format lock clean help
+
+help: ## Show what there is
+	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/'
+
+.venv/.installed: requirements-dev.txt setup/venv.sh
+	@setup/venv.sh
+
+demo: .venv/.installed ## Sweep a realistic tenant: no Azure needed
+	@.venv/bin/python -m tests.demo
+
+test: .venv/.installed ## Run the tests
+	@.venv/bin/python -m pytest -n 2
+
+check: .venv/.installed ## Lint, types, layers, and prose against code
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@.venv/bin/python -m pytest -q tests/test_prose_is_checked.py
+
+format: .venv/.installed ## Format the code
+	@.venv/bin/ruff check --fix-only --quiet .
+	@.venv/bin/ruff format --quiet .
+
+lock: ## Pin the packages again, with hashes (needs uv)
+	uv pip compile pyproject.toml --python-version 3.13 --python-platform x86_64-manylinux_2_28 \
+		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
+		--quiet -o requirements.txt
+	uv pip compile pyproject.toml --group dev --python-version 3.13 --universal \
+		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
+		--quiet -o requirements-dev.txt
+
+clean: ## Take away what was made
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build

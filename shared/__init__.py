@@ -1,0 +1,15 @@
+"""Keysweep: keeps Azure OpenAI keyless.
+
+The way the data goes: environ becomes `Settings`; Azure becomes an `Inventory` (discovery, reads
+only); a tag and a day become an `Exemption`; account and exemption become a `Decision`; a drift
+that may be written becomes an `Outcome` (remediation: read, decide again, PATCH, read back); all of
+it becomes a `SweepReport` and, as it happens, events.
+
+The layers, kept by import-linter: `model`, `exemption`, `decision`, `events`, `report`, `settings`
+and `errors` are pure and import only the standard library and each other; `transport`, `arm`,
+`graph` and `telemetry` are the border, the only modules that import an SDK; `discovery`,
+`remediation` and `sweep` are the steps, which declare what they need of the border as protocols;
+`bootstrap` puts real parts together and is the only place where credentials are made.
+"""
+
+__version__ = "0.1.0"

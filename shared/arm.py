@@ -1,0 +1,274 @@
+"""Border: Azure Resource Manager. Reads, and the one write, in a class of its own."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+from azure.core.exceptions import (
+    AzureError as SdkError,
+)
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    DeserializationError,
+    HttpResponseError,
+    ServiceRequestTimeoutError,
+)
+from azure.mgmt.cognitiveservices.aio import CognitiveServicesManagementClient
+from azure.mgmt.cognitiveservices.models import Account as SdkAccount
+from azure.mgmt.cognitiveservices.models import AccountProperties
+from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
+from azure.mgmt.managementgroups.aio import ManagementGroupsMgmtClient
+from azure.mgmt.resource.subscriptions.aio import SubscriptionClient
+
+from shared.errors import (
+    AzureError,
+    Busy,
+    Locked,
+    NoRole,
+    NotFound,
+    PolicyDenied,
+    Refused,
+    Throttled,
+    Unclear,
+)
+from shared.model import Account, AccountId, Clock, Subscription
+from shared.transport import NoCredential, Pipeline, TokenCache, within
+
+_SUBSCRIPTION_TYPE = "/subscriptions"
+_POLL_SECONDS = 3
+# Longer than any update of an account that was recorded (40 s); after it the read-back decides.
+_OPERATION_SECONDS = 120.0
+"""How long an operation is followed."""
+
+
+class ArmReader:
+    """Reads subscriptions, management groups and accounts."""
+
+    def __init__(self, endpoint: str, scope: str, pipeline: Pipeline, tokens: TokenCache) -> None:
+        self._scope = scope
+        self._tokens = tokens
+        self._shared: dict[str, Any] = {
+            "credential": NoCredential(),
+            "base_url": endpoint,
+            "credential_scopes": [scope],
+            "pipeline": pipeline,
+        }
+        self._subscriptions = SubscriptionClient(**self._shared)
+        self._groups = ManagementGroupsMgmtClient(**self._shared)
+        self._clients: dict[str, CognitiveServicesManagementClient] = {}
+
+    async def home_tenant(self) -> str:
+        """Return the tenant of the identity's own token, in lower case.
+
+        Raises AzureError; NoRole if the identity gets no token.
+        """
+        try:
+            token = await self._tokens.token(self._scope)
+            payload = token.split(".")[1]
+            claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+            return str(claims["tid"]).lower()
+        except (SdkError, ValueError, LookupError, TypeError) as error:
+            raise azure_error("Getting a token for", self._scope, error) from error
+
+    async def subscriptions(self) -> list[Subscription]:
+        """List every subscription that the identity can read, those of other tenants included.
+
+        Raises AzureError.
+        """
+        try:
+            return [
+                Subscription(
+                    id=(each.subscription_id or "").lower(),
+                    name=each.display_name or "",
+                    state=str(getattr(each.state, "value", each.state) or ""),
+                    tenant_id=(each.tenant_id or "").lower(),
+                )
+                async for each in self._subscriptions.subscriptions.list()
+                if each.subscription_id
+            ]
+        except (SdkError, ValueError) as error:
+            raise azure_error("Listing", "the subscriptions", error) from error
+
+    async def descendants(self, management_group: str) -> list[str]:
+        """List the ids of all subscriptions below a management group, at any depth.
+
+        Raises AzureError.
+        """
+        try:
+            return [
+                str(each.name).lower()
+                async for each in self._groups.management_groups.get_descendants(management_group)
+                if str(each.type).lower().endswith(_SUBSCRIPTION_TYPE)
+            ]
+        except (SdkError, ValueError) as error:
+            action = "Listing the descendants of management group"
+            raise azure_error(action, management_group, error) from error
+
+    async def accounts(self, subscription_id: str) -> AsyncIterator[Account | str]:
+        """List the accounts of every kind in one subscription; a row that can't be read as text.
+
+        Raises AzureError.
+        """
+        try:
+            async for each in self._client(subscription_id).accounts.list():
+                yield _account(each)
+        except (SdkError, ValueError) as error:
+            raise azure_error("Listing the accounts of", subscription_id, error) from error
+
+    async def account(self, account_id: AccountId) -> Account:
+        """Read one account, as ARM knows it this moment.
+
+        Raises AzureError; NotFound if it is gone.
+        """
+        try:
+            found = await self._client(account_id.subscription_id).accounts.get(
+                account_id.resource_group, account_id.name
+            )
+        except (SdkError, ValueError) as error:
+            raise azure_error("Reading", str(account_id), error) from error
+        account = _account(found)
+        if isinstance(account, str):
+            raise Unclear("Reading", str(account_id), code="NoAccount", message=account)
+        return account
+
+    def _client(self, subscription_id: str) -> CognitiveServicesManagementClient:
+        if subscription_id not in self._clients:
+            self._clients[subscription_id] = CognitiveServicesManagementClient(
+                subscription_id=subscription_id, **self._shared
+            )
+        return self._clients[subscription_id]
+
+
+class ArmWriter(ArmReader):
+    """Also turns local auth off. Only a sweep that enforces is handed one."""
+
+    def __init__(
+        self, endpoint: str, scope: str, pipeline: Pipeline, tokens: TokenCache, clock: Clock
+    ) -> None:
+        super().__init__(endpoint, scope, pipeline, tokens)
+        self._clock = clock
+
+    async def disable_local_auth(self, account_id: AccountId) -> None:
+        """PATCH the one property, once, and follow the operation to its end.
+
+        The body is exactly `{"properties": {"disableLocalAuth": true}}` (azure facts, SDK §1, run).
+
+        Raises Refused if Azure definitely did not do it, Unclear if it may have.
+        """
+        action = "Turning local auth off for"
+        try:
+            poller = await self._client(account_id.subscription_id).accounts.begin_update(
+                account_id.resource_group,
+                account_id.name,
+                SdkAccount(properties=AccountProperties(disable_local_auth=True)),
+                polling=AsyncARMPolling(timeout=_POLL_SECONDS),
+                # azure-core re-sends a PATCH after 429 and 503 by itself (azure facts §4, run).
+                retry_total=0,
+            )
+        except (SdkError, ValueError) as error:
+            raise azure_error(action, str(account_id), error) from error
+        try:
+            await within(self._clock, _OPERATION_SECONDS, poller.result())
+        except TimeoutError:
+            message = f"The operation is still running after {_OPERATION_SECONDS:.0f} s."
+            raise Unclear(action, str(account_id), code="StillRunning", message=message) from None
+        except (SdkError, ValueError, Refused) as error:
+            code, message = _said(error)
+            raise Unclear(action, str(account_id), code=code, message=message) from error
+
+
+def _account(found: SdkAccount) -> Account | str:
+    try:
+        account_id = AccountId.parse(found.id or "")
+    except ValueError as error:
+        return str(error)
+    properties = found.properties
+    return Account(
+        id=account_id,
+        kind=found.kind or "",
+        location=found.location or "",
+        keys_on=properties is None or properties.disable_local_auth is not True,
+        tags={name: value or "" for name, value in (found.tags or {}).items()},
+        custom_subdomain=(properties.custom_sub_domain_name or None) if properties else None,
+        provisioning_state=_text(properties.provisioning_state) if properties else "",
+    )
+
+
+def _text(value: object) -> str:
+    return str(getattr(value, "value", value) or "")
+
+
+def azure_error(action: str, resource: str, error: Exception) -> AzureError:
+    """Say in our own tree what an SDK's error means for what was asked.
+
+    Codes: data/errors of the reference shelf, each with its source there.
+    """
+    code, message = _said(error)
+    status = error.status_code if isinstance(error, HttpResponseError) else None
+    return _kind_of(error, status, code)(
+        action, resource, code=code, message=message, status=status
+    )
+
+
+def _kind_of(error: Exception, status: int | None, code: str) -> type[AzureError]:
+    match status, code.lower():
+        case 404, _:
+            return NotFound
+        case 403, "requestdisallowedbypolicy":
+            return PolicyDenied
+        case ((401 | 403), _):
+            return NoRole
+        case 409, "scopelocked":
+            return Locked
+        case (409, _) | (400, "accountprovisioningstateinvalid"):
+            return Busy
+        case 429, _:
+            return Throttled
+        case int(), _ if 400 <= status < 500:  # noqa: PLR2004 - the client errors
+            return Refused
+        case _:
+            pass
+    if isinstance(error, ClientAuthenticationError):
+        return NoRole
+    # azure-core raises ServiceRequestError for a connection that was cut after the request had
+    # left as well (its aiohttp transport, read): only a connection never made is a definite no.
+    never_sent = isinstance(error, ServiceRequestTimeoutError) or isinstance(
+        getattr(error, "inner_exception", None), aiohttp.ClientConnectorError
+    )
+    unreadable_answer = isinstance(error, DeserializationError)
+    if never_sent or (isinstance(error, ValueError) and not unreadable_answer):
+        return Refused
+    return Unclear
+
+
+def _said(error: Exception) -> tuple[str, str]:
+    """Return Azure's own code and message, or what stands in for them."""
+    if isinstance(error, AzureError):
+        return error.code, error.message
+    if isinstance(error, HttpResponseError):
+        if error.error is not None and error.error.code:
+            return str(error.error.code), str(error.error.message or "")
+        # Some providers send the code without `error` around it; proxies send HTML, which is
+        # nobody's message.
+        code, message = _bare_error(error)
+        return code or f"HTTP{error.status_code or ''}", message or str(error.reason or "")
+    return type(error).__name__, str(error).strip().splitlines()[0] if str(error).strip() else ""
+
+
+def _bare_error(error: HttpResponseError) -> tuple[str, str]:
+    try:
+        body = json.loads(error.response.text()) if error.response is not None else None
+    except (ValueError, AttributeError, asyncio.InvalidStateError):
+        return "", ""
+    if not isinstance(body, dict):
+        return "", ""
+    inner = body.get("Error", body)
+    if not isinstance(inner, dict):
+        return "", ""
+    return (
+        str(inner.get("code", inner.get("Code", "")) or ""),
+        str(inner.get("message", inner.get("Message", "")) or ""),
+    )

@@ -1,0 +1,157 @@
+"""Settings become real parts. The only place where credentials are made.
+
+A `Process` is what one worker process keeps between ticks: credentials, the connection pool and
+telemetry are made at the first tick and used by the next ones.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import azure.identity
+import azure.identity.aio
+from azure.core.credentials import TokenCredential
+from azure.core.credentials_async import AsyncSupportsTokenInfo
+
+from shared import __version__, telemetry
+from shared.arm import ArmReader, ArmWriter
+from shared.discovery import Discovery
+from shared.errors import SettingsError, SweepNotWhole
+from shared.events import Event, SettingsRejected, SweepContext
+from shared.graph import Graph
+from shared.model import Clock
+from shared.remediation import Remediation
+from shared.report import SweepReport
+from shared.settings import Mode, Settings, read_connection_string, read_settings
+from shared.sweep import Sweep, new_sweep_id
+from shared.telemetry import Telemetry
+from shared.transport import ClockedTransport, TokenCache, build_pipeline
+
+_log = logging.getLogger("keysweep")
+
+
+class SystemClock:
+    """The real time."""
+
+    def now(self) -> datetime:
+        """Return the moment."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep."""
+        await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Channel:
+    """Sends the events of one sweep."""
+
+    telemetry: Telemetry
+    context: SweepContext
+
+    async def emit(self, event: Event) -> None:
+        await self.telemetry.emit(self.context, event)
+
+
+class Process:
+    """What one worker process keeps between ticks."""
+
+    def __init__(self, environ: Mapping[str, str], clock: Clock) -> None:
+        """Note where to read the settings from; nothing is read or made yet."""
+        self._environ = environ
+        self._clock = clock
+        self._transport: ClockedTransport | None = None
+        self._tokens: TokenCache | None = None
+
+    async def tick(self, trace_parent: str = "", trace_state: str = "") -> SweepReport:
+        """Sweep once, under the invocation's trace.
+
+        Raises SettingsError, SweepNotWhole or TelemetryLost, all after telemetry was flushed.
+        """
+        channel = telemetry.configure(
+            read_connection_string(self._environ),
+            self._environ.get("WEBSITE_SITE_NAME", "").strip() or "keysweep",
+            self._sync_credential,
+            self._clock,
+        )
+        try:
+            with channel.operation(trace_parent, trace_state):
+                report = await self._sweep(channel)
+                if not report.whole:
+                    raise SweepNotWhole(report.sweep_id, report.reasons)
+                return report
+        finally:
+            # Raised over the sweep's own error, which stays visible as its context.
+            await channel.flush()
+
+    async def close(self) -> None:
+        """Close the connections. A worker process never does: it is killed."""
+        if self._transport is not None:
+            await self._transport.close()
+
+    async def _sweep(self, channel: Telemetry) -> SweepReport:
+        sweep_id = new_sweep_id(self._clock.now(), secrets.token_hex(4))
+        try:
+            settings = read_settings(self._environ)
+        except SettingsError as error:
+            await channel.emit(
+                SweepContext(sweep_id, "", __version__),
+                SettingsRejected(
+                    problems="; ".join(error.problems), problem_count=len(error.problems)
+                ),
+            )
+            raise
+        _log.info("Sweep %s begins: %s", sweep_id, settings)
+        context = SweepContext(sweep_id, settings.mode, __version__)
+        sweep = self._build(sweep_id, settings, channel, context)
+        report = await sweep.run()
+        channel.measure(report)
+        _log.info("Sweep %s ends: %s", sweep_id, report.completed())
+        return report
+
+    def _build(
+        self, sweep_id: str, settings: Settings, channel: Telemetry, context: SweepContext
+    ) -> Sweep:
+        cloud = settings.cloud
+        if self._transport is None or self._tokens is None:
+            self._transport = ClockedTransport(self._clock)
+            self._tokens = TokenCache(_async_credential(self._environ, settings), self._clock)
+        pipeline = build_pipeline(self._transport, self._tokens, cloud.scope, channel, __version__)
+        arm = ArmReader(cloud.endpoint, cloud.scope, pipeline, self._tokens)
+        discovery = Discovery(
+            arm=arm,
+            graph=Graph(cloud.endpoint, cloud.scope, pipeline, self._clock),
+            clock=self._clock,
+            scope=settings.scope,
+            tag=settings.rules.tag,
+            tenant_id=settings.tenant_id,
+            concurrency=settings.concurrency,
+        )
+        remediation = None
+        if settings.mode is Mode.ENFORCE:
+            writer = ArmWriter(cloud.endpoint, cloud.scope, pipeline, self._tokens, self._clock)
+            remediation = Remediation(writer, self._clock, settings.rules)
+        emitter = _Channel(channel, context)
+        return Sweep(sweep_id, settings, self._clock, discovery, remediation, emitter)
+
+    def _sync_credential(self) -> TokenCredential:
+        """Make the exporter's credential, which must be the sync kind (telemetry facts §6, run)."""
+        client_id = self._environ.get("AZURE_CLIENT_ID", "").strip() or None
+        if self._environ.get("IDENTITY_ENDPOINT"):
+            return azure.identity.ManagedIdentityCredential(client_id=client_id)
+        return azure.identity.DefaultAzureCredential()
+
+
+def _async_credential(environ: Mapping[str, str], settings: Settings) -> AsyncSupportsTokenInfo:
+    """Make the credential for Azure: the app's managed identity, or a person's own sign-in."""
+    if environ.get("IDENTITY_ENDPOINT"):
+        return azure.identity.aio.ManagedIdentityCredential(client_id=settings.client_id)
+    return azure.identity.aio.DefaultAzureCredential()

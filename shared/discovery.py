@@ -1,0 +1,298 @@
+"""The first step: find every account in scope, and say what could not be seen. Reads only.
+
+Resource Graph does the counting, so that a calm sweep costs the same at a hundred accounts and at a
+hundred thousand. It omits in silence what it doesn't show, so it is never believed alone: ARM's own
+list of subscriptions says what there is, its census and its list must agree, and what Resource
+Graph does not show is listed from ARM directly. What neither shows is a gap.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from shared.errors import AzureError
+from shared.model import (
+    Account,
+    Census,
+    Clock,
+    Coverage,
+    Gap,
+    GapKind,
+    Inventory,
+    LeftAlone,
+    Source,
+    Subscription,
+    SubscriptionState,
+)
+from shared.settings import Scope
+
+# A summarized answer has no second page, and Resource Graph takes at most 1,000 subscriptions.
+SUBSCRIPTIONS_AT_A_TIME = 400
+_ASK_AGAIN_SECONDS = 2.0
+
+
+class Listing(Protocol):
+    """Accounts that a query showed, and rows that lack what we need."""
+
+    @property
+    def accounts(self) -> Sequence[Account]:
+        """Accounts as the query showed them."""
+        ...
+
+    @property
+    def unreadable(self) -> Sequence[str]:
+        """What the other rows lack."""
+        ...
+
+
+class GraphQueries(Protocol):
+    """What discovery asks of Resource Graph. Each raises AzureError."""
+
+    async def visible(self, subscriptions: Sequence[str]) -> frozenset[str]:
+        """Say which subscriptions Resource Graph shows."""
+        ...
+
+    async def census(
+        self, subscriptions: Sequence[str], kinds: Sequence[str]
+    ) -> Mapping[str, Census]:
+        """Count accounts by subscription."""
+        ...
+
+    async def listing(
+        self, subscriptions: Sequence[str], kinds: Sequence[str], tag: str
+    ) -> Listing:
+        """List accounts with keys on, and those whose tags mention `tag`."""
+        ...
+
+
+class ArmLists(Protocol):
+    """What discovery asks of ARM. Each raises AzureError."""
+
+    async def home_tenant(self) -> str:
+        """Return the tenant of the identity."""
+        ...
+
+    async def subscriptions(self) -> list[Subscription]:
+        """List the subscriptions that the identity can read."""
+        ...
+
+    async def descendants(self, management_group: str) -> list[str]:
+        """List the ids of the subscriptions below a management group."""
+        ...
+
+    def accounts(self, subscription_id: str) -> AsyncIterator[Account | str]:
+        """List the accounts of a subscription; what a row lacks, as text."""
+        ...
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What has been seen so far."""
+
+    coverage: list[Coverage] = field(default_factory=list)
+    accounts: list[Account] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """Finds the accounts of one scope."""
+
+    arm: ArmLists
+    graph: GraphQueries
+    clock: Clock
+    scope: Scope
+    tag: str
+    tenant_id: str | None
+    """The home tenant; None: that of the identity."""
+    concurrency: int
+
+    async def discover(self) -> Inventory:
+        """Find the accounts in scope. Never raises for what can't be read: that is a gap."""
+        found = _Findings()
+        swept, left_alone = await self._subscriptions(found)
+        unseen: list[Subscription] = []
+        for batch in _batches(swept, SUBSCRIPTIONS_AT_A_TIME):
+            unseen.extend(await self._through_graph(batch, found))
+        await self._directly(unseen, found)
+        return Inventory(
+            tuple(found.coverage), tuple(found.accounts), tuple(found.gaps), left_alone
+        )
+
+    async def _subscriptions(self, found: _Findings) -> tuple[list[Subscription], LeftAlone]:
+        try:
+            home = self.tenant_id or await self.arm.home_tenant()
+            listed = {each.id: each for each in await self.arm.subscriptions()}
+        except AzureError as error:
+            found.gaps.append(Gap(GapKind.TENANT, self.tenant_id or "of the identity", str(error)))
+            return [], LeftAlone()
+        excluded = set(self.scope.excluded_subscriptions)
+        expected = await self._expected(listed, found)
+        disabled: list[Subscription] = []
+        others: list[Subscription] = []
+        swept: list[Subscription] = []
+        for subscription_id in expected:
+            subscription = listed.get(subscription_id)
+            if subscription_id in excluded:
+                continue
+            if subscription is None:
+                problem = "it is in scope, and the identity can't read it"
+                found.gaps.append(
+                    Gap(GapKind.SUBSCRIPTION, subscription_id, problem, subscription_id)
+                )
+            elif subscription.tenant_id != home:
+                others.append(subscription)
+            elif not SubscriptionState.allows_changes(subscription.state):
+                disabled.append(subscription)
+            else:
+                swept.append(subscription)
+        if not swept and not found.gaps:
+            problem = (
+                "no subscription is in scope: the role has perhaps not reached the identity yet"
+            )
+            found.gaps.append(Gap(GapKind.TENANT, home, problem))
+        left_out = tuple(each for each in expected if each in excluded)
+        return swept, LeftAlone(tuple(disabled), tuple(others), left_out)
+
+    async def _expected(
+        self, listed: Mapping[str, Subscription], found: _Findings
+    ) -> Sequence[str]:
+        """Return the ids of the subscriptions in scope, each once."""
+        if self.scope.subscriptions:
+            return self.scope.subscriptions
+        if not self.scope.management_groups:
+            return tuple(listed)
+        expected: dict[str, None] = {}
+        for group in self.scope.management_groups:
+            try:
+                expected.update(dict.fromkeys(await self.arm.descendants(group)))
+            except AzureError as error:
+                found.gaps.append(Gap(GapKind.MANAGEMENT_GROUP, group, str(error)))
+        return tuple(expected)
+
+    async def _through_graph(
+        self, batch: Sequence[Subscription], found: _Findings
+    ) -> list[Subscription]:
+        """Read a batch through Resource Graph; return the subscriptions that it didn't show."""
+        by_id = {each.id: each for each in batch}
+        try:
+            shown = [each for each in await self.graph.visible(list(by_id)) if each in by_id]
+            if shown:
+                await self._counted_and_listed([by_id[each] for each in sorted(shown)], found)
+        except AzureError:
+            # Resource Graph is down or refuses: ARM's own lists show the same, at a higher price.
+            return list(batch)
+        return [each for each in batch if each.id not in shown]
+
+    async def _counted_and_listed(
+        self, subscriptions: Sequence[Subscription], found: _Findings
+    ) -> None:
+        """Take a census and a list, which must agree: those that don't are asked about again."""
+        asked = list(subscriptions)
+        answers: list[_Answer] = []
+        for attempt in (1, 2):
+            ids = [each.id for each in asked]
+            census = await self.graph.census(ids, self.scope.kinds)
+            listing = await self.graph.listing(ids, self.scope.kinds, self.tag)
+            disputes = _disputes(asked, census, listing)
+            last = not disputes or attempt == 2  # noqa: PLR2004 - the second answer stands
+            settled = [each for each in asked if last or each.id not in disputes]
+            answers.append(_Answer(settled, census, listing, disputes))
+            if last:
+                break
+            asked = [each for each in asked if each.id in disputes]
+            await self.clock.sleep(_ASK_AGAIN_SECONDS)
+        for answer in answers:
+            answer.add_to(found)
+
+    async def _directly(self, subscriptions: Sequence[Subscription], found: _Findings) -> None:
+        """List subscriptions from ARM, some at a time."""
+        permits = asyncio.Semaphore(self.concurrency)
+
+        async def read(subscription: Subscription) -> None:
+            async with permits:
+                await self._list(subscription, found)
+
+        async with asyncio.TaskGroup() as group:
+            for subscription in subscriptions:
+                group.create_task(read(subscription))
+
+    async def _list(self, subscription: Subscription, found: _Findings) -> None:
+        kinds = {kind.lower() for kind in self.scope.kinds}
+        kept: list[Account] = []
+        unreadable: list[str] = []
+        count: Counter[bool] = Counter()
+        try:
+            async for account in self.arm.accounts(subscription.id):
+                if isinstance(account, str):
+                    unreadable.append(account)
+                elif account.kind.lower() in kinds:
+                    count[account.keys_on] += 1
+                    if account.keys_on or _mentions(account, self.tag):
+                        kept.append(account)
+        except AzureError as error:
+            found.gaps.append(
+                Gap(GapKind.SUBSCRIPTION, subscription.id, str(error), subscription.id)
+            )
+            return
+        found.gaps.extend(
+            Gap(GapKind.ACCOUNT, row, "ARM's row lacks what we need", subscription.id)
+            for row in unreadable
+        )
+        found.accounts.extend(kept)
+        found.coverage.append(Coverage(subscription, Source.ARM, Census(count[True], count[False])))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What Resource Graph counted and listed, and the subscriptions for which that stands."""
+
+    subscriptions: Sequence[Subscription]
+    census: Mapping[str, Census]
+    listing: Listing
+    disputes: Mapping[str, Gap]
+
+    def add_to(self, found: _Findings) -> None:
+        ids = {each.id for each in self.subscriptions}
+        found.accounts.extend(
+            each for each in self.listing.accounts if each.id.subscription_id in ids
+        )
+        found.gaps.extend(
+            Gap(GapKind.ACCOUNT, "a row", problem) for problem in self.listing.unreadable
+        )
+        for subscription in self.subscriptions:
+            if subscription.id in self.disputes:
+                found.gaps.append(self.disputes[subscription.id])
+            else:
+                counted = self.census.get(subscription.id, Census())
+                found.coverage.append(Coverage(subscription, Source.GRAPH, counted))
+
+
+def _disputes(
+    subscriptions: Sequence[Subscription], census: Mapping[str, Census], listing: Listing
+) -> dict[str, Gap]:
+    """Hold the census against the list: the subscriptions in which they don't agree."""
+    on: Counter[str] = Counter()
+    off: Counter[str] = Counter()
+    for account in listing.accounts:
+        (on if account.keys_on else off)[account.id.subscription_id] += 1
+    disputes = {}
+    for subscription in subscriptions:
+        name, counted = subscription.id, census.get(subscription.id, Census())
+        if counted.keys_on != on[name] or counted.keys_off < off[name]:
+            problem = (
+                f"Resource Graph counts {counted.keys_on} accounts with keys on and lists "
+                f"{on[name]}, even after asking again"
+            )
+            disputes[name] = Gap(GapKind.SUBSCRIPTION, name, problem, name)
+    return disputes
+
+
+def _mentions(account: Account, tag: str) -> bool:
+    return any(tag.lower() in name.lower() for name in account.tags)
+
+
+def _batches[T](items: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]

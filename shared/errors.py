@@ -1,0 +1,129 @@
+"""Everything that goes wrong, as one tree.
+
+::
+
+    KeysweepError
+    ├── SettingsError            settings are wrong; nothing was read from Azure
+    ├── AzureError               Azure did not do what was asked of it
+    │   ├── Refused              definitely: nothing was changed
+    │   │   ├── NotFound             it is not there (any more)
+    │   │   ├── NoRole               the identity may not do it
+    │   │   ├── PolicyDenied         an Azure Policy forbids it
+    │   │   ├── Locked               a lock forbids it
+    │   │   ├── Busy                 another operation is running on it
+    │   │   └── Throttled            too many requests, or a wait longer than a request may take
+    │   └── Unclear              perhaps: it may have been done all the same
+    ├── SweepNotWhole            the sweep ran, and somebody must look
+    └── TelemetryLost            what was learned did not all reach Application Insights
+
+Errors of the SDKs are wrapped at the border and kept as `__cause__`. Each error says what happened,
+to which resource, and what to do next. Retrying is never this tree's business: the next tick is the
+retry, and `Refused` or `Unclear` says whether a write can have happened.
+"""
+
+from collections.abc import Sequence
+
+
+class KeysweepError(Exception):
+    """The root; never raised itself."""
+
+
+class SettingsError(KeysweepError):
+    """One or more settings are wrong. Names each, with its value and what is allowed."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
+        super().__init__(
+            f"{count} wrong; nothing was read or changed. Mend the app settings and the next tick "
+            "runs: " + "; ".join(problems)
+        )
+
+
+class AzureError(KeysweepError):
+    """Azure did not do what was asked. Carries Azure's own code and message."""
+
+    advice = "Look the code up in Azure's documentation."
+
+    def __init__(
+        self, action: str, resource: str, *, code: str, message: str, status: int | None = None
+    ) -> None:
+        self.action = action
+        self.resource = resource
+        self.code = code
+        self.message = message
+        self.status = status
+        answered = f"{status} {code}" if status is not None else code
+        super().__init__(f"{action} {resource}: {answered}: {message} {self.advice}")
+
+
+class Refused(AzureError):
+    """Azure said no: what was asked for has not happened."""
+
+
+class NotFound(Refused):
+    """The resource is not there."""
+
+    advice = "It was deleted or moved; the next sweep looks again."
+
+
+class NoRole(Refused):
+    """The identity may not do it, or its token was not taken."""
+
+    advice = (
+        "Give Keysweep's identity its role at this scope, look for a deny assignment, and allow a "
+        "few minutes for a new assignment to arrive."
+    )
+
+
+class PolicyDenied(Refused):
+    """An Azure Policy forbids the change."""
+
+    advice = "Exempt Keysweep's change in that policy assignment, or exempt the account by its tag."
+
+
+class Locked(Refused):
+    """A lock forbids the change."""
+
+    advice = "Ask the owner of the lock to lift it, or exempt the account by its tag."
+
+
+class Busy(Refused):
+    """Another operation is running on the resource."""
+
+    advice = "The next sweep tries again."
+
+
+class Throttled(Refused):
+    """Azure asks to wait for longer than a request may."""
+
+    advice = "The next sweep tries again."
+
+
+class Unclear(AzureError):
+    """Azure gave no definite answer: what was asked for may have happened."""
+
+    advice = "The read-back or the next sweep shows which."
+
+
+class SweepNotWhole(KeysweepError):
+    """A sweep ran to its end and is not whole; all that it learned is in its telemetry."""
+
+    def __init__(self, sweep_id: str, reasons: Sequence[str]) -> None:
+        self.sweep_id = sweep_id
+        self.reasons = tuple(reasons)
+        super().__init__(f"Sweep {sweep_id} is not whole: " + "; ".join(reasons))
+
+
+class TelemetryLost(KeysweepError):
+    """Application Insights did not acknowledge all that was sent to it."""
+
+    def __init__(self, emitted: int, acknowledged: int, problem: str) -> None:
+        self.emitted = emitted
+        self.acknowledged = acknowledged
+        super().__init__(
+            f"Application Insights acknowledged {acknowledged} of {emitted} events "
+            f"({problem or 'no answer in time'}). What the sweep did, it did; its report is "
+            "incomplete. Check the connection string, the identity's role Monitoring Metrics "
+            "Publisher, and the daily cap of the workspace."
+        )

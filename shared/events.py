@@ -1,0 +1,317 @@
+"""Every event and metric that leaves for Application Insights, with its fields. Pure.
+
+Declared here once: telemetry.py sends what these say, and the docs, the workbook's queries and the
+alerts are compared with these in tests. A field that is a number becomes a measurement, every other
+one a property; a field that is None is left out. On the wire names are in camelCase.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar, get_args, get_type_hints
+
+from shared.model import (
+    Account,
+    Decision,
+    Exempt,
+    Exemption,
+    Gap,
+    Lapsed,
+    NotExempt,
+    Outcome,
+    Unreadable,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepContext:
+    """What every event carries."""
+
+    sweep_id: Annotated[str, "The sweep. Begins with its UTC time."]
+    mode: Annotated[str, "`audit` or `enforce`; empty if the settings could not be read."]
+    version: Annotated[str, "Keysweep's version."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened; never built itself."""
+
+    name: ClassVar[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountEvent(Event):
+    """Something about one account; never built itself."""
+
+    account_id: Annotated[str, "The account's resource id, in lower case."]
+    subscription_id: Annotated[str, "The subscription's id."]
+    account_name: Annotated[str, "The account's name."]
+    resource_group: Annotated[str, "Its resource group."]
+    kind: Annotated[str, "`OpenAI`, `AIServices`, or another kind in scope."]
+    location: Annotated[str, "Its region, as Azure spells it."]
+    no_custom_subdomain: Annotated[
+        bool, "Whether Entra ID can't reach it because it has no custom subdomain."
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepStarted(Event):
+    """A sweep began. One without its SweepCompleted was killed or failed."""
+
+    name: ClassVar[str] = "SweepStarted"
+    scope: Annotated[str, "The management groups or subscriptions that it is about."]
+    kinds: Annotated[str, "The kinds of account in scope."]
+    exemption_tag: Annotated[str, "The tag that exempts an account."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepCompleted(Event):
+    """A sweep ran to its end."""
+
+    name: ClassVar[str] = "SweepCompleted"
+    whole: Annotated[bool, "Whether everything in scope was read and nothing needs a person."]
+    reasons: Annotated[str, "Why it is not whole."]
+    duration_seconds: Annotated[float, "From its first step to this event."]
+    subscriptions_read: Annotated[int, "Subscriptions whose accounts were counted."]
+    subscriptions_read_directly: Annotated[int, "Those of them that Resource Graph did not show."]
+    subscriptions_disabled: Annotated[int, "Disabled subscriptions, left alone."]
+    subscriptions_other_tenant: Annotated[int, "Subscriptions of another tenant, left alone."]
+    subscriptions_excluded: Annotated[int, "Subscriptions that the settings exclude."]
+    gaps: Annotated[int, "Things in scope that could not be read."]
+    accounts: Annotated[int, "Accounts of the kinds in scope."]
+    compliant: Annotated[int, "Accounts with keys off."]
+    exempt: Annotated[int, "Accounts that a tag lets keep their keys."]
+    held: Annotated[int, "Accounts with keys on that were deliberately not touched."]
+    drift: Annotated[int, "Accounts with keys on that this sweep is about."]
+    disabled: Annotated[int, "Accounts whose keys this sweep turned off, as read back."]
+    needing_attention: Annotated[int, "Drifts that ended NO_ROLE, UNVERIFIED or FAILED."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftFound(AccountEvent):
+    """An account lets keys in, and no exemption is in force."""
+
+    name: ClassVar[str] = "DriftFound"
+    reason: Annotated[str, "One sentence that says why."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountHeld(AccountEvent):
+    """An account lets keys in, has no exemption in force, and was deliberately left alone."""
+
+    name: ClassVar[str] = "AccountHeld"
+    hold_reason: Annotated[str, "A HoldReason."]
+    reason: Annotated[str, "One sentence that says what to mend."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExemptionObserved(AccountEvent):
+    """An account carries our tag, whatever it says and whether or not its keys are on."""
+
+    name: ClassVar[str] = "ExemptionObserved"
+    state: Annotated[str, "`active`, `lapsed`, `refused` (an explicit no) or `unreadable`."]
+    keys_on: Annotated[bool, "False: the exemption is not needed."]
+    verdict: Annotated[str, "The account's Verdict."]
+    until: Annotated[str | None, "The last day, YYYY-MM-DD; absent: open-ended."]
+    days_left: Annotated[int | None, "Days until then; negative once lapsed."]
+    exemption_reason: Annotated[str, "The reason that the tag gives."]
+    owner: Annotated[str, "The owner that the tag gives."]
+    level: Annotated[str, "Where the tag stands: `account`."]
+    problem: Annotated[str, "What is wrong with a value that can't be read."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemediationOutcome(AccountEvent):
+    """What came of one drift."""
+
+    name: ClassVar[str] = "RemediationOutcome"
+    result: Annotated[str, "A Result."]
+    detail: Annotated[str, "One sentence."]
+    azure_code: Annotated[str, "Azure's own error code, where it refused."]
+    azure_message: Annotated[str, "Azure's own message."]
+    accepted: Annotated[bool, "Whether Azure took the change, or may have taken it."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoverageGap(Event):
+    """Something in scope could not be read. What is behind it is unseen, not fixed."""
+
+    name: ClassVar[str] = "CoverageGap"
+    subscription_id: Annotated[str, "The subscription, where there is one."]
+    gap_kind: Annotated[str, "`tenant`, `managementGroup`, `subscription` or `account`."]
+    gap_name: Annotated[str, "Which one."]
+    problem: Annotated[str, "Why, with Azure's code and message where it refused."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsRejected(Event):
+    """Settings are wrong: nothing was read from Azure."""
+
+    name: ClassVar[str] = "SettingsRejected"
+    problems: Annotated[str, "Every wrong setting, its value and what is allowed."]
+    problem_count: Annotated[int, "How many."]
+
+
+EVENTS: tuple[type[Event], ...] = (
+    SweepStarted,
+    SweepCompleted,
+    DriftFound,
+    AccountHeld,
+    ExemptionObserved,
+    RemediationOutcome,
+    CoverageGap,
+    SettingsRejected,
+)
+"""Every event, in the order in which a reader meets them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric: its name, its unit, its dimensions and what it says."""
+
+    name: str
+    unit: str
+    dimensions: tuple[str, ...]
+    meaning: str
+
+
+ACCOUNTS = Metric("keysweep.accounts", "accounts", ("state",), "Accounts by Verdict, each sweep.")
+REMEDIATIONS = Metric("keysweep.remediations", "accounts", ("result",), "Drifts by Result.")
+DURATION = Metric("keysweep.sweep.duration", "s", ("mode",), "How long a sweep took.")
+REQUESTS = Metric(
+    "keysweep.requests", "requests", ("method", "outcome"), "Requests by status code or error."
+)
+METRICS: tuple[Metric, ...] = (ACCOUNTS, REMEDIATIONS, DURATION, REQUESTS)
+"""Every metric."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventField:
+    """One field of an event as it is on the wire."""
+
+    attribute: str
+    name: str
+    is_measurement: bool
+    meaning: str
+
+
+def fields_of(event_type: type[Event] | type[SweepContext]) -> tuple[EventField, ...]:
+    """Return the fields of an event as declared, without those that every event carries."""
+    hints = get_type_hints(event_type, include_extras=True)
+    declared = []
+    for each in fields(event_type):
+        kind, meaning = get_args(hints[each.name])
+        numeric = any(part in (int, float) for part in get_args(kind) or (kind,))
+        declared.append(EventField(each.name, _camel(each.name), numeric, meaning))
+    return tuple(declared)
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
+
+
+def properties(value: Event | SweepContext) -> dict[str, str]:
+    """Return the fields that are not numbers, by their names on the wire."""
+    return {
+        name: str(each).lower() if isinstance(each, bool) else str(each)
+        for name, each in _values(value, measurements=False)
+    }
+
+
+def measurements(value: Event) -> dict[str, float]:
+    """Return the fields that are numbers, by their names on the wire."""
+    return {name: float(each) for name, each in _values(value, measurements=True)}
+
+
+_FIELDS: dict[type, tuple[EventField, ...]] = {
+    SweepContext: fields_of(SweepContext),
+    **{each: fields_of(each) for each in EVENTS},
+}
+
+
+def _values(
+    value: Event | SweepContext, *, measurements: bool
+) -> Iterator[tuple[str, str | bool | float]]:
+    for each in _FIELDS[type(value)]:
+        content = getattr(value, each.attribute)
+        if each.is_measurement == measurements and content is not None:
+            yield each.name, content
+
+
+def drift_found(decision: Decision) -> DriftFound:
+    """Say that an account drifted."""
+    return DriftFound(**_about(decision.account), reason=decision.reason)
+
+
+def account_held(decision: Decision) -> AccountHeld:
+    """Say that an account was held."""
+    return AccountHeld(
+        **_about(decision.account), hold_reason=str(decision.hold), reason=decision.reason
+    )
+
+
+def remediation_outcome(outcome: Outcome) -> RemediationOutcome:
+    """Say what came of a drift."""
+    return RemediationOutcome(
+        **_about(outcome.decision.account),
+        result=outcome.result,
+        detail=outcome.detail,
+        azure_code=outcome.azure_code,
+        azure_message=outcome.azure_message,
+        accepted=outcome.accepted,
+    )
+
+
+def exemption_observed(decision: Decision, days_left: int | None) -> ExemptionObserved | None:
+    """Say that an account carries our tag; None if it does not."""
+    state = _state(decision.exemption)
+    if state is None:
+        return None
+    exemption = decision.exemption
+    until = exemption.until if isinstance(exemption, Exempt | Lapsed) else None
+    return ExemptionObserved(
+        **_about(decision.account),
+        state=state,
+        keys_on=decision.account.keys_on,
+        verdict=decision.verdict,
+        until=until.isoformat() if until else None,
+        days_left=days_left,
+        exemption_reason=exemption.reason if isinstance(exemption, Exempt | Lapsed) else "",
+        owner=exemption.owner if isinstance(exemption, Exempt | Lapsed) else "",
+        level=exemption.level if isinstance(exemption, Exempt) else "account",
+        problem=exemption.problem if isinstance(exemption, Unreadable) else "",
+    )
+
+
+def _state(exemption: Exemption) -> str | None:
+    match exemption:
+        case Exempt():
+            return "active"
+        case Lapsed():
+            return "lapsed"
+        case Unreadable():
+            return "unreadable"
+        case NotExempt(explicit):
+            return "refused" if explicit else None
+
+
+def coverage_gap(gap: Gap) -> CoverageGap:
+    """Say that something in scope could not be read."""
+    return CoverageGap(
+        subscription_id=gap.subscription_id,
+        gap_kind=gap.kind,
+        gap_name=gap.name,
+        problem=gap.problem,
+    )
+
+
+def _about(account: Account) -> dict[str, Any]:
+    return {
+        "account_id": account.id.key,
+        "subscription_id": account.id.subscription_id,
+        "account_name": account.id.name,
+        "resource_group": account.id.resource_group,
+        "kind": account.kind,
+        "location": account.location,
+        "no_custom_subdomain": account.custom_subdomain is None,
+    }

@@ -1,0 +1,94 @@
+"""A tag and a day make an exemption. Pure.
+
+One law: a tag that is present is overridden only by an explicit no or a date that has passed.
+Whatever else stands in it, the account keeps its keys: as exempt where the value can be read, as
+held where it can't.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import date
+
+from shared.model import Exempt, Exemption, Lapsed, NotExempt, Unreadable
+
+YES = frozenset({"", "true", "yes", "on", "1"})
+NO = frozenset({"false", "no", "off", "0"})
+FIELDS = ("until", "reason", "owner")
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_LOOSE = str.maketrans("", "", "-_. ")
+_MOST_PROTECTIVE_FIRST = (Exempt, Unreadable, Lapsed, NotExempt)
+
+
+def read_exemption(tags: Mapping[str, str], tag: str, today: date) -> Exemption:
+    """Say what the tag named `tag` means on the UTC day `today`.
+
+    Azure compares tag names without regard to case. Should a source show two tags that differ in
+    case alone, the one that protects the account more decides.
+    """
+    found = [
+        _read_value(value, today) for name, value in tags.items() if name.lower() == tag.lower()
+    ]
+    found.sort(key=lambda exemption: _MOST_PROTECTIVE_FIRST.index(type(exemption)))
+    return found[0] if found else NotExempt()
+
+
+def near_miss(tags: Mapping[str, str], tag: str) -> str | None:
+    """Return a tag name that was probably meant to be `tag`, if there is one.
+
+    Names that are equal once `-`, `_`, `.`, blanks and case are taken away: the likeliest accident.
+    """
+    for name in tags:
+        if name.lower() != tag.lower() and _loose(name) == _loose(tag):
+            return name
+    return None
+
+
+def _loose(name: str) -> str:
+    return name.casefold().translate(_LOOSE)
+
+
+def _read_value(raw: str, today: date) -> Exemption:
+    value = raw.strip()
+    word = value.lower()
+    if word in YES:
+        return Exempt()
+    if word in NO:
+        return NotExempt(explicit=True)
+    if _DAY.fullmatch(value):
+        return _until(raw, value, today)
+    if "=" in value:
+        return _read_fields(raw, value, today)
+    if value[0].isdigit():
+        return Unreadable(raw, "it begins with a digit and is no date of the form 2027-03-31")
+    return Exempt(reason=value)
+
+
+def _read_fields(raw: str, value: str, today: date) -> Exemption:
+    fields: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in value.split(";"))):
+        name, equals, text = part.partition("=")
+        name = name.strip().lower()
+        if not equals:
+            return Unreadable(raw, f"{part!r} is not of the form name=value")
+        if name not in FIELDS:
+            return Unreadable(raw, f"{name!r} is none of {', '.join(FIELDS)}")
+        if name in fields:
+            return Unreadable(raw, f"{name!r} stands in it twice")
+        fields[name] = text.strip()
+    reason, owner = fields.get("reason", ""), fields.get("owner", "")
+    if "until" in fields:
+        return _until(raw, fields["until"], today, reason, owner)
+    return Exempt(reason=reason, owner=owner)
+
+
+def _until(raw: str, text: str, today: date, reason: str = "", owner: str = "") -> Exemption:
+    try:
+        day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError:
+        day = None
+    if day is None:
+        return Unreadable(raw, f"{text!r} is no day of the form 2027-03-31")
+    if day < today:
+        return Lapsed(day, reason, owner)
+    return Exempt(day, reason, owner)

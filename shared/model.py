@@ -1,0 +1,277 @@
+"""The nouns. Pure: standard library only.
+
+Azure compares resource ids, tag names and subscription ids without regard to letter case, and
+hands them back in several (`../docs/decisions/0002-letter-case.md`), so ids carry a `key` to
+compare by and keep the spelling that Azure gave for people to read.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Protocol, Self
+
+_ACCOUNT_ID = re.compile(
+    r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)"
+    r"/providers/Microsoft\.CognitiveServices/accounts/(?P<name>[^/]+)",
+    re.IGNORECASE,
+)
+
+
+class Clock(Protocol):
+    """The one clock that everything follows: days, deadlines, pauses and polling."""
+
+    def now(self) -> datetime:
+        """Return the moment, with UTC as its zone."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that only ever grow, for measuring spans of time."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Come back after so many seconds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AccountId:
+    """The parts of an account's resource id, as Azure spelled them."""
+
+    subscription_id: str
+    resource_group: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Take an id apart, whatever the letter case of its fixed words.
+
+        Raises ValueError if it is not the id of a `Microsoft.CognitiveServices/accounts` resource.
+        """
+        match = _ACCOUNT_ID.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is not the id of a Cognitive Services account")
+        return cls(match["subscription"].lower(), match["group"], match["name"])
+
+    def __str__(self) -> str:
+        return (
+            f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.CognitiveServices/accounts/{self.name}"
+        )
+
+    @property
+    def key(self) -> str:
+        """The id in lower case: what is compared, and what every event carries."""
+        return str(self).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account whose kind is in scope, as one source showed it."""
+
+    id: AccountId
+    kind: str
+    location: str
+    keys_on: bool
+    """Only `disableLocalAuth: true` is off: false, null and absent all let keys in."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    custom_subdomain: str | None = None
+    """Without one, nobody can use the account with Entra ID until it gets one."""
+    provisioning_state: str = ""
+
+
+class Level(StrEnum):
+    """Where the tag that exempts an account stands."""
+
+    ACCOUNT = "account"
+
+
+@dataclass(frozen=True, slots=True)
+class NotExempt:
+    """No tag of ours, or one that says no."""
+
+    explicit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exempt:
+    """A tag lets the account keep its keys, until the end of a UTC day or for good."""
+
+    until: date | None = None
+    reason: str = ""
+    owner: str = ""
+    level: Level = Level.ACCOUNT
+
+
+@dataclass(frozen=True, slots=True)
+class Lapsed:
+    """A tag exempted the account until a day that has passed."""
+
+    until: date
+    reason: str = ""
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A tag of ours whose value can't be understood, and what is wrong with it."""
+
+    raw: str
+    problem: str
+
+
+type Exemption = NotExempt | Exempt | Lapsed | Unreadable
+
+
+class HoldReason(StrEnum):
+    """Why keys that are on, with no exemption in force, are deliberately left alone."""
+
+    UNREADABLE_TAG = "UNREADABLE_TAG"
+    TAG_BREAKS_RULE = "TAG_BREAKS_RULE"
+    NEAR_MISS_TAG = "NEAR_MISS_TAG"
+    NO_SUBDOMAIN = "NO_SUBDOMAIN"
+
+
+class Verdict(StrEnum):
+    """What is true of an account: every account has exactly one."""
+
+    COMPLIANT = "COMPLIANT"
+    EXEMPT = "EXEMPT"
+    DRIFT = "DRIFT"
+    HELD = "HELD"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to become of one account, and why. Nothing has happened yet."""
+
+    account: Account
+    verdict: Verdict
+    exemption: Exemption
+    reason: str
+    """One sentence for a person."""
+    hold: HoldReason | None = None
+    """Set if, and only if, the verdict is HELD."""
+
+
+class Result(StrEnum):
+    """What came of one drift."""
+
+    DISABLED = "DISABLED"
+    WOULD_DISABLE = "WOULD_DISABLE"
+    ALREADY_OFF = "ALREADY_OFF"
+    NOW_EXEMPT = "NOW_EXEMPT"
+    NOW_HELD = "NOW_HELD"
+    GONE = "GONE"
+    BUSY = "BUSY"
+    LOCKED = "LOCKED"
+    POLICY_DENIED = "POLICY_DENIED"
+    NO_ROLE = "NO_ROLE"
+    UNVERIFIED = "UNVERIFIED"
+    FAILED = "FAILED"
+
+    @property
+    def fails_the_sweep(self) -> bool:
+        """Whether somebody must look. A lock or a policy is someone's deliberate no, and is not."""
+        return self in {Result.NO_ROLE, Result.UNVERIFIED, Result.FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One drift and what came of it, with Azure's own words where Azure refused."""
+
+    decision: Decision
+    result: Result
+    detail: str = ""
+    azure_code: str = ""
+    azure_message: str = ""
+    accepted: bool = False
+    """Whether Azure took the PATCH, or may have taken it."""
+
+
+class SubscriptionState(StrEnum):
+    """Azure's states of a subscription that matter here; writes are refused in the others."""
+
+    ENABLED = "Enabled"
+    WARNED = "Warned"
+    PAST_DUE = "PastDue"
+
+    @classmethod
+    def allows_changes(cls, state: str) -> bool:
+        """Whether resources of a subscription in this state can be changed."""
+        return state.lower() in {member.value.lower() for member in cls}
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A subscription as ARM lists it. The id is in lower case."""
+
+    id: str
+    name: str
+    state: str
+    tenant_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """How many accounts of the kinds in scope one subscription holds, as one source counted."""
+
+    keys_on: int = 0
+    keys_off: int = 0
+
+
+class Source(StrEnum):
+    """Who showed a subscription's accounts."""
+
+    GRAPH = "graph"
+    ARM = "arm"
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """One subscription that was read, who showed it, and what was counted there."""
+
+    subscription: Subscription
+    source: Source
+    census: Census
+
+
+class GapKind(StrEnum):
+    """What kind of thing could not be read."""
+
+    TENANT = "tenant"
+    MANAGEMENT_GROUP = "managementGroup"
+    SUBSCRIPTION = "subscription"
+    ACCOUNT = "account"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something in scope that could not be read. A sweep with gaps is never whole."""
+
+    kind: GapKind
+    name: str
+    """The subscription's or management group's id, the account's row, or the tenant."""
+    problem: str
+    subscription_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """Subscriptions that are counted and not swept."""
+
+    disabled: tuple[Subscription, ...] = ()
+    other_tenant: tuple[Subscription, ...] = ()
+    excluded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All that discovery learned. Compliant accounts are counted and not kept."""
+
+    coverage: tuple[Coverage, ...]
+    accounts: tuple[Account, ...]
+    """Accounts with keys on, and accounts with keys off whose tags mention ours."""
+    gaps: tuple[Gap, ...]
+    left_alone: LeftAlone = field(default_factory=LeftAlone)

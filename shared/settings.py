@@ -1,0 +1,396 @@
+"""The environment becomes `Settings`, or one error that names every problem.
+
+Pure: the environment is an argument, and nothing is read at import. `SETTINGS` declares each
+setting once, with its default, what is allowed and what it is for; the README's table and
+local.settings.sample.json are compared with it in a test.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from shared.decision import Rules
+from shared.errors import SettingsError
+from shared.schedule import Schedule
+
+
+class Mode(StrEnum):
+    """Whether a sweep writes."""
+
+    AUDIT = "audit"
+    ENFORCE = "enforce"
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """Where Azure Resource Manager is, and the scope of tokens for it."""
+
+    endpoint: str
+    scope: str
+
+
+CLOUDS = {
+    # azure-core 1.41.0's AzureClouds and the endpoints that azure-mgmt-core 1.6.0 gives them.
+    "AZURE_PUBLIC_CLOUD": Cloud(
+        "https://management.azure.com", "https://management.azure.com/.default"
+    ),
+    "AZURE_US_GOVERNMENT": Cloud(
+        "https://management.usgovcloudapi.net",
+        "https://management.core.usgovcloudapi.net/.default",
+    ),
+    "AZURE_CHINA_CLOUD": Cloud(
+        "https://management.chinacloudapi.cn", "https://management.chinacloudapi.cn/.default"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which subscriptions a sweep is about. Both lists empty: all that the identity can read."""
+
+    management_groups: tuple[str, ...] = ()
+    subscriptions: tuple[str, ...] = ()
+    excluded_subscriptions: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ("OpenAI", "AIServices")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that a sweep is told. Built by `read_settings`."""
+
+    mode: Mode
+    schedule: Schedule
+    scope: Scope
+    rules: Rules
+    concurrency: int
+    client_id: str | None
+    tenant_id: str | None
+    cloud: Cloud
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: its name, its default as text (None: required), and what it may be."""
+
+    name: str
+    default: str | None
+    allowed: str
+    purpose: str
+    parse: Callable[[str], Any]
+
+
+_TRUE = frozenset({"true", "yes", "on", "1"})
+_FALSE = frozenset({"false", "no", "off", "0"})
+# Azure Resource Manager refuses these in tag names, and names longer than 512 characters.
+_BAD_IN_TAG_NAME = frozenset("<>%&\\?/")
+_MOST_TAG_NAME = 512
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9.]*")
+# Ids of management groups: letters, digits, `-`, `_`, `(`, `)`, `.`; at most 90 characters.
+_GROUP = re.compile(r"[A-Za-z0-9_().-]{1,90}")
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in _TRUE | _FALSE:
+        return text.lower() in _TRUE
+    raise ValueError
+
+
+def _choice(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() in words:
+            return text.lower()
+        raise ValueError
+
+    return parse
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if text.isascii() and text.isdigit() and least <= int(text) <= most:
+            return int(text)
+        raise ValueError
+
+    return parse
+
+
+def _optional[T](parse: Callable[[str], T]) -> Callable[[str], T | None]:
+    return lambda text: parse(text) if text else None
+
+
+def _listed[T](parse: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
+    def parse_all(text: str) -> tuple[T, ...]:
+        parts = [part.strip() for part in text.split(",")]
+        return tuple(dict.fromkeys(parse(part) for part in parts if part))
+
+    return parse_all
+
+
+def _nonempty[T](parse: Callable[[str], tuple[T, ...]]) -> Callable[[str], tuple[T, ...]]:
+    def parse_some(text: str) -> tuple[T, ...]:
+        found = parse(text)
+        if not found:
+            raise ValueError
+        return found
+
+    return parse_some
+
+
+def _guid(text: str) -> str:
+    if len(text) != len("00000000-0000-0000-0000-000000000000"):
+        raise ValueError
+    return str(UUID(text))
+
+
+def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if pattern.fullmatch(text):
+            return text
+        raise ValueError
+
+    return parse
+
+
+def _tag_name(text: str) -> str:
+    if 0 < len(text) <= _MOST_TAG_NAME and not _BAD_IN_TAG_NAME & set(text) and text.isprintable():
+        return text
+    raise ValueError
+
+
+def _https(text: str) -> str:
+    if re.fullmatch(r"https://[^/?#\s]+/?", text):
+        return text.rstrip("/")
+    raise ValueError
+
+
+def _scope(text: str) -> str:
+    if re.fullmatch(r"https://\S+/\.default", text):
+        return text
+    raise ValueError
+
+
+def _cloud(text: str) -> Cloud:
+    if text.upper() in CLOUDS:
+        return CLOUDS[text.upper()]
+    raise ValueError
+
+
+def _connection_string(text: str) -> str:
+    if re.search(r"(^|;)\s*InstrumentationKey=[0-9a-fA-F-]{36}\s*(;|$)", text):
+        return text
+    raise ValueError
+
+
+_YES_NO = "`true` or `false`"
+_TELEMETRY = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "SWEEP_SCHEDULE",
+        "0 */15 * * * *",
+        "NCRONTAB of 5 or 6 fields that fires at least once in five years, UTC",
+        "When the timer fires.",
+        Schedule.parse,
+    ),
+    Setting(
+        "SWEEP_MODE",
+        None,
+        "`audit` or `enforce`",
+        "`audit` reports and is never handed a writer; `enforce` turns keys off.",
+        lambda text: Mode(_choice("audit", "enforce")(text)),
+    ),
+    Setting(
+        "SWEEP_MANAGEMENT_GROUPS",
+        "",
+        "ids of management groups, by comma",
+        "Sweep the subscriptions below these; one that can't be read is a gap.",
+        _listed(_matching(_GROUP)),
+    ),
+    Setting(
+        "SWEEP_SUBSCRIPTIONS",
+        "",
+        "ids of subscriptions, by comma; not with SWEEP_MANAGEMENT_GROUPS",
+        "Sweep these. With neither, every subscription that the identity can read.",
+        _listed(_guid),
+    ),
+    Setting(
+        "SWEEP_EXCLUDE_SUBSCRIPTIONS",
+        "",
+        "ids of subscriptions, by comma",
+        "Count these and leave them alone.",
+        _listed(_guid),
+    ),
+    Setting(
+        "SWEEP_KINDS",
+        "OpenAI,AIServices",
+        "kinds of Cognitive Services account, by comma, at least one",
+        "Which kinds of account are in scope.",
+        _nonempty(_listed(_matching(_KIND))),
+    ),
+    Setting(
+        "EXEMPTION_TAG",
+        "local-auth-exempt",
+        "a tag name that Azure takes: at most 512 characters, none of `<>%&\\?/`",
+        "The tag that lets an account keep its keys.",
+        _tag_name,
+    ),
+    Setting(
+        "EXEMPTION_REQUIRE_UNTIL",
+        "false",
+        _YES_NO,
+        "Hold, and report, exemptions without an end date.",
+        _boolean,
+    ),
+    Setting(
+        "EXEMPTION_MAX_DAYS",
+        "",
+        "a whole number from 1 to 3650, or empty",
+        "Hold, and report, exemptions that end later than so many days from today, or never.",
+        _optional(_whole(1, 3650)),
+    ),
+    Setting(
+        "EXEMPTION_UNREADABLE",
+        "hold",
+        "`hold` or `disable`",
+        "What an exemption tag that can't be read does: `disable` is for strict tenants.",
+        _choice("hold", "disable"),
+    ),
+    Setting(
+        "NO_SUBDOMAIN",
+        "disable",
+        "`disable` or `hold`",
+        "What to do with an account that Entra ID can't reach because it has no custom subdomain.",
+        _choice("disable", "hold"),
+    ),
+    Setting(
+        "SWEEP_CONCURRENCY",
+        "8",
+        "a whole number from 1 to 64",
+        "How many accounts or subscriptions are worked on at once.",
+        _whole(1, 64),
+    ),
+    Setting(
+        "AZURE_CLIENT_ID",
+        "",
+        "a client id, or empty",
+        "The user-assigned identity to use; empty: the system-assigned one.",
+        _optional(_guid),
+    ),
+    Setting(
+        "AZURE_TENANT_ID",
+        "",
+        "a tenant id, or empty",
+        "The home tenant; empty: the tenant of the identity's own token.",
+        _optional(_guid),
+    ),
+    Setting(
+        _TELEMETRY,
+        None,
+        "the connection string of an Application Insights resource",
+        "Where telemetry goes. Read before all others, so that a wrong setting is seen there.",
+        _connection_string,
+    ),
+    Setting(
+        "AZURE_SDK_CLOUD_CONF",
+        "AZURE_PUBLIC_CLOUD",
+        "`AZURE_PUBLIC_CLOUD`, `AZURE_US_GOVERNMENT` or `AZURE_CHINA_CLOUD`",
+        "Which Azure. ARM_ENDPOINT and ARM_SCOPE, where given, win.",
+        _cloud,
+    ),
+    Setting(
+        "ARM_ENDPOINT",
+        "",
+        "an https address without a path; only with ARM_SCOPE",
+        "Another Azure Resource Manager, such as Azure Stack's.",
+        _optional(_https),
+    ),
+    Setting(
+        "ARM_SCOPE",
+        "",
+        "a token scope such as `https://management.azure.com/.default`; only with ARM_ENDPOINT",
+        "The scope of tokens for ARM_ENDPOINT.",
+        _optional(_scope),
+    ),
+)
+"""Every setting, in the order in which a deployer meets them."""
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Read all settings, strictly. An empty value is taken as absent.
+
+    Raises SettingsError, which names each wrong setting, its value and what is allowed.
+    """
+    values, problems = _read(environ)
+    if problems:
+        raise SettingsError(problems)
+    return _settings(values)
+
+
+def read_connection_string(environ: Mapping[str, str]) -> str:
+    """Read where telemetry goes, so that a problem with any other setting is seen there.
+
+    Raises SettingsError, which names every problem, if this one is wrong itself.
+    """
+    values, problems = _read(environ)
+    if _TELEMETRY not in values:
+        raise SettingsError(problems)
+    return str(values[_TELEMETRY])
+
+
+def _read(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for setting in SETTINGS:
+        given = environ.get(setting.name, "").strip()
+        text = given or setting.default
+        if text is None:
+            problems.append(f"{setting.name} is not set: it must be {setting.allowed}")
+            continue
+        try:
+            values[setting.name] = setting.parse(text)
+        except ValueError as error:
+            # A connection string is nobody's business, even a wrong one.
+            shown = "not one" if setting.name == _TELEMETRY else repr(given)
+            why = f" ({error})" if setting.parse == Schedule.parse else ""
+            problems.append(f"{setting.name} is {shown}{why}: it must be {setting.allowed}")
+    problems.extend(_conflicts(environ))
+    return values, problems
+
+
+def _conflicts(environ: Mapping[str, str]) -> Sequence[str]:
+    def given(name: str) -> bool:
+        return bool(environ.get(name, "").strip())
+
+    problems = []
+    if given("SWEEP_MANAGEMENT_GROUPS") and given("SWEEP_SUBSCRIPTIONS"):
+        problems.append("SWEEP_MANAGEMENT_GROUPS and SWEEP_SUBSCRIPTIONS are both set: give one")
+    if given("ARM_ENDPOINT") != given("ARM_SCOPE"):
+        problems.append("ARM_ENDPOINT and ARM_SCOPE go together: give both or neither")
+    return problems
+
+
+def _settings(values: Mapping[str, Any]) -> Settings:
+    endpoint, scope = values["ARM_ENDPOINT"], values["ARM_SCOPE"]
+    return Settings(
+        mode=values["SWEEP_MODE"],
+        schedule=values["SWEEP_SCHEDULE"],
+        scope=Scope(
+            management_groups=values["SWEEP_MANAGEMENT_GROUPS"],
+            subscriptions=values["SWEEP_SUBSCRIPTIONS"],
+            excluded_subscriptions=values["SWEEP_EXCLUDE_SUBSCRIPTIONS"],
+            kinds=values["SWEEP_KINDS"],
+        ),
+        rules=Rules(
+            tag=values["EXEMPTION_TAG"],
+            require_until=values["EXEMPTION_REQUIRE_UNTIL"],
+            max_days=values["EXEMPTION_MAX_DAYS"],
+            hold_unreadable=values["EXEMPTION_UNREADABLE"] == "hold",
+            hold_no_subdomain=values["NO_SUBDOMAIN"] == "hold",
+        ),
+        concurrency=values["SWEEP_CONCURRENCY"],
+        client_id=values["AZURE_CLIENT_ID"],
+        tenant_id=values["AZURE_TENANT_ID"],
+        cloud=Cloud(endpoint, scope) if endpoint else values["AZURE_SDK_CLOUD_CONF"],
+    )

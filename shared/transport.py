@@ -1,0 +1,197 @@
+"""Border: the one pipeline that every request to Azure passes.
+
+All SDK clients share it, and with it one connection pool, one token per scope, one retry policy
+and one observer. The SDKs' own default policies are left out on purpose: they register resource
+providers by themselves, follow redirects, and log.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from azure.core.credentials import AccessTokenInfo
+from azure.core.credentials_async import AsyncSupportsTokenInfo, AsyncTokenCredential
+from azure.core.exceptions import ServiceRequestError
+from azure.core.pipeline import AsyncPipeline, PipelineRequest, PipelineResponse
+from azure.core.pipeline.policies import (
+    AsyncHTTPPolicy,
+    AsyncRetryPolicy,
+    ContentDecodePolicy,
+    RequestIdPolicy,
+    UserAgentPolicy,
+)
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+
+from shared.errors import Throttled
+from shared.model import Clock
+
+# Retry-After has no ceiling in azure-core (azure facts §4, run): it would sleep for an hour.
+LONGEST_PAUSE = 60.0
+_CONNECT_SECONDS = 10
+_READ_SECONDS = 60
+# Tokens are renewed when this little of their life is left, so that none expires on its way.
+_RENEW_SECONDS = 300.0
+
+type Pipeline = AsyncPipeline[HttpRequest, AsyncHttpResponse]
+
+
+class RequestRecord(Protocol):
+    """What the observer wants to know of one attempt."""
+
+    def answered(self, status: int) -> None:
+        """Note the status code of the answer."""
+        ...
+
+
+class Observer(Protocol):
+    """Sees every attempt of every request: its method and its path, never its query or headers."""
+
+    def request(self, method: str, host: str, path: str) -> AbstractContextManager[RequestRecord]:
+        """Open a record that lasts as long as the attempt."""
+        ...
+
+
+class TokenCache:
+    """Tokens of one credential, one per scope, fetched once however many ask at the same time.
+
+    The aio credentials have no single flight (azure facts §5, run: 20 first calls, 20 requests).
+    """
+
+    def __init__(self, credential: AsyncSupportsTokenInfo, clock: Clock) -> None:
+        self._credential = credential
+        self._clock = clock
+        self._tokens: dict[str, AccessTokenInfo] = {}
+        self._lock = asyncio.Lock()
+
+    async def token(self, scope: str) -> str:
+        """Return a token that is good for some minutes.
+
+        Raises azure-core's ClientAuthenticationError if the identity gets none.
+        """
+        async with self._lock:
+            held = self._tokens.get(scope)
+            if held is None or held.expires_on - self._clock.now().timestamp() < _RENEW_SECONDS:
+                held = await self._credential.get_token_info(scope)
+                self._tokens[scope] = held
+            return held.token
+
+    def forget(self, scope: str, token: str) -> None:
+        """Drop a token that Azure did not take."""
+        held = self._tokens.get(scope)
+        if held is not None and held.token == token:
+            del self._tokens[scope]
+
+
+class NoCredential(AsyncTokenCredential):
+    """What the clients are given: they insist on a credential, and the pipeline has the token."""
+
+    async def get_token(self, *scopes: str, **_: Any) -> Any:
+        """Never called."""
+        raise NotImplementedError(scopes)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to leave."""
+
+
+class Authorization(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """Puts the token on each request, and on no request that is not encrypted."""
+
+    def __init__(self, tokens: TokenCache, scope: str) -> None:
+        super().__init__()
+        self._tokens = tokens
+        self._scope = scope
+
+    async def send(
+        self, request: PipelineRequest[HttpRequest]
+    ) -> PipelineResponse[HttpRequest, AsyncHttpResponse]:
+        """Send the request with a token; a read that was refused, once more with a new one."""
+        if not request.http_request.url.lower().startswith("https://"):
+            raise ServiceRequestError("A token is sent over https only.")
+        token = await self._tokens.token(self._scope)
+        request.http_request.headers["Authorization"] = f"Bearer {token}"
+        response = await self.next.send(request)
+        if response.http_response.status_code == 401:  # noqa: PLR2004 - Unauthorized
+            self._tokens.forget(self._scope, token)
+            if request.http_request.method != "PATCH":
+                token = await self._tokens.token(self._scope)
+                request.http_request.headers["Authorization"] = f"Bearer {token}"
+                response = await self.next.send(request)
+        return response
+
+
+class Observation(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """Shows every attempt to the observer."""
+
+    def __init__(self, observer: Observer) -> None:
+        super().__init__()
+        self._observer = observer
+
+    async def send(
+        self, request: PipelineRequest[HttpRequest]
+    ) -> PipelineResponse[HttpRequest, AsyncHttpResponse]:
+        """Send the request under a record of its own."""
+        host, path = _host_and_path(request.http_request.url)
+        with self._observer.request(request.http_request.method, host, path) as record:
+            response = await self.next.send(request)
+            record.answered(response.http_response.status_code)
+        return response
+
+
+def _host_and_path(url: str) -> tuple[str, str]:
+    host, _, path = url.partition("://")[2].partition("/")
+    # The query of a polling URL carries a signature: it is not for anybody's eyes.
+    return host, "/" + path.partition("?")[0]
+
+
+class ClockedTransport(AioHttpTransport):  # type: ignore[misc] # azure-core loads it lazily, untyped
+    """The connection pool. Whatever sleeps through it, sleeps by our clock, and not for ever."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(connection_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS)
+        self._clock = clock
+
+    async def sleep(self, duration: float) -> None:
+        """Sleep so many seconds. Raises Throttled if that is longer than a request may wait."""
+        if duration > LONGEST_PAUSE:
+            raise Throttled(
+                "Waiting for",
+                "Azure",
+                code="RetryAfter",
+                message=f"Azure asks to wait for {duration:.0f} s.",
+            )
+        await self._clock.sleep(duration)
+
+
+def build_pipeline(
+    transport: ClockedTransport, tokens: TokenCache, scope: str, observer: Observer, version: str
+) -> Pipeline:
+    """Build the pipeline that all clients share."""
+    # The policies of azure-core are not typed alike.
+    policies: list[Any] = [
+        RequestIdPolicy(),
+        UserAgentPolicy(base_user_agent=f"keysweep/{version}"),
+        ContentDecodePolicy(),
+        AsyncRetryPolicy(),
+        Authorization(tokens, scope),
+        Observation(observer),
+    ]
+    return AsyncPipeline(transport, policies)
+
+
+async def within[T](clock: Clock, seconds: float, work: Awaitable[T]) -> T:
+    """Wait for `work`, for so many seconds of our clock. Raises TimeoutError after that."""
+    task = asyncio.ensure_future(work)
+    alarm = asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait({task, alarm}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        alarm.cancel()
+        task.cancel()

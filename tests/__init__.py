@@ -1,0 +1,1 @@
+"""Tests, and the local Azure that they run against. Never deployed."""
