@@ -1,5 +1,5 @@
 # Everything below sets itself up: Python 3.13 is found, .venv made, packages installed by hash.
-.PHONY: demo test check format lock clean help
+.PHONY: demo test check format docs lock clean help
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/'
@@ -34,3 +34,7 @@ lock: ## Pin the packages again, with hashes (needs uv)
 
 clean: ## Take away what was made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build
+
+docs: .venv/.installed ## Write the README's tables and pictures anew
+	@.venv/bin/python -m tests.prose
+	@.venv/bin/python -m tests.demo --picture docs/sweep.svg

@@ -1,0 +1,157 @@
+"""What the documents say is what the code does."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from shared.decision import Rules, decide
+from shared.exemption import read_exemption
+from shared.model import Account, AccountId, Exempt, HoldReason, Lapsed, NotExempt, Result, Verdict
+from shared.settings import SETTINGS
+from tests.prose import BLOCKS, README, ROOT, block_names, written_anew
+
+TEXT = README.read_text()
+PURE = {"model", "exemption", "decision", "events", "report", "schedule", "settings", "errors"}
+
+
+def test_every_block_of_the_readme_is_as_the_code_has_it() -> None:
+    assert sorted(block_names(TEXT)) == sorted(BLOCKS)
+    assert written_anew(TEXT) == TEXT, "run `make docs`"
+
+
+def rows_under(heading: str) -> list[list[str]]:
+    section = TEXT.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_every_value_in_the_table_of_tags_means_what_its_row_says() -> None:
+    seen = 0
+    for values, meaning in rows_under("Exemption tags")[2:]:
+        for value in [*re.findall(r"`([^`]*)`", values), *([""] if "empty" in values else [])]:
+            reading = read_exemption(
+                {"local-auth-exempt": value}, "local-auth-exempt", date(2026, 11, 24)
+            )
+            kind = meaning.split(" ")[0].strip(",:;")
+            expected = {
+                "exempt": Exempt,
+                "the": Exempt,
+                "explicitly": NotExempt,
+                "lapsed": Lapsed,
+            }.get(kind)
+            if expected is None:
+                account = Account(
+                    AccountId("s", "g", "n"),
+                    "OpenAI",
+                    "x",
+                    keys_on=True,
+                    tags={"local-auth-exempt": value},
+                )
+                decision = decide(account, Rules(), date(2026, 11, 24))
+                assert decision.hold is HoldReason.UNREADABLE_TAG, value
+            else:
+                assert isinstance(reading, expected), value
+            seen += 1
+    assert seen >= 16
+
+
+def test_every_verdict_and_every_result_is_in_the_readme_with_whether_it_fails() -> None:
+    rows = rows_under("What becomes of an account")
+    verdicts = {row[0] for row in rows if row[0] in set(Verdict)}
+    assert verdicts == set(Verdict)
+    results = {
+        name: row[2] == "yes"
+        for row in rows
+        if len(row) == 3
+        for name in row[0].split(", ")
+        if name in set(Result)
+    }
+    assert results == {each.value: each.fails_the_sweep for each in Result}
+
+
+def test_every_setting_that_the_readme_names_exists() -> None:
+    known = {setting.name for setting in SETTINGS}
+    sample = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]
+    named = set(re.findall(r"\b(?:SWEEP|EXEMPTION|NO_SUBDOMAIN|ARM|AZURE)_[A-Z_]+\b", TEXT))
+    clouds = {"AZURE_PUBLIC_CLOUD", "AZURE_US_GOVERNMENT", "AZURE_CHINA_CLOUD"}
+    assert named - clouds <= known | set(sample)
+
+
+@pytest.mark.parametrize("document", sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("docs/**/*.md")))
+def test_every_local_link_leads_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+?)\)", document.read_text()):
+        if "://" not in target:
+            assert (document.parent / target).exists(), target
+
+
+def test_every_make_target_that_the_documents_name_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for document in ROOT.glob("*.md"):
+        assert (
+            set(re.findall(r"(?:`|^)make ([a-z]+)", document.read_text(), re.MULTILINE)) <= targets
+        )
+
+
+@pytest.mark.parametrize("name", sorted(PURE))
+def test_a_pure_module_imports_the_standard_library_and_other_pure_modules_alone(name: str) -> None:
+    tree = ast.parse((ROOT / "shared" / f"{name}.py").read_text())
+    for node in ast.walk(tree):
+        modules = (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+        for module in modules:
+            top, _, rest = module.partition(".")
+            assert top in sys.stdlib_module_names or (top == "shared" and rest in PURE), module
+
+
+def test_nothing_tracked_names_a_registry_or_a_machine() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"],  # noqa: S607 - git is what made the checkout
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    registries = ("pypi" + ".org", "python" + "hosted", "registry." + "npmjs", "deb." + "debian")
+    machine_paths = re.compile(r"(?<![\w.])/(?:root|home|work|Users)/\w")
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        if not path.is_file() or path.suffix in {".png", ".svg"}:
+            continue
+        text = path.read_text(errors="replace")
+        assert not any(each in text for each in registries), name
+        if not name.startswith("tests/data/"):
+            assert not machine_paths.search(text), name
+
+
+def test_requirements_are_pinned_with_hashes_and_without_addresses() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        text = (ROOT / name).read_text()
+        assert "--index-url" not in text
+        assert "http://" not in text
+        assert "https://" not in text
+        pins = re.findall(r"^([a-z0-9-]+(?:\[[a-z]+\])?)==", text, re.MULTILINE)
+        assert len(pins) > 50
+        assert text.count("--hash=sha256:") >= len(pins)
+
+
+def test_what_is_shipped_is_pinned_as_what_is_tested() -> None:
+    def pins(name: str) -> dict[str, str]:
+        return dict(
+            re.findall(r"^([a-z0-9-]+)==([^ \\]+)", (ROOT / name).read_text(), re.MULTILINE)
+        )
+
+    shipped, tested = pins("requirements.txt"), pins("requirements-dev.txt")
+    assert {name: tested.get(name) for name in shipped} == shipped
