@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 import azure.identity
 import azure.identity.aio
 from azure.core.credentials import TokenCredential
-from azure.core.credentials_async import AsyncSupportsTokenInfo
 
 from shared import __version__, telemetry
 from shared.arm import ArmReader, ArmWriter
@@ -30,6 +29,10 @@ from shared.settings import Mode, Settings, read_connection_string, read_setting
 from shared.sweep import Sweep, new_sweep_id
 from shared.telemetry import Telemetry
 from shared.transport import ClockedTransport, TokenCache, build_pipeline
+
+type _Credential = (
+    azure.identity.aio.ManagedIdentityCredential | azure.identity.aio.DefaultAzureCredential
+)
 
 _log = logging.getLogger("keysweep")
 
@@ -70,6 +73,7 @@ class Process:
         self._clock = clock
         self._transport: ClockedTransport | None = None
         self._tokens: TokenCache | None = None
+        self._credential: _Credential | None = None
 
     async def tick(self, trace_parent: str = "", trace_state: str = "") -> SweepReport:
         """Sweep once, under the invocation's trace.
@@ -96,6 +100,8 @@ class Process:
         """Close the connections. A worker process never does: it is killed."""
         if self._transport is not None:
             await self._transport.close()
+        if self._credential is not None:
+            await self._credential.close()
 
     async def _sweep(self, channel: Telemetry) -> SweepReport:
         sweep_id = new_sweep_id(self._clock.now(), secrets.token_hex(4))
@@ -123,7 +129,8 @@ class Process:
         cloud = settings.cloud
         if self._transport is None or self._tokens is None:
             self._transport = ClockedTransport(self._clock)
-            self._tokens = TokenCache(_async_credential(self._environ, settings), self._clock)
+            self._credential = _async_credential(self._environ, settings)
+            self._tokens = TokenCache(self._credential, self._clock)
         pipeline = build_pipeline(self._transport, self._tokens, cloud.scope, channel, __version__)
         arm = ArmReader(cloud.endpoint, cloud.scope, pipeline, self._tokens)
         discovery = Discovery(
@@ -150,7 +157,7 @@ class Process:
         return azure.identity.DefaultAzureCredential()
 
 
-def _async_credential(environ: Mapping[str, str], settings: Settings) -> AsyncSupportsTokenInfo:
+def _async_credential(environ: Mapping[str, str], settings: Settings) -> _Credential:
     """Make the credential for Azure: the app's managed identity, or a person's own sign-in."""
     if environ.get("IDENTITY_ENDPOINT"):
         return azure.identity.aio.ManagedIdentityCredential(client_id=settings.client_id)
