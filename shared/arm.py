@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -21,8 +21,10 @@ from azure.mgmt.cognitiveservices.models import Account as SdkAccount
 from azure.mgmt.cognitiveservices.models import AccountProperties
 from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
 from azure.mgmt.managementgroups.aio import ManagementGroupsMgmtClient
+from azure.mgmt.resource.resources.aio import ResourceManagementClient
 from azure.mgmt.resource.subscriptions.aio import SubscriptionClient
 
+from shared.deadline import Deadline, within
 from shared.errors import (
     AzureError,
     Busy,
@@ -34,14 +36,15 @@ from shared.errors import (
     Throttled,
     Unclear,
 )
-from shared.model import Account, AccountId, Clock, Subscription
-from shared.transport import NoCredential, Pipeline, TokenCache, within
+from shared.model import Account, AccountId, Level, Subscription
+from shared.transport import NoCredential, Pipeline, TokenCache
 
 _SUBSCRIPTION_TYPE = "/subscriptions"
 _POLL_SECONDS = 3
 # Longer than any update of an account that was recorded (40 s); after it the read-back decides.
 _OPERATION_SECONDS = 120.0
-"""How long an operation is followed."""
+# What the read-back needs of the time that is left.
+_READ_BACK_SECONDS = 35.0
 
 
 class ArmReader:
@@ -59,19 +62,30 @@ class ArmReader:
         self._subscriptions = SubscriptionClient(**self._shared)
         self._groups = ManagementGroupsMgmtClient(**self._shared)
         self._clients: dict[str, CognitiveServicesManagementClient] = {}
+        self._group_clients: dict[str, ResourceManagementClient] = {}
 
     async def home_tenant(self) -> str:
         """Return the tenant of the identity's own token, in lower case.
 
         Raises AzureError; NoRole if the identity gets no token.
         """
+        return str((await self._claims()).get("tid", "")).lower()
+
+    async def own_ids(self) -> Sequence[str]:
+        """Return the object id and the application id of the identity, as its token has them.
+
+        Which of the two the change log shows is not known (azure facts §5). Raises AzureError.
+        """
+        claims = await self._claims()
+        return [str(claims[name]) for name in ("oid", "appid", "azp") if claims.get(name)]
+
+    async def _claims(self) -> dict[str, Any]:
         try:
-            token = await self._tokens.token(self._scope)
-            payload = token.split(".")[1]
+            payload = (await self._tokens.token(self._scope)).split(".")[1]
             claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-            return str(claims["tid"]).lower()
-        except (SdkError, ValueError, LookupError, TypeError) as error:
+        except (SdkError, ValueError, LookupError) as error:
             raise azure_error("Getting a token for", self._scope, error) from error
+        return claims if isinstance(claims, dict) else {}
 
     async def subscriptions(self) -> list[Subscription]:
         """List every subscription that the identity can read, those of other tenants included.
@@ -85,6 +99,7 @@ class ArmReader:
                     name=each.display_name or "",
                     state=str(getattr(each.state, "value", each.state) or ""),
                     tenant_id=(each.tenant_id or "").lower(),
+                    tags=_tags(each.tags),
                 )
                 async for each in self._subscriptions.subscriptions.list()
                 if each.subscription_id
@@ -134,6 +149,42 @@ class ArmReader:
             raise Unclear("Reading", str(account_id), code="NoAccount", message=account)
         return account
 
+    async def groups(self, subscription_id: str) -> Mapping[str, Mapping[str, str]]:
+        """List the tags of a subscription's resource groups, by their names in lower case.
+
+        Raises AzureError.
+        """
+        try:
+            return {
+                str(each.name).lower(): _tags(each.tags)
+                async for each in self._resources(subscription_id).resource_groups.list()
+            }
+        except (SdkError, ValueError) as error:
+            action = "Listing the resource groups of"
+            raise azure_error(action, subscription_id, error) from error
+
+    async def tags_above(self, account_id: AccountId, level: Level) -> Mapping[str, str]:
+        """Read the tags of an account's resource group or subscription, as they are this moment.
+
+        Raises AzureError.
+        """
+        subscription_id, group = account_id.subscription_id, account_id.resource_group
+        try:
+            if level is Level.RESOURCE_GROUP:
+                groups = self._resources(subscription_id).resource_groups
+                return _tags((await groups.get(group)).tags)
+            subscription = await self._subscriptions.subscriptions.get(subscription_id)
+            return _tags(subscription.tags)
+        except (SdkError, ValueError) as error:
+            raise azure_error(f"Reading the {level} of", str(account_id), error) from error
+
+    def _resources(self, subscription_id: str) -> ResourceManagementClient:
+        if subscription_id not in self._group_clients:
+            self._group_clients[subscription_id] = ResourceManagementClient(
+                subscription_id=subscription_id, **self._shared
+            )
+        return self._group_clients[subscription_id]
+
     def _client(self, subscription_id: str) -> CognitiveServicesManagementClient:
         if subscription_id not in self._clients:
             self._clients[subscription_id] = CognitiveServicesManagementClient(
@@ -146,17 +197,18 @@ class ArmWriter(ArmReader):
     """Also turns local auth off. Only a sweep that enforces is handed one."""
 
     def __init__(
-        self, endpoint: str, scope: str, pipeline: Pipeline, tokens: TokenCache, clock: Clock
+        self, endpoint: str, scope: str, pipeline: Pipeline, tokens: TokenCache, deadline: Deadline
     ) -> None:
         super().__init__(endpoint, scope, pipeline, tokens)
-        self._clock = clock
+        self._deadline = deadline
 
     async def disable_local_auth(self, account_id: AccountId) -> None:
         """PATCH the one property, once, and follow the operation to its end.
 
         The body is exactly `{"properties": {"disableLocalAuth": true}}` (azure facts, SDK §1, run).
 
-        Raises Refused if Azure definitely did not do it, Unclear if it may have.
+        Raises Refused if Azure definitely did not do it (Stale if it was not even sent), Unclear
+        if it may have.
         """
         action = "Turning local auth off for"
         try:
@@ -170,10 +222,11 @@ class ArmWriter(ArmReader):
             )
         except (SdkError, ValueError) as error:
             raise azure_error(action, str(account_id), error) from error
+        seconds = min(_OPERATION_SECONDS, max(self._deadline.left - _READ_BACK_SECONDS, 1.0))
         try:
-            await within(self._clock, _OPERATION_SECONDS, poller.result())
+            await within(self._deadline.clock, seconds, poller.result())
         except TimeoutError:
-            message = f"The operation is still running after {_OPERATION_SECONDS:.0f} s."
+            message = f"The operation is still running after {seconds:.0f} s."
             raise Unclear(action, str(account_id), code="StillRunning", message=message) from None
         except (SdkError, ValueError, Refused) as error:
             code, message = _said(error)
@@ -185,16 +238,22 @@ def _account(found: SdkAccount) -> Account | str:
         account_id = AccountId.parse(found.id or "")
     except ValueError as error:
         return str(error)
-    properties = found.properties
+    properties, system = found.properties, found.system_data
     return Account(
         id=account_id,
         kind=found.kind or "",
         location=found.location or "",
         keys_on=properties is None or properties.disable_local_auth is not True,
-        tags={name: value or "" for name, value in (found.tags or {}).items()},
+        tags=_tags(found.tags),
         custom_subdomain=(properties.custom_sub_domain_name or None) if properties else None,
         provisioning_state=_text(properties.provisioning_state) if properties else "",
+        changed_at=system.last_modified_at if system else None,
+        changed_by=(system.last_modified_by or "") if system else "",
     )
+
+
+def _tags(tags: Mapping[str, str] | None) -> dict[str, str]:
+    return {name: value or "" for name, value in (tags or {}).items()}
 
 
 def _text(value: object) -> str:

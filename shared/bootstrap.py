@@ -18,12 +18,15 @@ from azure.core.credentials import TokenCredential
 
 from shared import __version__, telemetry
 from shared.arm import ArmReader, ArmWriter
+from shared.changes import ChangeReader
+from shared.deadline import Deadline
 from shared.discovery import Discovery
 from shared.errors import SettingsError, SweepNotWhole
 from shared.events import Event, SettingsRejected, SweepContext
 from shared.graph import Graph
 from shared.model import Clock
-from shared.remediation import Remediation
+from shared.pacing import Lanes, Pace
+from shared.remediation import UNIT_SECONDS, Remediation
 from shared.report import SweepReport
 from shared.settings import Mode, Settings, read_connection_string, read_settings
 from shared.sweep import Sweep, new_sweep_id
@@ -33,6 +36,9 @@ from shared.transport import ClockedTransport, TokenCache, build_pipeline
 type _Credential = (
     azure.identity.aio.ManagedIdentityCredential | azure.identity.aio.DefaultAzureCredential
 )
+
+# How long telemetry may take to leave, of the time budget.
+_FLUSH_SECONDS = 20.0
 
 _log = logging.getLogger("keysweep")
 
@@ -74,9 +80,12 @@ class Process:
         self._transport: ClockedTransport | None = None
         self._tokens: TokenCache | None = None
         self._credential: _Credential | None = None
+        self._lanes = Lanes()
 
-    async def tick(self, trace_parent: str = "", trace_state: str = "") -> SweepReport:
-        """Sweep once, under the invocation's trace.
+    async def tick(
+        self, trace_parent: str = "", trace_state: str = "", last: str = ""
+    ) -> SweepReport:
+        """Sweep once, under the invocation's trace. `last` is the previous firing, ISO 8601.
 
         Raises SettingsError, SweepNotWhole or TelemetryLost, all after telemetry was flushed.
         """
@@ -88,7 +97,7 @@ class Process:
         )
         try:
             with channel.operation(trace_parent, trace_state):
-                report = await self._sweep(channel)
+                report = await self._sweep(channel, last)
                 if not report.whole:
                     raise SweepNotWhole(report.sweep_id, report.reasons)
                 return report
@@ -103,7 +112,7 @@ class Process:
         if self._credential is not None:
             await self._credential.close()
 
-    async def _sweep(self, channel: Telemetry) -> SweepReport:
+    async def _sweep(self, channel: Telemetry, last: str) -> SweepReport:
         sweep_id = new_sweep_id(self._clock.now(), secrets.token_hex(4))
         try:
             settings = read_settings(self._environ)
@@ -116,38 +125,77 @@ class Process:
             )
             raise
         _log.info("Sweep %s begins: %s", sweep_id, settings)
-        context = SweepContext(sweep_id, settings.mode, __version__)
-        sweep = self._build(sweep_id, settings, channel, context)
+        coming = settings.enforce_from if self._is_notice(settings) else None
+        context = SweepContext(
+            sweep_id, settings.mode, __version__, coming.isoformat() if coming else None
+        )
+        sweep = self._build(sweep_id, settings, channel, context, _moment(last))
         report = await sweep.run()
         channel.measure(report)
         _log.info("Sweep %s ends: %s", sweep_id, report.completed())
         return report
 
+    def _is_notice(self, settings: Settings) -> bool:
+        """Whether enforcement is announced for a moment that is yet to come."""
+        return (
+            settings.mode is Mode.ENFORCE
+            and settings.enforce_from is not None
+            and self._clock.now() < settings.enforce_from
+        )
+
     def _build(
-        self, sweep_id: str, settings: Settings, channel: Telemetry, context: SweepContext
+        self,
+        sweep_id: str,
+        settings: Settings,
+        channel: Telemetry,
+        context: SweepContext,
+        last_tick: datetime | None,
     ) -> Sweep:
         cloud = settings.cloud
         if self._transport is None or self._tokens is None:
             self._transport = ClockedTransport(self._clock)
             self._credential = _async_credential(self._environ, settings)
             self._tokens = TokenCache(self._credential, self._clock)
-        pipeline = build_pipeline(self._transport, self._tokens, cloud.scope, channel, __version__)
+        # What is left at the end is for the telemetry to leave.
+        work = settings.budget - min(_FLUSH_SECONDS, settings.budget / 4)
+        deadline = Deadline.after(self._clock, work)
+        pace = Pace(self._lanes, self._clock, deadline, settings.concurrency)
+        pipeline = build_pipeline(
+            self._transport, self._tokens, cloud.scope, pace, channel, __version__
+        )
         arm = ArmReader(cloud.endpoint, cloud.scope, pipeline, self._tokens)
+        graph = Graph(cloud.endpoint, cloud.scope, pipeline)
         discovery = Discovery(
             arm=arm,
-            graph=Graph(cloud.endpoint, cloud.scope, pipeline, self._clock),
+            graph=graph,
             clock=self._clock,
             scope=settings.scope,
             tag=settings.rules.tag,
             tenant_id=settings.tenant_id,
             concurrency=settings.concurrency,
+            inherit=settings.inherit,
         )
         remediation = None
-        if settings.mode is Mode.ENFORCE:
-            writer = ArmWriter(cloud.endpoint, cloud.scope, pipeline, self._tokens, self._clock)
-            remediation = Remediation(writer, self._clock, settings.rules)
-        emitter = _Channel(channel, context)
-        return Sweep(sweep_id, settings, self._clock, discovery, remediation, emitter)
+        if settings.mode is Mode.ENFORCE and not self._is_notice(settings):
+            remediation = Remediation(
+                accounts=ArmWriter(cloud.endpoint, cloud.scope, pipeline, self._tokens, deadline),
+                permits=pace,
+                clock=self._clock,
+                deadline=deadline,
+                rules=settings.rules,
+                inherit=settings.inherit,
+                unit_seconds=min(UNIT_SECONDS, work / 2),
+            )
+        return Sweep(
+            sweep_id=sweep_id,
+            settings=settings,
+            clock=self._clock,
+            discovery=discovery,
+            changes=ChangeReader(graph, arm),
+            remediation=remediation,
+            emitter=_Channel(channel, context),
+            last_tick=last_tick,
+        )
 
     def _sync_credential(self) -> TokenCredential:
         """Make the exporter's credential, which must be the sync kind (telemetry facts §6, run)."""
@@ -155,6 +203,16 @@ class Process:
         if self._environ.get("IDENTITY_ENDPOINT"):
             return azure.identity.ManagedIdentityCredential(client_id=client_id)
         return azure.identity.DefaultAzureCredential()
+
+
+def _moment(text: str) -> datetime | None:
+    """Read what the host says of the last firing; a host that never fired says the year 1."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment if moment.year > 1 else None
 
 
 def _async_credential(environ: Mapping[str, str], settings: Settings) -> _Credential:

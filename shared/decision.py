@@ -1,10 +1,13 @@
-"""Account and exemption make a decision. Pure and total."""
+"""Account and exemption make a decision; decisions make a plan. Pure and total."""
 
-from dataclasses import dataclass
-from datetime import date
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from enum import StrEnum
 from typing import assert_never
 
-from shared.exemption import near_miss, read_exemption
+from shared.exemption import near_miss, nearest_exemption
 from shared.model import (
     Account,
     Decision,
@@ -12,6 +15,7 @@ from shared.model import (
     Exemption,
     HoldReason,
     Lapsed,
+    Level,
     NotExempt,
     Unreadable,
     Verdict,
@@ -35,9 +39,17 @@ class Rules:
 
 def decide(account: Account, rules: Rules, today: date) -> Decision:
     """Say what is to become of one account on the UTC day `today`."""
-    exemption = read_exemption(account.tags, rules.tag, today)
+    exemption = nearest_exemption(account.tags, account.above, rules.tag, today)
     if not account.keys_on:
-        return Decision(account, Verdict.COMPLIANT, exemption, "Its keys are off.")
+        known = NotExempt() if isinstance(exemption, Level) else exemption
+        return Decision(account, Verdict.COMPLIANT, known, "Its keys are off.")
+    if isinstance(exemption, Level):
+        text = f"The tags of its {exemption} can't be read, and could exempt it."
+        return _held(account, NotExempt(), HoldReason.UNREADABLE_LEVEL, text)
+    return _keys_on(account, exemption, rules, today)
+
+
+def _keys_on(account: Account, exemption: Exemption, rules: Rules, today: date) -> Decision:
     match exemption:
         case Exempt():
             broken = _broken_rule(exemption, rules, today)
@@ -54,13 +66,21 @@ def decide(account: Account, rules: Rules, today: date) -> Decision:
         case NotExempt(explicit=True):
             return _drift(account, exemption, rules, "Its tag says explicitly not exempt.")
         case NotExempt():
-            near = near_miss(account.tags, rules.tag)
+            near = _near_miss(account, rules.tag)
             if near is not None:
                 text = f"Its tag {near!r} is nearly {rules.tag!r}: rename or remove it."
                 return _held(account, exemption, HoldReason.NEAR_MISS_TAG, text)
             return _drift(account, exemption, rules, "Its keys are on and no tag exempts it.")
         case _:
             assert_never(exemption)
+
+
+def _near_miss(account: Account, tag: str) -> str | None:
+    for tags in (account.tags, *(each.tags for each in account.above)):
+        near = near_miss(tags or {}, tag)
+        if near is not None:
+            return near
+    return None
 
 
 def _drift(account: Account, exemption: Exemption, rules: Rules, reason: str) -> Decision:
@@ -91,4 +111,77 @@ def _broken_rule(exemption: Exempt, rules: Rules, today: date) -> str:
 def _exempt_because(exemption: Exempt) -> str:
     until = f" until {exemption.until}" if exemption.until else ", open-ended"
     because = f": {exemption.reason}" if exemption.reason else ""
-    return f"Its tag exempts it{until}{because}."
+    return f"The tag of its {exemption.level} exempts it{until}{because}."
+
+
+class Brake(StrEnum):
+    """What more changes than the limit mean."""
+
+    HOLD = "hold"
+    TRICKLE = "trickle"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one sweep may change."""
+
+    most_changes: int = 25
+    brake: Brake = Brake.HOLD
+    release_until: datetime | None = None
+    """Until then everything is let through; it expires by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one sweep does about its drift."""
+
+    change: tuple[Decision, ...]
+    """In the order in which they are to be tried."""
+    held: tuple[Decision, ...] = ()
+    """Drifts that the brake holds."""
+    most_writes: int | None = None
+    """After so many accepted writes the rest is deferred; None: no limit."""
+    brake: Brake | None = None
+    """What the brake does; None: nothing."""
+    forecast: str = ""
+    """What the brake means, and the settings that would let the changes through."""
+
+
+def plan(
+    drift: Sequence[Decision], limits: Limits, now: datetime, sweep_id: str, interval: timedelta
+) -> Plan:
+    """Say which of the drifts to change now.
+
+    More changes than the limit usually means a wrong assumption (a tag renamed, a policy removed),
+    so all of them are held, or some are made in an order that differs from sweep to sweep.
+    `interval` is the time between sweeps, for the forecast.
+    """
+    count, most = len(drift), limits.most_changes
+    if count <= most or (limits.release_until is not None and now < limits.release_until):
+        return Plan(tuple(drift))
+    sweeps = -(-count // most)
+    forecast = (
+        f"{count} changes, brake at {most}; trickle: {sweeps} sweeps, {_span(interval * sweeps)}"
+    )
+    if limits.brake is Brake.TRICKLE:
+        shuffled = list(drift)
+        random.Random(sweep_id).shuffle(shuffled)  # noqa: S311 - fairness, not secrecy
+        return Plan(tuple(shuffled), most_writes=most, brake=Brake.TRICKLE, forecast=forecast)
+    until = (now + timedelta(days=1)).strftime("%Y-%m-%dT%H:%MZ")
+    forecast += f" (BRAKE=trickle); all at once: BRAKE_RELEASE_UNTIL={until}"
+    return Plan((), tuple(drift), brake=Brake.HOLD, forecast=forecast)
+
+
+def braked(decision: Decision, held: int, limits: Limits) -> Decision:
+    """Return a drift as the brake holds it, with `held` others."""
+    reason = (
+        f"The brake holds it: {held} changes in one sweep, and {limits.most_changes} are allowed."
+    )
+    return replace(decision, verdict=Verdict.HELD, hold=HoldReason.BRAKE, reason=reason)
+
+
+def _span(span: timedelta) -> str:
+    hours = span.total_seconds() / 3600
+    if hours < 1:
+        return f"{span.total_seconds() / 60:.0f} min"
+    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"  # noqa: PLR2004

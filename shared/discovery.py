@@ -7,9 +7,11 @@ Graph does not show is listed from ARM directly. What neither shows is a gap.
 """
 
 import asyncio
+import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Protocol
 
 from shared.errors import AzureError
@@ -18,19 +20,27 @@ from shared.model import (
     Census,
     Clock,
     Coverage,
+    Disagreement,
     Gap,
     GapKind,
     Inventory,
     LeftAlone,
+    Level,
     Source,
     Subscription,
     SubscriptionState,
+    TagsAbove,
 )
 from shared.settings import Scope
 
 # A summarized answer has no second page, and Resource Graph takes at most 1,000 subscriptions.
 SUBSCRIPTIONS_AT_A_TIME = 400
 _ASK_AGAIN_SECONDS = 2.0
+TURNS = 96
+"""In so many sweeps a quarter of an hour apart, a day, every subscription is read twice."""
+_TURN_SECONDS = 900
+# Resource Graph is behind ARM by a minute or so; nothing younger than this is a disagreement.
+_GRAPH_LAG = timedelta(minutes=10)
 
 
 class Listing(Protocol):
@@ -66,6 +76,12 @@ class GraphQueries(Protocol):
         """List accounts with keys on, and those whose tags mention `tag`."""
         ...
 
+    async def groups(
+        self, subscriptions: Sequence[str], tag: str
+    ) -> Mapping[tuple[str, str], Mapping[str, str]]:
+        """List the tags of resource groups that mention `tag`, by subscription and name."""
+        ...
+
 
 class ArmLists(Protocol):
     """What discovery asks of ARM. Each raises AzureError."""
@@ -82,6 +98,10 @@ class ArmLists(Protocol):
         """List the ids of the subscriptions below a management group."""
         ...
 
+    async def groups(self, subscription_id: str) -> Mapping[str, Mapping[str, str]]:
+        """List the tags of a subscription's resource groups, by their names in lower case."""
+        ...
+
     def accounts(self, subscription_id: str) -> AsyncIterator[Account | str]:
         """List the accounts of a subscription; what a row lacks, as text."""
         ...
@@ -94,6 +114,7 @@ class _Findings:
     coverage: list[Coverage] = field(default_factory=list)
     accounts: list[Account] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    disagreements: list[Disagreement] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +129,8 @@ class Discovery:
     tenant_id: str | None
     """The home tenant; None: that of the identity."""
     concurrency: int
+    inherit: tuple[Level, ...] = ()
+    """The levels above an account whose tags count for it, the nearest first."""
 
     async def discover(self) -> Inventory:
         """Find the accounts in scope. Never raises for what can't be read: that is a gap."""
@@ -117,8 +140,13 @@ class Discovery:
         for batch in _batches(swept, SUBSCRIPTIONS_AT_A_TIME):
             unseen.extend(await self._through_graph(batch, found))
         await self._directly(unseen, found)
+        await self._look_twice(found)
         return Inventory(
-            tuple(found.coverage), tuple(found.accounts), tuple(found.gaps), left_alone
+            tuple(found.coverage),
+            tuple(found.accounts),
+            tuple(found.gaps),
+            left_alone,
+            tuple(found.disagreements),
         )
 
     async def _subscriptions(self, found: _Findings) -> tuple[list[Subscription], LeftAlone]:
@@ -204,8 +232,37 @@ class Discovery:
                 break
             asked = [each for each in asked if each.id in disputes]
             await self.clock.sleep(_ASK_AGAIN_SECONDS)
+        ids = [each.id for each in subscriptions]
+        groups = await self._groups(ids) if Level.RESOURCE_GROUP in self.inherit else {}
+        by_id = {each.id: each for each in subscriptions}
         for answer in answers:
+            first = len(found.accounts)
             answer.add_to(found)
+            found.accounts[first:] = [
+                self._with_levels(each, by_id[each.id.subscription_id], groups)
+                for each in found.accounts[first:]
+            ]
+
+    async def _groups(self, ids: Sequence[str]) -> Mapping[tuple[str, str], Mapping[str, str]]:
+        return await self.graph.groups(ids, self.tag)
+
+    def _with_levels(
+        self,
+        account: Account,
+        subscription: Subscription,
+        groups: Mapping[tuple[str, str], Mapping[str, str]] | None,
+    ) -> Account:
+        """Put the tags of the levels above on an account; no groups: they could not be read."""
+        if not self.inherit:
+            return account
+        key = (subscription.id, account.id.resource_group.lower())
+        above = {
+            Level.RESOURCE_GROUP: None if groups is None else groups.get(key, {}),
+            Level.SUBSCRIPTION: subscription.tags,
+        }
+        return replace(
+            account, above=tuple(TagsAbove(level, above[level]) for level in self.inherit)
+        )
 
     async def _directly(self, subscriptions: Sequence[Subscription], found: _Findings) -> None:
         """List subscriptions from ARM, some at a time."""
@@ -218,6 +275,43 @@ class Discovery:
         async with asyncio.TaskGroup() as group:
             for subscription in subscriptions:
                 group.create_task(read(subscription))
+
+    async def _look_twice(self, found: _Findings) -> None:
+        """Read a rotating 1/96 of the subscriptions from ARM too; what ARM says, counts.
+
+        Within a day of sweeps every quarter of an hour, all were seen by both sources. What
+        changed a moment ago is no disagreement: Resource Graph lags.
+        """
+        turn = int(self.clock.now().timestamp()) // _TURN_SECONDS % TURNS
+        again = [
+            each.subscription
+            for each in found.coverage
+            if each.source is Source.GRAPH
+            and zlib.crc32(each.subscription.id.encode()) % TURNS == turn
+        ]
+        direct = _Findings()
+        await self._directly(again, direct)
+        read = {each.subscription.id for each in direct.coverage}
+        graph = {
+            each.id.key: each.keys_on for each in found.accounts if each.id.subscription_id in read
+        }
+        settled = self.clock.now() - _GRAPH_LAG
+        for account in direct.accounts:
+            known = graph.get(account.id.key, False)
+            lags = account.changed_at is not None and account.changed_at >= settled
+            if known != account.keys_on and not lags:
+                said = _word(keys_on=known) if account.id.key in graph else "off, or absent"
+                found.disagreements.append(
+                    Disagreement(account, said, _word(keys_on=account.keys_on))
+                )
+        found.gaps.extend(direct.gaps)
+        unread = {gap.subscription_id for gap in direct.gaps}
+        found.coverage = [
+            each for each in found.coverage if each.subscription.id not in read | unread
+        ] + direct.coverage
+        found.accounts = [
+            each for each in found.accounts if each.id.subscription_id not in read
+        ] + direct.accounts
 
     async def _list(self, subscription: Subscription, found: _Findings) -> None:
         kinds = {kind.lower() for kind in self.scope.kinds}
@@ -241,7 +335,14 @@ class Discovery:
             Gap(GapKind.ACCOUNT, row, "ARM's row lacks what we need", subscription.id)
             for row in unreadable
         )
-        found.accounts.extend(kept)
+        groups: Mapping[tuple[str, str], Mapping[str, str]] | None = {}
+        if kept and Level.RESOURCE_GROUP in self.inherit:
+            try:
+                named = await self.arm.groups(subscription.id)
+                groups = {(subscription.id, name): tags for name, tags in named.items()}
+            except AzureError:
+                groups = None
+        found.accounts.extend(self._with_levels(each, subscription, groups) for each in kept)
         found.coverage.append(Coverage(subscription, Source.ARM, Census(count[True], count[False])))
 
 
@@ -292,6 +393,10 @@ def _disputes(
 
 def _mentions(account: Account, tag: str) -> bool:
     return any(tag.lower() in name.lower() for name in account.tags)
+
+
+def _word(*, keys_on: bool) -> str:
+    return "on" if keys_on else "off"
 
 
 def _batches[T](items: Sequence[T], size: int) -> list[Sequence[T]]:

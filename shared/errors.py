@@ -11,7 +11,9 @@
     │   │   ├── PolicyDenied         an Azure Policy forbids it
     │   │   ├── Locked               a lock forbids it
     │   │   ├── Busy                 another operation is running on it
-    │   │   └── Throttled            too many requests, or a wait longer than a request may take
+    │   │   ├── Throttled            too many requests
+    │   │   │   └── OutOfTime            a wait that outlasts the sweep's budget
+    │   │   └── Stale                a decision grew old before its PATCH left: nothing was sent
     │   └── Unclear              perhaps: it may have been done all the same
     ├── SweepNotWhole            the sweep ran, and somebody must look
     └── TelemetryLost            what was learned did not all reach Application Insights
@@ -95,9 +97,30 @@ class Busy(Refused):
 
 
 class Throttled(Refused):
-    """Azure asks to wait for longer than a request may."""
+    """Azure refuses because of too many requests."""
 
     advice = "The next sweep tries again."
+
+
+class OutOfTime(Throttled):
+    """Waiting would outlast the sweep's time budget."""
+
+    def __init__(self, wait: float, left: float) -> None:
+        super().__init__(
+            "Waiting for",
+            "Azure",
+            code="OutOfTime",
+            message=f"The wait is {wait:.0f} s, and {left:.0f} s are left of the time budget.",
+        )
+
+
+class Stale(Refused):
+    """A PATCH was stopped as the last step before it left: its decision was no longer fresh."""
+
+    advice = "The account is read and decided on again."
+
+    def __init__(self, why: str) -> None:
+        super().__init__("Turning local auth off for", "the account", code="Stale", message=why)
 
 
 class Unclear(AzureError):

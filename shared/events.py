@@ -13,9 +13,11 @@ from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 from shared.model import (
     Account,
     Decision,
+    Disagreement,
     Exempt,
     Exemption,
     Gap,
+    KeyChange,
     Lapsed,
     NotExempt,
     Outcome,
@@ -30,6 +32,9 @@ class SweepContext:
     sweep_id: Annotated[str, "The sweep. Begins with its UTC time."]
     mode: Annotated[str, "`audit` or `enforce`; empty if the settings could not be read."]
     version: Annotated[str, "Keysweep's version."]
+    enforce_from: Annotated[str | None, "When the keys will go off, while that is yet to come."] = (
+        None
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +90,9 @@ class SweepCompleted(Event):
     drift: Annotated[int, "Accounts with keys on that this sweep is about."]
     disabled: Annotated[int, "Accounts whose keys this sweep turned off, as read back."]
     needing_attention: Annotated[int, "Drifts that ended NO_ROLE, UNVERIFIED or FAILED."]
+    deferred: Annotated[int, "Drifts that were not attempted: the next sweep carries on."]
+    brake: Annotated[str, "What the brake did, or in audit mode would do; empty: nothing."]
+    change_log: Annotated[str, "`read`, or why the platform's change log could not be read."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +101,12 @@ class DriftFound(AccountEvent):
 
     name: ClassVar[str] = "DriftFound"
     reason: Annotated[str, "One sentence that says why."]
+    changed_by: Annotated[str, "Who turned its keys on, or else who last changed the account."]
+    changed_by_type: Annotated[str, "`User`, `Application` and so on, as Azure says."]
+    client: Annotated[str, "With what client, as Azure says."]
+    changed_at: Annotated[str | None, "When, ISO 8601."]
+    attribution: Annotated[str, "`changeLog`, the weaker `lastModified`, or `unknown`."]
+    flips: Annotated[int, "How often its keys were turned on or off in 14 days."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +130,7 @@ class ExemptionObserved(AccountEvent):
     days_left: Annotated[int | None, "Days until then; negative once lapsed."]
     exemption_reason: Annotated[str, "The reason that the tag gives."]
     owner: Annotated[str, "The owner that the tag gives."]
-    level: Annotated[str, "Where the tag stands: `account`."]
+    level: Annotated[str, "Where the tag stands: `account`, `resourceGroup` or `subscription`."]
     problem: Annotated[str, "What is wrong with a value that can't be read."]
 
 
@@ -130,6 +144,65 @@ class RemediationOutcome(AccountEvent):
     azure_code: Annotated[str, "Azure's own error code, where it refused."]
     azure_message: Annotated[str, "Azure's own message."]
     accepted: Annotated[bool, "Whether Azure took the change, or may have taken it."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyAccessChanged(Event):
+    """Somebody turned an account's keys on or off, according to the platform's change log."""
+
+    name: ClassVar[str] = "KeyAccessChanged"
+    account_id: Annotated[str, "The account's resource id, in lower case."]
+    subscription_id: Annotated[str, "The subscription's id."]
+    account_name: Annotated[str, "The account's name."]
+    change_id: Annotated[str, "The change's own id: the same change is told more than once."]
+    changed_at: Annotated[str, "When, ISO 8601."]
+    turned: Annotated[str, "`on` or `off`."]
+    changed_by: Annotated[str, "An object id, an application id or a mail address."]
+    changed_by_type: Annotated[str, "`User`, `Application` and so on, as Azure says."]
+    client: Annotated[str, "With what client, as Azure says."]
+    operation: Annotated[str, "The permission that was used."]
+    ours: Annotated[bool, "Whether Keysweep's own identity did it."]
+    flips: Annotated[int, "How often its keys were turned on or off in 14 days."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchWar(Event):
+    """An account's keys were turned on and off three times or more in 14 days."""
+
+    name: ClassVar[str] = "PatchWar"
+    account_id: Annotated[str, "The account's resource id, in lower case."]
+    subscription_id: Annotated[str, "The subscription's id."]
+    account_name: Annotated[str, "The account's name."]
+    flips: Annotated[int, "How often."]
+    turned_on_by: Annotated[str, "Who turned them on last."]
+    turned_on_by_type: Annotated[str, "What that is, as Azure says."]
+    turned_on_client: Annotated[str, "With what client."]
+    turned_on_at: Annotated[str, "When, ISO 8601."]
+    turned_off_by: Annotated[str, "Who turned them off last."]
+    turned_off_by_type: Annotated[str, "What that is, as Azure says."]
+    turned_off_client: Annotated[str, "With what client."]
+    turned_off_at: Annotated[str, "When, ISO 8601."]
+    ours: Annotated[bool, "Whether Keysweep's own identity is the side that turns them off."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrakeEngaged(Event):
+    """A sweep has more to change than the limit allows; in audit mode, would have."""
+
+    name: ClassVar[str] = "BrakeEngaged"
+    brake: Annotated[str, "What it does, and the settings that would let the changes through."]
+    changes: Annotated[int, "How many changes the sweep is about."]
+    limit: Annotated[int, "`MAX_CHANGES_PER_SWEEP`."]
+    held: Annotated[int, "How many of them are held."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcesDisagree(AccountEvent):
+    """Resource Graph and ARM say different things about an account, beyond Resource Graph's lag."""
+
+    name: ClassVar[str] = "SourcesDisagree"
+    graph_says: Annotated[str, "`on`, `off`, or `off, or absent`."]
+    arm_says: Annotated[str, "`on` or `off`. This is what the sweep goes by."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +232,10 @@ EVENTS: tuple[type[Event], ...] = (
     AccountHeld,
     ExemptionObserved,
     RemediationOutcome,
+    KeyAccessChanged,
+    PatchWar,
+    BrakeEngaged,
+    SourcesDisagree,
     CoverageGap,
     SettingsRejected,
 )
@@ -238,9 +315,67 @@ def _values(
             yield each.name, content
 
 
-def drift_found(decision: Decision) -> DriftFound:
-    """Say that an account drifted."""
-    return DriftFound(**_about(decision.account), reason=decision.reason)
+def drift_found(decision: Decision, change: KeyChange | None, flips: int) -> DriftFound:
+    """Say that an account drifted, and who let keys in, as far as that is known."""
+    account = decision.account
+    weak = change is None and account.changed_by
+    at = change.at if change else account.changed_at if weak else None
+    return DriftFound(
+        **_about(account),
+        reason=decision.reason,
+        changed_by=change.by if change else account.changed_by,
+        changed_by_type=change.by_type if change else "",
+        client=change.client if change else "",
+        changed_at=at.isoformat() if at else None,
+        attribution="changeLog" if change else "lastModified" if weak else "unknown",
+        flips=flips,
+    )
+
+
+def key_access_changed(change: KeyChange, flips: int) -> KeyAccessChanged:
+    """Say that somebody turned keys on or off."""
+    return KeyAccessChanged(
+        account_id=change.account.key,
+        subscription_id=change.account.subscription_id,
+        account_name=change.account.name,
+        change_id=change.id,
+        changed_at=change.at.isoformat(),
+        turned=change.turned,
+        changed_by=change.by,
+        changed_by_type=change.by_type,
+        client=change.client,
+        operation=change.operation,
+        ours=change.ours,
+        flips=flips,
+    )
+
+
+def patch_war(on: KeyChange, off: KeyChange, flips: int) -> PatchWar:
+    """Say that two sides turn an account's keys on and off."""
+    return PatchWar(
+        account_id=on.account.key,
+        subscription_id=on.account.subscription_id,
+        account_name=on.account.name,
+        flips=flips,
+        turned_on_by=on.by,
+        turned_on_by_type=on.by_type,
+        turned_on_client=on.client,
+        turned_on_at=on.at.isoformat(),
+        turned_off_by=off.by,
+        turned_off_by_type=off.by_type,
+        turned_off_client=off.client,
+        turned_off_at=off.at.isoformat(),
+        ours=off.ours,
+    )
+
+
+def sources_disagree(disagreement: Disagreement) -> SourcesDisagree:
+    """Say that Resource Graph and ARM disagree."""
+    return SourcesDisagree(
+        **_about(disagreement.account),
+        graph_says=disagreement.graph,
+        arm_says=disagreement.arm,
+    )
 
 
 def account_held(decision: Decision) -> AccountHeld:

@@ -7,9 +7,10 @@ held where it can't.
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 
-from shared.model import Exempt, Exemption, Lapsed, NotExempt, Unreadable
+from shared.model import Exempt, Exemption, Lapsed, Level, NotExempt, TagsAbove, Unreadable
 
 YES = frozenset({"", "true", "yes", "on", "1"})
 NO = frozenset({"false", "no", "off", "0"})
@@ -31,6 +32,21 @@ def read_exemption(tags: Mapping[str, str], tag: str, today: date) -> Exemption:
     ]
     found.sort(key=lambda exemption: _MOST_PROTECTIVE_FIRST.index(type(exemption)))
     return found[0] if found else NotExempt()
+
+
+def nearest_exemption(
+    tags: Mapping[str, str], above: tuple[TagsAbove, ...], tag: str, today: date
+) -> Exemption | Level:
+    """Say what the nearest level with the tag says; the level, if one on the way can't be read."""
+    for each in (TagsAbove(Level.ACCOUNT, tags), *above):
+        if each.tags is None:
+            return each.level
+        if any(name.lower() == tag.lower() for name in each.tags):
+            exemption = read_exemption(each.tags, tag, today)
+            return (
+                replace(exemption, level=each.level) if isinstance(exemption, Exempt) else exemption
+            )
+    return NotExempt()
 
 
 def near_miss(tags: Mapping[str, str], tag: str) -> str | None:

@@ -1,28 +1,27 @@
-"""Border: Azure Resource Graph. Three queries, paging, and the quota.
+"""Border: Azure Resource Graph: the queries and their paging. Its quota is the pace's business.
 
 Resource Graph knows a part of KQL only (no `let`), omits in silence what the caller can't read,
 gives a summarized answer no second page, and is up to a minute or so behind ARM
 (resource-graph facts). So nothing that it says is taken as proof that something isn't there.
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from datetime import datetime
+from typing import Any
 
 from azure.core.exceptions import AzureError as SdkError
-from azure.core.exceptions import HttpResponseError
 from azure.mgmt.resourcegraph.aio import ResourceGraphClient
 from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions, QueryResponse
 
 from shared.arm import azure_error
 from shared.errors import AzureError, Unclear
-from shared.model import Account, AccountId, Census, Clock
-from shared.transport import LONGEST_PAUSE, NoCredential, Pipeline
+from shared.model import Account, AccountId, Census, KeyChange, Turned
+from shared.transport import NoCredential, Pipeline
 
 PAGE = 1000
 """Rows in an answer: Resource Graph's most."""
-_ATTEMPTS = 5
-_QUOTA_SECONDS = 5.0
 
 _ACCOUNTS = """\
 resources
@@ -49,6 +48,29 @@ resourcecontainers
 | where type =~ 'microsoft.resources/subscriptions'
 | project id, subscriptionId
 | order by id asc"""
+_GROUPS = """\
+resourcecontainers
+| where type =~ 'microsoft.resources/subscriptions/resourcegroups'
+| where tostring(tags) matches regex {tag}
+| project id, subscriptionId, name, tags
+| order by id asc"""
+_CHANGES = """\
+resourcechanges
+| where properties.targetResourceType =~ 'microsoft.cognitiveservices/accounts'
+| extend at = todatetime(properties.changeAttributes.timestamp),
+    flag = properties.changes['properties.disableLocalAuth'],
+    changedBy = tostring(properties.changeAttributes.changedBy),
+    changeType = tostring(properties.changeType)
+| where at > ago(14d)
+| where isnotempty(tostring(flag)) or changeType =~ 'Create' or changedBy in~ ({own})
+| project id, at, changeType, changedBy,
+    account = tostring(properties.targetResourceId),
+    before = tolower(tostring(flag.previousValue)),
+    after = tolower(tostring(flag.newValue)),
+    changedByType = tostring(properties.changeAttributes.changedByType),
+    clientType = tostring(properties.changeAttributes.clientType),
+    operation = tostring(properties.changeAttributes.operation)
+| order by id asc"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +85,13 @@ class Listing:
 class Graph:
     """Resource Graph, asked about some subscriptions at a time."""
 
-    def __init__(self, endpoint: str, scope: str, pipeline: Pipeline, clock: Clock) -> None:
+    def __init__(self, endpoint: str, scope: str, pipeline: Pipeline) -> None:
         self._client = ResourceGraphClient(
             credential=NoCredential(),
             base_url=endpoint,
             credential_scopes=[scope],
             pipeline=pipeline,
         )
-        self._clock = clock
 
     async def visible(self, subscriptions: Sequence[str]) -> frozenset[str]:
         """Say which of the subscriptions Resource Graph shows, empty ones too.
@@ -110,6 +131,33 @@ class Graph:
                 unreadable.append(f"a row of Resource Graph's lacks what we need: {error}")
         return Listing(tuple(accounts), tuple(unreadable))
 
+    async def groups(
+        self, subscriptions: Sequence[str], tag: str
+    ) -> Mapping[tuple[str, str], Mapping[str, str]]:
+        """List the tags of resource groups that mention `tag`, or nearly, by subscription and name.
+
+        Raises AzureError.
+        """
+        letters = (re.escape(letter) for letter in tag if letter not in "-_. ")
+        query = _GROUPS.format(tag=_literals(["(?i)" + "[-_. ]*".join(letters)]))
+        rows = await self._rows(query, subscriptions)
+        return {
+            (str(row["subscriptionId"]).lower(), str(row["name"]).lower()): _tags(row["tags"])
+            for row in rows
+        }
+
+    async def key_changes(
+        self, subscriptions: Sequence[str], own_ids: Sequence[str]
+    ) -> Sequence[KeyChange]:
+        """List what changed keys in the last 14 days, and all that our identity changed.
+
+        Raises AzureError.
+        """
+        query = _CHANGES.format(own=_literals(own_ids or ["-"]))
+        rows = await self._rows(query, subscriptions)
+        changes = (_key_change(row, own_ids) for row in rows)
+        return [change for change in changes if change is not None]
+
     async def _rows(self, query: str, subscriptions: Sequence[str]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         total: int | None = None
@@ -138,51 +186,10 @@ class Graph:
         return rows
 
     async def _ask(self, request: QueryRequest) -> QueryResponse:
-        """Ask once, or again when the quota is used up or Resource Graph stumbles.
-
-        azure-core retries none of it: a query is a POST (azure facts, SDK §2, run).
-        """
-        attempt = 1
-        while True:
-            try:
-                answer, headers = await cast(
-                    "Awaitable[tuple[QueryResponse, Mapping[str, str]]]",
-                    self._client.resources(request, cls=_with_headers),
-                )
-            except HttpResponseError as error:
-                transient = error.status_code == 429 or (error.status_code or 0) >= 500  # noqa: PLR2004
-                if not transient or attempt == _ATTEMPTS:
-                    raise azure_error("Querying", "Resource Graph", error) from error
-                await self._pause(getattr(error.response, "headers", {}), attempt)
-            except (SdkError, ValueError) as error:
-                if attempt == _ATTEMPTS:
-                    raise azure_error("Querying", "Resource Graph", error) from error
-                await self._pause({}, attempt)
-            else:
-                if headers.get("x-ms-user-quota-remaining") == "0":
-                    await self._pause(headers, 1)
-                return answer
-            attempt += 1
-
-    async def _pause(self, headers: Mapping[str, str], attempt: int) -> None:
-        """Wait as long as Resource Graph says: Retry-After, or until the quota resets."""
-        after = headers.get("Retry-After", "")
-        hours, minutes, seconds = _clock_parts(headers.get("x-ms-user-quota-resets-after", ""))
-        wait = float(after) if after.isdigit() else hours * 3600 + minutes * 60 + seconds
-        await self._clock.sleep(min(wait or _QUOTA_SECONDS * attempt, LONGEST_PAUSE))
-
-
-def _with_headers(
-    pipeline_response: Any, answer: QueryResponse, _: object
-) -> tuple[QueryResponse, Mapping[str, str]]:
-    return answer, pipeline_response.http_response.headers
-
-
-def _clock_parts(text: str) -> tuple[int, int, int]:
-    parts = text.split(":")
-    if len(parts) == 3 and all(part.isdigit() for part in parts):  # noqa: PLR2004 - hh:mm:ss
-        return int(parts[0]), int(parts[1]), int(parts[2])
-    return 0, 0, 0
+        try:
+            return await self._client.resources(request)
+        except (SdkError, ValueError) as error:
+            raise azure_error("Querying", "Resource Graph", error) from error
 
 
 def _incomplete(what: str) -> AzureError:
@@ -201,7 +208,42 @@ def _account(row: Mapping[str, Any]) -> Account:
         kind=row["kind"],
         location=row["location"],
         keys_on=row["flag"] != "true",
-        tags={name: str(value or "") for name, value in (row["tags"] or {}).items()},
+        tags=_tags(row["tags"]),
         custom_subdomain=row["subdomain"] or None,
         provisioning_state=row["provisioningState"] or "",
     )
+
+
+def _tags(tags: Mapping[str, Any] | None) -> dict[str, str]:
+    return {name: str(value or "") for name, value in (tags or {}).items()}
+
+
+def _key_change(row: Mapping[str, Any], own_ids: Sequence[str]) -> KeyChange | None:
+    """Read one row; None if it is about something else or lacks what we need."""
+    try:
+        ours = row["changedBy"].lower() in {own.lower() for own in own_ids}
+        turned = _turned(row, ours=ours)
+        if turned is None:
+            return None
+        return KeyChange(
+            id=row["id"],
+            at=datetime.fromisoformat(row["at"]),
+            account=AccountId.parse(row["account"]),
+            turned=turned,
+            by=row["changedBy"],
+            by_type=row["changedByType"],
+            client=row["clientType"],
+            operation=row["operation"],
+            ours=ours,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _turned(row: Mapping[str, Any], *, ours: bool) -> Turned | None:
+    if row["changeType"].lower() == "create":
+        return Turned.CREATED
+    if row["before"] == row["after"]:
+        # Nothing of the flag is listed: by us, it is the flag that appeared for the first time.
+        return Turned.OFF if ours and row["changeType"].lower() == "update" else None
+    return Turned.OFF if row["after"] == "true" else Turned.ON

@@ -66,6 +66,22 @@ class AccountId:
         return str(self).lower()
 
 
+class Level(StrEnum):
+    """Where the tag that exempts an account stands; the nearest one decides."""
+
+    ACCOUNT = "account"
+    RESOURCE_GROUP = "resourceGroup"
+    SUBSCRIPTION = "subscription"
+
+
+@dataclass(frozen=True, slots=True)
+class TagsAbove:
+    """The tags of a level above an account; None: they could not be read."""
+
+    level: Level
+    tags: Mapping[str, str] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """An account whose kind is in scope, as one source showed it."""
@@ -79,12 +95,12 @@ class Account:
     custom_subdomain: str | None = None
     """Without one, nobody can use the account with Entra ID until it gets one."""
     provisioning_state: str = ""
-
-
-class Level(StrEnum):
-    """Where the tag that exempts an account stands."""
-
-    ACCOUNT = "account"
+    above: tuple[TagsAbove, ...] = ()
+    """The levels whose tags count for it as well, the nearest first."""
+    changed_at: datetime | None = None
+    """When it was last changed, where the source says so."""
+    changed_by: str = ""
+    """By whom, according to the account itself: any change, not just one of its keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +146,9 @@ class HoldReason(StrEnum):
     UNREADABLE_TAG = "UNREADABLE_TAG"
     TAG_BREAKS_RULE = "TAG_BREAKS_RULE"
     NEAR_MISS_TAG = "NEAR_MISS_TAG"
+    UNREADABLE_LEVEL = "UNREADABLE_LEVEL"
     NO_SUBDOMAIN = "NO_SUBDOMAIN"
+    BRAKE = "BRAKE"
 
 
 class Verdict(StrEnum):
@@ -165,6 +183,7 @@ class Result(StrEnum):
     NOW_HELD = "NOW_HELD"
     GONE = "GONE"
     BUSY = "BUSY"
+    DEFERRED = "DEFERRED"
     LOCKED = "LOCKED"
     POLICY_DENIED = "POLICY_DENIED"
     NO_ROLE = "NO_ROLE"
@@ -211,6 +230,7 @@ class Subscription:
     name: str
     state: str
     tenant_id: str
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +277,41 @@ class Gap:
     subscription_id: str = ""
 
 
+class Turned(StrEnum):
+    """What a change did to the keys."""
+
+    ON = "on"
+    OFF = "off"
+    CREATED = "created"
+    """The account was created; with which keys, the change log doesn't say."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """One change of an account's keys, from the platform's own change log."""
+
+    id: str
+    at: datetime
+    account: AccountId
+    turned: Turned
+    by: str
+    """An object id, an application id or a mail address."""
+    by_type: str
+    client: str
+    operation: str
+    ours: bool
+    """Whether Keysweep's identity made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """An account of which Resource Graph says one thing and ARM another, beyond its lag."""
+
+    account: Account
+    graph: str
+    arm: str
+
+
 @dataclass(frozen=True, slots=True)
 class LeftAlone:
     """Subscriptions that are counted and not swept."""
@@ -275,3 +330,4 @@ class Inventory:
     """Accounts with keys on, and accounts with keys off whose tags mention ours."""
     gaps: tuple[Gap, ...]
     left_alone: LeftAlone = field(default_factory=LeftAlone)
+    disagreements: tuple[Disagreement, ...] = ()

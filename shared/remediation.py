@@ -1,14 +1,17 @@
 """The step that writes: read, decide again, PATCH, read back. One account's failure is its own.
 
 Waiting comes before the read. The decision is made on what ARM says this moment, so an exemption
-added a second ago wins, and the PATCH leaves at once after it. What the PATCH did is what the
-read-back says.
+added a second ago wins, and the PATCH leaves at once after it: sent once, and on a decision at
+most five seconds old. A retry is the whole unit again. After a PATCH that was not definitely
+refused, the result is what the read-back says.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from shared.deadline import Deadline
 from shared.decision import Rules, decide
 from shared.errors import (
     AzureError,
@@ -16,18 +19,32 @@ from shared.errors import (
     Locked,
     NoRole,
     NotFound,
+    OutOfTime,
     PolicyDenied,
+    Stale,
+    Throttled,
     Unclear,
 )
-from shared.model import Account, AccountId, Clock, Decision, Outcome, Result, Verdict
+from shared.model import (
+    Account,
+    AccountId,
+    Clock,
+    Decision,
+    Level,
+    Outcome,
+    Result,
+    TagsAbove,
+    Verdict,
+)
 
-# No decision is older than this when its PATCH leaves.
-FRESH_SECONDS = 5.0
-_MOST_READS = 5
 # A read-back may show the old value for a moment; these pauses add up to 30 s.
 READ_BACK_PAUSES: Sequence[float] = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 8.0)
+# A unit that begins with less than this left could not read its PATCH back: an attempt of 60 s,
+# and 35 s for the read-back. Of a short budget, half is enough to begin with.
+UNIT_SECONDS = 95.0
 # Azure attempts an update in these states and refuses it, with 409, in every other one.
 _TERMINAL_STATES = frozenset({"", "succeeded", "failed", "canceled"})
+_UNAUTHORIZED = 401
 
 
 class Accounts(Protocol):
@@ -37,8 +54,20 @@ class Accounts(Protocol):
         """Read one account. Raises AzureError; NotFound if it is gone."""
         ...
 
+    async def tags_above(self, account_id: AccountId, level: Level) -> Mapping[str, str]:
+        """Read the tags of a level above an account. Raises AzureError."""
+        ...
+
     async def disable_local_auth(self, account_id: AccountId) -> None:
         """Turn its keys off. Raises Refused if that did not happen, Unclear if it may have."""
+        ...
+
+
+class Permits(Protocol):
+    """Lets units work."""
+
+    def unit(self, subscription_id: str) -> AbstractAsyncContextManager[None]:
+        """Wait until a unit may work, and hold its place. Raises OutOfTime if it never may."""
         ...
 
 
@@ -47,36 +76,59 @@ class Remediation:
     """Turns keys off, one account at a time."""
 
     accounts: Accounts
+    permits: Permits
     clock: Clock
+    deadline: Deadline
     rules: Rules
+    inherit: tuple[Level, ...] = ()
+    unit_seconds: float = UNIT_SECONDS
 
     async def remediate(self, decision: Decision) -> Outcome:
         """Do what the decision says, if it still holds. Never raises for what Azure answers."""
-        for _ in range(_MOST_READS):
-            read_at = self.clock.monotonic()
+        refused_token = False
+        while self.deadline.left > self.unit_seconds:
             try:
-                account = await self.accounts.account(decision.account.id)
+                async with self.permits.unit(decision.account.id.subscription_id):
+                    return await self._unit(decision)
+            except OutOfTime as error:
+                return Outcome(decision, Result.DEFERRED, str(error), error.code, error.message)
+            except (Stale, Throttled):
+                # Nothing was changed: the whole unit again, its waiting included.
+                continue
+            except NoRole as error:
+                if error.status != _UNAUTHORIZED or refused_token:
+                    return _refused(decision, error)
+                refused_token = True
             except AzureError as error:
                 return _refused(decision, error)
-            today = self.clock.now().date()
-            changed = _no_longer(decision, account, decide(account, self.rules, today))
-            if changed is not None:
-                return changed
-            if self.clock.monotonic() - read_at <= FRESH_SECONDS:
-                return await self._write(decision)
-        detail = f"Each of {_MOST_READS} reads took longer than {FRESH_SECONDS:.0f} s."
-        return Outcome(decision, Result.FAILED, detail)
+        return Outcome(decision, Result.DEFERRED, "The time budget ended before its turn.")
 
-    async def _write(self, decision: Decision) -> Outcome:
-        account_id = decision.account.id
+    async def _unit(self, decision: Decision) -> Outcome:
+        """Read, decide again, write, read back. Raises Refused if nothing was changed."""
+        account = await self._read(decision.account.id)
+        today = self.clock.now().date()
+        changed = _no_longer(decision, account, decide(account, self.rules, today))
+        if changed is not None:
+            return changed
         doubt: AzureError | None = None
         try:
-            await self.accounts.disable_local_auth(account_id)
+            await self.accounts.disable_local_auth(decision.account.id)
         except Unclear as error:
             doubt = error
-        except AzureError as error:
-            return _refused(decision, error)
         return await self._read_back(decision, doubt)
+
+    async def _read(self, account_id: AccountId) -> Account:
+        """Read an account and every level whose tags count for it."""
+        account = await self.accounts.account(account_id)
+        above = []
+        for level in self.inherit:
+            try:
+                above.append(TagsAbove(level, await self.accounts.tags_above(account_id, level)))
+            except OutOfTime:
+                raise
+            except AzureError:
+                above.append(TagsAbove(level, None))
+        return replace(account, above=tuple(above))
 
     async def _read_back(self, decision: Decision, doubt: AzureError | None) -> Outcome:
         code, message = (doubt.code, doubt.message) if doubt else ("", "")
@@ -85,6 +137,8 @@ class Remediation:
             return Outcome(decision, result, detail, code, message, accepted=True)
 
         for pause in READ_BACK_PAUSES:
+            if pause > self.deadline.left:
+                break
             await self.clock.sleep(pause)
             try:
                 account = await self.accounts.account(decision.account.id)
@@ -95,7 +149,7 @@ class Remediation:
                 continue
             if not account.keys_on:
                 return outcome(Result.DISABLED, "Azure took the change and reads back: keys off.")
-        detail = "The change was sent, and for 30 s the account did not read back as off."
+        detail = "The change was sent, and the account did not read back as off."
         return outcome(Result.UNVERIFIED, detail)
 
 

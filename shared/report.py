@@ -27,6 +27,10 @@ class SweepReport:
     """One for each account of the inventory."""
     outcomes: tuple[Outcome, ...]
     """One for each decision whose verdict is DRIFT."""
+    brake: str = ""
+    """What the brake did, or in audit mode would do; empty: nothing."""
+    change_log_unread: str = ""
+    """Why the platform's change log could not be read; empty if it was."""
 
     def with_verdict(self, verdict: Verdict) -> tuple[Decision, ...]:
         """Return the decisions with one verdict."""
@@ -118,6 +122,9 @@ class SweepReport:
             drift=self.drift,
             disabled=self.results.get(Result.DISABLED, 0),
             needing_attention=sum(each.result.fails_the_sweep for each in self.outcomes),
+            deferred=self.results.get(Result.DEFERRED, 0),
+            brake=self.brake,
+            change_log=self.change_log_unread or "read",
         )
 
 

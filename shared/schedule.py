@@ -49,6 +49,13 @@ class Schedule:
             raise ValueError("it never fires")
         return schedule
 
+    @property
+    def interval(self) -> timedelta:
+        """The time between two firings: the next two of a fixed day."""
+        first = self.next_after(datetime(2028, 1, 1, tzinfo=UTC))
+        second = self.next_after(first) if first else None
+        return second - first if first and second else _HORIZON
+
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first time after `moment` at which it fires; None if not in five years."""
         seconds, minutes, hours, days, months, weekdays = self.fields

@@ -8,12 +8,14 @@ local.settings.sample.json are compared with it in a test.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from shared.decision import Rules
+from shared.decision import Brake, Limits, Rules
 from shared.errors import SettingsError
+from shared.model import Level
 from shared.schedule import Schedule
 
 
@@ -65,7 +67,14 @@ class Settings:
     schedule: Schedule
     scope: Scope
     rules: Rules
+    limits: Limits
+    enforce_from: datetime | None
+    """Until then enforce mode audits."""
+    inherit: tuple[Level, ...]
+    """The levels above an account whose tags count for it, the nearest first."""
     concurrency: int
+    budget: float
+    """Seconds."""
     client_id: str | None
     tenant_id: str | None
     cloud: Cloud
@@ -138,6 +147,25 @@ def _nonempty[T](parse: Callable[[str], tuple[T, ...]]) -> Callable[[str], tuple
     return parse_some
 
 
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if len(text) == len("2027-03-31"):
+        return datetime.combine(date.fromisoformat(text), time(), UTC)
+    if moment.tzinfo is None:
+        raise ValueError
+    return moment.astimezone(UTC)
+
+
+def _levels(text: str) -> tuple[Level, ...]:
+    above = (Level.RESOURCE_GROUP, Level.SUBSCRIPTION)
+    if text.lower() in _TRUE | _FALSE:
+        return above if text.lower() in _TRUE else ()
+    named = {part.strip().lower() for part in text.split(",") if part.strip()}
+    if named - {each.lower() for each in above}:
+        raise ValueError
+    return tuple(each for each in above if each.lower() in named)
+
+
 def _guid(text: str) -> str:
     if len(text) != len("00000000-0000-0000-0000-000000000000"):
         raise ValueError
@@ -183,7 +211,12 @@ def _connection_string(text: str) -> str:
     raise ValueError
 
 
+_MOMENT = "a moment such as `2027-03-31T08:00Z`, a day (its beginning, UTC), or empty"
 _YES_NO = "`true` or `false`"
+FUNCTION_TIMEOUT_SECONDS = 1500.0
+"""functionTimeout in host.json, which a test compares with this."""
+_TIMEOUT_SETTING = "AzureFunctionsJobHost__functionTimeout"
+_MARGIN_SECONDS = 60
 _TELEMETRY = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 
 SETTINGS: tuple[Setting, ...] = (
@@ -237,6 +270,13 @@ SETTINGS: tuple[Setting, ...] = (
         _tag_name,
     ),
     Setting(
+        "EXEMPTION_INHERIT",
+        "false",
+        "`false`, `true` (both), or `resourceGroup`, `subscription` by comma",
+        "Whether the tag counts on the resource group or subscription too; the nearest decides.",
+        _levels,
+    ),
+    Setting(
         "EXEMPTION_REQUIRE_UNTIL",
         "false",
         _YES_NO,
@@ -265,11 +305,46 @@ SETTINGS: tuple[Setting, ...] = (
         _choice("disable", "hold"),
     ),
     Setting(
+        "MAX_CHANGES_PER_SWEEP",
+        "25",
+        "a whole number from 1 to 100000",
+        "The brake: more changes than this in one sweep usually means a wrong assumption.",
+        _whole(1, 100_000),
+    ),
+    Setting(
+        "BRAKE",
+        "hold",
+        "`hold` or `trickle`",
+        "Over the limit, hold everything, or make that many changes a sweep.",
+        lambda text: Brake(_choice("hold", "trickle")(text)),
+    ),
+    Setting(
+        "BRAKE_RELEASE_UNTIL",
+        "",
+        _MOMENT,
+        "Let everything through until then: how a first enforcement is done. Expires by itself.",
+        _optional(_moment),
+    ),
+    Setting(
+        "ENFORCE_FROM",
+        "",
+        _MOMENT,
+        "Until then `enforce` audits, and every event says when the keys will go off.",
+        _optional(_moment),
+    ),
+    Setting(
         "SWEEP_CONCURRENCY",
         "8",
         "a whole number from 1 to 64",
         "How many accounts or subscriptions are worked on at once.",
         _whole(1, 64),
+    ),
+    Setting(
+        "SWEEP_BUDGET_SECONDS",
+        "1200",
+        "a whole number from 30, at least 60 s less than functionTimeout (1,500 s in host.json)",
+        "A sweep ends within this, defers what it did not reach, and the next one carries on.",
+        _whole(30, 86_400),
     ),
     Setting(
         "AZURE_CLIENT_ID",
@@ -355,11 +430,11 @@ def _read(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
             shown = "not one" if setting.name == _TELEMETRY else repr(given)
             why = f" ({error})" if setting.parse == Schedule.parse else ""
             problems.append(f"{setting.name} is {shown}{why}: it must be {setting.allowed}")
-    problems.extend(_conflicts(environ))
+    problems.extend(_conflicts(environ, values))
     return values, problems
 
 
-def _conflicts(environ: Mapping[str, str]) -> Sequence[str]:
+def _conflicts(environ: Mapping[str, str], values: Mapping[str, Any]) -> Sequence[str]:
     def given(name: str) -> bool:
         return bool(environ.get(name, "").strip())
 
@@ -368,7 +443,27 @@ def _conflicts(environ: Mapping[str, str]) -> Sequence[str]:
         problems.append("SWEEP_MANAGEMENT_GROUPS and SWEEP_SUBSCRIPTIONS are both set: give one")
     if given("ARM_ENDPOINT") != given("ARM_SCOPE"):
         problems.append("ARM_ENDPOINT and ARM_SCOPE go together: give both or neither")
+    if given("BRAKE_RELEASE_UNTIL") and environ.get("SWEEP_MODE", "").strip().lower() == "audit":
+        problems.append("BRAKE_RELEASE_UNTIL releases nothing while SWEEP_MODE is audit: unset it")
+    timeout = _function_timeout(environ)
+    budget = values.get("SWEEP_BUDGET_SECONDS")
+    if budget is not None and budget + _MARGIN_SECONDS > timeout:
+        problems.append(
+            f"SWEEP_BUDGET_SECONDS is {budget}: with {_MARGIN_SECONDS} s to spare it does not fit "
+            f"into the functionTimeout of {timeout:.0f} s"
+        )
     return problems
+
+
+def _function_timeout(environ: Mapping[str, str]) -> float:
+    """Return the host's time-out in seconds; an app setting overrides host.json's."""
+    match = re.fullmatch(
+        r"(?:(\d+)\.)?(\d\d):(\d\d):(\d\d)", environ.get(_TIMEOUT_SETTING, "").strip()
+    )
+    if match is None:
+        return FUNCTION_TIMEOUT_SECONDS
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:
@@ -389,7 +484,15 @@ def _settings(values: Mapping[str, Any]) -> Settings:
             hold_unreadable=values["EXEMPTION_UNREADABLE"] == "hold",
             hold_no_subdomain=values["NO_SUBDOMAIN"] == "hold",
         ),
+        limits=Limits(
+            most_changes=values["MAX_CHANGES_PER_SWEEP"],
+            brake=values["BRAKE"],
+            release_until=values["BRAKE_RELEASE_UNTIL"],
+        ),
+        enforce_from=values["ENFORCE_FROM"],
+        inherit=values["EXEMPTION_INHERIT"],
         concurrency=values["SWEEP_CONCURRENCY"],
+        budget=float(values["SWEEP_BUDGET_SECONDS"]),
         client_id=values["AZURE_CLIENT_ID"],
         tenant_id=values["AZURE_TENANT_ID"],
         cloud=Cloud(endpoint, scope) if endpoint else values["AZURE_SDK_CLOUD_CONF"],

@@ -2,20 +2,25 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
-from shared.decision import Rules, decide
+from shared.changes import ChangeLog
+from shared.decision import Plan, braked, decide, plan
 from shared.events import (
+    BrakeEngaged,
     Event,
     SweepStarted,
     account_held,
     coverage_gap,
     drift_found,
     exemption_observed,
+    key_access_changed,
+    patch_war,
     remediation_outcome,
+    sources_disagree,
 )
 from shared.model import (
     Clock,
@@ -28,7 +33,7 @@ from shared.model import (
     Verdict,
 )
 from shared.report import SweepReport
-from shared.settings import Settings
+from shared.settings import Mode, Settings
 
 
 class Discoverer(Protocol):
@@ -36,6 +41,14 @@ class Discoverer(Protocol):
 
     async def discover(self) -> Inventory:
         """Find them."""
+        ...
+
+
+class ChangeReader(Protocol):
+    """Reads the platform's change log."""
+
+    async def read(self, subscriptions: Sequence[str]) -> ChangeLog:
+        """Read what changed keys in these subscriptions."""
         ...
 
 
@@ -55,6 +68,13 @@ class Emitter(Protocol):
         ...
 
 
+# Units of one subscription that may be at work, or wait for its lanes, at the same time.
+HANDS_PER_SUBSCRIPTION = 4
+# KeyAccessChanged is told for changes since the last tick less this: the change log lags.
+_OVERLAP = timedelta(hours=1)
+_DAY = timedelta(days=1)
+
+
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """One sweep of a tenant. Without a remediator it can't write: that is audit mode."""
@@ -63,8 +83,11 @@ class Sweep:
     settings: Settings
     clock: Clock
     discovery: Discoverer
+    changes: ChangeReader
     remediation: Remediator | None
     emitter: Emitter
+    last_tick: datetime | None = None
+    """When the timer last fired, if it is known."""
 
     async def run(self) -> SweepReport:
         """Sweep once. What Azure refuses is in the report; it is not raised."""
@@ -73,63 +96,140 @@ class Sweep:
         inventory = await self.discovery.discover()
         for gap in inventory.gaps:
             await self.emitter.emit(coverage_gap(gap))
-        decisions = await self._decide(inventory, self.settings.rules, started.date())
+        for disagreement in inventory.disagreements:
+            await self.emitter.emit(sources_disagree(disagreement))
+        log = await self.changes.read([each.subscription.id for each in inventory.coverage])
+        await self._tell_changes(log, started)
+        rules, today = self.settings.rules, started.date()
+        decisions = [decide(account, rules, today) for account in inventory.accounts]
         drift = [each for each in decisions if each.verdict is Verdict.DRIFT]
+        planned = plan(
+            drift, self.settings.limits, started, self.sweep_id, self.settings.schedule.interval
+        )
+        brake = self._brake(planned)
+        if brake:
+            await self.emitter.emit(
+                BrakeEngaged(
+                    brake=brake,
+                    changes=len(drift),
+                    limit=self.settings.limits.most_changes,
+                    held=len(planned.held),
+                )
+            )
+        if self.remediation is not None:
+            decisions = [each for each in decisions if each not in planned.held] + [
+                braked(each, len(planned.held), self.settings.limits) for each in planned.held
+            ]
+        for decision in decisions:
+            await self._tell(decision, log, today)
         report = SweepReport(
             sweep_id=self.sweep_id,
             mode=self.settings.mode,
             started=started,
             inventory=inventory,
-            decisions=decisions,
-            outcomes=await self._act(drift),
+            decisions=tuple(decisions),
+            outcomes=await self._act(planned),
             duration=self.clock.monotonic() - began,
+            brake=brake,
+            change_log_unread=log.unread,
         )
         await self.emitter.emit(report.completed())
         return report
 
-    async def _decide(
-        self, inventory: Inventory, rules: Rules, today: date
-    ) -> tuple[Decision, ...]:
-        decisions = []
-        for account in inventory.accounts:
-            decision = decide(account, rules, today)
-            decisions.append(decision)
-            observed = exemption_observed(decision, _days_left(decision, today))
-            if observed is not None:
-                await self.emitter.emit(observed)
-            if decision.verdict is Verdict.HELD:
-                await self.emitter.emit(account_held(decision))
-            elif decision.verdict is Verdict.DRIFT:
-                await self.emitter.emit(drift_found(decision))
-        return tuple(decisions)
+    async def _tell_changes(self, log: ChangeLog, now: datetime) -> None:
+        for change in log.since((self.last_tick or now - _DAY) - _OVERLAP):
+            await self.emitter.emit(key_access_changed(change, log.flips(change.account.key)))
+        for account, (on, off) in log.wars().items():
+            await self.emitter.emit(patch_war(on, off, log.flips(account)))
 
-    async def _act(self, drift: Sequence[Decision]) -> tuple[Outcome, ...]:
-        if self.remediation is None:
-            outcomes = [
-                Outcome(each, Result.WOULD_DISABLE, "Audit mode changes nothing.") for each in drift
-            ]
-            for outcome in outcomes:
-                await self.emitter.emit(remediation_outcome(outcome))
-            return tuple(outcomes)
-        return await self._remediate(self.remediation.remediate, drift)
+    async def _tell(self, decision: Decision, log: ChangeLog, today: date) -> None:
+        observed = exemption_observed(decision, _days_left(decision, today))
+        if observed is not None:
+            await self.emitter.emit(observed)
+        account = decision.account.id.key
+        if decision.verdict is Verdict.HELD:
+            await self.emitter.emit(account_held(decision))
+        elif decision.verdict is Verdict.DRIFT:
+            await self.emitter.emit(drift_found(decision, log.last_on(account), log.flips(account)))
 
-    async def _remediate(
-        self, remediate: Callable[[Decision], Awaitable[Outcome]], drift: Sequence[Decision]
-    ) -> tuple[Outcome, ...]:
-        """Work through the drift with so many hands, no subscription taking all of them."""
-        waiting = iter(_spread(drift))
+    def _brake(self, planned: Plan) -> str:
+        """Say what the brake does, or in audit mode would do; empty if nothing."""
+        if planned.brake is None:
+            return ""
+        would = "would " if self.remediation is None else ""
+        return f"{would}{planned.brake}: {planned.forecast}"
+
+    async def _act(self, planned: Plan) -> tuple[Outcome, ...]:
+        if self.remediation is not None:
+            return await self._remediate(self.remediation, planned)
+        detail = "Audit mode changes nothing."
+        if self.settings.mode is Mode.ENFORCE and self.settings.enforce_from is not None:
+            detail = f"Its keys go off from {self.settings.enforce_from:%Y-%m-%dT%H:%MZ} on."
+        if planned.brake is not None:
+            detail += f" Enforce {self._brake(planned)}"
+        outcomes = tuple(
+            Outcome(each, Result.WOULD_DISABLE, detail) for each in (*planned.change, *planned.held)
+        )
+        for outcome in outcomes:
+            await self.emitter.emit(remediation_outcome(outcome))
+        return outcomes
+
+    async def _remediate(self, remediation: Remediator, planned: Plan) -> tuple[Outcome, ...]:
+        """Work through the plan, each subscription with a few hands of its own.
+
+        So a subscription whose lane is closed keeps nobody else waiting.
+        """
+        allowance = Allowance(planned.most_writes)
         outcomes: list[Outcome] = []
 
-        async def work() -> None:
-            for decision in waiting:
-                outcome = await remediate(decision)
+        async def work(pile: Iterator[Decision]) -> None:
+            for decision in pile:
+                if await allowance.take():
+                    outcome = await remediation.remediate(decision)
+                    await allowance.give_back(used=outcome.accepted)
+                else:
+                    outcome = Outcome(decision, Result.DEFERRED, "The brake lets no more through.")
                 outcomes.append(outcome)
                 await self.emitter.emit(remediation_outcome(outcome))
 
+        piles: dict[str, list[Decision]] = defaultdict(list)
+        for decision in planned.change:
+            piles[decision.account.id.subscription_id].append(decision)
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.settings.concurrency, len(drift))):
-                group.create_task(work())
+            for decisions in piles.values():
+                pile = iter(decisions)
+                for _ in range(min(HANDS_PER_SUBSCRIPTION, len(decisions))):
+                    group.create_task(work(pile))
         return tuple(outcomes)
+
+
+class Allowance:
+    """How many more writes Azure may accept in this sweep; those under way count."""
+
+    def __init__(self, most: int | None) -> None:
+        self._left = most
+        self._under_way = 0
+        self._changed = asyncio.Condition()
+
+    async def take(self) -> bool:
+        """Take one, waiting while those under way may still give theirs back; False: none left."""
+        if self._left is None:
+            return True
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._left or self._under_way < self._left)
+            if not self._left:
+                return False
+            self._under_way += 1
+            return True
+
+    async def give_back(self, *, used: bool) -> None:
+        """Say whether the write that one was taken for was accepted."""
+        if self._left is None:
+            return
+        async with self._changed:
+            self._under_way -= 1
+            self._left -= used
+            self._changed.notify_all()
 
 
 def _started(settings: Settings) -> SweepStarted:
@@ -148,18 +248,6 @@ def _days_left(decision: Decision, today: date) -> int | None:
             return (until - today).days
         case _:
             return None
-
-
-def _spread(drift: Sequence[Decision]) -> Iterable[Decision]:
-    """Deal the drift out subscription by subscription, one from each in turn."""
-    piles: dict[str, list[Decision]] = defaultdict(list)
-    for decision in drift:
-        piles[decision.account.id.subscription_id].append(decision)
-    while piles:
-        for subscription_id in list(piles):
-            yield piles[subscription_id].pop()
-            if not piles[subscription_id]:
-                del piles[subscription_id]
 
 
 def new_sweep_id(now: datetime, suffix: str) -> str:

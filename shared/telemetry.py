@@ -50,7 +50,7 @@ _SCOPE = "keysweep"
 # Nothing is ever logged under this name: plain log lines leave by the Functions host, once.
 _LOGGER_NOBODY_USES = "keysweep.unused"
 _READ_SECONDS = 10.0
-_FLUSH_SECONDS = 30.0
+_FLUSH_SECONDS = 20.0
 _DEAF_SECONDS = 30.0
 _LONGEST_PAUSE = 2.0
 # Well below the exporter's queues of 2,048, so that a burst waits instead of being lost.
@@ -142,7 +142,7 @@ class Telemetry:
         self._duration.record(report.duration, {"mode": report.mode})
 
     async def flush(self) -> None:
-        """Wait until everything has left, for 30 s at most.
+        """Wait until everything has left, for 20 s at most.
 
         Raises TelemetryLost if Application Insights did not acknowledge every event.
         """

@@ -1,12 +1,11 @@
 """Border: the one pipeline that every request to Azure passes.
 
-All SDK clients share it, and with it one connection pool, one token per scope, one retry policy
-and one observer. The SDKs' own default policies are left out on purpose: they register resource
+All SDK clients share it, and with it one connection pool, one token per scope, one pace and one
+observer. The SDKs' own default policies are left out on purpose: they register resource
 providers by themselves, follow redirects, and log.
 """
 
 import asyncio
-from collections.abc import Awaitable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -16,7 +15,6 @@ from azure.core.exceptions import ServiceRequestError
 from azure.core.pipeline import AsyncPipeline, PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import (
     AsyncHTTPPolicy,
-    AsyncRetryPolicy,
     ContentDecodePolicy,
     RequestIdPolicy,
     UserAgentPolicy,
@@ -24,13 +22,12 @@ from azure.core.pipeline.policies import (
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
-from shared.errors import Throttled
 from shared.model import Clock
+from shared.pacing import Freshness, Pace, Pacing
 
-# Retry-After has no ceiling in azure-core (azure facts §4, run): it would sleep for an hour.
-LONGEST_PAUSE = 60.0
 _CONNECT_SECONDS = 10
-_READ_SECONDS = 60
+# The pace gives up on an attempt before this; it is for what the pace doesn't see.
+_READ_SECONDS = 90
 # Tokens are renewed when this little of their life is left, so that none expires on its way.
 _RENEW_SECONDS = 300.0
 
@@ -149,49 +146,38 @@ def _host_and_path(url: str) -> tuple[str, str]:
 
 
 class ClockedTransport(AioHttpTransport):  # type: ignore[misc] # azure-core loads it lazily, untyped
-    """The connection pool. Whatever sleeps through it, sleeps by our clock, and not for ever."""
+    """The connection pool. Whatever sleeps through it, such as polling, sleeps by our clock."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(connection_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS)
         self._clock = clock
 
     async def sleep(self, duration: float) -> None:
-        """Sleep so many seconds. Raises Throttled if that is longer than a request may wait."""
-        if duration > LONGEST_PAUSE:
-            raise Throttled(
-                "Waiting for",
-                "Azure",
-                code="RetryAfter",
-                message=f"Azure asks to wait for {duration:.0f} s.",
-            )
+        """Sleep so many seconds."""
         await self._clock.sleep(duration)
 
 
 def build_pipeline(
-    transport: ClockedTransport, tokens: TokenCache, scope: str, observer: Observer, version: str
+    transport: ClockedTransport,
+    tokens: TokenCache,
+    scope: str,
+    pace: Pace,
+    observer: Observer,
+    version: str,
 ) -> Pipeline:
-    """Build the pipeline that all clients share."""
+    """Build the pipeline that all clients share.
+
+    The pace comes before the token, so that none grows old in a queue; freshness comes after it,
+    so that waiting for a token is seen.
+    """
     # The policies of azure-core are not typed alike.
     policies: list[Any] = [
         RequestIdPolicy(),
         UserAgentPolicy(base_user_agent=f"keysweep/{version}"),
+        Pacing(pace),
         ContentDecodePolicy(),
-        AsyncRetryPolicy(),
         Authorization(tokens, scope),
+        Freshness(pace),
         Observation(observer),
     ]
     return AsyncPipeline(transport, policies)
-
-
-async def within[T](clock: Clock, seconds: float, work: Awaitable[T]) -> T:
-    """Wait for `work`, for so many seconds of our clock. Raises TimeoutError after that."""
-    task = asyncio.ensure_future(work)
-    alarm = asyncio.ensure_future(clock.sleep(seconds))
-    try:
-        await asyncio.wait({task, alarm}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise TimeoutError
-        return task.result()
-    finally:
-        alarm.cancel()
-        task.cancel()

@@ -1,0 +1,346 @@
+"""Border: lanes, deadlines and permits. Every request of every client passes here.
+
+A lane is what Azure meters together: the reads or the writes of one subscription, the tenant's, or
+Resource Graph's queries. Each answer says how many requests its lane has left; from that and from
+how fast it fills up again, requests are spaced before a refusal comes. No rate is assumed: ARM's
+buckets differ by subscription and change (recorded exchanges, fact 26). A Retry-After closes the
+lane, not just the request, for as long as it says.
+
+A unit of remediation gets a permit first: a place among the units at work, and room for one read
+and one write in its subscription's lanes. Its own read and its PATCH then never wait, so the
+decision is fresh when the PATCH leaves; `Freshness` looks once more, as the last step before it.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Literal
+
+from azure.core.exceptions import (
+    DecodeError,
+    ServiceRequestError,
+    ServiceResponseError,
+    ServiceResponseTimeoutError,
+)
+from azure.core.pipeline import PipelineRequest, PipelineResponse
+from azure.core.pipeline.policies import AsyncHTTPPolicy
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+
+from shared.deadline import Deadline, within
+from shared.errors import OutOfTime, Stale
+from shared.model import Clock
+
+type Use = Literal["read", "write", "query"]
+
+# No decision is older than this when its PATCH leaves.
+FRESH_SECONDS = 5.0
+UNITS_PER_SUBSCRIPTION = 4
+REQUEST_SECONDS = 60.0
+"""How long one attempt may take."""
+_ATTEMPTS = 4
+_LONGEST_BACKOFF = 60.0
+# Room that is left in a lane, for those whom we don't see: another sweep, an operator.
+_RESERVE = 3
+_LOOK_AGAIN_SECONDS = 1.0
+_LEARN_SECONDS = 1.0
+_THROTTLED = 429
+_TRANSIENT = frozenset({408, 500, 502, 503, 504})
+
+_SUBSCRIPTION = re.compile(r"/subscriptions/([^/?]+)", re.IGNORECASE)
+_GRAPH = "/providers/microsoft.resourcegraph/"
+
+
+@dataclass(slots=True)
+class Lane:
+    """What Azure meters together, as far as its answers let us know it."""
+
+    closed_until: float = 0.0
+    left: int | None = None
+    told_at: float = 0.0
+    most: int = 0
+    under_way: int = 0
+    """Requests that were sent and not answered, and room that a permit holds."""
+    refill: float | None = None
+    """Requests a second, as observed."""
+    refusals: int = 0
+    _since: float = 0.0
+    _left_then: int = 0
+    _answers: int = 0
+
+    def wait(self, now: float) -> float:
+        """Return how many seconds to wait before one more request may leave; 0: none."""
+        if self.closed_until > now:
+            return self.closed_until - now
+        if self.left is None:
+            return 0.0
+        reserve = min(_RESERVE, self.most // 4)
+        refilled = (self.refill or 0.0) * (now - self.told_at)
+        room = min(self.left + refilled, self.most) - self.under_way - reserve
+        if room >= 1:
+            return 0.0
+        if self.under_way == 0 and now - self.told_at >= _LOOK_AGAIN_SECONDS:
+            return 0.0
+        if self.refill:
+            return min(max((1 - room) / self.refill, 0.05), _LONGEST_BACKOFF)
+        return _LOOK_AGAIN_SECONDS
+
+    def answered(self, headers: Mapping[str, str], now: float) -> None:
+        """Learn from an answer what is left, and how fast it fills up."""
+        left = _left(headers)
+        if left is None:
+            return
+        self.most = max(self.most, left + 1)
+        self.left, self.told_at = left, now
+        resets = _resets_after(headers)
+        if resets is not None:
+            # Resource Graph's quota is a window: at 0, nothing goes before it is over.
+            if left == 0:
+                self.closed_until = max(self.closed_until, now + resets)
+                self.left = None
+            return
+        self._learn(left, now)
+
+    def refused(self, headers: Mapping[str, str], now: float) -> None:
+        """Close after a refusal: as long as Azure says, or longer with each one without a word."""
+        self.refusals += 1
+        wait = _retry_after(headers)
+        if wait is None:
+            wait = _resets_after(headers)
+        if wait is None:
+            wait = min(2.0 ** (self.refusals - 1), _LONGEST_BACKOFF)
+        # A lane that was closed a moment ago, with more requests under way, is refused again and
+        # again: the longest word counts.
+        self.closed_until = max(self.closed_until, now + max(wait, 0.1))
+
+    def _learn(self, left: int, now: float) -> None:
+        self._answers += 1
+        seconds = now - self._since
+        if seconds < _LEARN_SECONDS:
+            return
+        if self._answers > 1:
+            seen = max((left - self._left_then + self._answers - 1) / seconds, 0.0)
+            full = left >= self.most - 1
+            if self.refill is None or (full and seen > self.refill):
+                self.refill = seen or None
+            elif not full:
+                self.refill = (self.refill + seen) / 2 or None
+        self._since, self._left_then, self._answers = now, left, 1
+
+
+def _left(headers: Mapping[str, str]) -> int | None:
+    counts = [
+        int(value)
+        for name, value in headers.items()
+        if value.isdigit()
+        and (
+            name.lower().startswith("x-ms-ratelimit-remaining-")
+            or name.lower() == "x-ms-user-quota-remaining"
+        )
+    ]
+    return min(counts, default=None)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    for name, unit in (("retry-after-ms", 1e-3), ("x-ms-retry-after-ms", 1e-3), ("retry-after", 1)):
+        value = headers.get(name, "")
+        if value.isdigit():
+            return int(value) * unit
+    return None
+
+
+def _resets_after(headers: Mapping[str, str]) -> float | None:
+    match = re.fullmatch(r"(\d+):(\d\d):(\d\d)", headers.get("x-ms-user-quota-resets-after", ""))
+    return 3600.0 * int(match[1]) + 60.0 * int(match[2]) + int(match[3]) if match else None
+
+
+@dataclass(slots=True)
+class _Unit:
+    """A unit at work: the room that it holds, and when its oldest read left."""
+
+    subscription_id: str
+    held: set[Use] = field(default_factory=set)
+    read_at: float | None = None
+
+
+_unit: ContextVar[_Unit | None] = ContextVar("unit", default=None)
+
+
+class Lanes:
+    """All lanes of this process. They outlive a sweep: so does an hour's Retry-After."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[tuple[str, Use], Lane] = {}
+
+    def of(self, method: str, path: str) -> Lane:
+        """Return the lane of a request."""
+        lowered = path.lower()
+        if _GRAPH in lowered:
+            return self.lane("", "query")
+        match = _SUBSCRIPTION.match(lowered)
+        use: Use = "read" if method in {"GET", "HEAD"} else "write"
+        if match is None:
+            # Management groups have a front end and a meter of their own.
+            return self.lane(lowered.split("/")[2] if lowered.count("/") > 1 else "", use)
+        return self.lane(match[1], use)
+
+    def lane(self, name: str, use: Use) -> Lane:
+        """Return one lane."""
+        return self._lanes.setdefault((name, use), Lane())
+
+
+class Pace:
+    """Admits the requests and the units of one sweep, until its deadline."""
+
+    def __init__(self, lanes: Lanes, clock: Clock, deadline: Deadline, concurrency: int) -> None:
+        self.lanes = lanes
+        self.clock = clock
+        self.deadline = deadline
+        self._all = asyncio.Semaphore(concurrency)
+        self._each: dict[str, asyncio.Semaphore] = {}
+
+    async def admit(self, *lanes: Lane) -> None:
+        """Wait until each lane has room, and take it.
+
+        Raises OutOfTime at once if that can't be before the deadline.
+        """
+        await self._room(*lanes)
+        for lane in lanes:
+            lane.under_way += 1
+
+    async def _room(self, *lanes: Lane) -> None:
+        while wait := max(lane.wait(self.clock.monotonic()) for lane in lanes):
+            await self.pause(wait)
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep. Raises OutOfTime at once if that outlasts the deadline."""
+        if seconds >= self.deadline.left:
+            raise OutOfTime(seconds, self.deadline.left)
+        await self.clock.sleep(seconds)
+
+    @asynccontextmanager
+    async def unit(self, subscription_id: str) -> AsyncIterator[None]:
+        """Let one unit work: its next read and its PATCH don't wait.
+
+        All waiting is before the body: for a place in the subscription, for its lanes, for a place
+        among all units. A unit that waits for a closed lane takes no place from the others.
+
+        Raises OutOfTime if that can't be before the deadline.
+        """
+        place = self._each.setdefault(subscription_id, asyncio.Semaphore(UNITS_PER_SUBSCRIPTION))
+        reads = self.lanes.lane(subscription_id, "read")
+        writes = self.lanes.lane(subscription_id, "write")
+        async with place:
+            while True:
+                await self._room(reads, writes)
+                async with self._all:
+                    if reads.wait(self.clock.monotonic()) or writes.wait(self.clock.monotonic()):
+                        # Closed while we waited for the place: it is for somebody else.
+                        continue
+                    unit = _Unit(subscription_id, {"read", "write"})
+                    reads.under_way += 1
+                    writes.under_way += 1
+                    token = _unit.set(unit)
+                    try:
+                        yield
+                    finally:
+                        _unit.reset(token)
+                        for use in unit.held:
+                            self.lanes.lane(subscription_id, use).under_way -= 1
+                    return
+
+
+class Pacing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """Waits for the request's lane, sends it, learns from the answer, and sends a read again.
+
+    A write is sent once: its unit is what is tried again.
+    """
+
+    def __init__(self, pace: Pace) -> None:
+        super().__init__()
+        self._pace = pace
+
+    async def send(
+        self, request: PipelineRequest[HttpRequest]
+    ) -> PipelineResponse[HttpRequest, AsyncHttpResponse]:
+        """Send one request. Raises OutOfTime if its lane stays closed past the deadline."""
+        method = request.http_request.method
+        lane = self._pace.lanes.of(method, _path(request))
+        attempt = 0
+        while True:
+            attempt += 1
+            await self._admit(lane, "write" if method == "PATCH" else "read")
+            try:
+                response = await self._attempt(request)
+            except (ServiceRequestError, ServiceResponseError, DecodeError):
+                if method == "PATCH" or attempt == _ATTEMPTS:
+                    raise
+                await self._pace.pause(2.0 ** (attempt - 1))
+                continue
+            finally:
+                lane.under_way -= 1
+            status, now = response.http_response.status_code, self._pace.clock.monotonic()
+            headers = response.http_response.headers
+            lane.answered(headers, now)
+            if status == _THROTTLED or (status in _TRANSIENT and _retry_after(headers)):
+                lane.refused(headers, now)
+            else:
+                lane.refusals = 0
+            if method == "PATCH" or not self._again(status, attempt):
+                return response
+            if status != _THROTTLED:
+                await self._pace.pause(2.0 ** (attempt - 1))
+
+    def _again(self, status: int, attempt: int) -> bool:
+        # A throttled read is tried for as long as the lane opens in time.
+        return status == _THROTTLED or (status in _TRANSIENT and attempt < _ATTEMPTS)
+
+    async def _admit(self, lane: Lane, use: Use) -> None:
+        unit = _unit.get()
+        if unit is not None and use in unit.held:
+            held = self._pace.lanes.lane(unit.subscription_id, use)
+            if held is lane:
+                unit.held.discard(use)
+                return
+        await self._pace.admit(lane)
+
+    async def _attempt(
+        self, request: PipelineRequest[HttpRequest]
+    ) -> PipelineResponse[HttpRequest, AsyncHttpResponse]:
+        seconds = min(REQUEST_SECONDS, max(self._pace.deadline.left, 1.0))
+        try:
+            return await within(self._pace.clock, seconds, self.next.send(request))
+        except TimeoutError as error:
+            raise ServiceResponseTimeoutError(f"no answer within {seconds:.0f} s") from error
+
+
+class Freshness(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """The last step before a request leaves: no PATCH goes on an old decision."""
+
+    def __init__(self, pace: Pace) -> None:
+        super().__init__()
+        self._pace = pace
+
+    async def send(
+        self, request: PipelineRequest[HttpRequest]
+    ) -> PipelineResponse[HttpRequest, AsyncHttpResponse]:
+        """Send a read and note when; send a PATCH if its decision is fresh and its lane open.
+
+        Raises Stale otherwise: nothing was sent, and the unit starts again.
+        """
+        now, unit = self._pace.clock.monotonic(), _unit.get()
+        if request.http_request.method == "PATCH":
+            lane = self._pace.lanes.of("PATCH", _path(request))
+            if unit is None or unit.read_at is None or now - unit.read_at > FRESH_SECONDS:
+                raise Stale("its decision is no longer fresh")
+            if lane.closed_until > now:
+                raise Stale("its lane was closed meanwhile")
+        elif unit is not None and unit.read_at is None:
+            unit.read_at = now
+        return await self.next.send(request)
+
+
+def _path(request: PipelineRequest[HttpRequest]) -> str:
+    return "/" + request.http_request.url.partition("://")[2].partition("/")[2].partition("?")[0]
