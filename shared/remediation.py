@@ -183,4 +183,4 @@ def _refused(decision: Decision, error: AzureError) -> Outcome:
             result = Result.BUSY
         case _:
             result = Result.FAILED
-    return Outcome(decision, result, str(error), error.code, error.message)
+    return Outcome(decision, result, error.advice, error.code, error.message)

@@ -85,7 +85,8 @@ class SweepReport:
     def reasons(self) -> tuple[str, ...]:
         """Why somebody must look; empty if the sweep is whole."""
         failed = tuple(
-            f"{each.decision.account.id.name}: {each.result}: {each.detail}"
+            f"{each.decision.account.id.name}: {each.result}"
+            + (f" ({each.azure_code})" if each.azure_code else "")
             for each in self.outcomes
             if each.result.fails_the_sweep
         )

@@ -10,7 +10,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import azure_functions_runtime as runtime
@@ -109,7 +109,7 @@ class FunctionsWorker:
         }
 
     @property
-    def module(self) -> ModuleType:
+    def module(self) -> Any:
         """The loaded function_app."""
         return sys.modules["function_app"]
 
