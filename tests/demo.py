@@ -12,6 +12,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -113,23 +114,26 @@ class Demo:
         # The product's clock follows the local Azure's: a quarter of an hour takes no time here.
         worker.module.process = Process(os.environ, self._azure.clock)
         try:
-            await self._fire(worker, "audit", "1. Audit: what would it do?", show=set())
-            await self._fire(worker, "enforce", "2. Enforce", show=set(_ORDER))
+            await self._fire(worker, "1. Audit: what would it do?", show=set())
+            release = f"{self._azure.now() + timedelta(days=1):%Y-%m-%dT%H:%MZ}"
+            os.environ.update(SWEEP_MODE="enforce", BRAKE_RELEASE_UNTIL=release)
+            title = f"2. Enforce, the brake released for a day (BRAKE_RELEASE_UNTIL={release})"
+            await self._fire(worker, title, show=set(_ORDER))
             left = set(_ORDER) - {"EXEMPT", "HELD"}
-            await self._fire(worker, "enforce", "3. The next tick: what is left?", show=left)
+            await self._fire(worker, "3. The next tick: nothing is left that it can fix", show=left)
         finally:
             await worker.close()
 
-    async def _fire(
-        self, worker: FunctionsWorker, mode: str, title: str, *, show: set[str]
-    ) -> None:
+    async def _fire(self, worker: FunctionsWorker, title: str, *, show: set[str]) -> None:
+        last = self._azure.now()
         self._azure.clock.advance(_TICK)
-        os.environ["SWEEP_MODE"] = mode
         self._console.rule(f"[bold]{title}", align="left")
         seen, written = len(self._azure.telemetry.events()), len(self._azure.writes)
         asked = len(self._azure.operations)
         began = time.monotonic()
-        invocation = await worker.fire(trace_parent=f"00-{os.urandom(16).hex()}-{'1' * 16}-01")
+        invocation = await worker.fire(
+            trace_parent=f"00-{os.urandom(16).hex()}-{'1' * 16}-01", last=last.isoformat()
+        )
         seconds = time.monotonic() - began
         sweep = Sweep(self._azure.telemetry.events()[seen:])
         rows = [row for row in sweep.rows() if row["result"] in show]
@@ -182,7 +186,11 @@ class Demo:
         )
         results = Counter(each["result"] for each in sweep.of("RemediationOutcome"))
         named = sorted(results, key=_ORDER.index)
-        say("[bold]Results[/]  " + "   ".join(f"{name} [bold]{results[name]}[/]" for name in named))
+        if results:
+            say(
+                "[bold]Results[/]  "
+                + "   ".join(f"{name} [bold]{results[name]}[/]" for name in named)
+            )
         bodies = Counter(json.dumps(each.body) for each in writes)
         accepted = ", ".join(f"{count} times {body}" for body, count in bodies.items()) or "none"
         say(f"[bold]Writes that Azure accepted[/]  {accepted}")
@@ -217,7 +225,7 @@ async def main() -> Console:
     console.print("Starting the local Azure ...")
     with LocalAzure(scenarios.demo()) as azure:
         os.environ.update(azure.environ)
-        os.environ["SWEEP_SCHEDULE"] = "0 */15 * * * *"
+        os.environ.update(SWEEP_SCHEDULE="0 */15 * * * *", SWEEP_MODE="audit")
         demo = Demo(azure, console)
         await demo.tell()
     return console

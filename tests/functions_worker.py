@@ -113,8 +113,10 @@ class FunctionsWorker:
         """The loaded function_app."""
         return sys.modules["function_app"]
 
-    async def fire(self, *, trace_parent: str = "", past_due: bool = False) -> Invocation:
-        """Fire the one timer and wait for its end."""
+    async def fire(
+        self, *, trace_parent: str = "", past_due: bool = False, last: str = "0001-01-01T00:00:00"
+    ) -> Invocation:
+        """Fire the one timer and wait for its end. `last`: when it fired before, ISO 8601."""
         (function,) = self._functions.values()
         (argument,) = (
             name for name, info in function.bindings.items() if info.type == "timerTrigger"
@@ -122,9 +124,9 @@ class FunctionsWorker:
         status = {
             "Schedule": {"AdjustForDST": True},
             "ScheduleStatus": {
-                "Last": "2026-01-01T00:00:00Z",
-                "LastUpdated": "2026-01-01T00:00:00Z",
-                "Next": "2026-01-01T00:15:00Z",
+                "Last": last,
+                "LastUpdated": last,
+                "Next": last,
             },
             "IsPastDue": past_due,
         }

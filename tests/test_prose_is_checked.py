@@ -78,7 +78,11 @@ def test_every_verdict_and_every_result_is_in_the_readme_with_whether_it_fails()
 def test_every_setting_that_the_readme_names_exists() -> None:
     known = {setting.name for setting in SETTINGS}
     sample = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]
-    named = set(re.findall(r"\b(?:SWEEP|EXEMPTION|NO_SUBDOMAIN|ARM|AZURE)_[A-Z_]+\b", TEXT))
+    named = set(
+        re.findall(
+            r"\b(?:SWEEP|EXEMPTION|NO_SUBDOMAIN|ARM|AZURE|BRAKE|ENFORCE|MAX)_[A-Z_]+\b", TEXT
+        )
+    )
     clouds = {"AZURE_PUBLIC_CLOUD", "AZURE_US_GOVERNMENT", "AZURE_CHINA_CLOUD"}
     assert named - clouds <= known | set(sample)
 

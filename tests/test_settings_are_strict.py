@@ -1,13 +1,23 @@
 """Settings: strict, every problem named in one error, nothing read at import."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from shared.decision import Rules
 from shared.errors import SettingsError
-from shared.settings import CLOUDS, SETTINGS, Cloud, Mode, Scope, read_settings
+from shared.model import Level
+from shared.settings import (
+    CLOUDS,
+    FUNCTION_TIMEOUT_SECONDS,
+    SETTINGS,
+    Cloud,
+    Mode,
+    Scope,
+    read_settings,
+)
 
 ROOT = Path(__file__).parent.parent
 GROUP = "contoso-landingzones"
@@ -51,6 +61,12 @@ def test_every_wrong_setting_is_named_at_once_with_its_value_and_what_is_allowed
         "EXEMPTION_MAX_DAYS": "-1",
         "EXEMPTION_UNREADABLE": "ignore",
         "NO_SUBDOMAIN": "skip",
+        "MAX_CHANGES_PER_SWEEP": "0",
+        "BRAKE": "off",
+        "BRAKE_RELEASE_UNTIL": "tomorrow",
+        "ENFORCE_FROM": "2026-12-01T08:00",
+        "EXEMPTION_INHERIT": "tenant",
+        "SWEEP_BUDGET_SECONDS": "5",
         "SWEEP_CONCURRENCY": "0",
         "AZURE_CLIENT_ID": "me",
         "AZURE_SDK_CLOUD_CONF": "AZURE_MOON",
@@ -84,6 +100,63 @@ def test_a_token_is_never_to_be_sent_in_the_clear() -> None:
     assert "ARM_ENDPOINT is 'http://x'" in problems(
         ARM_ENDPOINT="http://x", ARM_SCOPE="https://x/.default"
     )
+
+
+def test_a_release_in_audit_mode_contradicts_itself() -> None:
+    assert "BRAKE_RELEASE_UNTIL releases nothing" in problems(BRAKE_RELEASE_UNTIL="2030-01-01")
+
+
+def test_a_budget_must_fit_into_the_functions_time_out() -> None:
+    assert "does not fit into the functionTimeout of 1500 s" in problems(
+        SWEEP_BUDGET_SECONDS="1441"
+    )
+    longer = {"AzureFunctionsJobHost__functionTimeout": "00:40:00"}
+    settings = read_settings({**LEAST, **longer, "SWEEP_BUDGET_SECONDS": "2340"})
+    assert settings.budget == 2340
+
+
+def test_the_time_out_that_the_budget_must_fit_into_is_that_of_host_json() -> None:
+    hours, minutes, seconds = json.loads((ROOT / "host.json").read_text())["functionTimeout"].split(
+        ":"
+    )
+    assert int(hours) * 3600 + int(minutes) * 60 + int(seconds) == FUNCTION_TIMEOUT_SECONDS
+
+
+def test_all_contradictions_are_named_at_once() -> None:
+    text = problems(
+        SWEEP_MANAGEMENT_GROUPS=GROUP,
+        SWEEP_SUBSCRIPTIONS=ONE,
+        BRAKE_RELEASE_UNTIL="2030-01-01",
+        SWEEP_BUDGET_SECONDS="86400",
+    )
+    for name in ("SWEEP_SUBSCRIPTIONS", "BRAKE_RELEASE_UNTIL", "SWEEP_BUDGET_SECONDS"):
+        assert name in text
+
+
+@pytest.mark.parametrize(
+    ("text", "levels"),
+    [
+        ("", ()),
+        ("false", ()),
+        ("true", (Level.RESOURCE_GROUP, Level.SUBSCRIPTION)),
+        ("Subscription", (Level.SUBSCRIPTION,)),
+        ("subscription, resourceGroup", (Level.RESOURCE_GROUP, Level.SUBSCRIPTION)),
+    ],
+)
+def test_inheritance_is_off_unless_switched_on(text: str, levels: tuple[Level, ...]) -> None:
+    assert read_settings({**LEAST, "EXEMPTION_INHERIT": text}).inherit == levels
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2027-03-31", datetime(2027, 3, 31, tzinfo=UTC)),
+        ("2027-03-31T08:00Z", datetime(2027, 3, 31, 8, tzinfo=UTC)),
+        ("2027-03-31T08:00:00+02:00", datetime(2027, 3, 31, 6, tzinfo=UTC)),
+    ],
+)
+def test_moments_have_a_zone_or_are_the_beginning_of_a_day(text: str, moment: datetime) -> None:
+    assert read_settings({**LEAST, "ENFORCE_FROM": text}).enforce_from == moment
 
 
 def test_lists_are_split_by_comma_trimmed_and_without_doubles() -> None:
