@@ -216,9 +216,9 @@ class ArmWriter(ArmReader):
                 account_id.resource_group,
                 account_id.name,
                 SdkAccount(properties=AccountProperties(disable_local_auth=True)),
+                # Our pipeline has no retry policy of azure-core's, which would re-send a PATCH after
+                # 429 and 503 by itself (azure facts §4, run).
                 polling=AsyncARMPolling(timeout=_POLL_SECONDS),
-                # azure-core re-sends a PATCH after 429 and 503 by itself (azure facts §4, run).
-                retry_total=0,
             )
         except (SdkError, ValueError) as error:
             raise azure_error(action, str(account_id), error) from error

@@ -136,6 +136,8 @@ class Demo:
         )
         seconds = time.monotonic() - began
         sweep = Sweep(self._azure.telemetry.events()[seen:])
+        if not sweep.of("SweepCompleted"):
+            raise RuntimeError(invocation.stack_trace)
         rows = [row for row in sweep.rows() if row["result"] in show]
         if rows:
             self._console.print(self.table(rows))
