@@ -95,6 +95,7 @@ class Process:
             self._sync_credential,
             self._clock,
         )
+        report: SweepReport | None = None
         try:
             with channel.operation(trace_parent, trace_state):
                 report = await self._sweep(channel, last)
@@ -102,15 +103,20 @@ class Process:
                     raise SweepNotWhole(report.sweep_id, report.reasons)
                 return report
         finally:
+            if report is None or not report.inventory.coverage:
+                # Nothing could be read: what the next tick begins with is new.
+                await self.close()
             # Raised over the sweep's own error, which stays visible as its context.
             await channel.flush()
 
     async def close(self) -> None:
-        """Close the connections. A worker process never does: it is killed."""
-        if self._transport is not None:
-            await self._transport.close()
-        if self._credential is not None:
-            await self._credential.close()
+        """Let go of connections and credential; the next tick makes new ones."""
+        transport, credential = self._transport, self._credential
+        self._transport = self._credential = self._tokens = None
+        if transport is not None:
+            await transport.close()
+        if credential is not None:
+            await credential.close()
 
     async def _sweep(self, channel: Telemetry, last: str) -> SweepReport:
         sweep_id = new_sweep_id(self._clock.now(), secrets.token_hex(4))

@@ -73,11 +73,13 @@ class ChangeLog:
         return wars
 
     def _turns(self, account: str) -> Sequence[KeyChange]:
-        return [
-            change
-            for change in self.by_account.get(account, ())
-            if change.turned is not Turned.CREATED
-        ]
+        """Return what turned its keys, the oldest first; what left them as they were is none."""
+        turns: list[KeyChange] = []
+        for change in self.by_account.get(account, ()):
+            is_turn = change.turned is not Turned.CREATED
+            if is_turn and (not turns or turns[-1].turned is not change.turned):
+                turns.append(change)
+        return turns
 
 
 class Identity(Protocol):

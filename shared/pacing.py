@@ -104,16 +104,16 @@ class Lane:
         self._learn(left, now)
 
     def refused(self, headers: Mapping[str, str], now: float) -> None:
-        """Close after a refusal: as long as Azure says, or longer with each one without a word."""
+        """Close after a refusal: as long as Azure says, or longer with each one without a word.
+
+        "Try again after '0' seconds" occurs (recorded exchanges, fact 31): that is without a word.
+        """
         self.refusals += 1
-        wait = _retry_after(headers)
-        if wait is None:
-            wait = _resets_after(headers)
-        if wait is None:
+        wait = _retry_after(headers) or _resets_after(headers)
+        if not wait:
             wait = min(2.0 ** (self.refusals - 1), _LONGEST_BACKOFF)
-        # A lane that was closed a moment ago, with more requests under way, is refused again and
-        # again: the longest word counts.
-        self.closed_until = max(self.closed_until, now + max(wait, 0.1))
+        # More requests were under way when it was closed: the longest word counts.
+        self.closed_until = max(self.closed_until, now + wait)
 
     def _learn(self, left: int, now: float) -> None:
         self._answers += 1

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from azure.core.credentials import AccessTokenInfo
 from azure.core.credentials_async import AsyncSupportsTokenInfo, AsyncTokenCredential
-from azure.core.exceptions import ServiceRequestError
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from azure.core.pipeline import AsyncPipeline, PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import (
     AsyncHTTPPolicy,
@@ -22,6 +22,7 @@ from azure.core.pipeline.policies import (
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
+from shared.deadline import within
 from shared.model import Clock
 from shared.pacing import Freshness, Pace, Pacing
 
@@ -30,6 +31,8 @@ _CONNECT_SECONDS = 10
 _READ_SECONDS = 90
 # Tokens are renewed when this little of their life is left, so that none expires on its way.
 _RENEW_SECONDS = 300.0
+# The credential's own requests pass another pipeline, which would wait for minutes.
+_TOKEN_SECONDS = 30.0
 
 type Pipeline = AsyncPipeline[HttpRequest, AsyncHttpResponse]
 
@@ -70,9 +73,17 @@ class TokenCache:
         async with self._lock:
             held = self._tokens.get(scope)
             if held is None or held.expires_on - self._clock.now().timestamp() < _RENEW_SECONDS:
-                held = await self._credential.get_token_info(scope)
+                held = await self._fetch(scope)
                 self._tokens[scope] = held
             return held.token
+
+    async def _fetch(self, scope: str) -> AccessTokenInfo:
+        try:
+            asked = self._credential.get_token_info(scope)
+            return await within(self._clock, _TOKEN_SECONDS, asked)
+        except TimeoutError as error:
+            message = f"no token within {_TOKEN_SECONDS:.0f} s"
+            raise ClientAuthenticationError(message) from error
 
     def forget(self, scope: str, token: str) -> None:
         """Drop a token that Azure did not take."""
