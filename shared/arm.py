@@ -216,7 +216,7 @@ class ArmWriter(ArmReader):
                 account_id.resource_group,
                 account_id.name,
                 SdkAccount(properties=AccountProperties(disable_local_auth=True)),
-                # Our pipeline has no retry policy of azure-core's, which would re-send a PATCH after
+                # Our pipeline has no retry policy of azure-core: it would re-send a PATCH after
                 # 429 and 503 by itself (azure facts §4, run).
                 polling=AsyncARMPolling(timeout=_POLL_SECONDS),
             )

@@ -1,0 +1,143 @@
+"""Faults, scripted by place and count.
+
+    azure.faults.on(method="PATCH", path="*/accounts/bot").answer(503)
+    azure.faults.on(action="Microsoft.ResourceGraph/resources/read", skip=2, times=None).cut()
+    azure.faults.on(host="ingestion").hang()
+
+A place names what a request must have; `skip` lets that many pass first, `times` says how many
+after that are hit (None: all). The first fault whose turn it is takes the request.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from typing import Any
+
+from tests.local_azure.log import Host, SeenRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answer this instead of handling the request (or after it, if `acting`)."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    acting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Close the connection without an answer, before the server acts or after."""
+
+    acting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """Hold the request, before the server acts or after, for so many seconds; None: for good."""
+
+    seconds: float | None = None
+    acting: bool = False
+
+
+type Effect = Refuse | Cut | Hang
+
+
+@dataclass(slots=True)
+class Fault:
+    """A place, a count and an effect; `seen` and `hits` tell how it went."""
+
+    method: str | None
+    path: str | None
+    host: Host | None
+    action: str | None
+    principal: str | None
+    skip: int
+    times: int | None
+    effect: Effect | None = None
+    seen: int = 0
+    hits: int = 0
+
+    def answer(
+        self,
+        status: int,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        after_acting: bool = False,
+    ) -> "Fault":
+        """Answer with this status; a str body is sent as it is (HTML, broken JSON)."""
+        self.effect = Refuse(status, body, dict(headers or {}), after_acting)
+        return self
+
+    def cut(self, *, after_acting: bool = False) -> "Fault":
+        """Cut the connection."""
+        self.effect = Cut(after_acting)
+        return self
+
+    def hang(self, seconds: float | None = None, *, after_acting: bool = False) -> "Fault":
+        """Hang for so many seconds of the clock, or until the server stops."""
+        self.effect = Hang(seconds, after_acting)
+        return self
+
+    def matches(self, request: SeenRequest) -> bool:
+        """Whether the request is at this fault's place."""
+        return (
+            self.method in {None, request.method}
+            and self.host in {None, request.host}
+            and self.principal in {None, request.principal}
+            and (self.action is None or self.action.lower() == (request.action or "").lower())
+            and (self.path is None or fnmatch(request.path.lower(), self.path.lower()))
+        )
+
+
+class Faults:
+    """The script."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._script: list[Fault] = []
+
+    def on(
+        self,
+        *,
+        method: str | None = None,
+        path: str | None = None,
+        host: Host | None = None,
+        action: str | None = None,
+        principal: str | None = None,
+        skip: int = 0,
+        times: int | None = 1,
+    ) -> Fault:
+        """Name a place; say what happens there with one of the fault's methods."""
+        fault = Fault(method, path, host, action, principal, skip, times)
+        with self._lock:
+            self._script.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """All is well again."""
+        with self._lock:
+            self._script.clear()
+
+    def remove(self, fault: Fault) -> None:
+        """Take one fault away."""
+        with self._lock:
+            self._script.remove(fault)
+
+    def strike(self, request: SeenRequest) -> Effect | None:
+        """Return what happens to this request, if anything. Counts."""
+        with self._lock:
+            struck: Effect | None = None
+            for fault in self._script:
+                if fault.effect is None or not fault.matches(request):
+                    continue
+                fault.seen += 1
+                due = fault.seen > fault.skip
+                left = fault.times is None or fault.hits < fault.times
+                if struck is None and due and left:
+                    fault.hits += 1
+                    struck = fault.effect
+            return struck

@@ -1,0 +1,307 @@
+"""ARM's front door: judges a request in ARM's order, has it handled, and dresses the answer.
+
+The order: the api-version is there (400); authentication (401); the version is known (400); the
+subscription exists (404); authorization (403); then the handlers: existence (404), locks and
+policies (409, 403), and the provider's own refusals (409, 400).
+"""
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+from tests.local_azure.exchange import Answer, Call, NotModelledError, Origin, Refusal
+from tests.local_azure.log import SeenRequest
+from tests.local_azure.routes import Route
+from tests.local_azure.services import Services
+from tests.local_azure.sources import behaviour
+from tests.local_azure.state import ids
+from tests.local_azure.state.access import Principal
+from tests.local_azure.tokens import ARM_AUDIENCES, Refused
+
+_GUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+
+
+def not_modelled(request: SeenRequest, detail: str = "") -> Answer:
+    """Return the loud answer to what the local Azure doesn't know."""
+    what = f"{request.method} {request.path}" + (f" ({detail})" if detail else "")
+    message = f"The local Azure doesn't model {what}."
+    return Answer(501, {"error": {"code": "NotModelled", "message": message}}, Origin.PLAIN)
+
+
+class Gateway:
+    """ARM, from the request to the answer with all its headers."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def principal(self, request: SeenRequest) -> Principal | Refused:
+        """Who asks."""
+        header = request.headers.get("Authorization")
+        return self._services.tokens.check(header, ARM_AUDIENCES)
+
+    def answer(
+        self, request: SeenRequest, route: Route | None, params: Mapping[str, str]
+    ) -> Answer:
+        """Judge, handle, dress."""
+        correlation_id = _correlation(request)
+        if route is None:
+            return not_modelled(request)
+        principal: Principal | None = None
+        try:
+            principal = self._authenticated(request)
+            call = Call(request, self._services, params, principal, correlation_id)
+            if route.slow:
+                self._judge(call, route)
+                answer = route.handler(call)
+            else:
+                with self._services.tenant.guard:
+                    self._services.tenant.settle()
+                    self._judge(call, route)
+                    answer = route.handler(call)
+        except Refusal as refusal:
+            answer = refusal.answer
+        except NotModelledError as e:
+            return not_modelled(request, str(e))
+        return self._dressed(answer, request, route, principal, correlation_id)
+
+    def failure(self, answer: Answer, request: SeenRequest) -> Answer:
+        """Return a failure of the gateway, which no handler had a part in, with its headers."""
+        headers = _common(answer, _correlation(request), self._services, request)
+        headers["x-ms-failure-cause"] = "gateway"
+        return replace(answer, headers={**headers, **answer.headers})
+
+    @behaviour(
+        "an api-version is required before anything else is looked at",
+        "what a browser gets at management.azure.com; quoted in public questions",
+        "unverified",
+    )
+    def _authenticated(self, request: SeenRequest) -> Principal:
+        if "api-version" not in {name.lower() for name in request.query}:
+            raise Refusal(
+                400,
+                "MissingApiVersionParameter",
+                "The api-version query parameter (?api-version=) is required for all requests.",
+            )
+        bearer = self.principal(request)
+        if isinstance(bearer, Refused):
+            tenant_id = self._services.tenant.id
+            challenge = (
+                f'Bearer authorization_uri="https://login.windows.net/{tenant_id}", '
+                f'error="invalid_token", error_description="{bearer.description}"'
+            )
+            raise Refusal(401, bearer.code, bearer.message, headers={"WWW-Authenticate": challenge})
+        return bearer
+
+    @behaviour(
+        "an api-version that a type doesn't have: InvalidResourceType for a provider's, "
+        "InvalidApiVersionParameter for ARM's own",
+        "texts quoted in public questions; which of them when is from memory",
+        "unverified",
+    )
+    @behaviour(
+        "a subscription that doesn't exist is 404 SubscriptionNotFound, before authorization",
+        "text quoted in public questions; the order is from memory",
+        "unverified",
+    )
+    @behaviour(
+        "AuthorizationFailed: client id, object id, action, scope, in ARM's words",
+        "data/recorded arm-403-01, arm-403-03; fact 28",
+        "recorded",
+    )
+    @behaviour(
+        "a deny assignment refuses with DenyAssignmentAuthorizationFailed",
+        "azure-docs role-based-access-control/deny-assignments; the text is from memory",
+        "unverified",
+    )
+    def _judge(self, call: Call, route: Route) -> None:
+        tenant = self._services.tenant
+        known = ",".join(reversed(route.versions))
+        if call.api_version.lower() not in route.versions:
+            if route.type_name is None:
+                raise Refusal(
+                    400,
+                    "InvalidApiVersionParameter",
+                    f"The api-version '{call.api_version}' is invalid. The supported versions are "
+                    f"'{known}'.",
+                )
+            raise Refusal(
+                400,
+                "InvalidResourceType",
+                f"The resource type '{route.type_name}' could not be found in the namespace "
+                f"'Microsoft.CognitiveServices' for api version '{call.api_version}'. The "
+                f"supported api-versions are '{known}'.",
+            )
+        subscription_id = call.params.get("subscription")
+        if subscription_id is not None:
+            if not _GUID.fullmatch(subscription_id):
+                raise Refusal(
+                    400,
+                    "InvalidSubscriptionId",
+                    f"The provided subscription identifier '{subscription_id}' is malformed or "
+                    "invalid.",
+                )
+            if subscription_id.lower() not in tenant.subscriptions:
+                raise Refusal(
+                    404,
+                    "SubscriptionNotFound",
+                    f"The subscription '{subscription_id}' could not be found.",
+                )
+        scope = _scope(call, route)
+        if scope is None:
+            return
+        decisive = tenant.judge(call.principal, route.action, scope)
+        if decisive is None:
+            raise Refusal(
+                403,
+                "AuthorizationFailed",
+                f"{_client(call.principal)} does not have authorization to perform action "
+                f"'{route.action}' over scope '{scope}' or the scope is invalid. If access was "
+                "recently granted, please refresh your credentials.",
+            )
+        if decisive.deny:
+            deny_id = ids.guid("deny", decisive.name, decisive.scope)
+            raise Refusal(
+                403,
+                "DenyAssignmentAuthorizationFailed",
+                f"{_client(call.principal)} has permission to perform action '{route.action}' on "
+                f"scope '{scope}'; however, the access is denied because of the deny assignment "
+                f"with name '{decisive.name}' and Id '{deny_id.replace('-', '')}' at scope "
+                f"'{decisive.scope}'.",
+            )
+
+    def _dressed(
+        self,
+        answer: Answer,
+        request: SeenRequest,
+        route: Route,
+        principal: Principal | None,
+        correlation_id: str,
+    ) -> Answer:
+        """Return the answer with the headers of its kind."""
+        remaining: dict[str, str] = {}
+        if principal is not None and answer.origin is not Origin.GATEWAY_FAILURE:
+            counted = self._count(request, route, principal)
+            if isinstance(counted, Refusal):
+                answer = counted.answer
+            else:
+                remaining = counted
+        headers = _common(answer, correlation_id, self._services, request)
+        headers |= remaining
+        if answer.origin is Origin.PROVIDER:
+            headers["x-envoy-upstream-service-time"] = "17"
+        if answer.origin is Origin.PROVIDER and route.kind != "reads" and principal is not None:
+            headers["x-ms-operation-identifier"] = (
+                f"tenantId={principal.tenant_id},objectId={principal.object_id}/"
+                f"{self._services.settings.region.lower()}/{uuid.uuid4()}"
+            )
+        if answer.origin is Origin.GATEWAY_FAILURE:
+            headers["x-ms-failure-cause"] = "gateway"
+        if answer.origin is Origin.MANAGEMENT_GROUPS:
+            headers["request-id"] = str(uuid.uuid4())
+            headers["x-ba-restapi"] = "1.0.3.2425"
+            headers["x-ms-ratelimit-remaining-managementgroups-requests"] = "249"
+        if answer.etag is not None:
+            headers["ETag"] = answer.etag
+        return replace(answer, headers={**headers, **answer.headers})
+
+    @behaviour(
+        "throttled by ARM (only where enforced): 429 SubscriptionRequestsThrottled, Retry-After",
+        "documented limits; code recorded (arm-429-01), the text of the newer scheme from memory",
+        "unverified",
+    )
+    def _count(
+        self, request: SeenRequest, route: Route, principal: Principal
+    ) -> dict[str, str] | Refusal:
+        """Return the remaining-requests headers, or the refusal if nothing remains."""
+        tenant = self._services.tenant
+        subscription_id = ids.subscription_of(request.path)
+        in_subscription = subscription_id in tenant.subscriptions
+        scope = str(subscription_id) if in_subscription else "tenant"
+        with tenant.guard:
+            left = self._services.buckets.take(principal.object_id, scope, route.kind)
+        if isinstance(left, float):
+            return Refusal(
+                429,
+                "SubscriptionRequestsThrottled",
+                f"Number of '{route.kind.removesuffix('s')}' requests for subscription '{scope}' "
+                f"actor '{principal.object_id}' exceeded. Please try again after '{left:.0f}' "
+                "seconds after additional tokens are available. Refer to "
+                "https://aka.ms/arm-throttling for additional information.",
+                headers={"Retry-After": f"{left:.0f}"},
+            )
+        if not in_subscription:
+            return {f"x-ms-ratelimit-remaining-tenant-{route.kind}": str(left[0])}
+        prefix = "x-ms-ratelimit-remaining-subscription"
+        return {
+            f"{prefix}-{route.kind}": str(left[0]),
+            f"{prefix}-global-{route.kind}": str(left[1]),
+        }
+
+
+def _client(principal: Principal) -> str:
+    """Users by name, applications by client id (recorded for users)."""
+    return f"The client '{principal.signature}' with object id '{principal.object_id}'"
+
+
+def _scope(call: Call, route: Route) -> str | None:
+    """Where the action has to be allowed, as the message names it: in the request's letters."""
+    match route.scope:
+        case "path":
+            return call.request.path
+        case "subscription":
+            return ids.subscription_scope(call.params["subscription"])
+        case "management group":
+            return ids.management_group_scope(call.params["mg"])
+        case "tenant":
+            return "/"
+        case "none":
+            return None
+
+
+def _correlation(request: SeenRequest) -> str:
+    """Return the client's, as sent (recorded: 2026), or a new one."""
+    return request.headers.get("x-ms-correlation-request-id") or str(uuid.uuid4())
+
+
+@behaviour(
+    "request ids: one guid for all three when ARM answers itself, the provider's own request-id "
+    "otherwise; a correlation id from the client is echoed and leaves routing its own guid",
+    "data/recorded/README.md fact 25",
+    "recorded",
+)
+@behaviour(
+    "X-Cache and X-MSEdge-Ref on all of ARM, no Server header",
+    "data/recorded/README.md fact 38 (since 2024)",
+    "recorded",
+)
+def _common(
+    answer: Answer, correlation_id: str, services: Services, request: SeenRequest
+) -> dict[str, str]:
+    now = services.clock.now().astimezone(UTC)
+    own = str(uuid.uuid4())
+    echoed = "x-ms-correlation-request-id" in request.headers
+    by_arm = answer.origin not in {Origin.PROVIDER, Origin.REGIONS}
+    routing = own if echoed else correlation_id
+    region = services.settings.region
+    return {
+        "Cache-Control": "no-cache",
+        "Pragma": "no-cache",
+        "Expires": "-1",
+        "Date": http_date(now),
+        "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+        "X-Content-Type-Options": "nosniff",
+        "X-Cache": "CONFIG_NOCACHE",
+        "X-MSEdge-Ref": f"Ref A: {uuid.uuid4().hex.upper()} Ref B: STO01EDGE0101 "
+        f"Ref C: {now:%Y-%m-%dT%H:%M:%SZ}",
+        "x-ms-request-id": routing if by_arm else str(uuid.uuid4()),
+        "x-ms-correlation-request-id": correlation_id,
+        "x-ms-routing-request-id": f"{region}:{now:%Y%m%dT%H%M%SZ}:{routing}",
+    }
+
+
+def http_date(moment: datetime) -> str:
+    """Return a Date header."""
+    return format_datetime(moment.astimezone(UTC), usegmt=True)

@@ -1,0 +1,291 @@
+"""The HTTP servers: ARM and ingestion over TLS, managed identity over plain HTTP.
+
+The only module that knows aiohttp. It may be imported only after `trust.environ()` was exported.
+"""
+
+import asyncio
+import itertools
+import json
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from aiohttp import hdrs, web
+from multidict import CIMultiDict
+
+from tests.local_azure import routes, trust
+from tests.local_azure.exchange import Answer, Origin
+from tests.local_azure.faults import Cut, Effect, Faults, Hang, Refuse
+from tests.local_azure.gateway import Gateway, http_date, not_modelled
+from tests.local_azure.handlers import identity, ingestion
+from tests.local_azure.log import Host, Operation, SeenRequest
+from tests.local_azure.services import Services
+from tests.local_azure.state.access import Principal
+from tests.local_azure.tokens import INGESTION_AUDIENCES
+
+# The exporter puts its path behind an endpoint that ends in a slash: the service takes both.
+_TRACK = ("/v2.1/track", "//v2.1/track", "/v2/track", "//v2/track")
+_IDENTITY = "/msi/token"
+
+
+class _CutError(Exception):
+    """Close the connection without an answer."""
+
+
+class _Response(web.Response):
+    """A response with just the headers that it is given (and Content-Length)."""
+
+    async def _prepare_headers(self) -> None:
+        given = {name.lower() for name in self.headers}
+        await super()._prepare_headers()
+        for added in (hdrs.SERVER, hdrs.DATE, hdrs.CONTENT_TYPE):
+            if added.lower() not in given:
+                self.headers.popall(added, None)
+
+
+@dataclass
+class Servers:
+    """Where the three listen."""
+
+    arm: str
+    identity: str
+    ingestion: str
+
+
+class Server:
+    """A thread with an event loop and three listening sockets."""
+
+    def __init__(self, services: Services, faults: Faults) -> None:
+        self._services = services
+        self._faults = faults
+        self._gateway = Gateway(services)
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._operations: list[Operation] = []
+        self._hooks: list[Callable[[SeenRequest], None]] = []
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._closing: asyncio.Event | None = None
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="local-azure", daemon=True)
+        self.urls = Servers("", "", "")
+
+    def start(self) -> None:
+        """Listen; return when all three do."""
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise RuntimeError("the local Azure could not start") from self._failure
+
+    def stop(self) -> None:
+        """Cut what hangs, close, and end the thread."""
+
+        def close() -> None:
+            if self._closing is not None:
+                self._closing.set()
+
+        self._loop.call_soon_threadsafe(close)
+        self._thread.join()
+        self._loop.close()
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """Every request that was dealt with, in the order of arrival."""
+        with self._lock:
+            return tuple(sorted(self._operations, key=lambda o: o.ordinal))
+
+    def before(self, hook: Callable[[SeenRequest], None]) -> Callable[[], None]:
+        """Call the hook before each request; returns what removes it again."""
+        with self._lock:
+            self._hooks.append(hook)
+
+        def remove() -> None:
+            with self._lock:
+                if hook in self._hooks:
+                    self._hooks.remove(hook)
+
+        return remove
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        except BaseException as e:  # noqa: BLE001 - handed to the thread that waits in start()
+            self._failure = e
+        finally:
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._closing = asyncio.Event()
+        runners: list[web.ServerRunner] = []
+        with self._services.clock.watch(self._loop):
+            try:
+                self.urls = Servers(
+                    arm=await self._listen("arm", runners),
+                    ingestion=await self._listen("ingestion", runners),
+                    identity=await self._listen("identity", runners),
+                )
+                self._ready.set()
+                await self._closing.wait()
+            finally:
+                for runner in runners:
+                    await runner.cleanup()
+
+    async def _listen(self, host: Host, runners: list[web.ServerRunner]) -> str:
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            return await self._handle(host, request)
+
+        runner = web.ServerRunner(
+            web.Server(handle, handler_cancellation=True, access_log=None), shutdown_timeout=0.2
+        )
+        await runner.setup()
+        runners.append(runner)
+        context = None if host == "identity" else trust.server_context()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context, backlog=512).start()
+        port = runner.addresses[0][1]
+        return f"{'http' if context is None else 'https'}://127.0.0.1:{port}"
+
+    async def _handle(self, host: Host, request: web.BaseRequest) -> web.StreamResponse:
+        with self._services.clock.working():
+            body = await request.read()
+            seen = SeenRequest(
+                ordinal=next(self._numbers),
+                at=self._services.clock.now(),
+                host=host,
+                method=request.method,
+                path=request.path,
+                query=dict(request.query),
+                headers=CIMultiDict(request.headers),
+                body=body,
+                action=None,
+                principal=None,
+            )
+            found = routes.find(seen.method, seen.path) if host == "arm" else None
+            seen = replace(
+                seen, action=found[0].action if found else None, principal=self._principal(seen)
+            )
+            try:
+                answer = await self._answer(seen, found)
+            except (_CutError, asyncio.CancelledError):
+                self._note(seen, None)
+                if request.transport is not None:
+                    request.transport.abort()
+                raise
+            self._note(seen, answer)
+            return _response(answer, http_date(self._services.clock.now()))
+
+    async def _answer(
+        self, seen: SeenRequest, found: tuple[routes.Route, Mapping[str, str]] | None
+    ) -> Answer:
+        with self._lock:
+            hooks = list(self._hooks)
+        for hook in hooks:
+            hook(seen)
+        effect = self._faults.strike(seen)
+        before = await self._struck(effect, seen, acting=False)
+        if before is not None:
+            return before
+        if seen.host == "identity":
+            answer = self._identity(seen)
+        elif seen.host == "ingestion":
+            answer = self._ingestion(seen)
+        else:
+            route, params = found if found is not None else (None, {})
+            if route is not None and route.slow:
+                answer = await asyncio.to_thread(self._gateway.answer, seen, route, params)
+            else:
+                answer = self._gateway.answer(seen, route, params)
+        return await self._struck(effect, seen, acting=True) or answer
+
+    async def _struck(
+        self, effect: Effect | None, seen: SeenRequest, *, acting: bool
+    ) -> Answer | None:
+        """Play a fault at its moment, before the server acts or after; its answer, if any."""
+        if effect is None or effect.acting is not acting:
+            return None
+        match effect:
+            case Cut():
+                raise _CutError
+            case Refuse(status, body, headers):
+                answer = Answer(status, body, Origin.GATEWAY_FAILURE, headers)
+                return self._gateway.failure(answer, seen) if seen.host == "arm" else answer
+            case Hang(seconds):
+                with self._services.clock.waiting():
+                    await self._hang(seconds)
+        return None
+
+    async def _hang(self, seconds: float | None) -> None:
+        """Until the clock says so or the server closes, whichever is first."""
+        assert self._closing is not None
+        waits: list[Awaitable[Any]] = [self._closing.wait()]
+        if seconds is not None:
+            waits.append(self._services.clock.sleep(seconds))
+        tasks = [asyncio.ensure_future(wait) for wait in waits]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+        if self._closing.is_set():
+            raise _CutError
+
+    def _identity(self, seen: SeenRequest) -> Answer:
+        if seen.method == "GET" and seen.path.rstrip("/").lower() == _IDENTITY:
+            return identity.token(seen, self._services)
+        return not_modelled(seen)
+
+    def _ingestion(self, seen: SeenRequest) -> Answer:
+        if seen.method == "POST" and seen.path in _TRACK:
+            return ingestion.track(seen, self._services)
+        return not_modelled(seen)
+
+    def _principal(self, seen: SeenRequest) -> str | None:
+        if seen.host == "identity":
+            return None
+        if seen.host == "arm":
+            bearer = self._gateway.principal(seen)
+        else:
+            header = seen.headers.get("Authorization")
+            bearer = self._services.tokens.check(header, INGESTION_AUDIENCES)
+        return bearer.object_id if isinstance(bearer, Principal) else None
+
+    def _note(self, seen: SeenRequest, answer: Answer | None) -> None:
+        body: Any = None
+        if seen.host == "arm" and seen.body:
+            try:
+                body = json.loads(seen.body)
+            except ValueError:
+                body = seen.body.decode(errors="replace")
+        code = None
+        if answer is not None and isinstance(answer.body, dict):
+            error = answer.body.get("error")
+            code = error.get("code") if isinstance(error, dict) else None
+        operation = Operation(
+            ordinal=seen.ordinal,
+            at=seen.at,
+            principal=seen.principal,
+            host=seen.host,
+            method=seen.method,
+            path=seen.path,
+            query=seen.query,
+            action=seen.action,
+            status=None if answer is None else answer.status,
+            body=body,
+            code=code,
+        )
+        with self._lock:
+            self._operations.append(operation)
+
+
+def _response(answer: Answer, date: str) -> web.Response:
+    headers = CIMultiDict({"Date": date, **answer.headers})
+    data: bytes | None = None
+    if isinstance(answer.body, str):
+        data = answer.body.encode()
+        headers.setdefault("Content-Type", "text/html")
+    elif answer.body is not None:
+        data = json.dumps(answer.body, separators=(",", ":"), ensure_ascii=False).encode()
+        headers.setdefault("Content-Type", "application/json; charset=utf-8")
+    return _Response(status=answer.status, body=data, headers=headers, reason=answer.reason)

@@ -1,0 +1,55 @@
+"""What the handlers share: the tenant, and all that surrounds it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.local_azure.allowance import ArmBuckets, GraphQuota, Kind, Rates
+from tests.local_azure.clock import ServerClock
+from tests.local_azure.feed import GraphFeed
+from tests.local_azure.log import Write
+from tests.local_azure.state.access import Principal
+from tests.local_azure.state.tenant import Tenant
+from tests.local_azure.telemetry import Telemetry
+from tests.local_azure.tokens import Tokens
+
+
+@dataclass
+class Settings:
+    """What a test or scenario may set about the services. The defaults are the common case."""
+
+    account_page: int = 100
+    subscription_page: int = 1000
+    group_page: int = 1000
+    descendant_page: int = 1000
+    require_entra_for_telemetry: bool = True
+    throttled: bool = False  # whether ARM's token buckets refuse
+    rates: dict[Kind, Rates] | None = None  # theirs, if not the documented ones
+    region: str = "SWEDENCENTRAL"
+    identity_header: str = "3f1a9c0de7b84f6c8f0b5a6a9d2e4c71"
+    instrumentation_key: str = "7d3c9a52-5b3e-4f0e-9a52-0f5d4ad0c9b1"
+    application_id: str = "2b0d9f4e-6a0c-4a3b-8a55-1f4d7c0e9e10"
+
+
+@dataclass
+class Services:
+    """All of it."""
+
+    tenant: Tenant
+    clock: ServerClock
+    tokens: Tokens
+    buckets: ArmBuckets
+    quota: GraphQuota
+    feed: GraphFeed
+    telemetry: Telemetry
+    settings: Settings
+    identities: list[Principal]
+    arm_url: Callable[[], str]
+    writes: list[Write] = field(default_factory=list)
+
+    def link(self, path: str, **query: Any) -> str:
+        """Return an absolute URL of ARM; `$` is written `%24` (recorded: fact 36)."""
+        pairs = [
+            f"{name.replace('_', '$', 1).replace('$', '%24')}={v}" for name, v in query.items()
+        ]
+        return f"{self.arm_url()}{path}?{'&'.join(pairs)}"

@@ -1,0 +1,1 @@
+"""The tenant and its rules. No HTTP in here."""
