@@ -233,7 +233,8 @@ class Discovery:
             asked = [each for each in asked if each.id in disputes]
             await self.clock.sleep(_ASK_AGAIN_SECONDS)
         ids = [each.id for each in subscriptions]
-        groups = await self._groups(ids) if Level.RESOURCE_GROUP in self.inherit else {}
+        by_group = Level.RESOURCE_GROUP in self.inherit
+        groups = await self.graph.groups(ids, self.tag) if by_group else {}
         by_id = {each.id: each for each in subscriptions}
         for answer in answers:
             first = len(found.accounts)
@@ -242,9 +243,6 @@ class Discovery:
                 self._with_levels(each, by_id[each.id.subscription_id], groups)
                 for each in found.accounts[first:]
             ]
-
-    async def _groups(self, ids: Sequence[str]) -> Mapping[tuple[str, str], Mapping[str, str]]:
-        return await self.graph.groups(ids, self.tag)
 
     def _with_levels(
         self,
@@ -305,7 +303,7 @@ class Discovery:
                     Disagreement(account, said, _word(keys_on=account.keys_on))
                 )
         found.gaps.extend(direct.gaps)
-        unread = {gap.subscription_id for gap in direct.gaps}
+        unread = {gap.subscription_id for gap in direct.gaps if gap.kind is GapKind.SUBSCRIPTION}
         found.coverage = [
             each for each in found.coverage if each.subscription.id not in read | unread
         ] + direct.coverage

@@ -116,8 +116,9 @@ class Sweep:
                     held=len(planned.held),
                 )
             )
-        if self.remediation is not None:
-            decisions = [each for each in decisions if each not in planned.held] + [
+        if self.remediation is not None and planned.held:
+            decisions = [each for each in decisions if each.verdict is not Verdict.DRIFT]
+            decisions += [
                 braked(each, len(planned.held), self.settings.limits) for each in planned.held
             ]
         for decision in decisions:
