@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from tests.local_azure import trust
+from tests.local_azure.admission import Admission
 from tests.local_azure.allowance import ArmBuckets, GraphQuota
 from tests.local_azure.clock import MovedClock, ServerClock
 from tests.local_azure.faults import Faults
@@ -45,6 +46,7 @@ class LocalAzure:
         self.clock: ServerClock = clock if clock is not None else MovedClock()
         self.settings = settings or Settings()
         self.faults = Faults()
+        self.admission = Admission()
         self.telemetry = Telemetry()
         scenario = tenant if isinstance(tenant, Scenario) else Scenario(tenant)
         self.scenario = scenario
@@ -85,7 +87,7 @@ class LocalAzure:
             identities=[tenant.function],
             arm_url=lambda: self._running.urls.arm,
         )
-        self._server = Server(self._services, self.faults)
+        self._server = Server(self._services, self.faults, self.admission)
         for hook in self.scenario.hooks:
             self._server.before(hook)
         self._server.start()

@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from tests.local_azure import routes, trust
+from tests.local_azure.admission import Admission
 from tests.local_azure.exchange import Answer, Origin
 from tests.local_azure.faults import Cut, Effect, Faults, Hang, Refuse
 from tests.local_azure.gateway import Gateway, http_date, not_modelled
@@ -56,9 +57,10 @@ class Servers:
 class Server:
     """A thread with an event loop and three listening sockets."""
 
-    def __init__(self, services: Services, faults: Faults) -> None:
+    def __init__(self, services: Services, faults: Faults, admission: Admission) -> None:
         self._services = services
         self._faults = faults
+        self._admission = admission
         self._gateway = Gateway(services)
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -179,6 +181,9 @@ class Server:
     async def _answer(
         self, seen: SeenRequest, found: tuple[routes.Route, Mapping[str, str]] | None
     ) -> Answer:
+        if self._admission.holds(seen):
+            with self._services.clock.waiting():
+                await self._admission.passage(seen)
         with self._lock:
             hooks = list(self._hooks)
         for hook in hooks:
