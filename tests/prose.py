@@ -59,7 +59,7 @@ def _actions() -> str:
 
 def _map() -> str:
     lines = ["| file | what it is |", "| --- | --- |"]
-    modules = [ROOT / "function_app.py", *sorted((ROOT / "shared").glob("*.py"))]
+    modules = [ROOT / "function_app.py", *sorted((ROOT / "shared").rglob("*.py"))]
     modules += [ROOT / "tests" / "local_azure" / "__init__.py"]
     for path in modules:
         document = ast.get_docstring(ast.parse(path.read_text())) or ""
