@@ -84,6 +84,7 @@ class LocalAzure:
             settings=self.settings,
             identities=[tenant.function, tenant.team],
             arm_url=lambda: self._running.urls.arm,
+            openai_url=lambda: self._running.urls.openai,
         )
         self._server = Server(self._services, self.faults)
         for hook in self.scenario.hooks:
