@@ -191,3 +191,10 @@ def test_containers_tell_states_and_groups(serve: Serve, three: Tenant) -> None:
     )
 
     assert [(r["name"], r["state"]) for r in rows(azure, query)] == [("first", "Enabled")]
+
+
+def test_a_table_that_is_not_modelled_is_a_loud_501(serve: Serve) -> None:
+    reply = ask(serve(scenarios.empty()), "policyresources | project id")
+
+    assert reply.status == 501
+    assert "policyresources" in reply.text

@@ -187,6 +187,9 @@ EXPRESSIONS = [
     ("replace_string(name, 'o', '0')", "0ne"),
     ("extract('o(.)e', 1, name)", "n"),
     ("indexof(name, 'e')", 2),
+    ("set_intersect(properties.arr, dynamic(['b', 'c']))", ["b"]),
+    ("set_difference(properties.arr, dynamic(['b']))", ["a"]),
+    ("array_length(set_union(properties.arr, dynamic(['b', 'c'])))", 3),
     ("tolower(kind)", "openai"),
 ]
 
@@ -286,7 +289,8 @@ PIPELINES: list[tuple[str, list[dict[str, Any]]]] = [
     (
         (
             "join kind=leftouter (resourcecontainers "
-            "| project subscriptionId, sub = name, p = plan) on subscriptionId | order by name asc | project name, sub, p, subscriptionId1"
+            "| project subscriptionId, sub = name, p = plan) on subscriptionId "
+            "| order by name asc | project name, sub, p, subscriptionId1"
         ),
         [
             {"name": "one", "sub": "Sub One", "p": None, "subscriptionId1": "s1"},
@@ -332,10 +336,15 @@ PIPELINES: list[tuple[str, list[dict[str, Any]]]] = [
     ("summarize kind = make_set(type) | mv-expand kind = kind | count", [{"Count": 2}]),
     (
         (
-            "join kind=inner (resources | project id, kind2 = kind) on id, $left.kind == $right.kind2"
-            " | count"
+            "join kind=inner (resources | project id, kind2 = kind) "
+            "on id, $left.kind == $right.kind2 | count"
         ),
         [{"Count": 3}],
+    ),
+    ("project kind, type | distinct * | count", [{"Count": 3}]),
+    (
+        "project name, subscriptionId, tenantId, tags | project-away *Id, t* | take 1",
+        [{"name": "one"}],
     ),
     ("project-away properties | limit 1 | project id", [{"id": "/subscriptions/s1/one"}]),
 ]

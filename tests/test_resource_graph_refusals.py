@@ -84,6 +84,7 @@ def test_a_refusal_names_the_time_and_the_correlation_id(tables: GraphTables) ->
         ("resources | extend n = toscalar(resources | count)", "toscalar"),
         ("resources | join (print 1) on id", "print"),
         ("resources | union isfuzzy=true resourcecontainers", "isfuzzy"),
+        ("resources | join hint.strategy=broadcast (resources) on id", "hint.strategy"),
     ],
 )
 def test_what_the_documentation_does_not_list_is_refused_by_name(
@@ -183,6 +184,9 @@ def test_more_of_an_operator_than_allowed_is_refused(
         ("where kind == 'a' project kind", 1, 18, "project"),
         ("resources\n| where name == 'x'\n  project id", 3, 2, "project"),
         ("resources |\n| where name == 'x'", 2, 0, "|"),
+        ("resources | where name = 'x'", 1, 23, "="),
+        ("resources | join (resources | where true and) on id", 1, 44, ")"),
+        ("resources | where name == '😀' and kind project id", 1, 39, "project"),
     ],
 )
 def test_a_parser_failure_says_where(
@@ -195,6 +199,20 @@ def test_a_parser_failure_says_where(
         column,
         token,
     )
+
+
+def test_an_unfinished_string_comes_before_the_parsers_failure(tables: GraphTables) -> None:
+    # Azure/aztfexport#485: the second place and token are those that a user got.
+    query = "Resources | where resourceGroup =~ DEV-T24' and type contains 'Microsoft.Network'"
+    unfinished, failure = details(tables, query)[1:]
+    assert (unfinished["characterPositionInLine"], unfinished["expectedToken"]) == (80, "'")
+    assert failure == {
+        "code": "ParserFailure",
+        "message": "ParserFailure",
+        "line": 1,
+        "characterPositionInLine": 42,
+        "token": "' and type contains '",
+    }
 
 
 def test_a_table_that_does_not_exist_is_disallowed(tables: GraphTables) -> None:
@@ -236,9 +254,24 @@ def test_dynamic_keys_have_to_be_cast(tables: GraphTables, query: str) -> None:
 @pytest.mark.parametrize(
     "query",
     [
+        "where name",
+        "where tostring(properties.disableLocalAuth)",
+        "project x = tolower(name, 'x')",
+        "project x = iff(true, 1)",
+        "project x = ago()",
+        "project id, id",
+    ],
+)
+def test_what_kusto_cannot_mean_is_refused(tables: GraphTables, query: str) -> None:
+    assert [found["code"] for found in details(tables, query)] == ["InvalidQuery"] * 2
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
         "policyresources | take 1",
         "resources | union securityresources",
-        "project x = set_union(tags, tags)",
+        "project x = series_add(tags, tags)",
         "where id in ((resources | project id))",
     ],
 )

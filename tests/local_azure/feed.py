@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tests.local_azure.clock import Clock
+from tests.local_azure.exchange import NotModelledError
 from tests.local_azure.sources import behaviour
 from tests.local_azure.state.tenant import GraphChange, Tenant
 
@@ -69,14 +70,19 @@ class GraphFeed:
                     tables.remove(change.table, change.id)
                 else:
                     tables.upsert(change.table, change.row)
-        return tables.answer(
-            body,
-            subscriptions=subscriptions,
-            management_groups=management_groups,
-            api_version=api_version,
-            now=now.astimezone(UTC),
-            correlation_id=correlation_id,
-        )
+        from tests.local_azure.graph import NotModelled  # noqa: PLC0415 - duckdb is heavy
+
+        try:
+            return tables.answer(
+                body,
+                subscriptions=subscriptions,
+                management_groups=management_groups,
+                api_version=api_version,
+                now=now.astimezone(UTC),
+                correlation_id=correlation_id,
+            )
+        except NotModelled as error:
+            raise NotModelledError(str(error)) from error
 
     def _loaded(self) -> "GraphTables":
         """Return the engine. It is loaded at the first query: many tests never ask one."""

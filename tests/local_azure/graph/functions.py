@@ -34,11 +34,24 @@ _ELEMENT = (
     f"THEN '$[' || {_KEY} || ']' "
     f"ELSE '/' || replace(replace({_KEY}, '~', '~0'), '/', '~1') END)"
 )
+# What Kusto makes of a set of something that is no array isn't documented: that fails.
+_ELEMENTS = (
+    "(CASE WHEN json_type(to_json({%d})) = 'ARRAY' THEN CAST(to_json({%d}) AS JSON[]) "
+    "ELSE error('a set of something that is no array') END)"
+)
+_ELEMENTS_0 = _ELEMENTS % (0, 0)
+_ELEMENTS_1 = _ELEMENTS % (1, 1)
 _OWN = {
     "isnull": _IS_NULL,
     "isnotnull": f"(NOT {_IS_NULL})",
     "bag_keys": (
         "(CASE WHEN json_type({0}) = 'OBJECT' THEN CAST(to_json(json_keys({0})) AS JSON) END)"
+    ),
+    "set_union": f"to_json(list_distinct(list_concat({_ELEMENTS_0}, {_ELEMENTS_1})))",
+    "set_intersect": f"to_json(list_intersect({_ELEMENTS_0}, {_ELEMENTS_1}))",
+    "set_difference": (
+        f"to_json(list_filter(list_distinct({_ELEMENTS_0}), "
+        f"lambda e: NOT list_contains({_ELEMENTS_1}, e)))"
     ),
     "bag_has_key": "coalesce(list_contains(json_keys({0}), {1}), FALSE)",
 }
@@ -62,7 +75,7 @@ isascii isutf8 jaccard_index make_bag make_bag_if make_list_if make_list_with_nu
 merge_tdigest new_guid next parse_command_line parse_csv parse_ipv4_mask parse_ipv6_mask parse_path
 parse_urlquery parse_user_agent parse_version parse_xml percentilesw prev punycode_to_string rand
 rank_tdigest regex_quote repeat replace_strings row_cumsum row_number row_rank_dense series_add
-set_difference set_equals set_intersect set_union sinh stdevp strcmp string_size tanh tdigest
+set_equals sinh stdevp strcmp string_size tanh tdigest
 translate treepath unicode_codepoints_from_string unixtime_microseconds_todatetime
 unixtime_milliseconds_todatetime unixtime_nanoseconds_todatetime unixtime_seconds_todatetime
 url_decode url_encode url_encode_component variancep welch_test zlib_compress_to_base64_string
@@ -76,12 +89,11 @@ percentiles arg_max arg_min tostring strcat_array range
 _SPECIAL = frozenset(_UNLISTED.split())
 
 
-def rewrite_function(call: ir.FunctionCall) -> ir.Expr:
+def rewrite_function(call: ir.FunctionCall) -> ir.FunctionCall:
     """Write the call as duckdb-kql can run it. Raises Refused, NotModelled."""
     name = _ALIASES.get(call.name, call.name)
     if name in _OWN:
-        own = dataclasses.replace(call, name=f"${name}")
-        return ir.PathAccess(own, ()) if name == "bag_keys" else own
+        return dataclasses.replace(call, name=f"${name}")
     if name.startswith("$"):
         return call
     known = name == name.lower() and (lookup(name) or lookup_aggregate(name) or name in _SPECIAL)

@@ -40,7 +40,9 @@ _SOURCES = frozenset({"externaldata", "external_data", "datatable", "print", "se
 # Names that people give columns, and that the grammar keeps for itself.
 _COLUMN_NAMES = frozenset({"kind", "title", "table", "timeline", "card", "panels"})
 _WITH_PARAMETERS = frozenset({"join", "union", "mv-expand", "mvexpand", "parse"})
+_WITHOUT_PARAMETERS = frozenset({"where", "sort", "order", "count", "take", "limit", "top"})
 _WORD = re.compile(r"[A-Za-z_][\w-]*")
+_UNREAD = "token recognition error"
 # What Resource Graph says that it expected at the end of a text (recorded: arg-error-01).
 _AT_THE_END = "\u0179"
 
@@ -67,11 +69,18 @@ def read_text(query: str) -> Text:
     tokens = _tokens(query)
     _judge(tokens)
     text = _edited(query, tokens)
+    failures = []
     diagnostics = validate(text.edited)
-    if diagnostics:
-        first = diagnostics[0]
-        offset = _offset(text.edited, first.span.line, first.span.column)
-        raise _failure(text, offset, first.message)
+    unread = [d for d in diagnostics if d.message.startswith(_UNREAD)]
+    wrong = [d for d in diagnostics if not d.message.startswith(_UNREAD)]
+    for diagnostic in unread[:1]:
+        offset = _offset(text.edited, diagnostic.span.line, diagnostic.span.column)
+        failures.append(_unfinished(text, offset))
+    for diagnostic in wrong[:1]:
+        offset = _offset(text.edited, diagnostic.span.line, diagnostic.span.column)
+        failures.append(_failure(text, offset, diagnostic.message))
+    if failures:
+        raise Refused(*failures[0].details[:1], *(failure.details[-1] for failure in failures))
     return text
 
 
@@ -98,7 +107,10 @@ def _judge(tokens: list[Token]) -> None:
             raise unknown_operator(word)
         if word in {"materialize", "toscalar", "datatable"} and after == "(" and before != ".":
             raise unknown_operator(word)
-        if word == "isfuzzy":
+        if word == "=" and index > 1 and tokens[index - 2].text in _WITHOUT_PARAMETERS:
+            # The grammar reads `where a = 'b'` as a parameter and leaves it out without a word.
+            raise parser_failure(token.line, token.column, word, None)
+        if word.startswith("hint.") or (word == "isfuzzy" and before == "union"):
             raise unknown_operator(word)
 
 
@@ -109,8 +121,11 @@ def _edited(query: str, tokens: list[Token]) -> Text:
     for index, token in enumerate(tokens):
         if _is_bracketed(tokens, index):
             edits += [(token.start, "['"), (token.stop + 1, "']")]
-        if token.text in {"mv-expand", "mvexpand"}:
-            edits += _names_of_targets(tokens, index + 1)
+        match token.text:
+            case "mv-expand" | "mvexpand":
+                edits += _names_of_targets(tokens, index + 1)
+            case "project-away" | "distinct":
+                edits += _patterns(tokens, index + 1)
     edits.sort(key=lambda edit: edit[0])
     parts: list[str] = []
     inserted: list[tuple[int, int]] = []
@@ -165,16 +180,48 @@ def _names_of_targets(tokens: list[Token], index: int) -> list[tuple[int, str]]:
     return edits
 
 
+def _unfinished(text: Text, offset: int) -> Refused:
+    """Say where a string begins that doesn't end.
+
+    Azure/aztfexport#485 has such a failure before the parser's own, with the quote as what was
+    expected; that it has a place and a token too is inferred.
+    """
+    rest = text.edited[offset:]
+    quote = rest[:1] if rest[:1] in {"'", '"'} else None
+    line, column = text.place(offset)
+    return parser_failure(line, column, rest.partition("\n")[0], quote)
+
+
+def _patterns(tokens: list[Token], index: int) -> list[tuple[int, str]]:
+    """Put names with a star in brackets: the translation knows the columns that they stand for."""
+    edits: list[tuple[int, str]] = []
+    whole = tokens[index - 1].text == "distinct"
+    while index < len(tokens) and tokens[index].text not in {"|", ")"}:
+        first = index
+        while index + 1 < len(tokens) and tokens[index + 1].start == tokens[index].stop + 1:
+            if tokens[index + 1].text in {",", "|", ")"}:
+                break
+            index += 1
+        words = [token.text for token in tokens[first : index + 1]]
+        if words == ["*"] if whole else "*" in words:
+            edits += [(tokens[first].start, "['"), (tokens[index].stop + 1, "']")]
+        if whole:
+            break
+        index += 1
+    return edits
+
+
 def _failure(text: Text, offset: int, message: str) -> Refused:
     """Say where it doesn't parse.
 
     The grammar gives up at the pipe before the operator that it can't read; asked again for that
     operator alone it says where.
     """
-    if text.edited[offset : offset + 1] == "|":
+    while text.edited[offset : offset + 1] == "|":
         found = _inside_operator(text.edited, offset)
-        if found is not None:
-            offset, message = found
+        if found is None or found[0] <= offset:
+            break
+        offset, message = found
     tokens = _tokens(text.edited)
     position = next((i for i, token in enumerate(tokens) if token.start >= offset), len(tokens))
     previous = tokens[position - 1].text if position else ""

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from typing import Any, cast
 
 from duckdb_kql import ir
@@ -48,6 +49,8 @@ MOST_UNION_LEGS = 3
 MOST_MV_EXPANDS = 2
 DEFAULT_ROW_LIMIT = 128
 MOST_ROW_LIMIT = 400
+# What duckdb-kql says of queries that Kusto refuses as well: wrong arguments, doubled names.
+_KUSTO_REFUSES = re.compile(r"argument\(s\), got|Kusto refuses|\(expects |\(takes one ")
 # Other tables of Resource Graph's: Azure answers them, this engine has no rows for them.
 _OTHER_TABLES = re.compile(
     r"[a-z]+(resources|resourcechanges|containerchanges)|networkresources|spotresources"
@@ -162,10 +165,16 @@ class _Translator:
                 return [dataclasses.replace(operator, limit=limit)]
             case ir.ProjectAway():
                 _check_names([name for name in operator.columns if "*" not in name], names)
+                gone = [n for n in names if any(fnmatchcase(n, c) for c in operator.columns)]
+                return [ir.ProjectAway(tuple(gone))] if gone else []
+            case ir.Distinct(expressions=(ir.NamedExpr(expr=ir.ColumnRef(name="*")),)):
+                operator = ir.Distinct(tuple(ir.NamedExpr(ir.ColumnRef(name)) for name in names))
         rewritten = _rewritten(operator)
         assert isinstance(rewritten, ir.Operator)
         _check_names([ref.name for ref in _found(rewritten, ir.ColumnRef)], names)
         match rewritten:
+            case ir.Where():
+                self._check_predicate(done, rewritten.predicate)
             case ir.Sort() | ir.Top():
                 self._check_dynamic(done, [key.expr for key in rewritten.keys], "order", columns)
             case ir.Summarize():
@@ -175,6 +184,13 @@ class _Translator:
                     done, [k.expr for k in rewritten.expressions], "distinct", columns
                 )
         return [rewritten]
+
+    def _check_predicate(self, done: ir.Query, predicate: ir.Expr) -> None:
+        """Refuse a condition that isn't one, as Kusto does; DuckDB would cast text to boolean."""
+        named = ir.Project((ir.NamedExpr(predicate, "holds"),))
+        ((_, kind),) = self._columns(ir.Query(done.source, [*done.operators, named]))
+        if kind not in {"BOOLEAN", "JSON"}:
+            raise invalid_query("InvalidQuery", "The predicate of 'where' must be a boolean.")
 
     def _check_dynamic(
         self, done: ir.Query, keys: Sequence[ir.Expr], operator: str, columns: Columns
@@ -300,12 +316,14 @@ def _check_names(names: Sequence[str], known: Sequence[str]) -> None:
 
 def _told(error: KqlError) -> Refused | NotModelled:
     """Say what duckdb-kql can't do as this engine says it."""
+    text = str(error)
     if isinstance(error, KqlUnsupportedError):
         what, _, kind = error.construct.partition(":")
         if what == "join kind":
             return _unsupported_join(kind)
-        return NotModelled(f"{error.construct}: {error.hint or 'not in duckdb-kql'}")
-    return NotModelled(str(error))
+    if _KUSTO_REFUSES.search(text):
+        return invalid_query("InvalidQuery", text.replace("$", ""))
+    return NotModelled(text)
 
 
 def _found[N](node: object, kind: type[N]) -> Iterator[N]:
