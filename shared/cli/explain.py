@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.changes import ChangeLog
-from shared.cli.names import resolve
+from shared.cli.names import identify
 from shared.cli.operator import Operator
 from shared.cli.screen import Screen, grid, shown
 from shared.cli.session import FINE, NOT_WHOLE, REMAINS
@@ -50,7 +50,7 @@ class Explanation:
 
 async def explain(parts: Parts, screen: Screen, accounts: Sequence[str], output: str) -> int:
     """Explain accounts. Returns 0, or 1 if the next sweep changes or holds one, or 2."""
-    wanted = [await resolve(parts, each) for each in accounts]
+    wanted = [await identify(parts, each) for each in accounts]
     with screen.spinner() as progress:
         progress.add_task("Looking as a sweep does")
         explainer = await _prepared(parts)

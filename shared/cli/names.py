@@ -13,8 +13,22 @@ async def resolve(parts: Parts, text: str) -> AccountId:
 
     Raises UsageProblem if there is none or more than one, AzureError if Azure can't say.
     """
+    account_id = await identify(parts, text)
+    if not text.startswith("/"):
+        return account_id
+    try:
+        return (await parts.arm.account(account_id)).id
+    except NotFound as error:
+        raise UsageProblem(f"There is no account {account_id}: {error.message}") from error
+
+
+async def identify(parts: Parts, text: str) -> AccountId:
+    """Return what `resolve` does, and take a resource id as it is, whether or not it is there."""
     if text.startswith("/"):
-        return await _by_id(parts, text)
+        try:
+            return AccountId.parse(text.rstrip("/"))
+        except ValueError as error:
+            raise UsageProblem(f"{error}.") from error
     group, _, name = text.rpartition("/")
     if not name or "/" in group:
         raise UsageProblem(
@@ -35,17 +49,6 @@ async def resolve(parts: Parts, text: str) -> AccountId:
         more = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise UsageProblem(f"{text!r} could be any of these, give one's id:\n{listed}{more}")
     return found[0]
-
-
-async def _by_id(parts: Parts, text: str) -> AccountId:
-    try:
-        account_id = AccountId.parse(text.rstrip("/"))
-    except ValueError as error:
-        raise UsageProblem(f"{error}.") from error
-    try:
-        return (await parts.arm.account(account_id)).id
-    except NotFound as error:
-        raise UsageProblem(f"There is no account {account_id}: {error.message}") from error
 
 
 async def _named(parts: Parts, name: str) -> list[AccountId]:

@@ -65,8 +65,9 @@ class Screen:
         self.err.print(shown(text))
 
     def problem(self, text: str) -> None:
-        """Say what is wrong."""
-        self.err.print(Text("keysweep: ", "bold red").append(shown(text, "not bold default")))
+        """Say what is wrong; lines stay lines."""
+        said = Text("\n").join(shown(line, "not bold default") for line in text.split("\n"))
+        self.err.print(Text("keysweep: ", "bold red").append(said), soft_wrap=True)
 
     def ask(self, question: str) -> bool:
         """Ask; anything but yes is no."""
