@@ -84,8 +84,10 @@ def in_terminal(
     answers: Mapping[str, str | signal.Signals | Callable[[], str]] | None = None,
     **environ: str,
 ) -> Ran:
-    """Run it in a terminal. `answers`: once a text has been shown, type or send
-    this, or do this and type what it returns."""
+    """Run it in a terminal.
+
+    `answers`: once a text was shown, type or send this, or do this and type what it returns.
+    """
     process, terminal = pty.fork()
     if process == 0:
         os.chdir(ROOT)

@@ -113,30 +113,29 @@ async def _enforce(
     )
     parts = replace(parts, settings=settings)
     results: Counter[str] = Counter()
-    with screen.bar() as bar:
-        task = bar.add_task("Turning keys off", total=planned.drift, counts="")
+    bar = screen.bar()
+    task = bar.add_task("Turning keys off", total=planned.drift, counts="")
 
-        def told(event: Event) -> None:
-            if isinstance(event, RemediationOutcome):
-                results[event.result] += 1
-                bar.update(task, advance=1, counts=_counts(results))
+    def told(event: Event) -> None:
+        if isinstance(event, RemediationOutcome):
+            results[event.result] += 1
+            bar.update(task, advance=1, counts=_counts(results))
 
-        collected = Collected(told)
-        remediation = parts.remediation(_UntilStopped(parts.pace, stop))
-        sweep = replace(
-            parts.sweep(planned.sweep_id, collected, remediation), discovery=seen, changes=seen
+    remediation = parts.remediation(_UntilStopped(parts.pace, stop))
+    sweep = replace(
+        parts.sweep(planned.sweep_id, Collected(told), remediation), discovery=seen, changes=seen
+    )
+    running = asyncio.ensure_future(sweep.run())
+    try:
+        with _interrupts(screen, stop, running), bar:
+            report = await running
+    except asyncio.CancelledError:
+        left = planned.drift - sum(results.values())
+        screen.problem(
+            f"Broken off: {_counts(results) or 'nothing'} of {planned.drift} is known, and "
+            f"{left} were in flight or not begun. Run `keysweep scan`."
         )
-        running = asyncio.ensure_future(sweep.run())
-        with _interrupts(screen, stop, running):
-            try:
-                report = await running
-            except asyncio.CancelledError:
-                done = sum(results.values())
-                screen.problem(
-                    f"Broken off: {_counts(results) or 'nothing'} of {planned.drift} is known, and "
-                    f"{planned.drift - done} were in flight or not begun. Run `keysweep scan`."
-                )
-                return NOT_WHOLE
+        return NOT_WHOLE
     present(screen, output, report, rows(report, looked.events))
     if stop.is_set():
         left = report.results.get(Result.DEFERRED, 0)
