@@ -165,8 +165,8 @@ class Tenant:
 
     def scopes_above(self, scope: str) -> Iterator[str]:
         """Return the scope itself and all above it, up to the root management group."""
-        parts = [p for p in (scope, ids.resource_group_of(scope)) if p]
-        yield from parts
+        account, group_scope = ids.account_of(scope), ids.resource_group_of(scope)
+        yield from dict.fromkeys(p for p in (scope, account, group_scope) if p)
         group: str | None
         if subscription_id := ids.subscription_of(scope):
             subscription = self.subscriptions.get(subscription_id)
