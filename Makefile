@@ -37,4 +37,5 @@ clean: ## Take away what was made
 
 docs: .venv/.installed ## Write the README's tables and pictures anew
 	@.venv/bin/python -m tests.prose
+	@.venv/bin/python -m tests.pictures
 	@.venv/bin/python -m tests.demo --picture docs/sweep.svg

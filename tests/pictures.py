@@ -22,6 +22,7 @@ from tests.terminal import at_once, in_terminal
 DOCS = Path(__file__).parent.parent / "docs"
 _COLUMNS = 120
 _ROWS = 30
+_SPINNER = re.compile(r"(\x1b\[[0-9;]*m)*[\u2800-\u28ff]")
 _MOVES = re.compile(r"\x1b\[[0-9;?]*[A-HJKSTf-ln-su]")
 
 
@@ -30,7 +31,10 @@ def draw(name: str, azure: LocalAzure, *arguments: str, typed: str = "", rows: i
     answers = {"[y/N]": typed} if typed else None
     ran = in_terminal(azure, *arguments, columns=_COLUMNS, answers=answers)
     lines = [_MOVES.sub("", line).rpartition("\r")[2] for line in ran.out.split("\r\n")]
-    lines = [line for number, line in enumerate(lines) if line or number + 1 < len(lines)]
+    # What a spinner showed is gone from the terminal by the end.
+    lines = [line for line in lines if not _SPINNER.match(line)]
+    while lines and not lines[-1].strip():
+        lines.pop()
     if len(lines) > rows:
         lines = [*lines[: rows - 6], "…", *lines[-5:]]
     console = Console(width=_COLUMNS, record=True, highlight=False, file=io.StringIO())

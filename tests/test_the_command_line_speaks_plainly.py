@@ -82,7 +82,7 @@ def test_an_account_that_graph_does_not_show_is_found_by_name(serve: Serve) -> N
     tenant.add_subscription("hidden", parent="contoso", hidden_from_graph=True)
     tenant.add_account("shy", subscription="hidden", local_auth=True)
     ran = keysweep(at_once(serve, tenant), "explain", "shy")
-    assert "read from arm" in ran.out
+    assert "by ARM's own list" in ran.out
 
 
 def test_wrong_settings_are_all_named_at_once(serve: Serve) -> None:

@@ -198,10 +198,10 @@ class _Explainer:
             return Step("History", f"The change log could not be read: {self.log.unread}")
         last, flips = self.log.last_on(account_id.key), self.log.flips(account_id.key)
         if last is None:
-            return Step("History", "In 14 days nobody turned its keys on.")
+            return Step("History", "The change log of 14 days shows nobody who turned its keys on.")
         what = "created it" if last.turned == "created" else "turned its keys on"
         said = f"{last.by} ({last.by_type}) {what} at {last.at:%Y-%m-%d %H:%M} UTC"
-        by = f" with {last.client}" if last.client else ""
+        by = f" with {last.client}" if last.client not in {"", last.by} else ""
         return Step("History", f"{said}{by}.", f"flips in 14 days: {flips}")
 
     def _brake(self, decision: Decision, steps: list[Step]) -> str:
@@ -296,7 +296,9 @@ def _ours(tags: Mapping[str, str], tag: str) -> dict[str, str]:
 
 
 def _show(screen: Screen, found: Explanation) -> None:
-    screen.show(shown(str(found.account), "bold"))
+    account = found.account
+    place = f" in {account.resource_group}, subscription {account.subscription_id}"
+    screen.show(shown(account.name, "bold").append(shown(place, "dim")))
     drawn = grid("", "")
     for step in found.steps:
         text = shown(step.says)

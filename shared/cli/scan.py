@@ -1,5 +1,6 @@
 """`keysweep scan`: what a sweep would find, read and never written."""
 
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -39,6 +40,9 @@ _STYLES = {
     "EXEMPT": "cyan",
     "COMPLIANT": "green",
 }
+# A resource id, or that of a resource group or subscription.
+_ID = re.compile(r"/subscriptions/[^\s\'\",;]+[^\s\'\",;.]")
+_LONGEST_MESSAGE = 240
 _PLAIN = {"WOULD_DISABLE": "DRIFT"}
 
 
@@ -132,7 +136,7 @@ def why(row: Row) -> Text:
     """Say why, and for a drift who let keys in."""
     text = shown(row.reason)
     if row.azure_code:
-        said = f"{row.azure_code}: {row.azure_message}" if row.azure_message else row.azure_code
+        said = f"{row.azure_code}: {_brief(row.azure_message)}".removesuffix(": ")
         text = shown(f"{row.detail} ", "").append(shown(said, "dim"))
     elif row.result not in {"", "WOULD_DISABLE"}:
         text = shown(row.detail)
@@ -140,6 +144,12 @@ def why(row: Row) -> Text:
         how = "Keys on by" if row.attribution == "changeLog" else "Last changed by"
         text.append(shown(f" {how} {row.changed_by}, {row.changed_at[:10]}.", "dim"))
     return text
+
+
+def _brief(message: str) -> str:
+    """Shorten Azure's message for a cell: ids to their last names. Documents have it whole."""
+    brief = _ID.sub(lambda match: match[0].rpartition("/")[2], message)
+    return brief if len(brief) <= _LONGEST_MESSAGE else f"{brief[:_LONGEST_MESSAGE]}…"
 
 
 def totals(report: SweepReport) -> list[Text]:
