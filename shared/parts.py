@@ -79,7 +79,7 @@ class Parts:
 
     def changes(self) -> ChangeReader:
         """Return what reads the platform's change log."""
-        return ChangeReader(self.graph, self.arm)
+        return ChangeReader(self.graph, self.arm, self.clock)
 
     def remediation(self, permits: Permits | None = None) -> Remediation:
         """Return what turns keys off; `permits` may stand before the pace's own."""
