@@ -331,7 +331,7 @@ def _said(error: Exception) -> tuple[str, str]:
     """Return Azure's own code and message, or what stands in for them."""
     if isinstance(error, AzureError):
         return error.code, error.message
-    if isinstance(error, HttpResponseError):
+    if isinstance(error, HttpResponseError) and error.response is not None:
         if error.error is not None and error.error.code:
             return str(error.error.code), str(error.error.message or "")
         # Some providers send the code without `error` around it; proxies send HTML, which is

@@ -38,6 +38,14 @@ def test_anything_but_yes_changes_nothing(serve: Serve) -> None:
     assert ran.code == 1
 
 
+def test_ctrl_c_at_the_question_changes_nothing(serve: Serve) -> None:
+    azure = at_once(serve, scenarios.four_accounts())
+    ran = in_terminal(azure, "sweep", answers={QUESTION: signal.SIGINT})
+    assert "Stopped." in ran.plain
+    assert not azure.writes
+    assert ran.code == 130
+
+
 def test_nobody_to_ask_is_bad_usage(serve: Serve) -> None:
     azure = at_once(serve, scenarios.four_accounts())
     ran = keysweep(azure, "sweep")

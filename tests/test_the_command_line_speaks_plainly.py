@@ -31,6 +31,7 @@ def test_not_signed_in(serve: Serve, tmp_path: Path) -> None:
     for command in (["scan"], ["explain", "bot"], ["exempt", "bot", "--open-ended"]):
         ran = keysweep(azure, *command, **nobody)
         assert ran.err.startswith("keysweep: You are not signed in to Azure: run `az login`")
+        assert "ClientAuthenticationError" in ran.err or "CredentialUnavailableError" in ran.err
         assert ran.err.count("\n") == 1
         assert ran.code == 2
 

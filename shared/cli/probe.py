@@ -9,7 +9,7 @@ from shared.cli.gateway import Answer, Gateway
 from shared.cli.names import resolve
 from shared.cli.operator import Operator
 from shared.cli.screen import Screen, grid, shown
-from shared.cli.session import FINE, NOT_WHOLE, REMAINS
+from shared.cli.session import FINE, NOT_WHOLE, REMAINS, told
 from shared.errors import AzureError, Refused
 from shared.model import AccountId
 from shared.parts import Parts
@@ -140,7 +140,7 @@ async def _real_key(gateway: Gateway, key: str | AzureError, *, keys_off: bool) 
                 "the proof; no key was needed."
             )
             return Check(title, Verdict.GOOD, says)
-        return Check(title, Verdict.OPEN, f"No key could be fetched: {key}")
+        return Check(title, Verdict.OPEN, f"No key could be fetched: {told(key)}")
     answer = await _asked(gateway, key)
     if isinstance(answer, AzureError):
         return Check(title, Verdict.OPEN, str(answer))

@@ -4,6 +4,7 @@ Whatever Azure says is shown inert: a control character in a tag or a message is
 sent to the terminal, and none of it is read as markup.
 """
 
+import signal
 import sys
 from typing import Any
 
@@ -72,7 +73,12 @@ class Screen:
     def ask(self, question: str) -> bool:
         """Ask; anything but yes is no."""
         self.err.print(shown(f"{question} [y/N] ", "bold"), end="")
-        answer = sys.stdin.readline()
+        # asyncio would wait for the line before it heard of a Ctrl-C.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            answer = sys.stdin.readline()
+        finally:
+            signal.signal(signal.SIGINT, before)
         if not answer.endswith("\n"):
             self.err.print()
         return answer.strip().lower() in {"y", "yes"}

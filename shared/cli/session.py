@@ -104,7 +104,7 @@ def run(
         screen.problem(str(error))
         return USAGE
     except KeysweepError as error:
-        screen.problem(str(error))
+        screen.problem(told(error))
         return NOT_WHOLE
     except KeyboardInterrupt:
         screen.problem("Stopped. Nothing more is begun; what was changed before was shown.")
@@ -138,6 +138,16 @@ async def _sign_in(parts: Parts) -> None:
             f"You are signed in to tenant {tenant}, and AZURE_TENANT_ID is {wanted}. Run "
             f"`az login --tenant {wanted}`, or unset AZURE_TENANT_ID."
         )
+
+
+def told(error: KeysweepError) -> str:
+    """Say an error to the person who asked: a missing role is theirs, not the Function's."""
+    if isinstance(error, NoRole) and not isinstance(error, NotSignedIn):
+        return (
+            f"{error.action} {error.resource}: {error.status or ''} {error.code}: {error.message} "
+            "You need a role that allows this at this scope; a new one takes minutes to arrive."
+        )
+    return str(error)
 
 
 class NotSignedIn(NoRole):

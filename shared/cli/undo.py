@@ -15,7 +15,7 @@ from pathlib import Path
 from shared.cli.exempt import Exempting, Wish
 from shared.cli.operator import Operator
 from shared.cli.screen import Screen, counted, grid, shown
-from shared.cli.session import FINE, NOT_WHOLE, REMAINS, UsageProblem
+from shared.cli.session import FINE, NOT_WHOLE, REMAINS, UsageProblem, told
 from shared.errors import AzureError
 from shared.model import AccountId, KeyChange, Turned
 from shared.parts import Parts
@@ -161,7 +161,7 @@ async def _give_back(
                 screen.show(f"{each.account.name}: exempt until {until}, accepts keys again")
             except (AzureError, UsageProblem) as error:
                 failed += 1
-                screen.problem(f"{each.account.name}: {error}")
+                screen.problem(f"{each.account.name}: {told(error)}")
             bar.update(task, advance=1, counts=f"{failed} failed" if failed else "")
     given = len(taken) - failed
     screen.show(
