@@ -226,7 +226,7 @@ async def listing(parts: Parts, screen: Screen) -> int:
     with screen.spinner() as progress:
         progress.add_task("Looking for exemptions")
         inventory = await parts.discovery().discover()
-    drawn = grid("days left", "until", "account", "keys", "owner", "reason")
+    drawn = grid("days left", "until", "keys", "account", "reason")
     found = sorted(
         (decide(each, rules, today) for each in inventory.accounts),
         key=lambda each: (_last_day(each.exemption), each.account.id.key),
@@ -259,13 +259,15 @@ def _cells(decision: Decision, today: date) -> tuple[Text, ...] | None:
             return None
         case _:
             assert_never(decision.exemption)
+    because = shown(reason)
+    if owner:
+        because.append(shown(f" ({owner})" if reason else owner, "dim"))
     return (
         shown(left, style),
         shown(until or ""),
-        shown(f"{account.id.resource_group}/{account.id.name}"),
         shown("on" if account.keys_on else "off", "" if account.keys_on else "dim"),
-        shown(owner),
-        shown(reason),
+        shown(account.id.name).append(shown(f" {account.id.resource_group}", "dim")),
+        because,
     )
 
 

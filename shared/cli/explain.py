@@ -17,7 +17,7 @@ from shared.cli.screen import Screen, grid, shown
 from shared.cli.session import FINE, NOT_WHOLE, REMAINS
 from shared.decision import decide, plan
 from shared.errors import AzureError, NotFound
-from shared.model import Account, AccountId, Decision, Inventory, Outcome, Result, Verdict
+from shared.model import Account, AccountId, Decision, Inventory, Outcome, Result, Source, Verdict
 from shared.parts import Parts
 from shared.remediation import SecondLook, refused
 from shared.settings import Mode
@@ -133,9 +133,8 @@ class _Explainer:
         name = account_id.subscription_id
         for each in self.inventory.coverage:
             if each.subscription.id == name:
-                said = (
-                    f"Subscription {each.subscription.name} is in scope, read from {each.source}."
-                )
+                how = "by Resource Graph" if each.source is Source.GRAPH else "by ARM's own list"
+                said = f"Subscription {each.subscription.name} is in scope, shown {how}."
                 counted = f"keys on: {each.census.keys_on}, keys off: {each.census.keys_off}"
                 return Step("Scope", said, counted)
         left_alone = self.inventory.left_alone
