@@ -158,7 +158,7 @@ async def _give_back(
             try:
                 await exempting.grant(each.account, wish)
                 await exempting.enable_keys(each.account)
-                screen.show(f"{each.account.name}: exempt until {until}, accepts keys again")
+                screen.say(f"{each.account.name}: exempt until {until}, accepts keys again")
             except (AzureError, UsageProblem) as error:
                 failed += 1
                 screen.problem(f"{each.account.name}: {told(error)}")
