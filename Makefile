@@ -28,7 +28,7 @@ lock: ## Pin the packages again, with hashes (needs uv)
 	uv pip compile pyproject.toml --python-version 3.13 --python-platform x86_64-manylinux_2_28 \
 		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
 		--quiet -o requirements.txt
-	uv pip compile pyproject.toml --group dev --python-version 3.13 --universal \
+	uv pip compile pyproject.toml --extra cli --group dev --python-version 3.13 --universal \
 		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
 		--quiet -o requirements-dev.txt
 
@@ -37,4 +37,5 @@ clean: ## Take away what was made
 
 docs: .venv/.installed ## Write the README's tables and pictures anew
 	@.venv/bin/python -m tests.prose
+	@.venv/bin/python -m tests.pictures
 	@.venv/bin/python -m tests.demo --picture docs/sweep.svg

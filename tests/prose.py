@@ -8,13 +8,18 @@ import ast
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import click
+
+from shared.cli.__main__ import keysweep
 from shared.events import EVENTS, METRICS, SweepContext, fields_of
 from shared.settings import SETTINGS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+COMMAND_LINE = ROOT / "docs" / "command-line.md"
 _BLOCK = re.compile(
     r"(<!-- begin: (?P<name>\w+) \(make docs\) -->\n)(?P<text>.*?)(<!-- end: (?P=name) -->)",
     re.DOTALL,
@@ -59,7 +64,7 @@ def _actions() -> str:
 
 def _map() -> str:
     lines = ["| file | what it is |", "| --- | --- |"]
-    modules = [ROOT / "function_app.py", *sorted((ROOT / "shared").glob("*.py"))]
+    modules = [ROOT / "function_app.py", *sorted((ROOT / "shared").rglob("*.py"))]
     modules += [ROOT / "tests" / "local_azure" / "__init__.py"]
     for path in modules:
         document = ast.get_docstring(ast.parse(path.read_text())) or ""
@@ -68,18 +73,35 @@ def _map() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _help(*path: str) -> str:
+    """Return the help of `keysweep`, or of one of its commands, as a terminal of 96 shows it."""
+    command: click.Command = keysweep
+    context = click.Context(command, info_name="keysweep", terminal_width=96, max_content_width=96)
+    for name in path:
+        assert isinstance(command, click.Group)
+        command = command.commands[name]
+        context = click.Context(
+            command, context, info_name=name, terminal_width=96, max_content_width=96
+        )
+    return f"```\n{command.get_help(context)}\n```\n"
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "settings": _settings,
     "events": _events,
     "metrics": _metrics,
     "actions": _actions,
     "map": _map,
+    "help": _help,
 }
+COMMANDS: dict[str, Callable[[], str]] = {name: partial(_help, name) for name in keysweep.commands}
+"""The blocks of docs/command-line.md."""
 
 
 def written_anew(text: str) -> str:
     """Return a document with each block as the code has it now."""
-    return _BLOCK.sub(lambda block: f"{block[1]}{BLOCKS[block['name']]()}{block[4]}", text)
+    blocks = {**BLOCKS, **COMMANDS}
+    return _BLOCK.sub(lambda block: f"{block[1]}{blocks[block['name']]()}{block[4]}", text)
 
 
 def block_names(text: str) -> list[str]:
@@ -88,4 +110,5 @@ def block_names(text: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    README.write_text(written_anew(README.read_text()))
+    for document in (README, COMMAND_LINE):
+        document.write_text(written_anew(document.read_text()))

@@ -14,7 +14,7 @@ from shared.decision import Rules, decide
 from shared.exemption import read_exemption
 from shared.model import Account, AccountId, Exempt, HoldReason, Lapsed, NotExempt, Result, Verdict
 from shared.settings import SETTINGS
-from tests.prose import BLOCKS, README, ROOT, block_names, written_anew
+from tests.prose import BLOCKS, COMMAND_LINE, COMMANDS, README, ROOT, block_names, written_anew
 
 TEXT = README.read_text()
 PURE = {"model", "exemption", "decision", "events", "report", "schedule", "settings", "errors"}
@@ -23,6 +23,12 @@ PURE = {"model", "exemption", "decision", "events", "report", "schedule", "setti
 def test_every_block_of_the_readme_is_as_the_code_has_it() -> None:
     assert sorted(block_names(TEXT)) == sorted(BLOCKS)
     assert written_anew(TEXT) == TEXT, "run `make docs`"
+
+
+def test_the_help_in_the_documents_is_what_the_command_line_prints() -> None:
+    text = COMMAND_LINE.read_text()
+    assert block_names(text) == list(COMMANDS)
+    assert written_anew(text) == text, "run `make docs`"
 
 
 def rows_under(heading: str) -> list[list[str]]:

@@ -84,8 +84,9 @@ class LocalAzure:
             feed=GraphFeed(tenant, self.clock, lag=lag, changes_lag=changes_lag),
             telemetry=self.telemetry,
             settings=self.settings,
-            identities=[tenant.function],
+            identities=[tenant.function, tenant.team],
             arm_url=lambda: self._running.urls.arm,
+            openai_url=lambda: self._running.urls.openai,
         )
         self._server = Server(self._services, self.faults, self.admission)
         for hook in self.scenario.hooks:
@@ -138,6 +139,16 @@ class LocalAzure:
             **self.scenario.settings,
             **trust.environ(),
         }
+
+    @property
+    def operator_environ(self) -> dict[str, str]:
+        """What a person of the application team has in their terminal: nothing of the Function."""
+        kept = {
+            name: value
+            for name, value in self.environ.items()
+            if not name.startswith(("APPLICATIONINSIGHTS", "WEBSITE", "FUNCTIONS"))
+        }
+        return {**kept, "AZURE_CLIENT_ID": self._tenant.team.client_id}
 
     @property
     def operations(self) -> tuple[Operation, ...]:
