@@ -169,7 +169,7 @@ output FUNCTION_APP_NAME string = app.outputs.FUNCTION_APP_NAME
 output RESOURCE_GROUP string = app.outputs.RESOURCE_GROUP
 
 @description('What to do next: build the package and upload it.')
-output NEXT_COMMAND string = 'make package && setup/python.sh -m infra.deploy upload --subscription ${subscriptionId} --app ${app.outputs.FUNCTION_APP_NAME}'
+output NEXT_COMMAND string = 'make package && setup/python.sh -m infra.deploy upload --subscription ${subscriptionId} --resource-group ${app.outputs.RESOURCE_GROUP} --app ${app.outputs.FUNCTION_APP_NAME}'
 
 @description('How to stop it in seconds.')
 output STOP_COMMAND string = app.outputs.STOP_COMMAND

@@ -102,7 +102,10 @@ def main() -> int:
         print(problem, file=sys.stderr)
         return 1
     size = archive(folder, target)
-    print(f"{target.relative_to(ROOT)}: {size / 1e6:.1f} MB, {_unpacked(folder) / 1e6:.1f} MB unpacked")
+    print(
+        f"{target.relative_to(ROOT)}: {size / 1e6:.1f} MB, "
+        f"{_unpacked(folder) / 1e6:.1f} MB unpacked"
+    )
     return 0
 
 

@@ -51,7 +51,12 @@ def run(*arguments: str) -> str:
 
 def compile_entry(name: str) -> str:
     """Return what an entry compiles to, without the compiler's own version and hash."""
-    return json.dumps(_plain(json.loads(run("build", str(INFRA / f"{name}.bicep"), "--stdout"))), indent=2) + "\n"
+    return (
+        json.dumps(
+            _plain(json.loads(run("build", str(INFRA / f"{name}.bicep"), "--stdout"))), indent=2
+        )
+        + "\n"
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ Functions runtime is, which a deployed worker brings along.
 """
 
 import asyncio
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -16,12 +17,12 @@ folder, *runtime = (Path(argument) for argument in sys.argv[1:])
 sys.path[:0] = [str(folder), str(folder / ".python_packages/lib/site-packages")]
 sys.path += map(str, runtime)
 
-from functions_worker import FunctionsWorker
+functions_worker = importlib.import_module("functions_worker")
 
 
 async def main() -> None:
     """Print what the host would learn, and where the packages came from."""
-    worker = FunctionsWorker(folder)
+    worker = functions_worker.FunctionsWorker(folder)
     bindings = await worker.load()
     invocation = await worker.fire()
     await worker.close()

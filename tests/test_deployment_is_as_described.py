@@ -67,7 +67,10 @@ def test_the_app_settings_are_those_that_the_product_and_the_host_know(case: str
 
 @every_case
 def test_the_product_takes_the_app_settings_as_they_are(case: str) -> None:
-    made = {"AZURE_CLIENT_ID": "", "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={'0' * 36}"}
+    made = {
+        "AZURE_CLIENT_ID": "",
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={'0' * 36}",
+    }
     settings = read_settings({**app_settings(case), **made})
     assert settings.mode == ("audit" if case == "audit" else "enforce")
     assert settings.scope.management_groups == (
@@ -246,14 +249,12 @@ def test_the_app_is_what_flex_consumption_takes(case: str) -> None:
         "alwaysOn",
     }
     assert not refused & set(site["siteConfig"])
-    assert not {
-        name for name in app_settings(case) if name.startswith(("FUNCTIONS_", "WEBSITE_"))
-    }
+    assert not {name for name in app_settings(case) if name.startswith(("FUNCTIONS_", "WEBSITE_"))}
 
 
 @every_case
 def test_names_are_such_as_azure_takes(case: str) -> None:
-    """Lengths from Microsoft's naming rules; two hosts on one storage tell each other apart by 32."""
+    """Microsoft's naming rules; a host's id is the first 32 characters of its app's."""
     assert re.fullmatch(r"[a-z0-9]{3,24}", one(case, "Microsoft.Storage/storageAccounts")["name"])
     assert re.fullmatch(r"[a-z0-9-]{2,32}", one(case, "Microsoft.Web/sites")["name"])
     ids = [each["id"].lower() for each in bicep.resources(case)]

@@ -44,7 +44,7 @@ def unpacked(archived: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def runtime(tmp_path: Path) -> Path:
-    """A folder with the Functions runtime and our driver of it alone."""
+    """Return a folder with the Functions runtime and our driver of it alone."""
     folder = tmp_path / "runtime"
     folder.mkdir()
     for name in ("azure_functions_runtime", "azurefunctions"):
@@ -59,7 +59,7 @@ def runtime(tmp_path: Path) -> Path:
 
 def fire(app: Path, runtime: Path, azure: LocalAzure) -> dict[str, Any]:
     kept = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own driver
         [
             *(sys.executable, "-I", "-S", str(ROOT / "tests" / "packaged_worker.py")),
             *(str(app), str(runtime)),

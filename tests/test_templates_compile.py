@@ -34,9 +34,7 @@ def test_every_file_is_part_of_something_that_is_compiled() -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize(
-    "source", [*bicep.SOURCES, *PARAMETER_FILES], ids=lambda path: path.name
-)
+@pytest.mark.parametrize("source", [*bicep.SOURCES, *PARAMETER_FILES], ids=lambda path: path.name)
 def test_every_file_is_formatted(source: Path) -> None:
     formatted = bicep.run("format", str(source), "--stdout")
     assert formatted.rstrip() == source.read_text().rstrip(), "run `make infra`"
