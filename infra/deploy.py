@@ -514,7 +514,8 @@ def _upload_command(arguments: argparse.Namespace) -> None:
     print(f"{arguments.app} runs the package. The first sweep is at the next time of its schedule.")
 
 
-def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+def read_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """Read a command line. Leaves the process with 2, and says why, if it is wrong."""
     parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(dest="command", required=True)
@@ -535,7 +536,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run one command. Returns 1 with the reason on stderr if the deployment can't go on."""
-    arguments = _arguments(argv)
+    arguments = read_arguments(argv)
     try:
         match arguments.command:
             case "check":

@@ -456,3 +456,28 @@ def test_azd_gives_every_parameter_of_the_app_from_its_setting() -> None:
         "sweepKinds",
         "azureTenantId",
     }
+
+
+# The documents
+
+
+def test_every_command_that_the_documents_give_is_understood(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = (ROOT / "infra" / "README.md").read_text() + (
+        ROOT / ".github/workflows/deploy.yml"
+    ).read_text()
+    lines = re.findall(r"-m infra\.deploy ((?:[^\n`]|\\\n)+)", text)
+    assert len(lines) >= 3
+    for line in lines:
+        deploy.read_arguments(shlex.split(line.replace("\\\n", "")))
+    capsys.readouterr()
+
+
+def test_the_picture_is_drawn_from_its_text() -> None:
+    drawn = (ROOT / "infra" / "deployment.svg").read_text()
+    labels = re.findall(r'label="([^"]+)"', (ROOT / "infra" / "deployment.dot").read_text())
+    assert labels
+    for label in labels:
+        for line in label.strip().split("\\n"):
+            assert f">{line}</text>" in drawn, line
