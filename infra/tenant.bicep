@@ -37,9 +37,13 @@ param exemptionInherit string = 'false'
 @allowed(['off', 'audit', 'deny', 'modify'])
 param guardrail string = 'off'
 
+// Azure Resource Manager takes allowed values in any letter case.
 var asked = {
-  enforce: sweepMode == 'enforce'
-  inherit: exemptionInherit == 'true' || contains(exemptionInherit, 'resourceGroup')
+  enforce: toLower(sweepMode) == 'enforce'
+  inherit: contains(
+    ['true', 'resourcegroup', 'resourcegroup,subscription'],
+    toLower(exemptionInherit)
+  )
 }
 // The one list of actions, which the README shows and the tests compare with what a sweep uses.
 var actions = filter(
@@ -51,7 +55,7 @@ resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(managementGroup().id, 'keysweep', environmentName)
   properties: {
     roleName: 'Keysweep ${environmentName} (${managementGroup().name})'
-    description: 'Finds Azure OpenAI accounts that accept API keys${sweepMode == 'enforce' ? ' and turns local auth off' : '; reads only'}.'
+    description: 'Finds Azure OpenAI accounts that accept API keys${asked.enforce ? ' and turns local auth off' : '; reads only'}.'
     type: 'CustomRole'
     assignableScopes: [managementGroup().id]
     permissions: [{ actions: map(actions, action => action.name), notActions: [] }]

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import pytest
+from jsonschema import Draft7Validator
 
 from shared.exemption import NO
 from shared.settings import FUNCTION_TIMEOUT_SECONDS, SETTINGS, read_settings
@@ -365,3 +366,16 @@ def test_the_guardrail_stops_keys_and_never_the_functions_own_patch(
     }
     rule = policy_rule("enforce")["if"]
     assert judged(rule, account, ["OpenAI", "AIServices"], "local-auth-exempt") is matches
+
+
+# The host
+
+
+def test_host_json_is_as_the_host_wants_it() -> None:
+    schema = json.loads((ROOT / "tests/data/schemas/host.json.schema.json").read_text())
+    host = json.loads((ROOT / "host.json").read_text())
+    Draft7Validator(schema).validate(host)
+    assert host["functionTimeout"] == "00:25:00"
+    assert host["telemetryMode"] == "OpenTelemetry"
+    # A timer needs none, and a retry policy would sweep twice.
+    assert not {"extensionBundle", "retry"} & set(host)
