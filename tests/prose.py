@@ -1,4 +1,4 @@
-"""The parts of the README that are written from the code. `make docs` writes them.
+"""The parts of the documents that are written from the code. `make docs` writes them.
 
 A block stands between `<!-- begin: NAME (make docs) -->` and `<!-- end: NAME -->`; a test compares
 each with what the code says now.
@@ -16,10 +16,13 @@ import click
 from shared.cli.__main__ import keysweep
 from shared.events import EVENTS, METRICS, SweepContext, fields_of
 from shared.settings import SETTINGS
+from tests.bicep import resources
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 COMMAND_LINE = ROOT / "docs" / "command-line.md"
+DEPLOYING = ROOT / "infra" / "README.md"
+DOCUMENTS = (README, DEPLOYING)
 _BLOCK = re.compile(
     r"(<!-- begin: (?P<name>\w+) \(make docs\) -->\n)(?P<text>.*?)(<!-- end: (?P=name) -->)",
     re.DOTALL,
@@ -57,14 +60,59 @@ def _metrics() -> str:
 
 def _actions() -> str:
     actions = json.loads((ROOT / "infra" / "role-actions.json").read_text())["actions"]
-    lines = ["| action | why |", "| --- | --- |"]
-    lines.extend(f"| `{each['name']}` | {each['why']} |" for each in actions)
+    only = {
+        "enforce": "`SWEEP_MODE=enforce`",
+        "inherit": "`EXEMPTION_INHERIT` with resource groups",
+    }
+    lines = ["| action | why | given with |", "| --- | --- | --- |"]
+    lines.extend(
+        f"| `{each['name']}` | {each['why']} | {only.get(each.get('only'), 'every deployment')} |"
+        for each in actions
+    )
     return "\n".join(lines) + "\n"
+
+
+_MADE_FOR = {
+    "Microsoft.Resources/resourceGroups": "holds all of the Function; removal deletes it",
+    "Microsoft.OperationalInsights/workspaces": "keeps the telemetry; local auth off, daily cap",
+    "Microsoft.Insights/components": "takes the telemetry, with Entra ID tokens alone",
+    "Microsoft.Storage/storageAccounts": "the package and the timer's lock; shared keys off",
+    "Microsoft.Storage/storageAccounts/blobServices": "keeps what was deleted for a week",
+    "Microsoft.Storage/storageAccounts/blobServices/containers": "where packages go",
+    "Microsoft.ManagedIdentity/userAssignedIdentities": "who Keysweep is",
+    "Microsoft.Web/serverfarms": "Flex Consumption",
+    "Microsoft.Web/sites": "the Function App; its main site denies all",
+    "Microsoft.Web/sites/config": "the app settings",
+    "Microsoft.Web/sites/basicPublishingCredentialsPolicies": "no passwords for packages",
+    "Microsoft.Authorization/roleDefinitions": "the actions of the role",
+    "Microsoft.Authorization/roleAssignments": "who may do what, and where",
+    "Microsoft.Authorization/policyDefinitions": "the guardrail's rule, if asked for",
+    "Microsoft.Authorization/policyAssignments": "the guardrail in force, if asked for",
+}
+
+
+def _resources() -> str:
+    """Tell what `enforce.bicepparam` would make: one row for each resource of its snapshot."""
+    lines = ["| resource | name | where | what for |", "| --- | --- | --- | --- |"]
+    rows = []
+    for each in resources("enforce"):
+        at_group = "managementGroup" in each["id"]
+        where = "management group" if at_group else "subscription"
+        # Names end in a hash of the subscription; assignments of roles are named by a guid.
+        name = re.sub(r"[a-z0-9]{13}(?=/|$)", "…", each["name"])
+        shown = (
+            "a guid"
+            if re.fullmatch(r"\[guid.*|[0-9a-f-]{36}|[0-9a-f-]{23}…", name)
+            else f"`{name}`"
+        )
+        rows.append(f"| `{each['type']}` | {shown} | {where} | {_MADE_FOR[each['type']]} |")
+    return "\n".join([*lines, *dict.fromkeys(rows)]) + "\n"
 
 
 def _map() -> str:
     lines = ["| file | what it is |", "| --- | --- |"]
     modules = [ROOT / "function_app.py", *sorted((ROOT / "shared").rglob("*.py"))]
+    modules += [ROOT / "infra" / name for name in ("deploy.py", "package.py")]
     modules += [ROOT / "tests" / "local_azure" / "__init__.py"]
     for path in modules:
         document = ast.get_docstring(ast.parse(path.read_text())) or ""
@@ -93,6 +141,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "actions": _actions,
     "map": _map,
     "help": _help,
+    "resources": _resources,
 }
 COMMANDS: dict[str, Callable[[], str]] = {name: partial(_help, name) for name in keysweep.commands}
 """The blocks of docs/command-line.md."""
@@ -110,5 +159,5 @@ def block_names(text: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    for document in (README, COMMAND_LINE):
+    for document in (*DOCUMENTS, COMMAND_LINE):
         document.write_text(written_anew(document.read_text()))

@@ -39,7 +39,10 @@ type Effect = Literal[
     "slow", "hang",
 ]  # fmt: skip
 EFFECTS: tuple[Effect, ...] = Effect.__value__.__args__
-type Place = Literal["patch", "get", "poll", "graph", "subscriptions", "accounts", "token", "any"]
+type Place = Literal[
+    "patch", "get", "group", "subscription", "poll", "graph", "subscriptions", "accounts", "token",
+    "any",
+]  # fmt: skip
 PLACES_OF_FAULTS: tuple[Place, ...] = Place.__value__.__args__
 
 
@@ -133,8 +136,8 @@ _FORMS: tuple[Form, ...] = Form.__value__.__args__
 _NAMES: tuple[Name, ...] = tuple(PLACES)
 _ACTS: tuple[Deed, ...] = Deed.__value__.__args__
 # What happens most often, and what shakes a sweep most, is drawn most.
-_OFTEN: tuple[Deed, ...] = ("keys on", "keys on", "keys on", "tag", "tag", "create", "delete")
-_WRITES: tuple[Place, ...] = ("patch", "patch", "poll", "get")
+_OFTEN: tuple[Deed, ...] = ("keys on", "tag", "tag", "tag group", "create", "delete")
+_WRITES: tuple[Place, ...] = ("patch", "patch", "poll", "get", "group")
 _tags = st.sampled_from(("none",) * len(TAGS) + TAGS)
 _team = st.builds(
     Team, st.sampled_from(_OFTEN * 3 + _ACTS), st.sampled_from(_NAMES), st.sampled_from(TAGS)
@@ -146,31 +149,44 @@ _fault = st.builds(
     st.sampled_from((1, 1, 2, 5, 99)),
     st.sampled_from((0, 0, 1, 2)),
 )
-_change = st.one_of(_team, _team, _team, _fault, _fault, st.just(Clear()))
+_change = st.one_of(_team, _team, _fault, _fault, st.just(Clear()))
+# Without it there is nothing to do for a sweep after the first.
+_keys_on = st.builds(Team, st.just("keys on"), st.sampled_from(("a", "b", "c", "d")))
+_short = st.builds(Wait, st.sampled_from((1, 4, 6, 30)))
 _idle = st.builds(Wait, st.sampled_from((1, 60, 95, 900, 900, 900, 7200, 86_400)))
+_few = st.builds(Admit, st.integers(1, 4))
+# Six requests are discovery's and the change log's; then come reads, and PATCHes after them.
+_up_to_the_writes = st.builds(Admit, st.integers(6, 14))
 
 
 def programs(*, kill: bool = True, most_rounds: int = 4) -> st.SearchStrategy[Program]:
     """Draw programs. `kill`: processes are born and killed too, which takes longer."""
     actors: Sequence[Actor] = (0, 0, 0, 1, 2) if kill else (0, 0, 1)
     actor = st.sampled_from(actors)
-    start = st.builds(Start, actor, st.sampled_from((False, False, False, True)))
-    meanwhile = st.one_of(
-        st.builds(Admit, st.integers(1, 12)),
-        st.builds(Admit, st.integers(1, 12)),
-        _team,
-        _fault,
-        start,
-        st.builds(Cut, actor, st.booleans()),
-        st.builds(Wait, st.sampled_from((1, 4, 6, 30))),
-    )
+
+    def scenes(first: Actor) -> st.SearchStrategy[tuple[Step, ...]]:
+        cut = st.builds(Cut, st.just(first), st.booleans())
+        start = st.builds(Start, actor, st.sampled_from((False, False, True)))
+        return st.one_of(
+            st.tuples(_up_to_the_writes),
+            st.tuples(_few),
+            st.tuples(_change),
+            st.tuples(_team),
+            st.tuples(start, _few),
+            st.tuples(_up_to_the_writes, _short),
+            st.tuples(_up_to_the_writes, cut),
+            st.tuples(st.builds(Cut, actor, st.booleans())),
+        )
 
     @st.composite
     def rounds(draw: st.DrawFn) -> list[Step]:
+        first = draw(actor)
+        meanwhile = draw(st.lists(scenes(first), max_size=4))
         return [
-            *draw(st.lists(_change, max_size=3)),
-            draw(start),
-            *draw(st.lists(meanwhile, max_size=6)),
+            *draw(st.lists(_keys_on, max_size=2)),
+            *draw(st.lists(_change, max_size=2)),
+            Start(first, draw(st.sampled_from((False, False, False, True)))),
+            *(step for scene in meanwhile for step in scene),
             Finish(),
             draw(_idle),
         ]

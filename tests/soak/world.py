@@ -667,6 +667,8 @@ _ACCOUNTS = "Microsoft.CognitiveServices/accounts"
 _PLACES: dict[Place, dict[str, Any]] = {
     "patch": {"method": "PATCH"},
     "get": {"method": "GET", "path": f"*/{_ACCOUNTS}/*"},
+    "group": {"method": "GET", "path": "*/resourcegroups/rg-?"},
+    "subscription": {"method": "GET", "path": "/subscriptions/" + 36 * "?"},
     "poll": {"path": "*/operationresults/*"},
     "graph": {"action": "Microsoft.ResourceGraph/resources/read"},
     "subscriptions": {"method": "GET", "path": "/subscriptions"},
