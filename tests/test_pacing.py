@@ -154,10 +154,6 @@ def test_law_with_any_rates_all_is_done_that_arithmetic_allows_and_refusals_are_
         assert azure.clock.monotonic() <= 1210
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Lane.wait looks again after a second, whatever refill the lane has learned",
-)
 async def test_a_bucket_that_fills_slower_than_by_one_a_second_is_not_tried_every_second(
     serve: Serve,
 ) -> None:
@@ -170,9 +166,6 @@ async def test_a_bucket_that_fills_slower_than_by_one_a_second_is_not_tried_ever
     assert max(refusals(azure).values(), default=0) <= 3
 
 
-@pytest.mark.xfail(
-    strict=True, reason="ArmBuckets.take gives an int for more than a second: then it is no refusal"
-)
 def test_a_bucket_that_fills_slowly_says_after_how_many_seconds() -> None:
     buckets = ArmBuckets(MovedClock(), {"reads": Rates(1, 0.2)}, enforced=True)
 
@@ -237,6 +230,7 @@ async def test_a_retry_after_closes_its_lane_and_no_other(serve: Serve, seconds:
 async def test_reads_of_a_subscription_go_on_while_its_writes_are_closed(serve: Serve) -> None:
     # The second account's PATCH was taken: it is read back though the lane for writes is closed.
     azure = serve(drifted(2, patch=PatchForm.BOTH))
+    azure.faults.on(method="GET", path="*/bot-0").hang(2)
     azure.faults.on(method="PATCH", path="*/bot-0").answer(429, BUSY, {"Retry-After": "600"})
 
     await sweep(azure)
@@ -334,9 +328,7 @@ async def test_a_long_retry_after_is_waited_for_only_if_it_fits_the_budget(
 # The PATCH
 
 
-@pytest.mark.parametrize(
-    "status", [408, 429, 500, 502, 503, 504], ids=["408", "429", "500", "502", "503", "504"]
-)
+@pytest.mark.parametrize("status", [408, 429, 503])
 @pytest.mark.parametrize("after", [{}, {"Retry-After": "3"}], ids=["no word", "retry-after"])
 async def test_the_pipeline_never_sends_a_patch_again(
     serve: Serve, status: int, after: dict[str, str]
