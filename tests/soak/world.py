@@ -53,6 +53,7 @@ _LONG_GRAPH_LAG = 600.0
 _GROUP = "contoso"
 _CHILD = 2
 _MOST_STEPS = 20_000
+_MOMENT = 0.001
 # Longer than any Retry-After, operation or lag of a program.
 _CALM = timedelta(hours=2)
 _LIFE_OF_A_PROCESS = timedelta(hours=12)
@@ -183,7 +184,10 @@ class World:
         await self._rest()
         match step:
             case Team():
+                # The change log has milliseconds: what people do has one of its own.
+                self.clock.advance(_MOMENT)
                 self._do(step)
+                self.clock.advance(_MOMENT)
             case Fault():
                 self._plant(step)
             case Clear():
@@ -430,6 +434,9 @@ class World:
             function = self.tenant.function
             readable = (each.id for each in self.tenant.readable_subscriptions(function))
             swept.readable = frozenset(readable)
+        elif path.endswith("/microsoft.resourcegraph/resources"):
+            every = self.tenant.subscriptions.values()
+            swept.unshown |= {each.id for each in every if each.hidden_from_graph}
         self._served[seen.ordinal] = _Served(
             replace(seen, path=path), swept.number, self.clock.now(), tags, keys_on
         )
