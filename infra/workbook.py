@@ -326,7 +326,7 @@ def tab(name: str, *items: Step) -> Step:
 
 def parameters() -> Step:
     """Time range and subscription."""
-    ranges = (1, 7, 14, 30, 90)
+    ranges = (1, 7, 30, 90)
     return {
         "type": 9,
         "content": {
