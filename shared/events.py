@@ -287,8 +287,19 @@ class EventField:
 
     attribute: str
     name: str
+    kind: str
+    """`text`, `true or false`, `whole number` or `number`; a `?` says that it may be left out."""
     is_measurement: bool
     meaning: str
+
+
+_KINDS: dict[type, str] = {
+    str: "text",
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+}
+_NUMBERS = {_KINDS[int], _KINDS[float]}
 
 
 def fields_of(event_type: type[Event] | type[SweepContext]) -> tuple[EventField, ...]:
@@ -297,8 +308,18 @@ def fields_of(event_type: type[Event] | type[SweepContext]) -> tuple[EventField,
     declared = []
     for each in fields(event_type):
         kind, meaning = get_args(hints[each.name])
-        numeric = any(part in (int, float) for part in get_args(kind) or (kind,))
-        declared.append(EventField(each.name, _camel(each.name), numeric, meaning))
+        parts = get_args(kind) or (kind,)
+        word = next(_KINDS[part] for part in parts if part in _KINDS)
+        optional = "?" if type(None) in parts else ""
+        declared.append(
+            EventField(
+                each.name,
+                _camel(each.name),
+                f"{word}{optional}",
+                word in _NUMBERS,
+                meaning,
+            )
+        )
     return tuple(declared)
 
 

@@ -26,7 +26,7 @@ from typing import Any
 
 from shared.bootstrap import Process
 from shared.errors import KeysweepError
-from tests.local_azure import Account, LocalAzure, MovedClock, Principal, Tenant
+from tests.local_azure import Account, LocalAzure, MovedClock, PatchForm, Principal, Tenant
 from tests.local_azure.state import ids
 
 START = datetime(2026, 10, 25, 0, 0, tzinfo=UTC)
@@ -35,6 +35,8 @@ EVERY = timedelta(hours=4)
 TAG = "local-auth-exempt"
 _DAY = timedelta(days=1)
 _TOKEN_LIFETIME = 90 * 86_400  # the exporter's own clock is the machine's: no token may expire
+# On a loaded machine a pause of the process looks like quiet, and a request like a hanging one.
+_PATIENCE = 8.0
 _ACCOUNTS = "Microsoft.CognitiveServices/accounts/"
 
 
@@ -99,7 +101,7 @@ class Month:
     def __init__(self, tenant: Tenant, settings: dict[str, str]) -> None:
         """Nothing happens until `run`."""
         self.tenant = tenant
-        self.azure = LocalAzure(tenant, MovedClock(START), token_lifetime=_TOKEN_LIFETIME)
+        self.azure = LocalAzure(tenant, MovedClock(START, patience=_PATIENCE), token_lifetime=_TOKEN_LIFETIME)
         self.settings = settings
         self.truth = Truth(
             subscriptions={each.id: each.name for each in tenant.subscriptions.values()},
@@ -304,13 +306,16 @@ def eventful() -> Month:
 
 
 def _fail(month: Month, status: int, **place: Any) -> None:
-    month.azure.faults.on(times=None, host="arm", **place).answer(status)
+    error = {"code": "InternalServerError", "message": "Something went wrong inside Azure."}
+    month.azure.faults.on(times=None, host="arm", **place).answer(status, {"error": error})
 
 
 def _add_accounts(tenant: Tenant) -> None:
     def add(subscription: str, name: str, kind: str = "OpenAI", **options: Any) -> Account:
         options.setdefault("group", f"rg-{name.partition('-')[0]}")
         options.setdefault("updated", True)
+        # Changes are done at once: how they take their time is what other tests are about.
+        options |= {"patch": PatchForm.OK_200, "stale_reads": 0}
         return tenant.add_account(name, subscription=subscription, kind=kind, **options)
 
     # Drifted from the first day

@@ -1,4 +1,4 @@
-"""The parts of the README that are written from the code. `make docs` writes them.
+"""The parts of the documents that are written from the code. `make docs` writes them.
 
 A block stands between `<!-- begin: NAME (make docs) -->` and `<!-- end: NAME -->`; a test compares
 each with what the code says now.
@@ -10,11 +10,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from shared.events import EVENTS, METRICS, SweepContext, fields_of
+from shared.events import EVENTS, METRICS, Event, SweepContext, fields_of
 from shared.settings import SETTINGS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+DOCUMENTS = (README, ROOT / "docs" / "telemetry.md")
 _BLOCK = re.compile(
     r"(<!-- begin: (?P<name>\w+) \(make docs\) -->\n)(?P<text>.*?)(<!-- end: (?P=name) -->)",
     re.DOTALL,
@@ -68,12 +69,44 @@ def _map() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _fields() -> str:
+    """Every event with its fields, one by one."""
+    parts = []
+    for each in EVENTS:
+        document = (each.__doc__ or "").replace("\n", " ")
+        parts.append(f"### {each.name}\n\n{document}\n\n{_field_table(each)}")
+    return "\n".join(parts)
+
+
+def _common_fields() -> str:
+    return _field_table(SweepContext)
+
+
+def _field_table(declared: type[Event] | type[SweepContext]) -> str:
+    lines = ["| field | where | type | meaning |", "| --- | --- | --- | --- |"]
+    for field in fields_of(declared):
+        where = "customMeasurements" if field.is_measurement else "customDimensions"
+        lines.append(f"| `{field.name}` | {where} | {field.kind} | {field.meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _metric_fields() -> str:
+    lines = ["| metric | unit | dimensions | says |", "| --- | --- | --- | --- |"]
+    for each in METRICS:
+        dimensions = ", ".join(f"`{name}`" for name in each.dimensions)
+        lines.append(f"| `{each.name}` | {each.unit} | {dimensions} | {each.meaning} |")
+    return "\n".join(lines) + "\n"
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "settings": _settings,
     "events": _events,
     "metrics": _metrics,
     "actions": _actions,
     "map": _map,
+    "fields": _fields,
+    "common_fields": _common_fields,
+    "metric_fields": _metric_fields,
 }
 
 
@@ -88,4 +121,5 @@ def block_names(text: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    README.write_text(written_anew(README.read_text()))
+    for document in DOCUMENTS:
+        document.write_text(written_anew(document.read_text()))

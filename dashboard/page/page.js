@@ -192,7 +192,7 @@
     for (let t = at[0]; t <= at[at.length - 1]; t += step) times.push(new Date(t).toISOString().slice(0, 19));
     return times;
   }
-  const TEXT = { color: "#5b6875", fontFamily: "inherit", fontSize: 12 };
+  const TEXT = { color: "#5b6875", fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 12 };
 
   function chart(section, step, data) {
     const box = element("div", "chart");
@@ -225,7 +225,7 @@
     drawn.setOption({
       ...common,
       tooltip: { trigger: "axis", valueFormatter: (value) => (value == null ? "–" : number(value) + unit), axisPointer: { type: line ? "line" : "shadow" } },
-      legend: { top: 0, left: 8, icon: "circle", itemWidth: 9, itemHeight: 9, textStyle: TEXT, type: "scroll" },
+      legend: { top: 0, left: 8, icon: "circle", itemWidth: 9, itemHeight: 9, itemGap: 14, textStyle: TEXT, type: "scroll" },
       grid: { left: 46, right: 18, top: 34, bottom: 28 },
       xAxis: { type: "category", data: times, boundaryGap: !line, axisTick: { show: false }, axisLine: { lineStyle: { color: "#c9d0d8" } }, axisLabel: { ...TEXT, formatter: axisText, hideOverlap: true } },
       yAxis: { type: "value", min: line && unit === " %" ? 0 : undefined, max: unit === " %" ? 100 : undefined, minInterval: unit ? undefined : 1, splitLine: { lineStyle: { color: "#edf0f3" } }, axisLabel: { ...TEXT, formatter: (value) => number(value) + unit } },

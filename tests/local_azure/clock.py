@@ -68,7 +68,11 @@ class MovedClock:
     time meanwhile.
     """
 
-    def __init__(self, start: datetime = START, *, auto: bool = True) -> None:
+    def __init__(
+        self, start: datetime = START, *, auto: bool = True, patience: float = 1.0
+    ) -> None:
+        """`patience`: how many times longer it waits to be sure that all is quiet."""
+        self._patience = patience
         self._start = start
         self._elapsed = 0.0
         self._auto = auto
@@ -183,7 +187,8 @@ class MovedClock:
                 self._changed.wait_for(lambda: self._working == 0, timeout=1)
                 seen = self._activity
                 far = bool(self._sleepers) and self._sleepers[0].deadline - self._elapsed > FAR
-            if not self._is_quiet(seen, QUIET_BEFORE_FAR if far else QUIET):
+            quiet = (QUIET_BEFORE_FAR if far else QUIET) * self._patience
+            if not self._is_quiet(seen, quiet):
                 continue
             with self._changed:
                 if self._activity == seen and self._sleepers and self._working == 0:
