@@ -19,6 +19,8 @@ check: .venv/.installed ## Lint, types, layers, and prose against code
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@.venv/bin/python -m pytest -q tests/test_prose_is_checked.py
+	@setup/kql.sh
+	@.venv/bin/python -m pytest -q -k "not real_sweeps" tests/test_every_query_is_kql.py
 
 format: .venv/.installed ## Format the code
 	@.venv/bin/ruff check --fix-only --quiet .
@@ -36,5 +38,9 @@ clean: ## Take away what was made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build
 
 docs: .venv/.installed ## Write the README's tables and pictures anew
+	@.venv/bin/python infra/workbook.py
 	@.venv/bin/python -m tests.prose
 	@.venv/bin/python -m tests.demo --picture docs/sweep.svg
+	@.venv/bin/python -m tests.month build/month
+	@.venv/bin/python -m dashboard --capture build/month/capture.json --out build/dashboard.html
+	@.venv/bin/python -m tests.pictures build/dashboard.html docs/dashboard

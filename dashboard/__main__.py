@@ -1,4 +1,4 @@
-"""`python -m dashboard --capture FILE --out FILE.html`: draw the workbook from captured telemetry."""
+"""Draw the workbook from telemetry: `python -m dashboard --capture FILE --out FILE.html`."""
 
 import argparse
 import sys

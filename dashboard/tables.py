@@ -35,6 +35,7 @@ _METRICS = {
     "valueMax": "DOUBLE",
 }
 
+_SHOWN = {"customEvents": "received_events", "customMetrics": "received_metrics"}
 _SCHEMA = {"customEvents": [*_EVENTS], "customMetrics": [*_METRICS]}
 
 
@@ -72,14 +73,13 @@ class Tables:
                     metrics.extend(_metrics(each))
         self._load("received_events", _EVENTS, events)
         self._load("received_metrics", _METRICS, metrics)
-        span = self._database.execute(
-            "SELECT min(timestamp), max(timestamp) FROM received_events"
-        ).fetchone()
-        assert span is not None  # an aggregate has a row
-        self.begins: datetime | None = span[0]
+        self.everything()
+        spans = self.query("customEvents | summarize min(timestamp), max(timestamp)").rows
+        self.begins: datetime | None
         """The first event; None if there is none."""
-        self.ends: datetime | None = span[1]
-        self.window(datetime.min, datetime.max)
+        self.ends: datetime | None
+        """The last one."""
+        ((self.begins, self.ends),) = spans
 
     def _load(self, table: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> None:
         """Make a table of rows, all at once: one by one takes DuckDB a hundred times as long."""
@@ -90,10 +90,16 @@ class Tables:
 
     def window(self, after: datetime, until: datetime) -> None:
         """Let queries see only what happened after one moment, up to another (naive, UTC)."""
-        for table in ("Events", "Metrics"):
+        self._show(f"WHERE timestamp > '{after}' AND timestamp <= '{until}'")
+
+    def everything(self) -> None:
+        """Let queries see all of it."""
+        self._show("")
+
+    def _show(self, condition: str) -> None:
+        for shown, received in _SHOWN.items():
             self._database.execute(
-                f"CREATE OR REPLACE TABLE custom{table} AS SELECT * FROM received_{table.lower()} "  # noqa: S608
-                f"WHERE timestamp > '{after}' AND timestamp <= '{until}'"
+                f"CREATE OR REPLACE TABLE {shown} AS SELECT * FROM {received} {condition}"  # noqa: S608
             )
 
     def query(self, kql: str, values: Mapping[str, str] | None = None) -> Result:

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - infra is no package: this is run, not imported
 """The workbook: what people look at to review drift. `make docs` writes `workbook.json`.
 
 One definition: Azure deploys the JSON, and the local dashboard draws the same JSON. It is written
@@ -41,7 +42,8 @@ let gaps = customEvents
 | extend gapKind = tostring(customDimensions.gapKind), problem = tostring(customDimensions.problem);
 let wide = toscalar(gaps | where gapKind in ('tenant', 'managementGroup') | summarize count());
 let unread = gaps | where gapKind == 'subscription'
-| summarize problem = take_any(problem) by subscriptionId = tostring(customDimensions.subscriptionId);
+| summarize problem = take_any(problem)
+    by subscriptionId = tostring(customDimensions.subscriptionId);
 let readings = scoped
 | where name == 'SubscriptionRead'
 | summarize arg_max(timestamp, *) by subscriptionId
@@ -233,7 +235,7 @@ def grid(
     *,
     fine: bool = False,
 ) -> Step:
-    """A table: sorted by its query, searched and sorted by who reads it."""
+    """Draw a table, sorted by its query, searched and sorted by who reads it."""
     step = _query(name, title, kql, empty, "table", fine=fine)
     settings: dict[str, Any] = {"formatters": list(formatters), "rowLimit": 1000, "filter": True}
     if labels:
@@ -282,7 +284,7 @@ def chart(
     fine: bool = False,
     unit: int | None = None,
 ) -> Step:
-    """A chart. A time column, a text column for the series, and a number; or a text and a number."""
+    """Draw a chart of a time, a text for the series, and a number; or of a text and a number."""
     step = _query(name, title, kql, empty, kind, fine=fine)
     settings: dict[str, Any] = {}
     if colours:
@@ -766,7 +768,7 @@ scoped
 
 
 def held_and_failed() -> Step:
-    """What was left alone, and what was refused."""
+    """Show what was left alone, and what was refused."""
     return tab(
         "Held and failed",
         chart(
@@ -1037,8 +1039,8 @@ customEvents
 | order by Finished desc""",
             "Every sweep was whole, put nothing off, and was never throttled.",
             [*moment("Finished"), icon("Whole", _ICONS_WHOLE)],
-            {"Read": "Subscriptions read", "Attention": "Need a person", "Why": "Why it is not whole",
-             "ChangeLog": "Change log"},
+            {"Read": "Subscriptions read", "Attention": "Need a person",
+             "Why": "Why it is not whole", "ChangeLog": "Change log"},
             fine=True,
         ),
         grid(

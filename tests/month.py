@@ -31,12 +31,13 @@ from tests.local_azure.state import ids
 
 START = datetime(2026, 10, 25, 0, 0, tzinfo=UTC)
 DAYS = 30
-EVERY = timedelta(hours=4)
+EVERY = timedelta(hours=6)
 TAG = "local-auth-exempt"
 _DAY = timedelta(days=1)
 _TOKEN_LIFETIME = 90 * 86_400  # the exporter's own clock is the machine's: no token may expire
 # On a loaded machine a pause of the process looks like quiet, and a request like a hanging one.
-_PATIENCE = 8.0
+_PATIENCE = 30.0
+_KILLED_AT = "/meeting-notes"
 _ACCOUNTS = "Microsoft.CognitiveServices/accounts/"
 
 
@@ -68,7 +69,6 @@ class Tick:
 
     at: str
     ended: str = ""
-    mode: str = "enforce"
     error: str = ""
     killed: bool = False
     readable: list[str] = field(default_factory=list)
@@ -79,8 +79,9 @@ class Tick:
     """Accounts whose PATCH by the Function the server accepted in this tick, by id."""
     refused: dict[str, str] = field(default_factory=dict)
     """Accounts whose PATCH it refused, with Azure's code."""
-    throttled: int = 0
-    requests: int = 0
+    answers: dict[str, int] = field(default_factory=dict)
+    """How often ARM and Resource Graph gave each answer to the Function in this tick."""
+    settings: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -101,7 +102,9 @@ class Month:
     def __init__(self, tenant: Tenant, settings: dict[str, str]) -> None:
         """Nothing happens until `run`."""
         self.tenant = tenant
-        self.azure = LocalAzure(tenant, MovedClock(START, patience=_PATIENCE), token_lifetime=_TOKEN_LIFETIME)
+        self.azure = LocalAzure(
+            tenant, MovedClock(START, patience=_PATIENCE), token_lifetime=_TOKEN_LIFETIME
+        )
         self.settings = settings
         self.truth = Truth(
             subscriptions={each.id: each.name for each in tenant.subscriptions.values()},
@@ -119,6 +122,8 @@ class Month:
     def turn(self, name: str, turned: str, by: Principal) -> None:
         """Let somebody turn an account's keys, an hour before the coming tick."""
         moment = self.azure.now() - timedelta(hours=1)
+        if self.tenant.account(name).keys_on == (turned == "on"):
+            return
         if turned == "on":
             self.tenant.enable_keys(name, by=by, at=moment)
         else:
@@ -126,6 +131,10 @@ class Month:
         account = self.tenant.account(name)
         who = by.name if by.kind == "User" else by.client_id
         self.truth.turns.append(Turn(moment.isoformat(), account.id.lower(), turned, who))
+
+    def tag(self, name: str, value: str) -> None:
+        """Let somebody tag an account, an hour before the coming tick."""
+        self.tenant.tag(name, {TAG: value}, at=self.azure.now() - timedelta(hours=1))
 
     async def run(self, every: timedelta, days: float) -> None:
         """Let the days pass."""
@@ -147,7 +156,7 @@ class Month:
 
     async def _tick(self, process: Process, last: str) -> None:
         azure, tenant = self.azure, self.tenant
-        tick = Tick(azure.now().isoformat(), mode=self.settings.get("SWEEP_MODE", ""))
+        tick = Tick(azure.now().isoformat(), settings=dict(self.settings))
         tick.before = self._standing()
         tick.readable = [
             each.name
@@ -179,20 +188,20 @@ class Month:
                     self.truth.turns.append(turn)
         for each in azure.operations[seen:]:
             if each.principal == mine and each.host == "arm":
-                tick.requests += 1
-                tick.throttled += each.status == 429
+                answer = str(each.status)
+                tick.answers[answer] = tick.answers.get(answer, 0) + 1
             if each.action == f"{_ACCOUNTS}write" and each.code:
                 tick.refused[each.path.lower()] = each.code
         self.truth.ticks.append(tick)
         self.envelopes += _on_the_clock(azure.telemetry.envelopes[sent:], tick.ended)
 
     async def _killed(self, process: Process, last: str) -> None:
-        """End a sweep as the host's time-out does: in the middle, just before its first write."""
+        """End a sweep as the host's time-out does: in the middle, when a write is on its way."""
         reached = asyncio.Event()
         loop = asyncio.get_running_loop()
 
         def hook(request: Any) -> None:
-            if request.method == "PATCH":
+            if request.method == "PATCH" and request.path.endswith(_KILLED_AT):
                 loop.call_soon_threadsafe(reached.set)
 
         remove = self.azure.before(hook)
@@ -241,12 +250,13 @@ def _on_the_clock(envelopes: list[dict[str, Any]], ended: str) -> list[dict[str,
 
 
 def eventful() -> Month:
-    """A first month: audit, the brake, a first enforcement, and then what life brings."""
+    """Build a first month: audit, the brake, a first enforcement, and then what life brings."""
     tenant = Tenant()
     tenant.add_management_group("contoso")
     tenant.add_management_group("elsewhere")
     for name in ("corp-prod", "finance-prod", "web-prod", "shop-prod", "lab"):
         tenant.add_subscription(name, parent="contoso")
+    tenant.add_subscription("management", parent="elsewhere")  # out of scope
     tenant.assign_function(ids.management_group_scope("contoso"))
     pipeline = tenant.add_principal("spn-legal-deploy")
     settings = {
@@ -276,31 +286,25 @@ def eventful() -> Month:
     # Resource Graph is down for one sweep, everything for another, and ARM throttles one
     graph = "Microsoft.ResourceGraph/resources/read"
     month.at(15, lambda: _fail(month, 503, action=graph))
-    month.at(15 + 1 / 6, month.azure.faults.clear)
+    month.at(15.25, month.azure.faults.clear)
     month.at(16, lambda: _fail(month, 500, method="GET"))
     month.at(16, lambda: _fail(month, 500, action=graph))
-    month.at(16 + 1 / 6, month.azure.faults.clear)
-    month.at(
-        21,
-        lambda: month.azure.faults.on(method="GET", path="*/accounts", times=2).answer(
-            429, headers={"Retry-After": "5"}
-        )
-        and None,
-    )
+    month.at(16.25, month.azure.faults.clear)
+    month.at(21, lambda: _throttle(month))
     # A sweep that is killed, a day without any, and a setting that is wrong
     month.at(18, lambda: month.turn("meeting-notes", "on", team))
     month.killed.add(_moment(18))
-    month.silent.update(_moment(20 + hours / 24) for hours in range(0, 24, 4))
+    month.silent.update(_moment(20 + hours / 24) for hours in range(0, 24, 6))
     month.at(24, lambda: settings.update(SWEEP_MODE="enfroce"))
-    month.at(24 + 1 / 6, lambda: settings.update(SWEEP_MODE="enforce"))
+    month.at(24.25, lambda: settings.update(SWEEP_MODE="enforce"))
     # Rules for exemptions, for a day; a change that fails, until the account is mended
     month.at(22, lambda: settings.update(EXEMPTION_MAX_DAYS="90"))
     month.at(23, lambda: settings.update(EXEMPTION_MAX_DAYS=""))
-    month.at(29, lambda: month.turn("image-captions", "on", team))
-    month.at(29, lambda: _fail(month, 500, method="PATCH", path="*/accounts/image-captions"))
+    month.at(29.5, lambda: month.turn("image-captions", "on", team))
+    month.at(29.5, lambda: _fail(month, 500, method="PATCH", path="*/accounts/image-captions"))
     # Somebody's tags
-    month.at(2, lambda: tenant.tag("ticket-summary", {TAG: "31/12/2026"}))
-    month.at(27, lambda: tenant.tag("minutes-writer", {TAG: "true"}))
+    month.at(2, lambda: month.tag("ticket-summary", "31/12/2026"))
+    month.at(27, lambda: month.tag("minutes-writer", "true"))
     month.at(29, lambda: month.turn("faq-bot", "on", team))
     return month
 
@@ -308,6 +312,11 @@ def eventful() -> Month:
 def _fail(month: Month, status: int, **place: Any) -> None:
     error = {"code": "InternalServerError", "message": "Something went wrong inside Azure."}
     month.azure.faults.on(times=None, host="arm", **place).answer(status, {"error": error})
+
+
+def _throttle(month: Month) -> None:
+    place = month.azure.faults.on(method="GET", path="*/accounts", times=2)
+    place.answer(429, headers={"Retry-After": "5"})
 
 
 def _add_accounts(tenant: Tenant) -> None:
@@ -349,6 +358,7 @@ def _add_accounts(tenant: Tenant) -> None:
     add("corp-prod", "ticket-summary", local_auth=True, tags={TAG: "true"})
     add("web-prod", "data-room", local_auth=True, tags={"LocalAuthExempt": "true"})
     add("lab", "eval-runner", "AIServices", local_auth=True, tags={TAG: "until=soon"})
+    add("management", "ops-copilot", local_auth=True)
     # Keys off
     for subscription, name in (
         ("corp-prod", "knowledge-base"), ("corp-prod", "minutes-writer"),
