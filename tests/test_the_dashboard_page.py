@@ -1,4 +1,4 @@
-"""The page that draws the workbook, in a real browser, and from input that is not as it should be."""
+"""The page that draws the workbook: in a browser, and from input that is not as it should be."""
 
 import json
 import subprocess
