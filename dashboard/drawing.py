@@ -18,8 +18,8 @@ from dashboard.workbook import Step, Workbook
 
 _PAGE = Path(__file__).parent / "page"
 _EVERY = "*"
-# As a person sees a month by the day, a week by the quarter of a day, and a day by the hour.
-_GRAINS = ((2.0, "1h"), (8.0, "6h"))
+# A month is seen by the day, a week by the quarter of a day, a day by the hour.
+_GRAINS = ((0.2, "5m"), (2.0, "1h"), (8.0, "6h"))
 _WIDEST_GRAIN = "1d"
 # More than this and the page offers all of them together only: each costs all queries again.
 _MOST_SUBSCRIPTIONS = 6
@@ -120,8 +120,9 @@ def _shown(step: Step) -> dict[str, Any]:
 def _drawn_steps(
     steps: Sequence[Step], tables: Tables, days: float, ends: datetime, subscription: str
 ) -> dict[str, Drawn]:
-    grain = next((grain for most, grain in _GRAINS if days <= most), _WIDEST_GRAIN)
     start = ends - timedelta(days=days)
+    covered = (ends - max(start, tables.begins or start)) / timedelta(days=1)
+    grain = next((grain for most, grain in _GRAINS if covered <= most), _WIDEST_GRAIN)
 
     def drawn(step: Step) -> Drawn:
         kql = (

@@ -716,7 +716,7 @@ inForce
 | project Account, Subscription, Owner, Reason, Level, accountId""",
             "Every exemption in force has an end date.",
             ACCOUNT,
-            labels,
+            {"Level": labels["Level"]},
             fine=True,
         ),
         grid(

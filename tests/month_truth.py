@@ -74,6 +74,8 @@ class History:
         self.ticks = [each for each in truth.ticks if naive(each.ended) <= until]
         self.read = [each for each in self.ticks if "200" in each.answers]
         """Those that could read anything."""
+        self.logged = [each for each in self.read if "503" not in each.answers]
+        """Those that could read the change log: Resource Graph was up."""
         self.completed = [
             each for each in self.ticks if not each.killed and mode(each) in {"audit", "enforce"}
         ]
@@ -100,7 +102,7 @@ class History:
                 last = naive(self.ticks[number - 1].at) if number else naive(tick.at) - _LOG_KEPT
                 since = last - timedelta(hours=1) if number else last
                 in_time = since <= at <= naive(tick.at) - _LAG
-                if in_time and tick in self.read and subscription in readable(tick):
+                if in_time and tick in self.logged and subscription in readable(tick):
                     told.append(turn)
                     break
         return told
@@ -108,7 +110,7 @@ class History:
     def wars(self) -> dict[str, tuple[int, Turn, Turn]]:
         """Return, by account, the flips last told while it was a war, and both sides' last."""
         found = {}
-        for tick in self.read:
+        for tick in self.logged:
             turns = known_turns(self.truth, tick)
             for account, mine in turns.items():
                 last = {each.turned: each for each in mine}

@@ -39,16 +39,26 @@ def fires(captured: Captured, alert: dict[str, Any], at: datetime, window: timed
 
 
 def moments(captured: Captured) -> Iterator[tuple[datetime, Tick | None]]:
-    """Ten minutes after each moment at which the timer fired, or should have."""
+    """Ten minutes after each moment at which the timer fired, or should have.
+
+    Not after the sweep that was killed: what it had told by then is not known.
+    """
     ticks = {naive(each.at): each for each in captured.truth.ticks}
     moment, newest = min(ticks), max(ticks)
     while moment <= newest:
-        yield moment + timedelta(minutes=10), ticks.get(moment)
+        tick = ticks.get(moment)
+        if tick is None or not tick.killed:
+            yield moment + timedelta(minutes=10), tick
         moment += EVERY
 
 
 def reads(tick: Tick) -> bool:
     return "200" in tick.answers
+
+
+def logs(tick: Tick) -> bool:
+    """Whether it could read the change log: Resource Graph was up."""
+    return reads(tick) and "503" not in tick.answers
 
 
 def results(tick: Tick) -> set[str]:
@@ -65,7 +75,7 @@ def due(captured: Captured, name: str, tick: Tick | None, day: list[Tick]) -> bo
         "coverage-dropped": lambda: any(
             number < IN_SCOPE for number in (covered(each) for each in day if each.answers)
         ),
-        "exemption-lapses": lambda: any(lapses(each) for each in day),
+        "exemption-lapses": lambda: lapses(day),
         "tag-unreadable": lambda: bool(
             _TAG_HOLDS & {each.hold for old in day if reads(old) for each in seen(old)}
         ),
@@ -76,7 +86,7 @@ def due(captured: Captured, name: str, tick: Tick | None, day: list[Tick]) -> bo
         return False
     found = seen(tick) if reads(tick) else []
     told = results(tick) if reads(tick) else set()
-    turns = known_turns(captured.truth, tick) if reads(tick) else {}
+    turns = known_turns(captured.truth, tick) if logs(tick) else {}
     return {
         "sweep-failed": bool(tick.error),
         "changes-failed": bool(told & {"UNVERIFIED", "FAILED", "NO_ROLE"}),
@@ -101,14 +111,14 @@ def covered(tick: Tick) -> int:
 _TAG_HOLDS = {"UNREADABLE_TAG", "NEAR_MISS_TAG", "TAG_BREAKS_RULE"}
 
 
-def lapses(tick: Tick) -> bool:
-    if not reads(tick):
-        return False
+def lapses(day: list[Tick]) -> bool:
+    """Whether some account, as it was last seen, is exempt for a few days more."""
+    newest = {each.account.id: (tick, each) for tick in day if reads(tick) for each in seen(tick)}
     return any(
         each.verdict == "EXEMPT"
         and each.until is not None
         and (each.until - naive(tick.at).date()).days <= int(LAPSE_DAYS)
-        for each in seen(tick)
+        for tick, each in newest.values()
     )
 
 

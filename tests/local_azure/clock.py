@@ -68,12 +68,9 @@ class MovedClock:
     time meanwhile.
     """
 
-    def __init__(
-        self, start: datetime = START, *, auto: bool = True, patience: float = 1.0
-    ) -> None:
-        """`patience`: how many times longer it waits to be sure that all is quiet."""
-        self._patience = patience
+    def __init__(self, start: datetime = START, *, auto: bool = True) -> None:
         self._start = start
+        self._patience = 1.0
         self._elapsed = 0.0
         self._auto = auto
         self._changed = threading.Condition(threading.RLock())
@@ -101,6 +98,17 @@ class MovedClock:
             raise ValueError(f"a clock goes forward, not by {seconds} seconds")
         with self._changed:
             self._move_to(self._elapsed + seconds)
+
+    def let_move(self, *, auto: bool, patience: float = 1.0) -> None:
+        """Let it move itself from now on, or not.
+
+        `patience`: how many times longer it waits to be sure that all is quiet.
+        """
+        with self._changed:
+            self._auto, self._patience = auto, patience
+            self._note_activity()
+            if self._sleepers:
+                self._drive()
 
     async def sleep(self, seconds: float) -> None:
         """Sleep until the clock has moved on that much."""
@@ -191,7 +199,8 @@ class MovedClock:
             if not self._is_quiet(seen, quiet):
                 continue
             with self._changed:
-                if self._activity == seen and self._sleepers and self._working == 0:
+                still = self._activity == seen and self._working == 0
+                if self._auto and still and self._sleepers:
                     self._move_to(max(self._elapsed, self._sleepers[0].deadline))
 
     def _is_quiet(self, seen: int, seconds: float) -> bool:
