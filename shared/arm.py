@@ -16,6 +16,7 @@ from azure.core.exceptions import (
     HttpResponseError,
     ServiceRequestTimeoutError,
 )
+from azure.core.rest import HttpRequest
 from azure.mgmt.cognitiveservices.aio import CognitiveServicesManagementClient
 from azure.mgmt.cognitiveservices.models import Account as SdkAccount
 from azure.mgmt.cognitiveservices.models import AccountProperties
@@ -40,6 +41,9 @@ from shared.model import Account, AccountId, Level, Subscription
 from shared.transport import NoCredential, Pipeline, TokenCache
 
 _SUBSCRIPTION_TYPE = "/subscriptions"
+_DESCENDANTS = (
+    "/providers/Microsoft.Management/managementGroups/{}/descendants?api-version=2023-04-01"
+)
 _POLL_SECONDS = 3
 # Longer than any update of an account that was recorded (40 s); after it the read-back decides.
 _OPERATION_SECONDS = 120.0
@@ -112,15 +116,25 @@ class ArmReader:
 
         Raises AzureError.
         """
+        found: list[str] = []
+        link = _DESCENDANTS.format(management_group)
         try:
-            return [
-                str(each.name).lower()
-                async for each in self._groups.management_groups.get_descendants(management_group)
-                if str(each.type).lower().endswith(_SUBSCRIPTION_TYPE)
-            ]
-        except (SdkError, ValueError) as error:
+            while link:
+                response = await self._groups.send_request(HttpRequest("GET", link))
+                response.raise_for_status()
+                page = response.json()
+                found.extend(
+                    str(each["name"]).lower()
+                    for each in page["value"]
+                    if str(each["type"]).lower().endswith(_SUBSCRIPTION_TYPE)
+                )
+                # The service's description says `@nextLink` and the SDK 2.0.0 reads `nextLink`:
+                # with the wrong one, the rest of a large group would be lost without a word.
+                link = page.get("nextLink") or page.get("@nextLink")
+        except (SdkError, ValueError, LookupError, TypeError) as error:
             action = "Listing the descendants of management group"
             raise azure_error(action, management_group, error) from error
+        return found
 
     async def accounts(self, subscription_id: str) -> AsyncIterator[Account | str]:
         """List the accounts of every kind in one subscription; a row that can't be read as text.
@@ -272,24 +286,24 @@ def azure_error(action: str, resource: str, error: Exception) -> AzureError:
     )
 
 
+_BY_CODE: dict[str, type[AzureError]] = {
+    "requestdisallowedbypolicy": PolicyDenied,
+    "scopelocked": Locked,
+    "accountprovisioningstateinvalid": Busy,
+}
+_BY_STATUS: dict[int, type[AzureError]] = {
+    401: NoRole,
+    403: NoRole,
+    404: NotFound,
+    408: Unclear,
+    409: Busy,
+    429: Throttled,
+}
+
+
 def _kind_of(error: Exception, status: int | None, code: str) -> type[AzureError]:
-    match status, code.lower():
-        case 404, _:
-            return NotFound
-        case 403, "requestdisallowedbypolicy":
-            return PolicyDenied
-        case ((401 | 403), _):
-            return NoRole
-        case 409, "scopelocked":
-            return Locked
-        case (409, _) | (400, "accountprovisioningstateinvalid"):
-            return Busy
-        case 429, _:
-            return Throttled
-        case int(), _ if 400 <= status < 500:  # noqa: PLR2004 - the client errors
-            return Refused
-        case _:
-            pass
+    if status is not None and 400 <= status < 500:  # noqa: PLR2004 - the client errors
+        return _BY_CODE.get(code.lower()) or _BY_STATUS.get(status, Refused)
     if isinstance(error, ClientAuthenticationError):
         return NoRole
     # azure-core raises ServiceRequestError for a connection that was cut after the request had

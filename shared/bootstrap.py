@@ -197,7 +197,7 @@ class Process:
             settings=settings,
             clock=self._clock,
             discovery=discovery,
-            changes=ChangeReader(graph, arm),
+            changes=ChangeReader(graph, arm, self._clock),
             remediation=remediation,
             emitter=_Channel(channel, context),
             last_tick=last_tick,

@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from shared.deadline import within
 from shared.errors import AzureError
-from shared.model import KeyChange, Turned
+from shared.model import Clock, KeyChange, Turned
 
 KEPT_DAYS = 14
 """How far back the change log goes."""
 WAR = 3
 """So many flips within that time are a patch war."""
 SUBSCRIPTIONS_AT_A_TIME = 400
+PATIENCE_SECONDS = 60.0
+"""How long one query may take: attribution is not worth a sweep's time."""
 
 
 class ChangeQueries(Protocol):
@@ -96,6 +99,7 @@ class ChangeReader:
 
     queries: ChangeQueries
     identity: Identity
+    clock: Clock
 
     async def read(self, subscriptions: Sequence[str]) -> ChangeLog:
         """Read what changed keys in these subscriptions. Never raises: what is unread is said."""
@@ -104,10 +108,14 @@ class ChangeReader:
             own_ids = await self.identity.own_ids()
             for start in range(0, len(subscriptions), SUBSCRIPTIONS_AT_A_TIME):
                 batch = subscriptions[start : start + SUBSCRIPTIONS_AT_A_TIME]
-                for change in await self.queries.key_changes(batch, own_ids):
+                asked = self.queries.key_changes(batch, own_ids)
+                for change in await within(self.clock, PATIENCE_SECONDS, asked):
                     found[change.account.key][change.id] = change
         except AzureError as error:
             return ChangeLog(_in_order(found), str(error))
+        except TimeoutError:
+            waited = f"Resource Graph did not answer within {PATIENCE_SECONDS:.0f} s"
+            return ChangeLog(_in_order(found), waited)
         return ChangeLog(_in_order(found))
 
 

@@ -9,11 +9,12 @@ Graph does not show is listed from ARM directly. What neither shows is a gap.
 import asyncio
 import zlib
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
 
+from shared.deadline import within
 from shared.errors import AzureError
 from shared.model import (
     Account,
@@ -36,6 +37,8 @@ from shared.settings import Scope
 # A summarized answer has no second page, and Resource Graph takes at most 1,000 subscriptions.
 SUBSCRIPTIONS_AT_A_TIME = 400
 _ASK_AGAIN_SECONDS = 2.0
+GRAPH_SECONDS = 120.0
+"""How long one batch of subscriptions may take Resource Graph."""
 TURNS = 96
 """In so many sweeps a quarter of an hour apart, a day, every subscription is read twice."""
 _TURN_SECONDS = 900
@@ -136,10 +139,7 @@ class Discovery:
         """Find the accounts in scope. Never raises for what can't be read: that is a gap."""
         found = _Findings()
         swept, left_alone = await self._subscriptions(found)
-        unseen: list[Subscription] = []
-        for batch in _batches(swept, SUBSCRIPTIONS_AT_A_TIME):
-            unseen.extend(await self._through_graph(batch, found))
-        await self._directly(unseen, found)
+        await self._directly(await self._through_graph(swept, found), found)
         await self._look_twice(found)
         return Inventory(
             tuple(found.coverage),
@@ -201,18 +201,29 @@ class Discovery:
         return tuple(expected)
 
     async def _through_graph(
-        self, batch: Sequence[Subscription], found: _Findings
+        self, subscriptions: Sequence[Subscription], found: _Findings
     ) -> list[Subscription]:
-        """Read a batch through Resource Graph; return the subscriptions that it didn't show."""
+        """Read what Resource Graph shows; return the subscriptions that it didn't."""
+        unseen = {each.id: each for each in subscriptions}
+        for batch in _batches(subscriptions, SUBSCRIPTIONS_AT_A_TIME):
+            try:
+                reading = self._read_batch(batch, found)
+                shown = await within(self.clock, GRAPH_SECONDS, reading)
+            except (AzureError, TimeoutError):
+                # Resource Graph is down, refuses or keeps us waiting: ARM's own lists show the
+                # same, at a higher price.
+                break
+            for subscription_id in shown:
+                del unseen[subscription_id]
+        return list(unseen.values())
+
+    async def _read_batch(self, batch: Sequence[Subscription], found: _Findings) -> list[str]:
+        """Read a batch, all of it or nothing; return the ids that Resource Graph showed."""
         by_id = {each.id: each for each in batch}
-        try:
-            shown = [each for each in await self.graph.visible(list(by_id)) if each in by_id]
-            if shown:
-                await self._counted_and_listed([by_id[each] for each in sorted(shown)], found)
-        except AzureError:
-            # Resource Graph is down or refuses: ARM's own lists show the same, at a higher price.
-            return list(batch)
-        return [each for each in batch if each.id not in shown]
+        shown = sorted(set(await self.graph.visible(list(by_id))) & set(by_id))
+        if shown:
+            await self._counted_and_listed([by_id[each] for each in shown], found)
+        return shown
 
     async def _counted_and_listed(
         self, subscriptions: Sequence[Subscription], found: _Findings
@@ -262,13 +273,18 @@ class Discovery:
             account, above=tuple(TagsAbove(level, above[level]) for level in self.inherit)
         )
 
-    async def _directly(self, subscriptions: Sequence[Subscription], found: _Findings) -> None:
-        """List subscriptions from ARM, some at a time."""
+    async def _directly(
+        self,
+        subscriptions: Sequence[Subscription],
+        found: _Findings,
+        watched: Collection[str] = (),
+    ) -> None:
+        """List subscriptions from ARM, some at a time; keep the accounts in `watched` as well."""
         permits = asyncio.Semaphore(self.concurrency)
 
         async def read(subscription: Subscription) -> None:
             async with permits:
-                await self._list(subscription, found)
+                await self._list(subscription, found, watched)
 
         async with asyncio.TaskGroup() as group:
             for subscription in subscriptions:
@@ -287,12 +303,15 @@ class Discovery:
             if each.source is Source.GRAPH
             and zlib.crc32(each.subscription.id.encode()) % TURNS == turn
         ]
-        direct = _Findings()
-        await self._directly(again, direct)
-        read = {each.subscription.id for each in direct.coverage}
+        turned = {each.id for each in again}
         graph = {
-            each.id.key: each.keys_on for each in found.accounts if each.id.subscription_id in read
+            each.id.key: each.keys_on
+            for each in found.accounts
+            if each.id.subscription_id in turned
         }
+        direct = _Findings()
+        await self._directly(again, direct, watched=graph.keys())
+        read = {each.subscription.id for each in direct.coverage}
         settled = self.clock.now() - _GRAPH_LAG
         for account in direct.accounts:
             known = graph.get(account.id.key, False)
@@ -311,7 +330,9 @@ class Discovery:
             each for each in found.accounts if each.id.subscription_id not in read
         ] + direct.accounts
 
-    async def _list(self, subscription: Subscription, found: _Findings) -> None:
+    async def _list(
+        self, subscription: Subscription, found: _Findings, watched: Collection[str]
+    ) -> None:
         kinds = {kind.lower() for kind in self.scope.kinds}
         kept: list[Account] = []
         unreadable: list[str] = []
@@ -322,7 +343,7 @@ class Discovery:
                     unreadable.append(account)
                 elif account.kind.lower() in kinds:
                     count[account.keys_on] += 1
-                    if account.keys_on or _mentions(account, self.tag):
+                    if account.keys_on or account.id.key in watched or _mentions(account, self.tag):
                         kept.append(account)
         except AzureError as error:
             found.gaps.append(

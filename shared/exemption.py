@@ -34,6 +34,11 @@ def read_exemption(tags: Mapping[str, str], tag: str, today: date) -> Exemption:
     return found[0] if found else NotExempt()
 
 
+def carries(tags: Mapping[str, str], tag: str) -> bool:
+    """Whether the tag is there, whatever it says."""
+    return any(name.lower() == tag.lower() for name in tags)
+
+
 def nearest_exemption(
     tags: Mapping[str, str], above: tuple[TagsAbove, ...], tag: str, today: date
 ) -> Exemption | Level:
@@ -41,7 +46,7 @@ def nearest_exemption(
     for each in (TagsAbove(Level.ACCOUNT, tags), *above):
         if each.tags is None:
             return each.level
-        if any(name.lower() == tag.lower() for name in each.tags):
+        if carries(each.tags, tag):
             exemption = read_exemption(each.tags, tag, today)
             return (
                 replace(exemption, level=each.level) if isinstance(exemption, Exempt) else exemption

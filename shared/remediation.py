@@ -25,6 +25,7 @@ from shared.errors import (
     Throttled,
     Unclear,
 )
+from shared.exemption import carries
 from shared.model import (
     Account,
     AccountId,
@@ -89,7 +90,8 @@ class Remediation:
         while self.deadline.left > self.unit_seconds:
             try:
                 async with self.permits.unit(decision.account.id.subscription_id):
-                    return await self._unit(decision)
+                    if self.deadline.left > self.unit_seconds:
+                        return await self._unit(decision)
             except OutOfTime as error:
                 return Outcome(decision, Result.DEFERRED, str(error), error.code, error.message)
             except (Stale, Throttled):
@@ -118,10 +120,13 @@ class Remediation:
         return await self._read_back(decision, doubt)
 
     async def _read(self, account_id: AccountId) -> Account:
-        """Read an account and every level whose tags count for it."""
+        """Read an account, and the levels above it as far as they can matter."""
         account = await self.accounts.account(account_id)
-        above = []
-        for level in self.inherit:
+        above: list[TagsAbove] = []
+        for level in self.inherit if account.keys_on else ():
+            nearest = above[-1].tags if above else account.tags
+            if nearest is None or carries(nearest, self.rules.tag):
+                break
             try:
                 above.append(TagsAbove(level, await self.accounts.tags_above(account_id, level)))
             except OutOfTime:

@@ -217,6 +217,7 @@ FUNCTION_TIMEOUT_SECONDS = 1500.0
 """functionTimeout in host.json, which a test compares with this."""
 _TIMEOUT_SETTING = "AzureFunctionsJobHost__functionTimeout"
 _MARGIN_SECONDS = 60
+_MOST_SHOWN = 100
 _TELEMETRY = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 
 SETTINGS: tuple[Setting, ...] = (
@@ -427,11 +428,15 @@ def _read(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
             values[setting.name] = setting.parse(text)
         except ValueError as error:
             # A connection string is nobody's business, even a wrong one.
-            shown = "not one" if setting.name == _TELEMETRY else repr(given)
+            shown = "not one" if setting.name == _TELEMETRY else _shown(given)
             why = f" ({error})" if setting.parse == Schedule.parse else ""
             problems.append(f"{setting.name} is {shown}{why}: it must be {setting.allowed}")
     problems.extend(_conflicts(environ, values))
     return values, problems
+
+
+def _shown(value: str) -> str:
+    return repr(value if len(value) <= _MOST_SHOWN else value[:_MOST_SHOWN] + "…")
 
 
 def _conflicts(environ: Mapping[str, str], values: Mapping[str, Any]) -> Sequence[str]:
