@@ -528,7 +528,11 @@ union
             f"""
 {READINGS}
 gaps
-| project Kind = gapKind, Name = tostring(customDimensions.gapName), Problem = problem
+| extend subscriptionId = tostring(customDimensions.subscriptionId)
+| join kind=leftouter (readings | project subscriptionId, Subscription) on subscriptionId
+| project Kind = gapKind,
+    Name = iff(isempty(Subscription), tostring(customDimensions.gapName), Subscription),
+    Problem = problem
 | order by Kind asc, Name asc""",
             "The newest sweep saw everything in its scope.",
             fine=True,

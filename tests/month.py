@@ -320,7 +320,7 @@ def _fail(month: Month, status: int, **place: Any) -> None:
 
 
 def _throttle(month: Month) -> None:
-    place = month.azure.faults.on(method="GET", path="*/accounts", times=2)
+    place = month.azure.faults.on(method="GET", host="arm", times=2)
     place.answer(429, headers={"Retry-After": "5"})
 
 
