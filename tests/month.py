@@ -38,7 +38,7 @@ _TOKEN_LIFETIME = 90 * 86_400  # the exporter's own clock is the machine's: no t
 # What a tick may take of real time. Where nothing waits, the clock stands still during it: on a
 # loaded machine a pause of the process would look like quiet, and a request like a hanging one.
 _REAL_SECONDS = 300
-_PATIENCE = 20.0
+_FURTHEST = 15.0
 _KILLED_AT = "/meeting-notes"
 _ACCOUNTS = "Microsoft.CognitiveServices/accounts/"
 
@@ -150,7 +150,7 @@ class Month:
                 self.azure.clock.advance(max(moment - self.azure.now(), timedelta()))
                 for happens in self.story.get(moment, ()):
                     happens()
-                self.clock.let_move(auto=moment in self.waiting, patience=_PATIENCE)
+                self.clock.let_move(auto=moment in self.waiting, furthest=_FURTHEST)
                 if moment not in self.silent:
                     environ.update(self.settings)
                     await self._tick(process, last)

@@ -7,6 +7,7 @@ client and server live in the same time and a test never waits for real.
 import asyncio
 import heapq
 import itertools
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -70,7 +71,7 @@ class MovedClock:
 
     def __init__(self, start: datetime = START, *, auto: bool = True) -> None:
         self._start = start
-        self._patience = 1.0
+        self._furthest = math.inf
         self._elapsed = 0.0
         self._auto = auto
         self._changed = threading.Condition(threading.RLock())
@@ -99,13 +100,14 @@ class MovedClock:
         with self._changed:
             self._move_to(self._elapsed + seconds)
 
-    def let_move(self, *, auto: bool, patience: float = 1.0) -> None:
+    def let_move(self, *, auto: bool, furthest: float = math.inf) -> None:
         """Let it move itself from now on, or not.
 
-        `patience`: how many times longer it waits to be sure that all is quiet.
+        `furthest`: never by more seconds at once. Below every time-out, a pause between attempts
+        is passed over and no request is taken for one that hangs, however loaded the machine is.
         """
         with self._changed:
-            self._auto, self._patience = auto, patience
+            self._auto, self._furthest = auto, furthest
             self._note_activity()
             if self._sleepers:
                 self._drive()
@@ -195,13 +197,17 @@ class MovedClock:
                 self._changed.wait_for(lambda: self._working == 0, timeout=1)
                 seen = self._activity
                 far = bool(self._sleepers) and self._sleepers[0].deadline - self._elapsed > FAR
-            quiet = (QUIET_BEFORE_FAR if far else QUIET) * self._patience
-            if not self._is_quiet(seen, quiet):
+            if not self._is_quiet(seen, QUIET_BEFORE_FAR if far else QUIET):
                 continue
             with self._changed:
                 still = self._activity == seen and self._working == 0
-                if self._auto and still and self._sleepers:
+                if self._auto and still and self._first_is_near():
                     self._move_to(max(self._elapsed, self._sleepers[0].deadline))
+
+    def _first_is_near(self) -> bool:
+        return bool(self._sleepers) and (
+            self._sleepers[0].deadline - self._elapsed <= self._furthest
+        )
 
     def _is_quiet(self, seen: int, seconds: float) -> bool:
         """Whether nothing happens for `seconds` of real time, by three looks at every loop."""
