@@ -39,7 +39,9 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
     kind: 'LogAlert'
     properties: {
       displayName: 'Keysweep: ${alert.title}'
-      description: empty(runbookUrl) ? alert.description : '${alert.description} ${runbookUrl}#${toLower(replace(alert.title, ' ', '-'))}'
+      description: empty(runbookUrl)
+        ? alert.description
+        : '${alert.description} ${runbookUrl}#${toLower(replace(alert.title, ' ', '-'))}'
       severity: alert.severity
       enabled: true
       scopes: [appInsightsId]

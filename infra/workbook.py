@@ -1,4 +1,3 @@
-# ruff: noqa: INP001 - infra is no package: this is run, not imported
 """The workbook: what people look at to review drift. `make docs` writes `workbook.json`.
 
 One definition: Azure deploys the JSON, and the local dashboard draws the same JSON. It is written
@@ -430,7 +429,7 @@ let numbers = present
     fixed = toscalar(drifted | where Result in ('DISABLED', 'ALREADY_OFF') | summarize count()),
     never = toscalar(unread | join kind=leftanti readings on subscriptionId | summarize count());
 union
-(numbers | project place = 1, Title = 'Keys on, and nobody said they may', Value = open,
+(numbers | project place = 1, Title = 'Open drift', Value = open,
     status = iff(open > 0, 'bad', 'good'), Note = iff(open > 0, 'see Drift', 'none')),
 (numbers | project place = 2, Title = 'Held', Value = held, status = iff(held > 0, 'warn', 'good'),
     Note = iff(held > 0, 'see Held and failed', 'none')),

@@ -9,7 +9,9 @@ The layers, kept by import-linter: `model`, `exemption`, `decision`, `events`, `
 and `errors` are pure and import only the standard library and each other; `transport`, `arm`,
 `graph` and `telemetry` are the border, the only modules that import an SDK; `discovery`,
 `remediation` and `sweep` are the steps, which declare what they need of the border as protocols;
-`bootstrap` puts real parts together and is the only place where credentials are made.
+`parts` puts real parts together, the one way for both, and is where credentials for Azure are made;
+`bootstrap` is the Function's process, and `cli` the operator's command line, which the Function
+never imports.
 """
 
 __version__ = "0.1.0"

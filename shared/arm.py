@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from azure.core.exceptions import (
     HttpResponseError,
     ServiceRequestTimeoutError,
 )
+from azure.core.polling import AsyncLROPoller
 from azure.core.rest import HttpRequest
 from azure.mgmt.cognitiveservices.aio import CognitiveServicesManagementClient
 from azure.mgmt.cognitiveservices.models import Account as SdkAccount
@@ -45,6 +47,7 @@ _DESCENDANTS = (
     "/providers/Microsoft.Management/managementGroups/{}/descendants?api-version=2023-04-01"
 )
 _POLL_SECONDS = 3
+_QUERY = re.compile(r"(?<=[^\s?])\?(?=\S*=)\S+")
 # Longer than any update of an account that was recorded (40 s); after it the read-back decides.
 _OPERATION_SECONDS = 120.0
 # What the read-back needs of the time that is left.
@@ -224,27 +227,36 @@ class ArmWriter(ArmReader):
         Raises Refused if Azure definitely did not do it (Stale if it was not even sent), Unclear
         if it may have.
         """
-        action = "Turning local auth off for"
+        properties = AccountProperties(disable_local_auth=True)
+        await self._update("Turning local auth off for", account_id, properties)
+
+    async def _update(
+        self, action: str, account_id: AccountId, properties: AccountProperties
+    ) -> None:
         try:
             poller = await self._client(account_id.subscription_id).accounts.begin_update(
                 account_id.resource_group,
                 account_id.name,
-                SdkAccount(properties=AccountProperties(disable_local_auth=True)),
+                SdkAccount(properties=properties),
                 # Our pipeline has no retry policy of azure-core: it would re-send a PATCH after
                 # 429 and 503 by itself (azure facts §4, run).
                 polling=AsyncARMPolling(timeout=_POLL_SECONDS),
             )
         except (SdkError, ValueError) as error:
             raise azure_error(action, str(account_id), error) from error
+        await self._finish(action, str(account_id), poller)
+
+    async def _finish(self, action: str, resource: str, poller: AsyncLROPoller[Any]) -> None:
+        """Follow an operation to its end. Raises Unclear: whatever it says, it was accepted."""
         seconds = min(_OPERATION_SECONDS, max(self._deadline.left - _READ_BACK_SECONDS, 1.0))
         try:
             await within(self._deadline.clock, seconds, poller.result())
         except TimeoutError:
             message = f"The operation is still running after {seconds:.0f} s."
-            raise Unclear(action, str(account_id), code="StillRunning", message=message) from None
+            raise Unclear(action, resource, code="StillRunning", message=message) from None
         except (SdkError, ValueError, Refused) as error:
             code, message = _said(error)
-            raise Unclear(action, str(account_id), code=code, message=message) from error
+            raise Unclear(action, resource, code=code, message=message) from error
 
 
 def _account(found: SdkAccount) -> Account | str:
@@ -318,10 +330,18 @@ def _kind_of(error: Exception, status: int | None, code: str) -> type[AzureError
 
 
 def _said(error: Exception) -> tuple[str, str]:
-    """Return Azure's own code and message, or what stands in for them."""
+    """Return Azure's own code and message, or what stands in for them.
+
+    Without the queries of addresses: that of a polling URL carries a signature.
+    """
+    code, message = _told(error)
+    return code, _QUERY.sub("", message)
+
+
+def _told(error: Exception) -> tuple[str, str]:
     if isinstance(error, AzureError):
         return error.code, error.message
-    if isinstance(error, HttpResponseError):
+    if isinstance(error, HttpResponseError) and error.response is not None:
         if error.error is not None and error.error.code:
             return str(error.error.code), str(error.error.message or "")
         # Some providers send the code without `error` around it; proxies send HTML, which is

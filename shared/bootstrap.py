@@ -1,62 +1,34 @@
-"""Settings become real parts. The only place where credentials are made.
+"""The Function's process: settings become parts, parts a sweep, a sweep telemetry.
 
-A `Process` is what one worker process keeps between ticks: credentials, the connection pool and
-telemetry are made at the first tick and used by the next ones.
+A `Process` is what one worker process keeps between ticks: connections and telemetry are made at
+the first tick and used by the next ones.
 """
 
-import asyncio
 import logging
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import azure.identity
-import azure.identity.aio
 from azure.core.credentials import TokenCredential
 
 from shared import __version__, telemetry
-from shared.arm import ArmReader, ArmWriter
-from shared.changes import ChangeReader
-from shared.deadline import Deadline
-from shared.discovery import Discovery
 from shared.errors import SettingsError, SweepNotWhole
 from shared.events import Event, SettingsRejected, SweepContext
-from shared.graph import Graph
 from shared.model import Clock
-from shared.pacing import Lanes, Pace
-from shared.remediation import UNIT_SECONDS, Remediation
+from shared.parts import Connections, SystemClock
 from shared.report import SweepReport
 from shared.settings import Mode, Settings, read_connection_string, read_settings
-from shared.sweep import Sweep, new_sweep_id
+from shared.sweep import new_sweep_id
 from shared.telemetry import Telemetry
-from shared.transport import ClockedTransport, TokenCache, build_pipeline
 
-type _Credential = (
-    azure.identity.aio.ManagedIdentityCredential | azure.identity.aio.DefaultAzureCredential
-)
+__all__ = ["Process", "SystemClock"]
 
 # How long telemetry may take to leave, of the time budget.
 _FLUSH_SECONDS = 20.0
 
 _log = logging.getLogger("keysweep")
-
-
-class SystemClock:
-    """The real time."""
-
-    def now(self) -> datetime:
-        """Return the moment."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Return seconds that only grow."""
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep."""
-        await asyncio.sleep(seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +49,7 @@ class Process:
         """Note where to read the settings from; nothing is read or made yet."""
         self._environ = environ
         self._clock = clock
-        self._transport: ClockedTransport | None = None
-        self._tokens: TokenCache | None = None
-        self._credential: _Credential | None = None
-        self._lanes = Lanes()
+        self._connections = Connections(environ, clock)
 
     async def tick(
         self, trace_parent: str = "", trace_state: str = "", last: str = ""
@@ -111,12 +80,7 @@ class Process:
 
     async def close(self) -> None:
         """Let go of connections and credential; the next tick makes new ones."""
-        transport, credential = self._transport, self._credential
-        self._transport = self._credential = self._tokens = None
-        if transport is not None:
-            await transport.close()
-        if credential is not None:
-            await credential.close()
+        await self._connections.close()
 
     async def _sweep(self, channel: Telemetry, last: str) -> SweepReport:
         sweep_id = new_sweep_id(self._clock.now(), secrets.token_hex(4))
@@ -135,7 +99,12 @@ class Process:
         context = SweepContext(
             sweep_id, settings.mode, __version__, coming.isoformat() if coming else None
         )
-        sweep = self._build(sweep_id, settings, channel, context, _moment(last))
+        # What is left at the end is for the telemetry to leave.
+        reserve = min(_FLUSH_SECONDS, settings.budget / 4)
+        parts = self._connections.parts(settings, channel, reserve)
+        enforces = settings.mode is Mode.ENFORCE and not self._is_notice(settings)
+        remediation = parts.remediation() if enforces else None
+        sweep = parts.sweep(sweep_id, _Channel(channel, context), remediation, _moment(last))
         report = await sweep.run()
         channel.measure(report)
         _log.info("Sweep %s ends: %s", sweep_id, report.completed())
@@ -147,60 +116,6 @@ class Process:
             settings.mode is Mode.ENFORCE
             and settings.enforce_from is not None
             and self._clock.now() < settings.enforce_from
-        )
-
-    def _build(
-        self,
-        sweep_id: str,
-        settings: Settings,
-        channel: Telemetry,
-        context: SweepContext,
-        last_tick: datetime | None,
-    ) -> Sweep:
-        cloud = settings.cloud
-        if self._transport is None or self._tokens is None:
-            self._transport = ClockedTransport(self._clock)
-            self._credential = _async_credential(self._environ, settings)
-            self._tokens = TokenCache(self._credential, self._clock)
-        # What is left at the end is for the telemetry to leave.
-        work = settings.budget - min(_FLUSH_SECONDS, settings.budget / 4)
-        deadline = Deadline.after(self._clock, work)
-        pace = Pace(self._lanes, self._clock, deadline, settings.concurrency)
-        pipeline = build_pipeline(
-            self._transport, self._tokens, cloud.scope, pace, channel, __version__
-        )
-        arm = ArmReader(cloud.endpoint, cloud.scope, pipeline, self._tokens)
-        graph = Graph(cloud.endpoint, cloud.scope, pipeline)
-        discovery = Discovery(
-            arm=arm,
-            graph=graph,
-            clock=self._clock,
-            scope=settings.scope,
-            tag=settings.rules.tag,
-            tenant_id=settings.tenant_id,
-            concurrency=settings.concurrency,
-            inherit=settings.inherit,
-        )
-        remediation = None
-        if settings.mode is Mode.ENFORCE and not self._is_notice(settings):
-            remediation = Remediation(
-                accounts=ArmWriter(cloud.endpoint, cloud.scope, pipeline, self._tokens, deadline),
-                permits=pace,
-                clock=self._clock,
-                deadline=deadline,
-                rules=settings.rules,
-                inherit=settings.inherit,
-                unit_seconds=min(UNIT_SECONDS, work / 2),
-            )
-        return Sweep(
-            sweep_id=sweep_id,
-            settings=settings,
-            clock=self._clock,
-            discovery=discovery,
-            changes=ChangeReader(graph, arm, self._clock),
-            remediation=remediation,
-            emitter=_Channel(channel, context),
-            last_tick=last_tick,
         )
 
     def _sync_credential(self) -> TokenCredential:
@@ -219,10 +134,3 @@ def _moment(text: str) -> datetime | None:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return moment if moment.year > 1 else None
-
-
-def _async_credential(environ: Mapping[str, str], settings: Settings) -> _Credential:
-    """Make the credential for Azure: the app's managed identity, or a person's own sign-in."""
-    if environ.get("IDENTITY_ENDPOINT"):
-        return azure.identity.aio.ManagedIdentityCredential(client_id=settings.client_id)
-    return azure.identity.aio.DefaultAzureCredential()

@@ -13,6 +13,7 @@
     │   │   ├── Busy                 another operation is running on it
     │   │   ├── Throttled            too many requests
     │   │   │   └── OutOfTime            a wait that outlasts the sweep's budget
+    │   │   │       └── Stopped              a person stopped the sweep before this was begun
     │   │   └── Stale                a decision grew old before its PATCH left: nothing was sent
     │   └── Unclear              perhaps: it may have been done all the same
     ├── SweepNotWhole            the sweep ran, and somebody must look
@@ -112,6 +113,16 @@ class OutOfTime(Throttled):
             code="OutOfTime",
             message=f"The wait is {wait:.0f} s, and {left:.0f} s are left of the time budget.",
         )
+
+
+class Stopped(OutOfTime):
+    """A person stopped the sweep before this was begun: nothing was sent."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 0)
+
+    def __str__(self) -> str:
+        return "You stopped the sweep before its turn."
 
 
 class Stale(Refused):

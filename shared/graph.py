@@ -54,6 +54,11 @@ resourcecontainers
 | where tostring(tags) matches regex {tag}
 | project id, subscriptionId, name, tags
 | order by id asc"""
+_NAMED = """\
+resources
+| where type =~ 'microsoft.cognitiveservices/accounts' and name =~ {name}
+| project id
+| order by id asc"""
 _CHANGES = """\
 resourcechanges
 | where properties.targetResourceType =~ 'microsoft.cognitiveservices/accounts'
@@ -130,6 +135,14 @@ class Graph:
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 unreadable.append(f"a row of Resource Graph's lacks what we need: {error}")
         return Listing(tuple(accounts), tuple(unreadable))
+
+    async def named(self, subscriptions: Sequence[str], name: str) -> Sequence[AccountId]:
+        """Return the ids of the accounts of this name, of every kind.
+
+        Raises AzureError.
+        """
+        rows = await self._rows(_NAMED.format(name=_literals([name])), subscriptions)
+        return [AccountId.parse(str(row["id"])) for row in rows]
 
     async def groups(
         self, subscriptions: Sequence[str], tag: str

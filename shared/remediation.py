@@ -48,8 +48,8 @@ _TERMINAL_STATES = frozenset({"", "succeeded", "failed", "canceled"})
 _UNAUTHORIZED = 401
 
 
-class Accounts(Protocol):
-    """What remediation reads and the one thing that it writes."""
+class AccountReads(Protocol):
+    """What is read just before a change."""
 
     async def account(self, account_id: AccountId) -> Account:
         """Read one account. Raises AzureError; NotFound if it is gone."""
@@ -58,6 +58,10 @@ class Accounts(Protocol):
     async def tags_above(self, account_id: AccountId, level: Level) -> Mapping[str, str]:
         """Read the tags of a level above an account. Raises AzureError."""
         ...
+
+
+class Accounts(AccountReads, Protocol):
+    """What remediation reads and the one thing that it writes."""
 
     async def disable_local_auth(self, account_id: AccountId) -> None:
         """Turn its keys off. Raises Refused if that did not happen, Unclear if it may have."""
@@ -70,6 +74,41 @@ class Permits(Protocol):
     def unit(self, subscription_id: str) -> AbstractAsyncContextManager[None]:
         """Wait until a unit may work, and hold its place. Raises OutOfTime if it never may."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class SecondLook:
+    """Reads an account once more and decides again: the last thing before a change."""
+
+    accounts: AccountReads
+    clock: Clock
+    rules: Rules
+    inherit: tuple[Level, ...] = ()
+
+    async def look(self, decision: Decision) -> Outcome | None:
+        """Say what stands in the way of the change; None: nothing that a read can show.
+
+        Raises AzureError, if the account can't be read.
+        """
+        account = await self._read(decision.account.id)
+        today = self.clock.now().date()
+        return _no_longer(decision, account, decide(account, self.rules, today))
+
+    async def _read(self, account_id: AccountId) -> Account:
+        """Read an account, and the levels above it as far as they can matter."""
+        account = await self.accounts.account(account_id)
+        above: list[TagsAbove] = []
+        for level in self.inherit if account.keys_on else ():
+            nearest = above[-1].tags if above else account.tags
+            if nearest is None or carries(nearest, self.rules.tag):
+                break
+            try:
+                above.append(TagsAbove(level, await self.accounts.tags_above(account_id, level)))
+            except OutOfTime:
+                raise
+            except AzureError:
+                above.append(TagsAbove(level, None))
+        return replace(account, above=tuple(above))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +138,16 @@ class Remediation:
                 continue
             except NoRole as error:
                 if error.status != _UNAUTHORIZED or refused_token:
-                    return _refused(decision, error)
+                    return refused(decision, error)
                 refused_token = True
             except AzureError as error:
-                return _refused(decision, error)
+                return refused(decision, error)
         return Outcome(decision, Result.DEFERRED, "The time budget ended before its turn.")
 
     async def _unit(self, decision: Decision) -> Outcome:
         """Read, decide again, write, read back. Raises Refused if nothing was changed."""
-        account = await self._read(decision.account.id)
-        today = self.clock.now().date()
-        changed = _no_longer(decision, account, decide(account, self.rules, today))
+        look = SecondLook(self.accounts, self.clock, self.rules, self.inherit)
+        changed = await look.look(decision)
         if changed is not None:
             return changed
         doubt: AzureError | None = None
@@ -118,22 +156,6 @@ class Remediation:
         except Unclear as error:
             doubt = error
         return await self._read_back(decision, doubt)
-
-    async def _read(self, account_id: AccountId) -> Account:
-        """Read an account, and the levels above it as far as they can matter."""
-        account = await self.accounts.account(account_id)
-        above: list[TagsAbove] = []
-        for level in self.inherit if account.keys_on else ():
-            nearest = above[-1].tags if above else account.tags
-            if nearest is None or carries(nearest, self.rules.tag):
-                break
-            try:
-                above.append(TagsAbove(level, await self.accounts.tags_above(account_id, level)))
-            except OutOfTime:
-                raise
-            except AzureError:
-                above.append(TagsAbove(level, None))
-        return replace(account, above=tuple(above))
 
     async def _read_back(self, decision: Decision, doubt: AzureError | None) -> Outcome:
         code, message = (doubt.code, doubt.message) if doubt else ("", "")
@@ -174,7 +196,8 @@ def _no_longer(decision: Decision, account: Account, now: Decision) -> Outcome |
             return None
 
 
-def _refused(decision: Decision, error: AzureError) -> Outcome:
+def refused(decision: Decision, error: AzureError) -> Outcome:
+    """Say what a refusal of Azure's means for a drift."""
     match error:
         case NotFound():
             result = Result.GONE

@@ -393,12 +393,16 @@ SETTINGS: tuple[Setting, ...] = (
 """Every setting, in the order in which a deployer meets them."""
 
 
-def read_settings(environ: Mapping[str, str]) -> Settings:
-    """Read all settings, strictly. An empty value is taken as absent.
+OPERATOR_SETTINGS = tuple(each for each in SETTINGS if each.name != _TELEMETRY)
+"""What the command line reads: it reports to a person, not to Application Insights."""
+
+
+def read_settings(environ: Mapping[str, str], declared: Sequence[Setting] = SETTINGS) -> Settings:
+    """Read the settings declared, strictly. An empty value is taken as absent.
 
     Raises SettingsError, which names each wrong setting, its value and what is allowed.
     """
-    values, problems = _read(environ)
+    values, problems = _read(environ, declared)
     if problems:
         raise SettingsError(problems)
     return _settings(values)
@@ -409,16 +413,18 @@ def read_connection_string(environ: Mapping[str, str]) -> str:
 
     Raises SettingsError, which names every problem, if this one is wrong itself.
     """
-    values, problems = _read(environ)
+    values, problems = _read(environ, SETTINGS)
     if _TELEMETRY not in values:
         raise SettingsError(problems)
     return str(values[_TELEMETRY])
 
 
-def _read(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+def _read(
+    environ: Mapping[str, str], declared: Sequence[Setting]
+) -> tuple[dict[str, Any], list[str]]:
     values: dict[str, Any] = {}
     problems: list[str] = []
-    for setting in SETTINGS:
+    for setting in declared:
         given = environ.get(setting.name, "").strip()
         text = given or setting.default
         if text is None:

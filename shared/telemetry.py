@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import ServiceRequestError
+from azure.core.exceptions import AzureError as SdkError
+from azure.core.exceptions import ServiceRequestError, ServiceResponseTimeoutError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.monitor.opentelemetry import configure_azure_monitor
 from opentelemetry import _logs, metrics, trace
@@ -55,6 +56,7 @@ _DEAF_SECONDS = 30.0
 _LONGEST_PAUSE = 2.0
 # Well below the exporter's queues of 2,048, so that a burst waits instead of being lost.
 _MOST_PENDING = 1000
+_MOST_FAILURES = 3
 _EVENT = re.compile(rb'"baseType":\s*"EventData"')
 _BAD_REQUEST = 400
 
@@ -97,12 +99,14 @@ class Telemetry:
     def request(self, method: str, host: str, path: str) -> Iterator[RequestRecord]:
         """Record one attempt of a request as a dependency and in the metric."""
         record = RequestRecord()
+        address, _, port = host.partition(":")
         with self._tracer.start_as_current_span(
             f"{method} {path}",
             kind=SpanKind.CLIENT,
             attributes={
                 "http.request.method": method,
-                "server.address": host,
+                "server.address": address,
+                "server.port": int(port or 443),
                 "url.full": f"https://{host}{path}",
             },
             record_exception=False,
@@ -195,6 +199,7 @@ class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it la
         self._lost = 0
         self._problem = ""
         self._deaf_until = 0.0
+        self._failures = 0
 
     @property
     def pending(self) -> int:
@@ -224,6 +229,8 @@ class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it la
             emitted, acknowledged, problem = self._emitted, self._acknowledged, self._problem
             self._emitted = self._acknowledged = self._lost = 0
             self._problem = ""
+            # The next sweep tries again, whatever this one met.
+            self._deaf_until, self._failures = 0.0, 0
         if lost > 0:
             raise TelemetryLost(emitted, acknowledged, problem)
 
@@ -237,9 +244,14 @@ class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it la
             raise ServiceRequestError(f"Application Insights: {self._problem}")
         try:
             response = super().send(request, **kwargs)
-        except Exception as error:
-            self.give_up(f"{type(error).__name__}: {error}"[:300])
+        except SdkError as error:
+            self._problem = f"{type(error).__name__}: {error}"[:300]
+            self._failures += 1
+            # A connection that is cut is tried again; one that hangs would take all the time.
+            if isinstance(error, ServiceResponseTimeoutError) or self._failures == _MOST_FAILURES:
+                self.give_up(self._problem)
             raise
+        self._failures = 0
         self._note(request, response)
         return response
 
@@ -251,9 +263,15 @@ class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it la
             self._problem = f"it answered {response.status_code}"
             return
         errors = _errors_in(response.body() if callable(response.body) else response.content)
+        if errors is None:
+            self._problem = "its answer was none of Application Insights': a proxy's, perhaps"
+            return
         if errors:
             envelopes = json.loads(body)
-            refused = sum(_is_event(envelopes[each["index"]]) for each in errors if "index" in each)
+            indexes = {each.get("index") for each in errors}
+            refused = sum(
+                _is_event(envelope) for index, envelope in enumerate(envelopes) if index in indexes
+            )
             self._problem = f"it refused items: {errors[0].get('message', '')}"
         with self._guard:
             self._acknowledged += sent - refused
@@ -264,13 +282,16 @@ def _events_in(body: Any) -> int:
     return len(_EVENT.findall(raw))
 
 
-def _errors_in(body: bytes) -> list[dict[str, Any]]:
+def _errors_in(body: bytes) -> list[dict[str, Any]] | None:
+    """Return the items that were refused; None if this is no answer of Application Insights."""
     try:
         answer = json.loads(body)
     except ValueError:
-        return []
-    errors = answer.get("errors") if isinstance(answer, dict) else None
-    return errors if isinstance(errors, list) else []
+        return None
+    if not isinstance(answer, dict) or "itemsAccepted" not in answer:
+        return None
+    errors = answer.get("errors") or []
+    return [each for each in errors if isinstance(each, dict)]
 
 
 def _is_event(envelope: Mapping[str, Any]) -> bool:

@@ -32,9 +32,9 @@ from dashboard.drawing import draw
 from dashboard.tables import Tables
 from dashboard.workbook import read_workbook
 from shared.bootstrap import Process
+from tests.dashboard_pictures import picture
 from tests.functions_worker import FunctionsWorker, Invocation
 from tests.local_azure import LocalAzure, scenarios
-from tests.pictures import picture
 
 # Worst first; then what was done, then what nobody needs to look at.
 _ORDER = (

@@ -5,9 +5,10 @@ telemetry to one Application Insights, `insights`, and each sweep is told apart 
 """
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -18,7 +19,8 @@ from shared.bootstrap import Process, SystemClock
 from shared.errors import KeysweepError
 from shared.model import Outcome, Result
 from shared.report import SweepReport
-from tests.local_azure import LocalAzure, RunningClock, scenarios
+from tests.functions_worker import FunctionsWorker
+from tests.local_azure import LocalAzure, MovedClock, RunningClock, scenarios
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 TRACE_PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
@@ -33,10 +35,18 @@ def insights() -> LocalAzure:
         telemetry.configure(
             azure.environ["APPLICATIONINSIGHTS_CONNECTION_STRING"],
             "func-keysweep",
-            lambda: azure_credential(azure),
+            lambda: _exporter_credential(azure),
             SystemClock(),
         )
     return azure
+
+
+def _exporter_credential(azure_at: LocalAzure) -> azure.identity.ManagedIdentityCredential:
+    credential = azure_credential(azure_at)
+    # msal looks in the environment each time that it asks for a token, and by then that is another
+    # local Azure's. The token that it gets now it keeps.
+    credential.get_token("https://monitor.azure.com//.default")
+    return credential
 
 
 def azure_credential(azure_at: LocalAzure) -> azure.identity.ManagedIdentityCredential:
@@ -54,7 +64,7 @@ def _environ(values: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name, value in before.items():
             if value is None:
-                del os.environ[name]
+                os.environ.pop(name, None)
             else:
                 os.environ[name] = value
 
@@ -104,31 +114,64 @@ class Swept:
         return found
 
 
-async def sweep(azure: LocalAzure, mode: str = "enforce", **settings: str) -> Swept:
-    """Run one tick of a fresh process against a local Azure."""
-    environ = {
+def settings_of(azure: LocalAzure, mode: str = "enforce", **settings: str) -> dict[str, str]:
+    """Return the environment of a Function App that sweeps `azure` and reports to `insights`."""
+    telemetry_to = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+    return {
         **azure.environ,
-        "APPLICATIONINSIGHTS_CONNECTION_STRING": insights().environ[
-            "APPLICATIONINSIGHTS_CONNECTION_STRING"
-        ],
+        telemetry_to: insights().environ[telemetry_to],
         "SWEEP_MODE": mode,
         **settings,
     }
-    with _environ(environ):
-        process = Process(environ, azure.clock)
+
+
+@asynccontextmanager
+async def worker(
+    azure: LocalAzure, mode: str = "enforce", **settings: str
+) -> AsyncIterator[FunctionsWorker]:
+    """Give function_app.py as the Functions runtime loads it, pointed at a local Azure.
+
+    It keeps the clock that it came with, the real one, unless the local Azure's is a moved one.
+    Meanwhile `os.environ` is the app's: what a test changes there is put back at the end.
+    """
+    with _environ(settings_of(azure, mode, **settings)):
+        functions = FunctionsWorker()
+        await functions.load()
+        if isinstance(azure.clock, MovedClock):
+            functions.module.process = Process(os.environ, azure.clock)
         try:
-            return await tick(process)
+            yield functions
         finally:
-            await process.close()
+            await functions.close()
 
 
-async def tick(process: Process) -> Swept:
-    """Run one tick of a process that is there already."""
+@asynccontextmanager
+async def process(
+    azure: LocalAzure, mode: str = "enforce", **settings: str
+) -> AsyncIterator[Process]:
+    """Give a process that lives for several ticks, on the clock of its local Azure."""
+    environ = settings_of(azure, mode, **settings)
+    with _environ(environ):
+        made = Process(environ, azure.clock)
+        try:
+            yield made
+        finally:
+            await made.close()
+
+
+async def sweep(azure: LocalAzure, mode: str = "enforce", **settings: str) -> Swept:
+    """Run one tick of a fresh process against a local Azure."""
+    async with process(azure, mode, **settings) as fresh:
+        return await tick(fresh)
+
+
+async def tick(process: Process, last: datetime | None = None) -> Swept:
+    """Run one tick of a process that is there already. `last`: when the timer last fired."""
     before = len(insights().telemetry)
     report: SweepReport | None = None
     error: BaseException | None = None
     try:
-        report = await process.tick(TRACE_PARENT)
+        report = await process.tick(TRACE_PARENT, last=last.isoformat() if last else "")
     except KeysweepError as raised:
         error = raised
         report = getattr(raised, "report", None)

@@ -1,53 +1,80 @@
-"""Pictures of every tab of a dashboard: `python -m tests.pictures FILE.html DIRECTORY`."""
+"""Pictures of the command line for the documents, each from a real run in a terminal.
 
-import argparse
+`python -m tests.pictures`, which `make docs` runs, writes docs/cli-*.svg.
+"""
+
+import io
+import os
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from shutil import which
 
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from tests.local_azure import trust
 
-WIDTHS = (1400, 800)
+os.environ.update(trust.environ())
+
+from rich.console import Console
+from rich.text import Text
+
+from tests.local_azure import LocalAzure, scenarios
+from tests.terminal import at_once, in_terminal
+
+DOCS = Path(__file__).parent.parent / "docs"
+_COLUMNS = 120
+_ROWS = 30
+_SPINNER = re.compile(r"(\x1b\[[0-9;]*m)*[\u2800-\u28ff]")
+_MOVES = re.compile(r"\x1b\[[0-9;?]*[A-HJKSTf-ln-su]")
 
 
-def browser(playwright: Playwright) -> Browser | None:
-    """Start the system's Chromium; None where there is none. Playwright's own is not fetched."""
-    chromium = which("chromium") or which("chromium-browser") or which("google-chrome")
-    if chromium is None:
-        return None
-    # In a container there is no user namespace for its sandbox; it opens our own file alone.
-    return playwright.chromium.launch(
-        executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
-    )
-
-
-def picture(page_file: Path, directory: Path, widths: tuple[int, ...] = WIDTHS) -> list[Path]:
-    """Draw each tab at each width. Returns the files; none where there is no Chromium."""
-    directory.mkdir(parents=True, exist_ok=True)
-    made = []
-    with sync_playwright() as playwright:
-        started = browser(playwright)
-        if started is None:
-            return []
-        for width in widths:
-            page = started.new_page(viewport={"width": width, "height": 900})
-            page.goto(page_file.resolve().as_uri())
-            for name in page.locator("nav button").all_text_contents():
-                page.get_by_role("tab", name=name, exact=True).click()
-                file = directory / f"{name.lower().replace(' ', '-')}-{width}.png"
-                page.screenshot(path=file, full_page=True)
-                made.append(file)
-        started.close()
-    return made
+def draw(name: str, azure: LocalAzure, *arguments: str, typed: str = "", rows: int = _ROWS) -> None:
+    """Run a command and draw what it left in the terminal."""
+    answers = {"[y/N]": typed} if typed else None
+    ran = in_terminal(azure, *arguments, columns=_COLUMNS, answers=answers)
+    lines = [_MOVES.sub("", line).rpartition("\r")[2] for line in ran.out.split("\r\n")]
+    # What a spinner showed is gone from the terminal by the end.
+    lines = [line for line in lines if not _SPINNER.match(line)]
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if len(lines) > rows:
+        lines = [*lines[: rows - 6], "…", *lines[-5:]]
+    console = Console(width=_COLUMNS, record=True, highlight=False, file=io.StringIO())
+    for line in lines:
+        console.print(Text.from_ansi(line), soft_wrap=True)
+    drawn = console.export_svg(title="$ keysweep " + " ".join(arguments))
+    # A picture asks no other host for its fonts.
+    drawn = re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL)
+    (DOCS / f"cli-{name}.svg").write_text(drawn)
 
 
 def main() -> None:
-    """Draw them."""
-    parser = argparse.ArgumentParser(prog="python -m tests.pictures", description=__doc__)
-    parser.add_argument("page", type=Path)
-    parser.add_argument("directory", type=Path)
-    given = parser.parse_args()
-    made = picture(given.page, given.directory)
-    print(f"{len(made)} pictures in {given.directory}" if made else "No Chromium: no pictures.")  # noqa: T201
+    """Draw all of them."""
+    scenario = scenarios.demo(datetime.now(UTC).date())
+    tenant = scenario.tenant
+    tenant.assign(
+        tenant.team,
+        tenant.account("knowledge-base").id,
+        [],
+        data_actions=("Microsoft.CognitiveServices/accounts/OpenAI/models/read",),
+    )
+
+    def serve(_: object, **options: object) -> LocalAzure:
+        return LocalAzure(scenario, **options)  # type: ignore[arg-type]
+
+    with at_once(serve, tenant) as azure:
+        draw("scan", azure, "scan")
+        draw("explain", azure, "explain", "contract-review", "ticket-summary")
+        draw("probe", azure, "probe", "knowledge-base")
+        reason = ("--reason", "CHG0042", "--owner", "web@contoso.com")
+        draw("exempt", azure, "exempt", "site-search", "--for", "14d", *reason, "--enable-keys")
+        draw("exemptions", azure, "exempt", "--list")
+        draw("sweep", azure, "sweep", "--only", "mail-triage", "--only", "audit-archive",
+             "--only", "treasury-bot", "--only", "doc-compare", typed="y\n")  # fmt: skip
+        swept, *_ = [
+            f"{write.at - timedelta(seconds=5):%Y%m%dT%H%M%SZ}"
+            for write in azure.writes
+            if write.account_id.endswith("mail-triage")
+        ]
+        draw("undo", azure, "undo", f"{swept}-1f3a9c0d", typed="y\n")
 
 
 if __name__ == "__main__":

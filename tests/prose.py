@@ -8,14 +8,21 @@ import ast
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import click
+
+from shared.cli.__main__ import keysweep
 from shared.events import EVENTS, METRICS, Event, SweepContext, fields_of
 from shared.settings import SETTINGS
+from tests.bicep import resources
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-DOCUMENTS = (README, ROOT / "docs" / "telemetry.md")
+COMMAND_LINE = ROOT / "docs" / "command-line.md"
+DEPLOYING = ROOT / "infra" / "README.md"
+DOCUMENTS = (README, DEPLOYING, ROOT / "docs" / "telemetry.md")
 _BLOCK = re.compile(
     r"(<!-- begin: (?P<name>\w+) \(make docs\) -->\n)(?P<text>.*?)(<!-- end: (?P=name) -->)",
     re.DOTALL,
@@ -53,14 +60,59 @@ def _metrics() -> str:
 
 def _actions() -> str:
     actions = json.loads((ROOT / "infra" / "role-actions.json").read_text())["actions"]
-    lines = ["| action | why |", "| --- | --- |"]
-    lines.extend(f"| `{each['name']}` | {each['why']} |" for each in actions)
+    only = {
+        "enforce": "`SWEEP_MODE=enforce`",
+        "inherit": "`EXEMPTION_INHERIT` with resource groups",
+    }
+    lines = ["| action | why | given with |", "| --- | --- | --- |"]
+    lines.extend(
+        f"| `{each['name']}` | {each['why']} | {only.get(each.get('only'), 'every deployment')} |"
+        for each in actions
+    )
     return "\n".join(lines) + "\n"
+
+
+_MADE_FOR = {
+    "Microsoft.Resources/resourceGroups": "holds all of the Function; removal deletes it",
+    "Microsoft.OperationalInsights/workspaces": "keeps the telemetry; local auth off, daily cap",
+    "Microsoft.Insights/components": "takes the telemetry, with Entra ID tokens alone",
+    "Microsoft.Storage/storageAccounts": "the package and the timer's lock; shared keys off",
+    "Microsoft.Storage/storageAccounts/blobServices": "keeps what was deleted for a week",
+    "Microsoft.Storage/storageAccounts/blobServices/containers": "where packages go",
+    "Microsoft.ManagedIdentity/userAssignedIdentities": "who Keysweep is",
+    "Microsoft.Web/serverfarms": "Flex Consumption",
+    "Microsoft.Web/sites": "the Function App; its main site denies all",
+    "Microsoft.Web/sites/config": "the app settings",
+    "Microsoft.Web/sites/basicPublishingCredentialsPolicies": "no passwords for packages",
+    "Microsoft.Authorization/roleDefinitions": "the actions of the role",
+    "Microsoft.Authorization/roleAssignments": "who may do what, and where",
+    "Microsoft.Authorization/policyDefinitions": "the guardrail's rule, if asked for",
+    "Microsoft.Authorization/policyAssignments": "the guardrail in force, if asked for",
+}
+
+
+def _resources() -> str:
+    """Tell what `enforce.bicepparam` would make: one row for each resource of its snapshot."""
+    lines = ["| resource | name | where | what for |", "| --- | --- | --- | --- |"]
+    rows = []
+    for each in resources("enforce"):
+        at_group = "managementGroup" in each["id"]
+        where = "management group" if at_group else "subscription"
+        # Names end in a hash of the subscription; assignments of roles are named by a guid.
+        name = re.sub(r"[a-z0-9]{13}(?=/|$)", "…", each["name"])
+        shown = (
+            "a guid"
+            if re.fullmatch(r"\[guid.*|[0-9a-f-]{36}|[0-9a-f-]{23}…", name)
+            else f"`{name}`"
+        )
+        rows.append(f"| `{each['type']}` | {shown} | {where} | {_MADE_FOR[each['type']]} |")
+    return "\n".join([*lines, *dict.fromkeys(rows)]) + "\n"
 
 
 def _map() -> str:
     lines = ["| file | what it is |", "| --- | --- |"]
-    modules = [ROOT / "function_app.py", *sorted((ROOT / "shared").glob("*.py"))]
+    modules = [ROOT / "function_app.py", *sorted((ROOT / "shared").rglob("*.py"))]
+    modules += [ROOT / "infra" / name for name in ("deploy.py", "package.py")]
     modules += [ROOT / "tests" / "local_azure" / "__init__.py"]
     for path in modules:
         document = ast.get_docstring(ast.parse(path.read_text())) or ""
@@ -98,6 +150,19 @@ def _metric_fields() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _help(*path: str) -> str:
+    """Return the help of `keysweep`, or of one of its commands, as a terminal of 96 shows it."""
+    command: click.Command = keysweep
+    context = click.Context(command, info_name="keysweep", terminal_width=96, max_content_width=96)
+    for name in path:
+        assert isinstance(command, click.Group)
+        command = command.commands[name]
+        context = click.Context(
+            command, context, info_name=name, terminal_width=96, max_content_width=96
+        )
+    return f"```\n{command.get_help(context)}\n```\n"
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "settings": _settings,
     "events": _events,
@@ -107,12 +172,17 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "fields": _fields,
     "common_fields": _common_fields,
     "metric_fields": _metric_fields,
+    "help": _help,
+    "resources": _resources,
 }
+COMMANDS: dict[str, Callable[[], str]] = {name: partial(_help, name) for name in keysweep.commands}
+"""The blocks of docs/command-line.md."""
 
 
 def written_anew(text: str) -> str:
     """Return a document with each block as the code has it now."""
-    return _BLOCK.sub(lambda block: f"{block[1]}{BLOCKS[block['name']]()}{block[4]}", text)
+    blocks = {**BLOCKS, **COMMANDS}
+    return _BLOCK.sub(lambda block: f"{block[1]}{blocks[block['name']]()}{block[4]}", text)
 
 
 def block_names(text: str) -> list[str]:
@@ -121,5 +191,5 @@ def block_names(text: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    for document in DOCUMENTS:
+    for document in (*DOCUMENTS, COMMAND_LINE):
         document.write_text(written_anew(document.read_text()))

@@ -98,7 +98,7 @@ def overview_now(history: History) -> list[Row]:
     fixed = sum(what in _FIXED for _, _, what in adrift(history))
     total = sum(verdicts.values())
     return [
-        ("Keys on, and nobody said they may", len(opened(history))),
+        ("Open drift", len(opened(history))),
         ("Held", verdicts["HELD"]),
         ("Exempt", verdicts["EXEMPT"]),
         ("Keys off", verdicts["COMPLIANT"] + fixed, f"of {total} accounts"),

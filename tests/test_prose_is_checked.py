@@ -14,7 +14,17 @@ from shared.decision import Rules, decide
 from shared.exemption import read_exemption
 from shared.model import Account, AccountId, Exempt, HoldReason, Lapsed, NotExempt, Result, Verdict
 from shared.settings import SETTINGS
-from tests.prose import BLOCKS, DOCUMENTS, README, ROOT, block_names, written_anew
+from tests.prose import (
+    BLOCKS,
+    COMMAND_LINE,
+    COMMANDS,
+    DEPLOYING,
+    DOCUMENTS,
+    README,
+    ROOT,
+    block_names,
+    written_anew,
+)
 
 TEXT = README.read_text()
 PURE = {"model", "exemption", "decision", "events", "report", "schedule", "settings", "errors"}
@@ -25,6 +35,12 @@ def test_every_block_of_the_documents_is_as_the_code_has_it() -> None:
     assert sorted(name for text in texts for name in block_names(text)) == sorted(BLOCKS)
     for text in texts:
         assert written_anew(text) == text, "run `make docs`"
+
+
+def test_the_help_in_the_documents_is_what_the_command_line_prints() -> None:
+    text = COMMAND_LINE.read_text()
+    assert block_names(text) == list(COMMANDS)
+    assert written_anew(text) == text, "run `make docs`"
 
 
 def rows_under(heading: str) -> list[list[str]]:
@@ -89,7 +105,9 @@ def test_every_setting_that_the_readme_names_exists() -> None:
     assert named - clouds <= known | set(sample)
 
 
-@pytest.mark.parametrize("document", sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("docs/**/*.md")))
+@pytest.mark.parametrize(
+    "document", sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("docs/**/*.md")) + [DEPLOYING]
+)
 def test_every_local_link_leads_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+?)\)", document.read_text()):
         if "://" not in target:
@@ -97,10 +115,10 @@ def test_every_local_link_leads_somewhere(document: Path) -> None:
 
 
 def test_every_make_target_that_the_documents_name_exists() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for document in ROOT.glob("*.md"):
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for document in {*ROOT.glob("*.md"), *DOCUMENTS}:
         assert (
-            set(re.findall(r"(?:`|^)make ([a-z]+)", document.read_text(), re.MULTILINE)) <= targets
+            set(re.findall(r"(?:`|^)make ([a-z-]+)", document.read_text(), re.MULTILINE)) <= targets
         )
 
 

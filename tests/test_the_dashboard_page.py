@@ -15,7 +15,7 @@ from dashboard.drawing import draw
 from dashboard.tables import Tables
 from dashboard.workbook import Step, Workbook, read_workbook
 from tests.captured import Captured
-from tests.pictures import browser
+from tests.dashboard_pictures import browser
 from tests.queries import ROOT
 
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"></script><script>document.title='taken'"

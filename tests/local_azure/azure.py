@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from tests.local_azure import trust
+from tests.local_azure.admission import Admission
 from tests.local_azure.allowance import ArmBuckets, GraphQuota
 from tests.local_azure.clock import MovedClock, ServerClock
 from tests.local_azure.faults import Faults
@@ -45,6 +46,7 @@ class LocalAzure:
         self.clock: ServerClock = clock if clock is not None else MovedClock()
         self.settings = settings or Settings()
         self.faults = Faults()
+        self.admission = Admission()
         self.telemetry = Telemetry()
         scenario = tenant if isinstance(tenant, Scenario) else Scenario(tenant)
         self.scenario = scenario
@@ -82,10 +84,11 @@ class LocalAzure:
             feed=GraphFeed(tenant, self.clock, lag=lag, changes_lag=changes_lag),
             telemetry=self.telemetry,
             settings=self.settings,
-            identities=[tenant.function],
+            identities=[tenant.function, tenant.team],
             arm_url=lambda: self._running.urls.arm,
+            openai_url=lambda: self._running.urls.openai,
         )
-        self._server = Server(self._services, self.faults)
+        self._server = Server(self._services, self.faults, self.admission)
         for hook in self.scenario.hooks:
             self._server.before(hook)
         self._server.start()
@@ -136,6 +139,16 @@ class LocalAzure:
             **self.scenario.settings,
             **trust.environ(),
         }
+
+    @property
+    def operator_environ(self) -> dict[str, str]:
+        """What a person of the application team has in their terminal: nothing of the Function."""
+        kept = {
+            name: value
+            for name, value in self.environ.items()
+            if not name.startswith(("APPLICATIONINSIGHTS", "WEBSITE", "FUNCTIONS"))
+        }
+        return {**kept, "AZURE_CLIENT_ID": self._tenant.team.client_id}
 
     @property
     def operations(self) -> tuple[Operation, ...]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tests.local_azure.state.account import Account, Flag
 
-type Host = Literal["arm", "identity", "ingestion"]
+type Host = Literal["arm", "identity", "ingestion", "openai"]
 
 
 @dataclass(frozen=True, slots=True)

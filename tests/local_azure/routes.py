@@ -9,9 +9,12 @@ from tests.local_azure.allowance import Kind
 from tests.local_azure.exchange import Answer, Call
 from tests.local_azure.handlers import (
     accounts,
+    authorization,
+    keys,
     management_groups,
     resource_graph,
     subscriptions,
+    tags,
 )
 
 # The api-versions that ARM knows for each type [bicep-types-az 1f896de2; for the rest the
@@ -85,6 +88,9 @@ MANAGEMENT_VERSIONS = [
     "2023-04-01",
     "2024-02-01-preview",
 ]
+TAG_VERSIONS = ["2019-10-01", "2020-06-01", "2021-04-01", "2022-09-01", "2025-04-01"]
+LOCK_VERSIONS = ["2016-09-01", "2017-04-01", "2020-05-01"]
+PERMISSION_VERSIONS = ["2015-07-01", "2018-07-01", "2022-04-01"]
 GRAPH_VERSIONS = [
     "2018-09-01-preview",
     "2019-04-01",
@@ -175,6 +181,44 @@ ROUTES = (
         accounts.update_account,
         kind="writes",
         type_name="accounts",
+    ),
+    Route(
+        "POST",
+        f"{_GROUP}{_ACCOUNTS}/{{account}}/listKeys",
+        "Microsoft.CognitiveServices/accounts/listKeys/action",
+        ACCOUNT_VERSIONS,
+        keys.list_keys,
+        kind="writes",
+        type_name="accounts",
+    ),
+    Route(
+        "GET",
+        f"{_GROUP}{_ACCOUNTS}/{{account}}/providers/Microsoft.Resources/tags/default",
+        "Microsoft.Resources/tags/read",
+        TAG_VERSIONS,
+        tags.get_tags,
+    ),
+    Route(
+        "PATCH",
+        f"{_GROUP}{_ACCOUNTS}/{{account}}/providers/Microsoft.Resources/tags/default",
+        "Microsoft.Resources/tags/write",
+        TAG_VERSIONS,
+        tags.patch_tags,
+        kind="writes",
+    ),
+    Route(
+        "GET",
+        f"{_GROUP}{_ACCOUNTS}/{{account}}/providers/Microsoft.Authorization/locks",
+        "Microsoft.Authorization/locks/read",
+        LOCK_VERSIONS,
+        authorization.list_locks,
+    ),
+    Route(
+        "GET",
+        f"{_GROUP}{_ACCOUNTS}/{{account}}/providers/Microsoft.Authorization/permissions",
+        "Microsoft.Authorization/permissions/read",
+        PERMISSION_VERSIONS,
+        authorization.list_permissions,
     ),
     Route(
         "GET",

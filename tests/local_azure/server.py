@@ -1,4 +1,4 @@
-"""The HTTP servers: ARM and ingestion over TLS, managed identity over plain HTTP.
+"""The HTTP servers: ARM, ingestion and data plane over TLS, managed identity over plain HTTP.
 
 The only module that knows aiohttp. It may be imported only after `trust.environ()` was exported.
 """
@@ -15,10 +15,11 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from tests.local_azure import routes, trust
+from tests.local_azure.admission import Admission
 from tests.local_azure.exchange import Answer, Origin
 from tests.local_azure.faults import Cut, Effect, Faults, Hang, Refuse
 from tests.local_azure.gateway import Gateway, http_date, not_modelled
-from tests.local_azure.handlers import identity, ingestion
+from tests.local_azure.handlers import data_plane, identity, ingestion
 from tests.local_azure.log import Host, Operation, SeenRequest
 from tests.local_azure.services import Services
 from tests.local_azure.state.access import Principal
@@ -46,19 +47,21 @@ class _Response(web.Response):
 
 @dataclass
 class Servers:
-    """Where the three listen."""
+    """Where the four listen."""
 
     arm: str
     identity: str
     ingestion: str
+    openai: str
 
 
 class Server:
-    """A thread with an event loop and three listening sockets."""
+    """A thread with an event loop and four listening sockets."""
 
-    def __init__(self, services: Services, faults: Faults) -> None:
+    def __init__(self, services: Services, faults: Faults, admission: Admission) -> None:
         self._services = services
         self._faults = faults
+        self._admission = admission
         self._gateway = Gateway(services)
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -69,10 +72,10 @@ class Server:
         self._closing: asyncio.Event | None = None
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="local-azure", daemon=True)
-        self.urls = Servers("", "", "")
+        self.urls = Servers("", "", "", "")
 
     def start(self) -> None:
-        """Listen; return when all three do."""
+        """Listen; return when all do."""
         self._thread.start()
         self._ready.wait()
         if self._failure is not None:
@@ -126,6 +129,7 @@ class Server:
                     arm=await self._listen("arm", runners),
                     ingestion=await self._listen("ingestion", runners),
                     identity=await self._listen("identity", runners),
+                    openai=await self._listen("openai", runners),
                 )
                 self._ready.set()
                 await self._closing.wait()
@@ -179,6 +183,9 @@ class Server:
     async def _answer(
         self, seen: SeenRequest, found: tuple[routes.Route, Mapping[str, str]] | None
     ) -> Answer:
+        if self._admission.holds(seen):
+            with self._services.clock.waiting():
+                await self._admission.passage(seen)
         with self._lock:
             hooks = list(self._hooks)
         for hook in hooks:
@@ -191,6 +198,8 @@ class Server:
             answer = self._identity(seen)
         elif seen.host == "ingestion":
             answer = self._ingestion(seen)
+        elif seen.host == "openai":
+            answer = self._openai(seen)
         else:
             route, params = found if found is not None else (None, {})
             if route is not None and route.slow:
@@ -241,6 +250,10 @@ class Server:
             return ingestion.track(seen, self._services)
         return not_modelled(seen)
 
+    def _openai(self, seen: SeenRequest) -> Answer:
+        with self._services.tenant.guard:
+            return data_plane.ask(seen, self._services) or not_modelled(seen)
+
     def _principal(self, seen: SeenRequest) -> str | None:
         if seen.host == "identity":
             return None
@@ -248,7 +261,8 @@ class Server:
             bearer = self._gateway.principal(seen)
         else:
             header = seen.headers.get("Authorization")
-            bearer = self._services.tokens.check(header, INGESTION_AUDIENCES)
+            audiences = INGESTION_AUDIENCES if seen.host == "ingestion" else data_plane.AUDIENCES
+            bearer = self._services.tokens.check(header, audiences)
         return bearer.object_id if isinstance(bearer, Principal) else None
 
     def _note(self, seen: SeenRequest, answer: Answer | None) -> None:

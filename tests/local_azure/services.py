@@ -9,6 +9,7 @@ from tests.local_azure.clock import ServerClock
 from tests.local_azure.feed import GraphFeed
 from tests.local_azure.log import Write
 from tests.local_azure.state.access import Principal
+from tests.local_azure.state.account import Account
 from tests.local_azure.state.tenant import Tenant
 from tests.local_azure.telemetry import Telemetry
 from tests.local_azure.tokens import Tokens
@@ -25,6 +26,10 @@ class Settings:
     require_entra_for_telemetry: bool = True
     throttled: bool = False  # whether ARM's token buckets refuse
     rates: dict[Kind, Rates] | None = None  # theirs, if not the documented ones
+    reachable_endpoints: bool = False  # endpoints that lead to the data plane here
+    disabled_key_status: int = 403  # what a real key gets with keys off; the documented form: 401
+    gateway_lag: float = 0  # seconds until the data plane follows ARM
+    deployments: tuple[str, ...] = ("gpt-4o",)
     region: str = "SWEDENCENTRAL"
     identity_header: str = "3f1a9c0de7b84f6c8f0b5a6a9d2e4c71"
     instrumentation_key: str = "7d3c9a52-5b3e-4f0e-9a52-0f5d4ad0c9b1"
@@ -45,7 +50,12 @@ class Services:
     settings: Settings
     identities: list[Principal]
     arm_url: Callable[[], str]
+    openai_url: Callable[[], str]
     writes: list[Write] = field(default_factory=list)
+
+    def data_plane_url(self, account: Account) -> str:
+        """Return where the data plane of an account is here."""
+        return f"{self.openai_url()}/{account.name}/"
 
     def link(self, path: str, **query: Any) -> str:
         """Return an absolute URL of ARM; `$` is written `%24` (recorded: fact 36)."""

@@ -31,12 +31,12 @@ BEHAVIOURS: list[Behaviour] = []
 
 # Known not to be modelled: asked for over HTTP, these answer 501 (or differ as said here).
 UNMODELLED: tuple[str, ...] = (
-    "Accounts: PUT (create), DELETE, listKeys, regenerateKey, deletedAccounts",
+    "Accounts: PUT (create), DELETE, regenerateKey, deletedAccounts",
     "Accounts: deployments, projects, private endpoints, usages, SKUs",
     "Accounts: If-Match (no documentation says that it is honoured)",
     "AIServices: 127 of the 135 callRateLimit rules (the recording was cut)",
-    "Groups and subscriptions: writes of any kind; tags API; /resources list; providers",
-    "Locks, policies, role assignments: their own APIs (they are set through the Tenant)",
+    "Groups and subscriptions: writes of any kind; /resources list; providers",
+    "Locks, policies, role assignments: their own APIs, but for reading locks and permissions",
     "Policy effects other than deny (modify, deployIfNotExists, audit)",
     "Management groups: writes, getEntities, $expand other than children, service groups",
     "Resource Graph: rows readable only through a role on a resource group or resource",
@@ -44,7 +44,7 @@ UNMODELLED: tuple[str, ...] = (
     "Resource Graph: full scans that mend missed notifications",
     "Entra ID: token endpoints (only managed identity gives tokens), claims challenges",
     "Application Insights: live metrics (QuickPulse), statsbeat, sampling at ingestion, daily caps",
-    "OpenAI data plane",
+    "OpenAI data plane: all but the list of models and chat completions; network rules",
     "ARM: HTTP/2, compression, regional instances that count apart, X-MSEdge-Ref's real servers",
 )
 

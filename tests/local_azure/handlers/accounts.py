@@ -60,7 +60,7 @@ def _listed(call: Call, accounts: list[Account], *, regions: int) -> Answer:
     return Answer(200, body, Origin.REGIONS, headers)
 
 
-def _account(call: Call) -> Account:
+def find_account(call: Call) -> Account:
     """Return the account of the path, or ARM's 404 (recorded: account-404-01)."""
     group = resource_group(call)
     name = call.params["account"]
@@ -84,16 +84,18 @@ def _account(call: Call) -> Account:
 )
 def get_account(call: Call) -> Answer:
     """One account."""
-    account = _account(call)
+    account = find_account(call)
     shown = account.as_read().wire(call.api_version)
+    if call.services.settings.reachable_endpoints:
+        shown["properties"]["endpoint"] = call.services.data_plane_url(account)
     return Answer(200, shown, Origin.PROVIDER, etag=account.etag)
 
 
 def update_account(call: Call) -> Answer:
     """PATCH, judged in ARM's order and answered in the account's form."""
-    account = _account(call)
+    account = find_account(call)
     body = call.json()
-    _guard(call, account, body)
+    guard(call, account, body)
     if account.busy:
         raise Refusal(
             409,
@@ -156,7 +158,8 @@ def update_account(call: Call) -> Answer:
     "no recording shows two at once",
     "inferred",
 )
-def _guard(call: Call, account: Account, body: dict[str, Any]) -> None:
+def guard(call: Call, account: Account, body: dict[str, Any], *, policies: bool = True) -> None:
+    """Refuse a write that a lock or a policy forbids, or that its subscription can't take."""
     tenant = call.services.tenant
     subscription = tenant.subscriptions[account.subscription_id.lower()]
     if subscription.state == "Disabled":
@@ -182,7 +185,9 @@ def _guard(call: Call, account: Account, body: dict[str, Any]) -> None:
     outline = account.copy().outline()
     outline["properties"] |= body.get("properties") or {}
     outline["tags"] = body.get("tags") or outline["tags"]
-    denying = [p for p in tenant.policies if p.scope.lower() in above and p.denies(outline)]
+    denying = [
+        p for p in tenant.policies if policies and p.scope.lower() in above and p.denies(outline)
+    ]
     if denying:
         if all(p.message is not None for p in denying):
             reasons = ",".join(str(p.message) for p in denying)

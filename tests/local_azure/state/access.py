@@ -51,6 +51,7 @@ class RoleAssignment:
     since: datetime | None = None
     deny: bool = False
     name: str = ""
+    data_actions: tuple[str, ...] = ()
 
     def covers(self, action: str, now: datetime) -> bool:
         """Whether the action is among these, now."""
@@ -73,6 +74,15 @@ class RoleAssignments:
     def remove(self, principal_id: str, scope: str) -> None:
         """Remove everything that the principal was assigned at just this scope."""
         self._held.pop((principal_id.lower(), scope.lower()), None)
+
+    def held(self, principal_id: str, scopes: Iterable[str], now: datetime) -> list[RoleAssignment]:
+        """Return the roles, deny assignments left out, that hold at one of the scopes."""
+        return [
+            assignment
+            for scope in scopes
+            for assignment in self._held.get((principal_id.lower(), scope.lower()), ())
+            if not assignment.deny and (assignment.since is None or now >= assignment.since)
+        ]
 
     def judge(
         self, principal_id: str, action: str, scopes: Iterable[str], now: datetime

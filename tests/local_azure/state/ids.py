@@ -7,6 +7,10 @@ _NAMESPACE = uuid.UUID("5a8f7c1e-0000-4000-8000-00006b657973")
 ACCOUNT_TYPE = "Microsoft.CognitiveServices/accounts"
 GROUP_PREFIX = "/providers/Microsoft.Management/managementGroups/"
 _SUBSCRIPTION = re.compile(r"/subscriptions/([^/]+)", re.IGNORECASE)
+_ACCOUNT = re.compile(
+    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.CognitiveServices/accounts/[^/]+",
+    re.IGNORECASE,
+)
 _RESOURCE_GROUP = re.compile(r"(/subscriptions/[^/]+/resourcegroups/[^/]+)", re.IGNORECASE)
 _MANAGEMENT_GROUP = re.compile(
     r"/providers/microsoft\.management/managementgroups/([^/]+)", re.IGNORECASE
@@ -49,3 +53,9 @@ def management_group_of(scope: str) -> str | None:
     """Return the management group's name, if the scope is one."""
     found = _MANAGEMENT_GROUP.match(scope)
     return found.group(1).lower() if found else None
+
+
+def account_of(scope: str) -> str | None:
+    """Return the part of a scope that is an account's, if it is one or below one."""
+    found = _ACCOUNT.match(scope)
+    return found.group(0) if found else None

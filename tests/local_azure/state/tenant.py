@@ -165,8 +165,8 @@ class Tenant:
 
     def scopes_above(self, scope: str) -> Iterator[str]:
         """Return the scope itself and all above it, up to the root management group."""
-        parts = [p for p in (scope, ids.resource_group_of(scope)) if p]
-        yield from parts
+        account, group_scope = ids.account_of(scope), ids.resource_group_of(scope)
+        yield from dict.fromkeys(p for p in (scope, account, group_scope) if p)
         group: str | None
         if subscription_id := ids.subscription_of(scope):
             subscription = self.subscriptions.get(subscription_id)
@@ -220,12 +220,20 @@ class Tenant:
         actions: list[str] | tuple[str, ...],
         *,
         not_actions: tuple[str, ...] = (),
+        data_actions: tuple[str, ...] = (),
         since: datetime | None = None,
     ) -> None:
         """Assign a role made of these actions; from `since` on, if it takes time to arrive."""
         with self.guard:
             self.assignments.add(
-                RoleAssignment(principal.object_id, scope, tuple(actions), not_actions, since)
+                RoleAssignment(
+                    principal.object_id,
+                    scope,
+                    tuple(actions),
+                    not_actions,
+                    since,
+                    data_actions=data_actions,
+                )
             )
 
     def deny(
@@ -411,6 +419,10 @@ class Tenant:
             target.tags = {name: value for name, value in kept.items() if value is not None}
 
         self._change(account, change, by, at)
+
+    def set_tags(self, account: Account | str, tags: dict[str, str], *, by: Principal) -> None:
+        """Give the account just these tags."""
+        self._change(account, lambda a: setattr(a, "tags", dict(tags)), by, None)
 
     def enable_keys(
         self, account: Account | str, *, by: Principal | None = None, at: datetime | None = None

@@ -1,0 +1,1 @@
+"""Keysweep's deployment: the templates, and what they need beside them."""

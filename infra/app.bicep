@@ -1,0 +1,189 @@
+// The Function and what it stands on, in one resource group of one subscription.
+// What it may do in the tenant is in tenant.bicep; main.bicep deploys both.
+targetScope = 'subscription'
+
+@description('Names the deployment; part of every name.')
+@minLength(1)
+@maxLength(20)
+param environmentName string
+
+@description('Where everything is deployed: a region with Flex Consumption.')
+@metadata({ azd: { type: 'location' } })
+param location string
+
+@description('Sets SWEEP_MODE. `audit` reports and can write nothing: its role has no write action. `enforce` turns keys off.')
+@allowed(['audit', 'enforce'])
+param sweepMode string
+
+@description('Sets SWEEP_KINDS: the kinds of Cognitive Services account in scope, by comma.')
+@metadata({ azd: { default: 'OpenAI,AIServices' } })
+param sweepKinds string
+
+@description('Sets AZURE_TENANT_ID: the home tenant. Subscriptions of other tenants are counted and left alone.')
+@minLength(36)
+@maxLength(36)
+param azureTenantId string
+
+@description('The management group that carries the role, and that is swept.')
+@minLength(1)
+@maxLength(90)
+param managementGroupId string
+
+@description('Sets SWEEP_MANAGEMENT_GROUPS: groups to sweep, by comma, if not all of managementGroupId. They must be below it, or the role does not reach them.')
+param sweepManagementGroups string = ''
+
+@description('Sets SWEEP_SUBSCRIPTIONS: ids of subscriptions to sweep instead of management groups, by comma.')
+param sweepSubscriptions string = ''
+
+@description('Sets SWEEP_EXCLUDE_SUBSCRIPTIONS: ids of subscriptions to count and leave alone, by comma.')
+param sweepExcludeSubscriptions string = ''
+
+@description('Sets SWEEP_SCHEDULE: NCRONTAB of six fields, seconds first, UTC.')
+param sweepSchedule string = '0 */15 * * * *'
+
+@description('Sets EXEMPTION_TAG: the tag that lets an account keep its keys.')
+@minLength(1)
+@maxLength(512)
+param exemptionTag string = 'local-auth-exempt'
+
+@description('Sets EXEMPTION_INHERIT: whether the tag counts on the resource group or the subscription too.')
+@allowed(['false', 'true', 'resourceGroup', 'subscription', 'resourceGroup,subscription'])
+param exemptionInherit string = 'false'
+
+@description('Sets EXEMPTION_REQUIRE_UNTIL: hold, and report, exemptions without an end date.')
+param exemptionRequireUntil bool = false
+
+@description('Sets EXEMPTION_MAX_DAYS: hold, and report, exemptions that end later than so many days from today, or never.')
+@minValue(1)
+@maxValue(3650)
+param exemptionMaxDays int?
+
+@description('Sets EXEMPTION_UNREADABLE: what an exemption tag that can not be read does.')
+@allowed(['hold', 'disable'])
+param exemptionUnreadable string = 'hold'
+
+@description('Sets NO_SUBDOMAIN: what to do with an account that Entra ID can not reach because it has no custom subdomain.')
+@allowed(['disable', 'hold'])
+param noSubdomain string = 'disable'
+
+@description('Sets MAX_CHANGES_PER_SWEEP: more changes than this in one sweep engage the brake.')
+@minValue(1)
+@maxValue(100000)
+param maxChangesPerSweep int = 25
+
+@description('Sets BRAKE: over the limit, hold everything, or make that many changes a sweep.')
+@allowed(['hold', 'trickle'])
+param brake string = 'hold'
+
+@description('Sets BRAKE_RELEASE_UNTIL: let everything through until this moment, such as 2027-03-31T08:00Z. Expires by itself. For the first day of enforcement.')
+param brakeReleaseUntil string = ''
+
+@description('Sets ENFORCE_FROM: until this moment `enforce` audits, and every event says when the keys will go off.')
+param enforceFrom string = ''
+
+@description('Sets SWEEP_CONCURRENCY: how many accounts or subscriptions are worked on at once.')
+@minValue(1)
+@maxValue(64)
+param sweepConcurrency int = 8
+
+@description('Sets SWEEP_BUDGET_SECONDS: a sweep ends within this. At least 60 s less than functionTimeout in host.json.')
+@minValue(30)
+@maxValue(1440)
+param sweepBudgetSeconds int = 1200
+
+@description('Sets AZURE_SDK_CLOUD_CONF. Azure Government has no Flex Consumption and is not supported.')
+@allowed(['AZURE_PUBLIC_CLOUD', 'AZURE_CHINA_CLOUD'])
+param azureSdkCloudConf string = 'AZURE_PUBLIC_CLOUD'
+
+@description('Sets ARM_ENDPOINT: another Azure Resource Manager, with armScope.')
+param armEndpoint string = ''
+
+@description('Sets ARM_SCOPE: the scope of tokens for armEndpoint.')
+param armScope string = ''
+
+@description('The most that the workspace takes in a day, in GB; above it telemetry is lost and sweeps fail, loudly.')
+@minValue(1)
+param dailyQuotaGb int = 1
+
+@description('How long the workspace keeps telemetry, in days.')
+@minValue(30)
+@maxValue(730)
+param retentionDays int = 90
+
+var tags = { 'azd-env-name': environmentName, application: 'keysweep' }
+var suffix = uniqueString(subscription().id, environmentName, location)
+
+// Every product setting but the two that come from resources made here: AZURE_CLIENT_ID and
+// APPLICATIONINSIGHTS_CONNECTION_STRING. An empty value counts as absent.
+var productSettings = {
+  SWEEP_SCHEDULE: sweepSchedule
+  SWEEP_MODE: sweepMode
+  SWEEP_MANAGEMENT_GROUPS: empty(sweepManagementGroups) && empty(sweepSubscriptions)
+    ? managementGroupId
+    : sweepManagementGroups
+  SWEEP_SUBSCRIPTIONS: sweepSubscriptions
+  SWEEP_EXCLUDE_SUBSCRIPTIONS: sweepExcludeSubscriptions
+  SWEEP_KINDS: sweepKinds
+  EXEMPTION_TAG: exemptionTag
+  EXEMPTION_INHERIT: exemptionInherit
+  EXEMPTION_REQUIRE_UNTIL: toLower(string(exemptionRequireUntil))
+  EXEMPTION_MAX_DAYS: exemptionMaxDays == null ? '' : string(exemptionMaxDays)
+  EXEMPTION_UNREADABLE: exemptionUnreadable
+  NO_SUBDOMAIN: noSubdomain
+  MAX_CHANGES_PER_SWEEP: string(maxChangesPerSweep)
+  BRAKE: brake
+  BRAKE_RELEASE_UNTIL: brakeReleaseUntil
+  ENFORCE_FROM: enforceFrom
+  SWEEP_CONCURRENCY: string(sweepConcurrency)
+  SWEEP_BUDGET_SECONDS: string(sweepBudgetSeconds)
+  AZURE_TENANT_ID: azureTenantId
+  AZURE_SDK_CLOUD_CONF: azureSdkCloudConf
+  ARM_ENDPOINT: armEndpoint
+  ARM_SCOPE: armScope
+}
+
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
+  name: 'rg-keysweep-${environmentName}'
+  location: location
+  tags: tags
+}
+
+module monitoring 'monitoring.bicep' = {
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    suffix: suffix
+    dailyQuotaGb: dailyQuotaGb
+    retentionDays: retentionDays
+  }
+}
+
+module function 'function.bicep' = {
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    suffix: suffix
+    componentName: monitoring.outputs.componentName
+    productSettings: productSettings
+  }
+}
+
+@description('What the role is assigned to: the principalId of tenant.bicep.')
+output PRINCIPAL_ID string = function.outputs.principalId
+
+@description('The group at which tenant.bicep is deployed.')
+output MANAGEMENT_GROUP_ID string = managementGroupId
+
+@description('The Function App: where the package goes.')
+output FUNCTION_APP_NAME string = function.outputs.appName
+
+@description('The resource group that holds all of it: what removal deletes.')
+output RESOURCE_GROUP string = group.name
+
+@description('Where to look at what the sweeps report.')
+output COMPONENT_ID string = monitoring.outputs.componentId
+
+@description('How to stop it in seconds.')
+output STOP_COMMAND string = 'az functionapp stop --subscription ${subscription().subscriptionId} --resource-group ${group.name} --name ${function.outputs.appName}'

@@ -1,0 +1,563 @@
+"""What a deployment needs beside its templates: checks before, the tenant's part, the package.
+
+    python -m infra.deploy check --management-group ID --parameters FILE.bicepparam
+    python -m infra.deploy upload --subscription ID --resource-group NAME --app NAME
+    python -m infra.deploy remove --management-group ID --environment NAME
+
+and, for azd's hooks (see azure.yaml), `preprovision`, `postprovision` and `postdown`, which read
+azd's environment. Everything is done by `az` and `azd`, signed in as whoever runs this; nothing is
+deployed before all checks have passed. Needs the standard library and `shared` alone.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from shared.errors import SettingsError
+from shared.settings import SETTINGS, read_settings
+
+ROOT = Path(__file__).parent.parent
+TENANT_TEMPLATE = "infra/compiled/tenant.json"
+"""Compiled, so that whoever has the rights needs nothing but `az`."""
+ASKED = ("SWEEP_MODE", "SWEEP_KINDS", "AZURE_TENANT_ID", "AZURE_MANAGEMENT_GROUP_ID")
+GUARDRAILS = ("off", "audit", "deny", "modify")
+# Parameters of tenant.bicep, and azd's names for their values.
+_TENANT_PARAMETERS = {
+    "environmentName": "AZURE_ENV_NAME",
+    "location": "AZURE_LOCATION",
+    "sweepMode": "SWEEP_MODE",
+    "sweepKinds": "SWEEP_KINDS",
+    "sweepExcludeSubscriptions": "SWEEP_EXCLUDE_SUBSCRIPTIONS",
+    "exemptionTag": "EXEMPTION_TAG",
+    "exemptionInherit": "EXEMPTION_INHERIT",
+    "guardrail": "KEYSWEEP_GUARDRAIL",
+}
+_NO_GOVERNMENT = "Azure Government has no Flex Consumption, so Keysweep can't be deployed there"
+_ROLE_RIGHTS = (
+    "Microsoft.Authorization/roleDefinitions/write",
+    "Microsoft.Authorization/roleAssignments/write",
+    "Microsoft.Resources/deployments/write",
+)
+_POLICY_RIGHTS = (
+    "Microsoft.Authorization/policyDefinitions/write",
+    "Microsoft.Authorization/policyAssignments/write",
+)
+
+
+class DeploymentStopped(Exception):
+    """A deployment can't go on. Says why, and what to do next."""
+
+
+class CommandFailed(DeploymentStopped):
+    """`az` or `azd` refused. Carries what it said."""
+
+    def __init__(self, command: Sequence[str], said: str) -> None:
+        self.command = tuple(command)
+        self.said = said.strip()
+        super().__init__(f"`{shlex.join(command)}` failed: {self.said}")
+
+
+def run(*command: str) -> str:
+    """Run `az` or `azd` and return what it prints. Raises CommandFailed."""
+    # On Windows they are scripts with another ending, which only a search finds.
+    path = shutil.which(command[0])
+    if path is None:
+        raise CommandFailed(command, f"{command[0]} is not installed, or not on PATH.")
+    done = subprocess.run(  # noqa: S603 - no shell, and the arguments are ours
+        [path, *command[1:]], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise CommandFailed(command, done.stderr or done.stdout)
+    return done.stdout
+
+
+def _az(*arguments: str) -> Any:
+    answer = run("az", *arguments, "--output", "json")
+    return json.loads(answer) if answer.strip() else None
+
+
+# Checks. Each gives problems as text: what is wrong, its value, what is allowed.
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What somebody wants to deploy: product settings by name, and where."""
+
+    settings: Mapping[str, str]
+    management_group: str
+    location: str
+    guardrail: str = "off"
+
+
+def settings_problems(settings: Mapping[str, str]) -> list[str]:
+    """Judge settings as the Function will, with its own code: the schedule included."""
+    # The two that the deployment makes itself.
+    made = {
+        "AZURE_CLIENT_ID": "",
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={'0' * 36}",
+    }
+    try:
+        read_settings({**settings, **made})
+    except SettingsError as error:
+        return list(error.problems)
+    return []
+
+
+def plan_problems(plan: Plan) -> list[str]:
+    """Judge what can be judged without Azure."""
+    problems = settings_problems(plan.settings)
+    if plan.settings.get("AZURE_SDK_CLOUD_CONF", "").upper() == "AZURE_US_GOVERNMENT":
+        problems.append(f"AZURE_SDK_CLOUD_CONF is AZURE_US_GOVERNMENT: {_NO_GOVERNMENT}")
+    for name in ("SWEEP_KINDS", "AZURE_TENANT_ID"):
+        if not plan.settings.get(name, "").strip():
+            allowed = next(each.allowed for each in SETTINGS if each.name == name)
+            problems.append(f"{name} is not set: it must be {allowed.removesuffix(', or empty')}")
+    if not plan.management_group:
+        problems.append(
+            "AZURE_MANAGEMENT_GROUP_ID is not set: it must be the id of a management group to sweep"
+        )
+    if plan.guardrail not in GUARDRAILS:
+        allowed = ", ".join(GUARDRAILS)
+        problems.append(f"KEYSWEEP_GUARDRAIL is {plan.guardrail!r}: it must be one of {allowed}")
+    return problems
+
+
+def azure_problems(plan: Plan, said: Sequence[str] = ()) -> list[str]:
+    """Judge what Azure knows: sign-in, tenant, cloud, management group, region. Reads only.
+
+    `said` are the problems that were found without it.
+    """
+    try:
+        account = _az("account", "show")
+    except CommandFailed as error:
+        return [f"nobody is signed in: run `az login`. Azure CLI says: {error.said}"]
+    problems = []
+    home, cloud = plan.settings.get("AZURE_TENANT_ID", "").strip(), account["environmentName"]
+    # What is no tenant's id at all was said already.
+    if "AZURE_TENANT_ID" not in " ".join(said) and home.lower() != account["tenantId"].lower():
+        problems.append(
+            f"AZURE_TENANT_ID is {home!r}, and `az` is signed in to tenant {account['tenantId']}: "
+            f"they must be the same; run `az login --tenant {home}`"
+        )
+    if cloud == "AzureUSGovernment":
+        problems.append(f"`az` is set to AzureUSGovernment: {_NO_GOVERNMENT}")
+    try:
+        _az("account", "management-group", "show", "--name", plan.management_group)
+    except CommandFailed as error:
+        problems.append(
+            f"AZURE_MANAGEMENT_GROUP_ID is {plan.management_group!r}: there is no such management "
+            f"group, or you may not read it. Azure says: {error.said}"
+        )
+    regions = {
+        each["name"].replace(" ", "").lower(): each["name"]
+        for each in _az("functionapp", "list-flexconsumption-locations")
+    }
+    if plan.location.replace(" ", "").lower() not in regions:
+        allowed = ", ".join(sorted(regions.values()))
+        problems.append(
+            f"AZURE_LOCATION is {plan.location!r}: it must be a region with Flex Consumption: "
+            f"{allowed}"
+        )
+    return problems
+
+
+def rights_missing(management_group: str, guardrail: str) -> list[str] | None:
+    """Return the actions that tenant.bicep needs and you lack; None if that can't be seen."""
+    scope = f"/providers/Microsoft.Management/managementGroups/{management_group}"
+    url = f"{scope}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
+    try:
+        granted = _az("rest", "--method", "get", "--url", url)["value"]
+    except (CommandFailed, KeyError, TypeError):
+        return None
+    wanted = _ROLE_RIGHTS + (_POLICY_RIGHTS if guardrail != "off" else ())
+    return [action for action in wanted if not _granted(action, granted)]
+
+
+def _granted(action: str, permissions: Iterable[Mapping[str, Sequence[str]]]) -> bool:
+    """Whether one of the roles grants an action: what it takes away counts for itself alone."""
+
+    def matches(patterns: Sequence[str]) -> bool:
+        return any(fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)
+
+    return any(
+        matches(each.get("actions", ())) and not matches(each.get("notActions", ()))
+        for each in permissions
+    )
+
+
+def check(plan: Plan) -> None:
+    """Refuse what Azure, the host or the product would refuse later. Raises DeploymentStopped."""
+    problems = plan_problems(plan)
+    problems += azure_problems(plan, problems) if plan.management_group else []
+    if problems:
+        raise DeploymentStopped(
+            "Nothing was deployed. To mend first:\n" + "\n".join(f"- {each}" for each in problems)
+        )
+
+
+# The hooks of azd
+
+
+def plan_of(environ: Mapping[str, str]) -> Plan:
+    """Read what azd's environment wants deployed."""
+    return Plan(
+        settings={each.name: environ.get(each.name, "") for each in SETTINGS},
+        management_group=environ.get("AZURE_MANAGEMENT_GROUP_ID", "").strip(),
+        location=environ.get("AZURE_LOCATION", "").strip(),
+        guardrail=environ.get("KEYSWEEP_GUARDRAIL", "").strip() or "off",
+    )
+
+
+def preprovision(
+    environ: Mapping[str, str], now: datetime, ask: Callable[[str], str] | None
+) -> None:
+    """Ask for what only the deployer can say, keep it in azd's environment, and check it all.
+
+    `ask` is None where nobody can answer. Raises DeploymentStopped.
+    """
+    answers = _answers(environ, now, ask) if ask else {}
+    found = {**environ, **answers}
+    # azd asks for the location later than this hook runs, the first time.
+    plan = plan_of(found)
+    missing = [name for name in ("AZURE_LOCATION",) if not found.get(name)]
+    if missing and ask:
+        answers["AZURE_LOCATION"] = ask("Region (AZURE_LOCATION), such as westeurope: ").strip()
+        plan = plan_of({**found, **answers})
+    check(plan)
+    for name, value in answers.items():
+        run("azd", "env", "set", name, value)
+    lacking = rights_missing(plan.management_group, plan.guardrail)
+    where = f"management group {plan.management_group}"
+    if lacking is None:
+        print(f"Your rights at {where} can't be seen; Azure will judge when the role is made.")
+    elif lacking:
+        print(
+            f"You lack {', '.join(lacking)} at {where}. The Function is deployed now; "
+            "then this stops, with the command for somebody who has them."
+        )
+
+
+def _answers(
+    environ: Mapping[str, str], now: datetime, ask: Callable[[str], str]
+) -> dict[str, str]:
+    def missing(name: str) -> bool:
+        return not environ.get(name, "").strip()
+
+    answers = {}
+    questions = {
+        "SWEEP_MODE": ("audit", "Mode: audit (reports only) or enforce (turns keys off)"),
+        "SWEEP_KINDS": ("OpenAI,AIServices", "Kinds of account, by comma"),
+        "AZURE_TENANT_ID": (_signed_in_tenant(), "Home tenant"),
+        "AZURE_MANAGEMENT_GROUP_ID": ("", "Management group to sweep, by its id"),
+    }
+    for name in ASKED:
+        default, question = questions[name]
+        if missing(name):
+            shown = f" [{default}]" if default else ""
+            answers[name] = ask(f"{question} ({name}){shown}: ").strip() or default
+    mode = answers.get("SWEEP_MODE", environ.get("SWEEP_MODE", "")).strip().lower()
+    # Asked once: an empty answer is kept, too.
+    if mode == "enforce" and "BRAKE_RELEASE_UNTIL" not in environ:
+        answer = ask(
+            "Release the brake for the first day, so that all keys found go off at once? "
+            "Without it, more than MAX_CHANGES_PER_SWEEP are held for you to look at. [y/N]: "
+        )
+        until = f"{now.astimezone(UTC) + timedelta(days=1):%Y-%m-%dT%H:%MZ}"
+        answers["BRAKE_RELEASE_UNTIL"] = until if answer.strip().lower() in {"y", "yes"} else ""
+    return answers
+
+
+def _signed_in_tenant() -> str:
+    try:
+        return str(_az("account", "show")["tenantId"])
+    except CommandFailed:
+        return ""
+
+
+def tenant_command(environ: Mapping[str, str]) -> list[str]:
+    """Return the command that deploys role, assignment and guardrail at the management group."""
+    values = {
+        name: environ[variable].strip()
+        for name, variable in _TENANT_PARAMETERS.items()
+        if environ.get(variable, "").strip()
+    }
+    return [
+        *("az", "deployment", "mg", "create"),
+        *("--management-group-id", environ["AZURE_MANAGEMENT_GROUP_ID"]),
+        *("--location", environ["AZURE_LOCATION"]),
+        *("--name", f"keysweep-tenant-{environ['AZURE_ENV_NAME']}"),
+        *("--template-file", TENANT_TEMPLATE),
+        *("--parameters", f"principalId={environ['PRINCIPAL_ID']}"),
+        *(f"{name}={value}" for name, value in values.items()),
+    ]
+
+
+def postprovision(environ: Mapping[str, str]) -> None:
+    """Deploy the tenant's part. Raises DeploymentStopped, with the command for who may run it."""
+    missing = [
+        name
+        for name in (*ASKED, "AZURE_ENV_NAME", "AZURE_LOCATION", "PRINCIPAL_ID")
+        if not environ.get(name, "").strip()
+    ]
+    if missing:
+        raise DeploymentStopped(
+            f"{', '.join(missing)}: not set in azd's environment. `azd provision` sets them."
+        )
+    command = tenant_command(environ)
+    try:
+        run(*command, "--output", "none")
+    except CommandFailed as error:
+        raise DeploymentStopped(
+            f"The Function is there; its role is not. Azure says: {error.said}\n\n"
+            "Somebody with Owner, or User Access Administrator and Resource Policy Contributor, at "
+            f"management group {environ['AZURE_MANAGEMENT_GROUP_ID']} runs this here:\n\n"
+            f"    {shlex.join(command)}\n\n"
+            "When that is done, go on with `azd deploy`."
+        ) from error
+    print(
+        "The role is made and assigned. It can take minutes, and on the first day hours, to reach "
+        "the identity: until then a sweep finds no subscriptions and says so; it mends itself."
+    )
+
+
+# Removal
+
+
+def removal_commands(management_group: str, environment: str) -> list[list[str]]:
+    """Return the commands that take role, assignments and guardrail away, in order."""
+    scope = f"/providers/Microsoft.Management/managementGroups/{management_group}"
+    role = f"Keysweep {environment} ({management_group})"
+    names = {f"keysweep-{environment}", f"keysweep-{environment}-modify"}
+    policies = [
+        each
+        for each in _az("policy", "assignment", "list", "--scope", scope)
+        if each["policyDefinitionId"].rpartition("/")[2] in names
+    ]
+    definitions = [
+        each["name"]
+        for each in _az("policy", "definition", "list", "--management-group", management_group)
+        if each["name"] in names
+    ]
+    roles = _az("role", "definition", "list", "--name", role, "--scope", scope)
+    assignments = (
+        [
+            each["id"]
+            for each in _az("role", "assignment", "list", "--scope", scope)
+            if each["roleDefinitionName"] == role
+        ]
+        if roles
+        else []
+    )
+    return [
+        *(
+            ["az", "policy", "assignment", "delete", "--name", each["name"], "--scope", scope]
+            for each in policies
+        ),
+        *(
+            [
+                *("az", "policy", "definition", "delete", "--name", name),
+                *("--management-group", management_group),
+            ]
+            for name in definitions
+        ),
+        *(["az", "role", "assignment", "delete", "--ids", each] for each in assignments),
+        *(["az", "role", "definition", "delete", "--name", role, "--scope", scope] for _ in roles),
+    ]
+
+
+def remove(management_group: str, environment: str) -> None:
+    """Take the tenant's part away. Raises DeploymentStopped with the commands that are left."""
+    commands = removal_commands(management_group, environment)
+    for number, command in enumerate(commands):
+        try:
+            run(*command)
+        except CommandFailed as error:
+            left = "\n".join(f"    {shlex.join(each)}" for each in commands[number:])
+            raise DeploymentStopped(
+                f"Azure says: {error.said}\n\nLeft to do, for somebody with rights at management "
+                f"group {management_group}:\n\n{left}"
+            ) from error
+        print(shlex.join(command))
+    print(f"Nothing of Keysweep {environment} is left at management group {management_group}.")
+
+
+# The package
+
+
+def upload(
+    scm: str, token: str, package: bytes, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Send a package to the deployment endpoint and wait until it runs.
+
+    `scm` is the endpoint's address; `token` a token for Azure Resource Manager, which it takes.
+    Raises DeploymentStopped with the endpoint's own words.
+    """
+    status, body = _send(scm, token, package, sleep)
+    if status not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
+        raise DeploymentStopped(f"{scm} did not take the package: {status} {body[:500]}")
+    deployment = body.strip().strip('"') if status == HTTPStatus.ACCEPTED else "latest"
+    for _ in range(_POLLS):
+        status, body = _request(f"{scm}/api/deployments/{deployment}", token)
+        # Gone after progress is done: the app is being started with the package.
+        if status == HTTPStatus.NOT_FOUND:
+            return
+        state = json.loads(body).get("status") if status == HTTPStatus.OK else None
+        if state == _SUCCEEDED:
+            return
+        if state in _FAILED:
+            raise DeploymentStopped(f"The deployment failed: {body[:500]}")
+        sleep(_POLL_SECONDS)
+    waited = _POLLS * _POLL_SECONDS
+    raise DeploymentStopped(f"The deployment did not end in {waited} s: {body[:500]}")
+
+
+def _send(scm: str, token: str, package: bytes, sleep: Callable[[float], None]) -> tuple[int, str]:
+    url = f"{scm}/api/publish?RemoteBuild=false&Deployer=keysweep"
+    for _ in range(_UPLOAD_TRIES):
+        status, body = _request(url, token, package)
+        # A new identity's right to write to storage can be minutes away.
+        if status != HTTPStatus.BAD_REQUEST or "BlobUploadFailed" not in body:
+            return status, body
+        print("The app's identity can't write to its storage yet; waiting ...")
+        sleep(_PATIENCE_SECONDS)
+    return _request(url, token, package)
+
+
+_UPLOAD_TRIES, _PATIENCE_SECONDS = 10, 30
+_POLLS, _POLL_SECONDS = 150, 2
+# Kudu's and One Deploy's codes, from azd's source: 4 is success, 3 and -1 are failures.
+_SUCCEEDED, _FAILED = 4, {3, -1}
+
+
+def _request(url: str, token: str, body: bytes | None = None) -> tuple[int, str]:
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/zip"}
+    request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310 - https, see below
+    try:
+        with urllib.request.urlopen(request, timeout=300) as answer:  # noqa: S310
+            return int(answer.status), answer.read().decode(errors="replace")
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(errors="replace")
+    except urllib.error.URLError as error:
+        raise DeploymentStopped(
+            f"{url.partition('?')[0]} can't be reached: {error.reason}"
+        ) from error
+
+
+def _scm_of(subscription: str, resource_group: str, app: str) -> str:
+    where = ("--subscription", subscription, "--resource-group", resource_group, "--name", app)
+    site = _az("functionapp", "show", *where)
+    states = site.get("hostNameSslStates") or site["properties"]["hostNameSslStates"]
+    for each in states:
+        if each["hostType"] == "Repository":
+            return f"https://{each['name']}"
+    raise DeploymentStopped(f"{app} has no deployment endpoint: is it the Function App's name?")
+
+
+# The command line
+
+
+def _plan_of_file(path: str, management_group: str) -> Plan:
+    answer = _az("bicep", "build-params", "--file", path, "--stdout")
+    given = json.loads(answer["parametersJson"])["parameters"]
+    values = {name: each["value"] for name, each in given.items()}
+
+    def text(name: str) -> str:
+        value = values.get(name)
+        return (
+            "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        )
+
+    settings = {each.name: text(parameter_of(each.name)) for each in SETTINGS}
+    return Plan(settings, management_group, text("location"), text("guardrail") or "off")
+
+
+def parameter_of(setting: str) -> str:
+    """Return the template's parameter for a setting: SWEEP_MODE is sweepMode."""
+    first, *rest = setting.lower().split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _check_command(arguments: argparse.Namespace) -> None:
+    plan = _plan_of_file(arguments.parameters, arguments.management_group)
+    check(plan)
+    lacking = rights_missing(plan.management_group, plan.guardrail)
+    if lacking:
+        raise DeploymentStopped(
+            f"You lack {', '.join(lacking)} at management group {plan.management_group}: ask "
+            "somebody with Owner there."
+        )
+    unseen = " Your rights could not be seen." if lacking is None else ""
+    print(f"Settings, tenant, management group and region are right.{unseen}")
+
+
+def _upload_command(arguments: argparse.Namespace) -> None:
+    package = Path(arguments.package)
+    if not package.exists():
+        raise DeploymentStopped(f"{package} is not there: run `make package`")
+    scm = _scm_of(arguments.subscription, arguments.resource_group, arguments.app)
+    token = _az("account", "get-access-token")["accessToken"]
+    upload(scm, token, package.read_bytes())
+    print(f"{arguments.app} runs the package. The first sweep is at the next time of its schedule.")
+
+
+def read_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """Read a command line. Leaves the process with 2, and says why, if it is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    commands = parser.add_subparsers(dest="command", required=True)
+    checks = commands.add_parser("check", help="check everything; deploy nothing")
+    checks.add_argument("--management-group", required=True)
+    checks.add_argument("--parameters", default="infra/main.bicepparam")
+    uploads = commands.add_parser("upload", help="send the package to the Function App")
+    for name in ("--subscription", "--resource-group", "--app"):
+        uploads.add_argument(name, required=True)
+    uploads.add_argument("--package", default="build/keysweep.zip")
+    removes = commands.add_parser("remove", help="take role, assignments and guardrail away")
+    removes.add_argument("--management-group", required=True)
+    removes.add_argument("--environment", required=True)
+    for name in ("preprovision", "postprovision", "postdown"):
+        commands.add_parser(name, help="a hook of azd")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run one command. Returns 1 with the reason on stderr if the deployment can't go on."""
+    arguments = read_arguments(argv)
+    try:
+        match arguments.command:
+            case "check":
+                _check_command(arguments)
+            case "upload":
+                _upload_command(arguments)
+            case "remove":
+                remove(arguments.management_group, arguments.environment)
+            case "preprovision":
+                answerable = sys.stdin.isatty() and environ.get("CI", "") in {"", "false"}
+                preprovision(environ, datetime.now(UTC), input if answerable else None)
+            case "postprovision":
+                postprovision(environ)
+            case "postdown":
+                remove(environ["AZURE_MANAGEMENT_GROUP_ID"], environ["AZURE_ENV_NAME"])
+    except DeploymentStopped as stopped:
+        print(stopped, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,363 @@
+"""`keysweep`: the commands and their help. Each command's module is imported when it runs."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from shared import __version__
+
+_USAGE = 64
+_OUTPUT = click.Choice(["table", "json", "csv", "sarif"])
+
+EPILOG = """\b
+Exit codes:
+  0   compliant, or all fixed
+  1   drift or holds remain
+  2   something could not be read or done
+  64  the command line or the settings are wrong
+  130 stopped by Ctrl-C before anything was begun
+
+Sign in with `az login`, VS Code, or a pipeline's workload identity. The Function's settings
+are read from the environment, or from a file (--settings), so that a scan judges as the
+timer does. ACCOUNT is a resource id, a name, or resource-group/name.
+"""
+
+
+class _Commands(click.Group):
+    """Lists the commands in the order in which an operator meets them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        return list(self.commands)
+
+
+@click.group(cls=_Commands, epilog=EPILOG, context_settings={"max_content_width": 96})
+@click.version_option(__version__, prog_name="keysweep")
+def keysweep() -> None:
+    """Keep Azure OpenAI keyless, from a terminal.
+
+    Finds accounts that accept API keys, says why each one does, turns the keys off, and gives
+    them back. Start with `keysweep scan`: it only reads.
+    """
+
+
+def _examples(*lines: str) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _common(command: Callable[..., int]) -> Callable[..., int]:
+    """Add what every command takes."""
+    for option in (
+        click.option("--verbose", "-v", is_flag=True, help="Show every request (never a token)."),
+        click.option(
+            "--settings",
+            "settings_file",
+            type=click.Path(dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="Read app settings from here: local.settings.json, or the output of "
+            "`az functionapp config appsettings list`.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _scoped(command: Callable[..., int]) -> Callable[..., int]:
+    """Add what narrows the scope."""
+    for option in (
+        click.option(
+            "--management-group", "-m", "management_groups", multiple=True, metavar="ID",
+            help="Look below this management group. May be repeated.",
+        ),
+        click.option(
+            "--subscription", "-s", "subscriptions", multiple=True, metavar="ID",
+            help="Look into this subscription. May be repeated.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return _common(command)
+
+
+_output = click.option(
+    "--output", "-o", type=_OUTPUT, default="table", show_default=True, help="In which form."
+)
+
+
+@keysweep.command(
+    epilog=_examples(
+        "keysweep scan",
+        "keysweep scan --output sarif > keysweep.sarif",
+        "keysweep scan --subscription 6f0c0bd2-0000-0000-0000-000000000000 --all",
+    )
+)
+@_output
+@click.option("--all", "everything", is_flag=True, help="List compliant accounts too.")
+@_scoped
+def scan(output: str, *, everything: bool, **options: Any) -> int:
+    """Show every account that accepts keys, worst first. Only reads."""
+    from shared.cli.scan import scan as command  # noqa: PLC0415 - --help must be quick
+
+    return _run(
+        options,
+        lambda parts, screen: command(parts, screen, output, everything=everything),
+        mode="audit",
+    )
+
+
+@keysweep.command(
+    epilog=_examples(
+        "keysweep sweep",
+        "keysweep sweep --only rg-web/site-search",
+        "keysweep sweep --yes --output json > sweep.json",
+    )
+)
+@_output
+@click.option("--audit", is_flag=True, help="Show the plan and stop.")
+@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@click.option("--only", multiple=True, metavar="ACCOUNT", help="Only this one. May be repeated.")
+@_scoped
+def sweep(output: str, only: Sequence[str], *, audit: bool, yes: bool, **options: Any) -> int:
+    """Turn keys off, as the timer does, now: shows the plan, asks, and does it.
+
+    Your yes releases the brake for what was shown. Ctrl-C stops what is not begun and finishes
+    what is in flight.
+    """
+    from shared.cli.sweep import sweep as command  # noqa: PLC0415
+
+    return _run(
+        options,
+        lambda parts, screen: command(parts, screen, output, only, audit=audit, yes=yes),
+        mode="audit",
+    )
+
+
+@keysweep.command(
+    epilog=_examples("keysweep explain site-search", "keysweep explain rg-web/site-search")
+)
+@click.argument("accounts", nargs=-1, required=True, metavar="ACCOUNT...")
+@click.option(
+    "--output", "-o", type=click.Choice(["table", "json"]), default="table", show_default=True,
+    help="In which form.",
+)  # fmt: skip
+@_scoped
+def explain(accounts: Sequence[str], output: str, **options: Any) -> int:
+    """Say why an account keeps or loses its keys, and what the next sweep will do.
+
+    Every step of the decision, with the raw values behind it and who last turned the keys on. The
+    next sweep is that of the settings; without SWEEP_MODE, one that enforces.
+    """
+    from shared.cli.explain import explain as command  # noqa: PLC0415
+
+    return _run(options, lambda parts, screen: command(parts, screen, accounts, output))
+
+
+@keysweep.command(
+    epilog=_examples(
+        "keysweep exempt site-search --for 14d --reason CHG0042 --owner web@contoso.com",
+        "keysweep exempt site-search --until 2027-03-31 --enable-keys",
+        "keysweep exempt site-search --remove",
+        "keysweep exempt --list",
+    )
+)
+@click.argument("account", required=False)
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Its last day.")
+@click.option("--for", "span", metavar="SPAN", help="For so long from today: 14d, 2w.")
+@click.option("--open-ended", is_flag=True, help="Without an end.")
+@click.option("--reason", default="", metavar="TEXT", help="Why, such as a change number.")
+@click.option("--owner", default="", metavar="MAIL", help="Whom to ask.")
+@click.option(
+    "--enable-keys", is_flag=True, help="Break glass: turn its keys on again, after that."
+)
+@click.option("--remove", is_flag=True, help="Take the exemption away.")
+@click.option("--list", "lists", is_flag=True, help="Show all exemptions with the days left.")
+@_scoped
+def exempt(
+    account: str | None,
+    until: datetime | None,
+    span: str | None,
+    reason: str,
+    owner: str,
+    *,
+    open_ended: bool,
+    enable_keys: bool,
+    remove: bool,
+    lists: bool,
+    **options: Any,
+) -> int:
+    """Let an account keep its keys: merges the tag, leaves every other tag untouched.
+
+    The tag is read back; only then, with --enable-keys, are keys turned on.
+    """
+    if lists == (account is not None):
+        raise click.UsageError("Give one ACCOUNT, or --list.")
+    ends = sum((until is not None, span is not None, open_ended))
+    if ends != (0 if remove or lists else 1):
+        raise click.UsageError(
+            "Say how long, by one of --until, --for and --open-ended (and none of them with "
+            "--remove or --list)."
+        )
+    if enable_keys and (remove or lists):
+        raise click.UsageError("--enable-keys goes with an exemption.")
+    from shared.cli import exempt as command  # noqa: PLC0415
+
+    if lists:
+        return _run(options, command.listing)
+    named = str(account)
+    if remove:
+        return _run(options, lambda parts, screen: command.remove(parts, screen, named))
+    last = _last_day(until, span)
+    wish = command.Wish(last, reason, owner)
+    return _run(
+        options,
+        lambda parts, screen: command.exempt(parts, screen, named, wish, enable_keys=enable_keys),
+    )
+
+
+def _last_day(until: datetime | None, span: str | None) -> date | None:
+    from shared.cli.exempt import days  # noqa: PLC0415
+
+    if span is not None:
+        try:
+            return datetime.now(UTC).date() + days(span)
+        except (ValueError, OverflowError) as error:
+            raise click.BadParameter(f"{span!r} is no span such as 14d or 2w.") from error
+    return until.date() if until else None
+
+
+@keysweep.command(
+    epilog=_examples(
+        "keysweep undo 20261124T090000Z-1f3a9c0d",
+        "keysweep undo 20261124T090000Z-1f3a9c0d --report sweep.json --for 3d",
+    )
+)
+@click.argument("sweep_id", metavar="SWEEP-ID")
+@click.option("--identity", metavar="ID", help="Object or application id of who swept.")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="What `keysweep sweep --output json` saved, instead of the change log.",
+)
+@click.option("--for", "span", default="1d", show_default=True, metavar="SPAN", help="How long.")
+@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@_common
+def undo(
+    sweep_id: str,
+    identity: str | None,
+    report: Path | None,
+    span: str,
+    *,
+    yes: bool,
+    **options: Any,
+) -> int:
+    """Give back what one sweep took: an exemption of a day first, then the keys.
+
+    What it took comes from the platform's change log, which lags by a minute or two and goes back
+    14 days. Shows the list and asks.
+    """
+    from shared.cli.exempt import days  # noqa: PLC0415
+    from shared.cli.undo import undo as command  # noqa: PLC0415
+
+    try:
+        length = days(span)
+    except ValueError as error:
+        raise click.BadParameter(f"{span!r} is no span such as 14d or 2w.") from error
+    return _run(
+        options,
+        lambda parts, screen: command(
+            parts, screen, sweep_id, identity=identity, report=report, span=length, yes=yes
+        ),
+    )
+
+
+@keysweep.command(
+    epilog=_examples(
+        "keysweep probe site-search",
+        "keysweep probe site-search --deployment gpt-4o",
+        "keysweep probe site-search --wait 2h",
+    )
+)
+@click.argument("account")
+@click.option("--deployment", metavar="NAME", help="Ask this deployment, for one token.")
+@click.option(
+    "--wait", metavar="SPAN", help="Ask until the gateway refuses keys, for 90s, 30m, 2h at most."
+)
+@click.option(
+    "--every", type=click.FloatRange(min=0.1), default=15.0, show_default=True,
+    metavar="SECONDS", help="How often, with --wait.",
+)  # fmt: skip
+@click.option(
+    "--key-from-stdin", is_flag=True, help="Use a key that you have, instead of fetching one."
+)
+@_common
+def probe(
+    account: str,
+    deployment: str | None,
+    wait: str | None,
+    every: float,
+    *,
+    key_from_stdin: bool,
+    **options: Any,
+) -> int:
+    """Show what the gateway does with a real key, a bogus key and an Entra ID token.
+
+    A real key is fetched with your own rights, never shown, and kept in memory only. Without
+    --deployment nothing is asked that costs anything.
+    """
+    from shared.cli.probe import probe as command  # noqa: PLC0415
+
+    given = sys.stdin.readline().strip() if key_from_stdin else None
+    if given == "":
+        raise click.UsageError("Standard input holds no key.")
+    seconds = None if wait is None else _seconds(wait)
+    return _run(
+        options,
+        lambda parts, screen: command(
+            parts, screen, account, deployment, given=given, wait=seconds, every=every
+        ),
+    )
+
+
+def _seconds(text: str) -> float:
+    number, unit = text[:-1], text[-1:].lower()
+    length = {"s": 1, "m": 60, "h": 3600}.get(unit)
+    if length is None or not (number.isascii() and number.isdigit()):
+        raise click.BadParameter(f"{text!r} is no span such as 90s, 30m or 2h.")
+    return float(int(number) * length)
+
+
+def _run(options: dict[str, Any], command: Callable[[Any, Any], Any], mode: str = "") -> int:
+    from shared.cli.screen import Screen  # noqa: PLC0415
+    from shared.cli.session import Options, run  # noqa: PLC0415
+
+    screen = Screen()
+    given = Options(os.environ, **options)
+    return run(given, screen, lambda: given.settings(mode), lambda parts: command(parts, screen))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line. Returns its exit code."""
+    try:
+        code = keysweep.main(
+            arguments if arguments is None else list(arguments),
+            prog_name="keysweep",
+            standalone_mode=False,
+        )
+    except click.ClickException as error:
+        error.show()
+        return _USAGE
+    except click.Abort:
+        return 130
+    except BrokenPipeError:
+        # Who reads has had enough, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return int(code or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,293 @@
+"""A report as rows, and rows as JSON, CSV and SARIF. Pure."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from shared import __version__
+from shared.events import DriftFound, Event
+from shared.model import (
+    Account,
+    Decision,
+    Exempt,
+    Inventory,
+    Lapsed,
+    NotExempt,
+    Outcome,
+    Result,
+    Verdict,
+)
+from shared.report import SweepReport
+
+SCHEMA = 1
+"""Version of the JSON document: docs/report.schema.json."""
+WORST_FIRST = (
+    *(Result.FAILED, Result.UNVERIFIED, Result.NO_ROLE, Result.LOCKED, Result.POLICY_DENIED),
+    *(Result.WOULD_DISABLE, Result.DEFERRED, Result.BUSY, Result.NOW_HELD, Verdict.HELD),
+    *(Result.DISABLED, Result.ALREADY_OFF, Result.GONE, Result.NOW_EXEMPT),
+    *(Verdict.EXEMPT, Verdict.COMPLIANT),
+)
+_LEFT_OVER = frozenset(
+    {
+        *(Result.LOCKED, Result.POLICY_DENIED, Result.WOULD_DISABLE, Result.DEFERRED),
+        *(Result.BUSY, Result.NOW_HELD),
+    }
+)
+# What a spreadsheet takes for the beginning of a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One account of a report."""
+
+    id: str
+    name: str
+    resource_group: str
+    subscription_id: str
+    subscription: str
+    kind: str
+    location: str
+    verdict: str
+    hold_reason: str = ""
+    result: str = ""
+    reason: str
+    detail: str = ""
+    azure_code: str = ""
+    azure_message: str = ""
+    until: str = ""
+    exemption_reason: str = ""
+    owner: str = ""
+    no_custom_subdomain: bool
+    changed_by: str = ""
+    changed_at: str = ""
+    attribution: str = ""
+    accepted: bool = False
+
+    @property
+    def state(self) -> str:
+        """What became of it, in one word."""
+        return self.result or self.verdict
+
+
+def rows(
+    report: SweepReport, events: Sequence[Event], compliant: Sequence[Decision] = ()
+) -> list[Row]:
+    """Return the accounts of a report, the worst first; who let keys in comes from the events."""
+    outcomes = {each.decision.account.id.key: each for each in report.outcomes}
+    drifted = {each.account_id: each for each in events if isinstance(each, DriftFound)}
+    names = subscription_names(report.inventory)
+    decided = [each for each in report.decisions if each.verdict is not Verdict.COMPLIANT]
+    found = [
+        _row(each, outcomes.get(each.account.id.key), drifted.get(each.account.id.key), names)
+        for each in (*decided, *compliant)
+    ]
+    return sorted(found, key=lambda row: (WORST_FIRST.index(row.state), row.name.lower()))
+
+
+def subscription_names(inventory: Inventory) -> Mapping[str, str]:
+    """Return the display names of the subscriptions that were read, by id."""
+    return {each.subscription.id: each.subscription.name for each in inventory.coverage}
+
+
+def exit_code(report: SweepReport) -> int:
+    """Return 0 if all is compliant or fixed, 1 if drift or holds remain, 2 if it is not whole."""
+    if not report.whole:
+        return 2
+    left = report.held or any(each.result in _LEFT_OVER for each in report.outcomes)
+    return 1 if left else 0
+
+
+def _row(
+    decision: Decision, outcome: Outcome | None, drift: DriftFound | None, names: Mapping[str, str]
+) -> Row:
+    account, exemption = decision.account, decision.exemption
+    tagged = exemption if isinstance(exemption, Exempt | Lapsed) else Exempt()
+    return Row(
+        **_about(account, names),
+        verdict=decision.verdict,
+        hold_reason=decision.hold or "",
+        result=outcome.result if outcome else "",
+        reason=decision.reason,
+        detail=outcome.detail if outcome else "",
+        azure_code=outcome.azure_code if outcome else "",
+        azure_message=outcome.azure_message if outcome else "",
+        accepted=outcome.accepted if outcome else False,
+        until=tagged.until.isoformat() if tagged.until else "",
+        exemption_reason=tagged.reason,
+        owner=tagged.owner,
+        changed_by=drift.changed_by if drift else "",
+        changed_at=(drift.changed_at or "") if drift else "",
+        attribution=drift.attribution if drift else "",
+    )
+
+
+def _about(account: Account, names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "id": str(account.id),
+        "name": account.id.name,
+        "resource_group": account.id.resource_group,
+        "subscription_id": account.id.subscription_id,
+        "subscription": names.get(account.id.subscription_id, ""),
+        "kind": account.kind,
+        "location": account.location,
+        "no_custom_subdomain": account.custom_subdomain is None,
+    }
+
+
+def compliant_decision(account: Account) -> Decision:
+    """Return the decision on an account whose keys are off."""
+    return Decision(account, Verdict.COMPLIANT, NotExempt(), "Its keys are off.")
+
+
+def as_json(report: SweepReport, found: Sequence[Row]) -> str:
+    """Write the document that docs/report.schema.json describes."""
+    left_alone = report.inventory.left_alone
+    document = {
+        "schema": SCHEMA,
+        "version": __version__,
+        "sweepId": report.sweep_id,
+        "mode": report.mode,
+        "started": report.started.isoformat(),
+        "durationSeconds": round(report.duration, 3),
+        "whole": report.whole,
+        "reasons": list(report.reasons),
+        "brake": report.brake,
+        "changeLog": report.change_log_unread or "read",
+        "counts": {
+            "accounts": report.accounts,
+            **{verdict.lower(): count for verdict, count in report.verdicts.items()},
+        },
+        "results": {str(result): count for result, count in sorted(report.results.items())},
+        "accounts": [_camel(asdict(each)) for each in found],
+        "gaps": [
+            {
+                "kind": str(each.kind),
+                "name": each.name,
+                "problem": each.problem,
+                "subscriptionId": each.subscription_id,
+            }
+            for each in report.inventory.gaps
+        ],
+        "subscriptions": [
+            {
+                "id": each.subscription.id,
+                "name": each.subscription.name,
+                "source": str(each.source),
+                "keysOn": each.census.keys_on,
+                "keysOff": each.census.keys_off,
+            }
+            for each in report.inventory.coverage
+        ],
+        "leftAlone": {
+            "disabled": [each.id for each in left_alone.disabled],
+            "otherTenant": [each.id for each in left_alone.other_tenant],
+            "excluded": list(left_alone.excluded),
+        },
+    }
+    return json.dumps(document, indent=2, ensure_ascii=True)
+
+
+def as_csv(found: Sequence[Row]) -> str:
+    """Write one line an account. No cell can become a formula."""
+    text = io.StringIO()
+    names = list(Row.__dataclass_fields__)
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(names)
+    for row in found:
+        writer.writerow([_cell(str(getattr(row, name))) for name in names])
+    return text.getvalue()
+
+
+def _cell(text: str) -> str:
+    inert = "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
+        for each in text
+    )
+    return f"'{inert}" if inert.lstrip().startswith(_FORMULA) else inert
+
+
+_RULES = (
+    ("keys-on", "KeysOn", "error", "An Azure OpenAI account accepts API keys."),
+    ("keys-held", "KeysHeld", "warning", "An account accepts API keys, and its tag needs mending."),
+    ("keys-exempt", "KeysExempt", "note", "An account accepts API keys, and a tag exempts it."),
+    ("not-seen", "NotSeen", "error", "Something in scope could not be read."),
+)
+_RULE_OF = {"DRIFT": 0, "HELD": 1, "EXEMPT": 2}
+# What is fixed, or not there any more, is no finding.
+_NO_FINDING = frozenset({Result.DISABLED, Result.ALREADY_OFF, Result.GONE, Result.NOW_EXEMPT})
+
+
+def as_sarif(report: SweepReport, found: Sequence[Row]) -> str:
+    """Write SARIF 2.1.0, as code scanning takes it: one result an account with keys on, or a gap.
+
+    A result's file is the resource id as a path: code scanning insists on one.
+    """
+    results = [
+        _result(_RULE_OF[row.verdict], row.id, f"{row.name}: {row.reason}")
+        for row in found
+        if row.verdict in _RULE_OF and row.result not in _NO_FINDING
+    ]
+    results += [
+        _result(3, f"/gaps/{gap.kind}/{gap.name}", f"{gap.kind} {gap.name}: {gap.problem}")
+        for gap in report.inventory.gaps
+    ]
+    rules = [
+        {
+            "id": rule,
+            "name": name,
+            "shortDescription": {"text": text},
+            "defaultConfiguration": {"level": level},
+            "properties": {"tags": ["security"]},
+        }
+        for rule, name, level, text in _RULES
+    ]
+    log = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": {"name": "keysweep", "version": __version__, "rules": rules}},
+                "automationDetails": {"id": f"keysweep/{report.sweep_id}"},
+                "invocations": [
+                    {
+                        "executionSuccessful": report.whole,
+                        "startTimeUtc": f"{report.started:%Y-%m-%dT%H:%M:%SZ}",
+                    }
+                ],
+                "results": results,
+            }
+        ],
+    }
+    return json.dumps(log, indent=2, ensure_ascii=True)
+
+
+def _result(rule: int, resource: str, text: str) -> dict[str, Any]:
+    rule_id, _, level, _ = _RULES[rule]
+    path = "".join(each if each.isalnum() or each in "/-_." else "_" for each in resource)
+    return {
+        "ruleId": rule_id,
+        "ruleIndex": rule,
+        "level": level,
+        "message": {"text": text},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": path.lstrip("/")},
+                    "region": {"startLine": 1},
+                },
+                "logicalLocations": [{"fullyQualifiedName": resource, "kind": "resource"}],
+            }
+        ],
+        "partialFingerprints": {"resource/v1": resource.lower()},
+    }
+
+
+def _camel(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name.split("_")[0] + "".join(part.title() for part in name.split("_")[1:]): value
+        for name, value in values.items()
+    }

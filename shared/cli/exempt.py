@@ -1,0 +1,284 @@
+"""`keysweep exempt`: give an account its exemption, take it away, or list them all.
+
+Always in this order: the tag is merged, read back, and judged as a sweep judges it; only then are
+keys turned on. A sweep in between finds the tag.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import assert_never
+
+from rich.text import Text
+
+from shared.cli.names import resolve
+from shared.cli.operator import Operator
+from shared.cli.screen import Screen, counted, grid, shown
+from shared.cli.session import FINE, NOT_WHOLE, UsageProblem
+from shared.decision import decide
+from shared.errors import Stale, Throttled, Unclear
+from shared.exemption import read_exemption
+from shared.model import (
+    Account,
+    AccountId,
+    Decision,
+    Exempt,
+    Lapsed,
+    NotExempt,
+    Unreadable,
+    Verdict,
+)
+from shared.parts import Parts
+from shared.remediation import READ_BACK_PAUSES
+
+LONGEST_VALUE = 256
+MOST_TAGS = 50
+"""Azure's limits (azure-docs, tag-resources)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the person wants the tag to say. No day: open-ended."""
+
+    until: date | None
+    reason: str
+    owner: str
+
+    def value(self, tag: str, today: date) -> str:
+        """Write the tag's value. Raises UsageProblem if it would not exempt, or not fit."""
+        if self.until is not None and self.until < today:
+            raise UsageProblem(f"{self.until} has passed: an exemption ends in the future.")
+        for name, text in (("--reason", self.reason), ("--owner", self.owner)):
+            if ";" in text or not text.isprintable():
+                raise UsageProblem(f"{name} can't hold a semicolon or a control character.")
+        fields = {
+            "until": self.until.isoformat() if self.until else "",
+            "reason": self.reason.strip(),
+            "owner": self.owner.strip(),
+        }
+        value = "; ".join(f"{name}={text}" for name, text in fields.items() if text) or "true"
+        if len(value) > LONGEST_VALUE:
+            raise UsageProblem(
+                f"The tag's value would have {len(value)} characters, and Azure takes "
+                f"{LONGEST_VALUE}: shorten --reason by {len(value) - LONGEST_VALUE}."
+            )
+        if read_exemption({tag: value}, tag, today) != Exempt(
+            self.until, fields["reason"], fields["owner"]
+        ):
+            raise UsageProblem(f"A sweep would not read {value!r} as this exemption.")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Exempting:
+    """Writes exemptions and turns keys on: one account at a time, read back each time."""
+
+    parts: Parts
+    azure: Operator
+
+    @property
+    def _tag(self) -> str:
+        return self.parts.settings.rules.tag
+
+    async def grant(self, account_id: AccountId, wish: Wish) -> Account:
+        """Merge the tag, and return the account once it reads back as exempt.
+
+        Raises UsageProblem if a sweep would hold it all the same, AzureError.
+        """
+        today = self.parts.clock.now().date()
+        value = wish.value(self._tag, today)
+
+        async def merge(account: Account) -> None:
+            spelled = [name for name in account.tags if name.lower() == self._tag.lower()]
+            if not spelled and len(account.tags) >= MOST_TAGS:
+                raise UsageProblem(
+                    f"{account_id.name} has {len(account.tags)} tags, and Azure takes {MOST_TAGS}: "
+                    "take one away first."
+                )
+            self._would_count(account, value, today)
+            await self.azure.merge_tag(account_id, spelled[0] if spelled else self._tag, value)
+
+        await self._unit(account_id, merge)
+        return await self._until(
+            account_id,
+            lambda account: value in self._ours(account).values(),
+            "The tag was sent, and does not read back yet.",
+        )
+
+    async def withdraw(self, account_id: AccountId) -> Mapping[str, str]:
+        """Take the tag away; returns what it said. Raises UsageProblem, AzureError."""
+        held: dict[str, str] = {}
+
+        async def delete(account: Account) -> None:
+            held.update(self._ours(account))
+            if not held:
+                raise UsageProblem(f"{account_id.name} has no tag {self._tag!r}.")
+            await self.azure.delete_tags(account_id, held)
+
+        await self._unit(account_id, delete)
+        await self._until(
+            account_id,
+            lambda account: not self._ours(account),
+            "The tag was taken away, and still reads back: perhaps somebody changed it meanwhile.",
+        )
+        return held
+
+    async def enable_keys(self, account_id: AccountId) -> None:
+        """Turn keys on, if this moment's read says exempt, and read back. Raises AzureError."""
+
+        async def enable(account: Account) -> None:
+            today = self.parts.clock.now().date()
+            exemption = read_exemption(account.tags, self._tag, today)
+            if not isinstance(exemption, Exempt):
+                raise Unclear(
+                    "Turning local auth on for",
+                    str(account_id),
+                    code="NotExempt",
+                    message="Its exemption is not there any more. Nothing was sent.",
+                )
+            if not account.keys_on:
+                await self.azure.enable_local_auth(account_id)
+
+        await self._unit(account_id, enable)
+        await self._until(
+            account_id, lambda account: account.keys_on, "The change was sent, and keys read off."
+        )
+
+    def _ours(self, account: Account) -> dict[str, str]:
+        return {
+            name: value for name, value in account.tags.items() if name.lower() == self._tag.lower()
+        }
+
+    def _would_count(self, account: Account, value: str, today: date) -> None:
+        """Judge the tag as a sweep would. Raises UsageProblem if it would be held."""
+        tagged = Account(
+            account.id, account.kind, account.location, keys_on=True, tags={self._tag: value}
+        )
+        decision = decide(tagged, self.parts.settings.rules, today)
+        if decision.verdict is not Verdict.EXEMPT:
+            raise UsageProblem(f"A sweep would hold the account all the same: {decision.reason}")
+
+    async def _unit(
+        self, account_id: AccountId, write: Callable[[Account], Awaitable[None]]
+    ) -> None:
+        """Wait, read, write: no write leaves on a read that is older than five seconds."""
+        while True:
+            try:
+                async with self.parts.pace.unit(account_id.subscription_id):
+                    await write(await self.azure.account(account_id))
+                    return
+            except (Stale, Throttled):
+                if self.parts.deadline.left <= 0:
+                    raise
+
+    async def _until(
+        self, account_id: AccountId, holds: Callable[[Account], bool], otherwise: str
+    ) -> Account:
+        for pause in READ_BACK_PAUSES:
+            await self.parts.clock.sleep(pause)
+            account = await self.azure.account(account_id)
+            if holds(account):
+                return account
+        raise Unclear("Reading back", str(account_id), code="NotReadBack", message=otherwise)
+
+
+async def exempt(
+    parts: Parts, screen: Screen, account: str, wish: Wish, *, enable_keys: bool
+) -> int:
+    """Exempt one account; with `enable_keys`, turn its keys on after that."""
+    wish.value(parts.settings.rules.tag, parts.clock.now().date())
+    account_id = await resolve(parts, account)
+    exempting = Exempting(parts, Operator(parts))
+    found = await exempting.grant(account_id, wish)
+    until = f"until {wish.until}" if wish.until else "open-ended"
+    kept = len(found.tags) - 1
+    screen.show(
+        f"{account_id.name} is exempt, {until}: the tag reads back, {counted(kept, 'other tag')} "
+        "untouched."
+    )
+    if not enable_keys:
+        if not found.keys_on:
+            screen.note("Its keys are off. --enable-keys turns them on.")
+        return FINE
+    await exempting.enable_keys(account_id)
+    screen.show(
+        f"{account_id.name} accepts keys again: Azure Resource Manager says so, and the gateway "
+        "follows within minutes, at most hours."
+    )
+    return FINE
+
+
+async def remove(parts: Parts, screen: Screen, account: str) -> int:
+    """Take one account's exemption away."""
+    account_id = await resolve(parts, account)
+    held = await Exempting(parts, Operator(parts)).withdraw(account_id)
+    said = ", ".join(f"{name}={value}" for name, value in held.items())
+    screen.show(
+        f"{account_id.name} is no longer exempt (its tag was {said}). If its keys are on, the next "
+        "sweep turns them off."
+    )
+    return FINE
+
+
+async def listing(parts: Parts, screen: Screen) -> int:
+    """Show every account with a tag of ours, and the days that it has left."""
+    today, rules = parts.clock.now().date(), parts.settings.rules
+    with screen.spinner() as progress:
+        progress.add_task("Looking for exemptions")
+        inventory = await parts.discovery().discover()
+    drawn = grid("days left", "until", "keys", "account", "reason")
+    found = sorted(
+        (decide(each, rules, today) for each in inventory.accounts),
+        key=lambda each: (_last_day(each.exemption), each.account.id.key),
+    )
+    count = 0
+    for each in found:
+        cells = _cells(each, today)
+        if cells is not None:
+            count += 1
+            drawn.add_row(*cells)
+    if count:
+        screen.show(drawn, "")
+    screen.show(shown(f"{counted(count, 'account')} with the tag {rules.tag}.", "bold"))
+    for gap in inventory.gaps:
+        screen.problem(f"Not seen: {gap.kind} {gap.name}: {gap.problem}")
+    return NOT_WHOLE if inventory.gaps else FINE
+
+
+def _cells(decision: Decision, today: date) -> tuple[Text, ...] | None:
+    account, style = decision.account, ""
+    match decision.exemption:
+        case Exempt(until, reason, owner):
+            left = str((until - today).days) if until else "open-ended"
+        case Lapsed(until, reason, owner):
+            left, style = str((until - today).days), "red"
+        case Unreadable(raw, problem):
+            until, owner, reason = None, "", f"{raw!r}: {problem}"
+            left, style = "unreadable", "red"
+        case NotExempt():
+            return None
+        case _:
+            assert_never(decision.exemption)
+    because = shown(reason)
+    if owner:
+        because.append(shown(f" ({owner})" if reason else owner, "dim"))
+    return (
+        shown(left, style),
+        shown(until or ""),
+        shown("on" if account.keys_on else "off", "" if account.keys_on else "dim"),
+        shown(account.id.name).append(shown(f" {account.id.resource_group}", "dim")),
+        because,
+    )
+
+
+def _last_day(exemption: object) -> date:
+    until = exemption.until if isinstance(exemption, Exempt | Lapsed) else date.min
+    return until or date.max
+
+
+def days(text: str) -> timedelta:
+    """Read a span such as `14d` or `2w`. Raises ValueError."""
+    number, unit = text[:-1], text[-1:].lower()
+    if not (number.isascii() and number.isdigit() and unit in {"d", "w"} and int(number) > 0):
+        raise ValueError(text)
+    return timedelta(days=int(number) * (7 if unit == "w" else 1))

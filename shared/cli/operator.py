@@ -1,0 +1,148 @@
+"""Border: what a person may do to an account and the Function never does.
+
+Tags through ARM's tags API, whose `Merge` and `Delete` leave every other tag untouched whoever
+else writes at the same time: a PATCH of the account itself may replace the whole map (azure
+facts: nobody showed which). Keys on again. `listKeys`. And reads that explain.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from azure.core.exceptions import AzureError as SdkError
+from azure.core.exceptions import HttpResponseError
+from azure.core.rest import HttpRequest
+from azure.mgmt.cognitiveservices.models import AccountProperties
+from azure.mgmt.resource.resources.models import Tags, TagsPatchResource
+
+from shared.arm import ArmWriter, azure_error
+from shared.errors import Unclear
+from shared.model import AccountId
+from shared.parts import Parts
+
+WRITE = "Microsoft.CognitiveServices/accounts/write"
+_ACCOUNT_VERSION = "2025-09-01"
+_LOCKS_VERSION = "2020-05-01"
+_PERMISSIONS_VERSION = "2022-04-01"
+_BAD_REQUEST = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A management lock that holds for an account."""
+
+    name: str
+    level: str
+    scope: str
+
+
+class Operator(ArmWriter):
+    """Azure, as a person with a terminal uses it."""
+
+    def __init__(self, parts: Parts) -> None:
+        cloud = parts.settings.cloud
+        super().__init__(cloud.endpoint, cloud.scope, parts.pipeline, parts.tokens, parts.deadline)
+        self._endpoint = cloud.endpoint
+        self._pipeline = parts.pipeline
+
+    async def merge_tag(self, account_id: AccountId, name: str, value: str) -> None:
+        """Set one tag. Raises Refused if it was not set, Unclear if it may have been."""
+        await self._patch_tags("Merge", account_id, {name: value})
+
+    async def delete_tags(self, account_id: AccountId, tags: Mapping[str, str]) -> None:
+        """Take tags away that have just these values. Raises Refused or Unclear."""
+        await self._patch_tags("Delete", account_id, tags)
+
+    async def _patch_tags(
+        self, operation: str, account_id: AccountId, tags: Mapping[str, str]
+    ) -> None:
+        action = "Changing the tags of"
+        try:
+            poller = await self._resources(account_id.subscription_id).tags.begin_update_at_scope(
+                str(account_id).lstrip("/"),
+                TagsPatchResource(operation=operation, properties=Tags(tags=dict(tags))),
+            )
+        except (SdkError, ValueError) as error:
+            raise azure_error(action, str(account_id), error) from error
+        await self._finish(action, str(account_id), poller)
+
+    async def enable_local_auth(self, account_id: AccountId) -> None:
+        """Turn keys on again. Raises Refused if Azure did not, Unclear if it may have."""
+        properties = AccountProperties(disable_local_auth=False)
+        await self._update("Turning local auth on for", account_id, properties)
+
+    async def key(self, account_id: AccountId) -> str:
+        """Fetch a key with the person's own rights. It is for memory only.
+
+        Raises AzureError; with keys off Azure refuses: 400 "disableLocalAuth is set to be true".
+        """
+        action = "Listing the keys of"
+        try:
+            keys = await self._client(account_id.subscription_id).accounts.list_keys(
+                account_id.resource_group, account_id.name
+            )
+        except (SdkError, ValueError) as error:
+            raise azure_error(action, str(account_id), error) from error
+        if not keys.key1:
+            raise Unclear(action, str(account_id), code="NoKey", message="It gave no key.")
+        return str(keys.key1)
+
+    async def raw(self, account_id: AccountId) -> Mapping[str, Any]:
+        """Read an account as ARM writes it. Raises AzureError."""
+        found = await self._get(str(account_id), _ACCOUNT_VERSION)
+        return found if isinstance(found, dict) else {}
+
+    async def locks(self, account_id: AccountId) -> Sequence[Lock]:
+        """List the locks at the account and above it. Raises AzureError."""
+        path = f"{account_id}/providers/Microsoft.Authorization/locks"
+        answer = await self._get(path, _LOCKS_VERSION)
+        return [
+            Lock(
+                str(each.get("name", "")),
+                str(each.get("properties", {}).get("level", "")),
+                str(each.get("id", "")).partition("/providers/Microsoft.Authorization/locks")[0],
+            )
+            for each in answer.get("value", [])
+        ]
+
+    async def may_write(self, account_id: AccountId) -> bool:
+        """Whether who asks has a role that may change the account. Raises AzureError."""
+        path = f"{account_id}/providers/Microsoft.Authorization/permissions"
+        answer = await self._get(path, _PERMISSIONS_VERSION)
+        return any(
+            _covers(each.get("actions", ()), WRITE)
+            and not _covers(each.get("notActions", ()), WRITE)
+            for each in answer.get("value", [])
+        )
+
+    async def _get(self, path: str, version: str) -> Any:
+        request = HttpRequest("GET", f"{self._endpoint}{path}?api-version={version}")
+        try:
+            response = (await self._pipeline.run(request)).http_response
+            body = await response.read()
+            if response.status_code >= _BAD_REQUEST:
+                raise HttpResponseError(response=response)
+            return json.loads(body)
+        except (SdkError, ValueError) as error:
+            raise azure_error("Reading", path, error) from error
+
+
+def _covers(patterns: Sequence[str], action: str) -> bool:
+    """Whether one of a role's actions, `*` for anything, covers an action."""
+    return any(_matches(pattern.lower().split("*"), action.lower()) for pattern in patterns)
+
+
+def _matches(parts: Sequence[str], action: str) -> bool:
+    first, *rest = parts
+    if not rest:
+        return first == action
+    if not action.startswith(first):
+        return False
+    place = len(first)
+    for part in rest[:-1]:
+        place = action.find(part, place)
+        if place < 0:
+            return False
+        place += len(part)
+    return action.endswith(rest[-1]) and len(action) - len(rest[-1]) >= place

@@ -1,0 +1,251 @@
+"""`keysweep probe`: what the gateway of one account does with a key, a bogus key and a token."""
+
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from shared.cli.gateway import Answer, Gateway
+from shared.cli.names import resolve
+from shared.cli.operator import Operator
+from shared.cli.screen import Screen, grid, shown
+from shared.cli.session import FINE, NOT_WHOLE, REMAINS, told
+from shared.errors import AzureError, Refused
+from shared.model import AccountId
+from shared.parts import Parts
+
+_KEYS_OFF = "authenticationtypedisabled"
+_NO_LIST = "disablelocalauth is set to be true"
+_THROTTLED, _REDIRECT = 429, 300
+
+
+class Meaning(StrEnum):
+    """What an answer of the gateway's says about the credential that it was asked with."""
+
+    TAKEN = "taken"
+    NO_DEPLOYMENT = "taken, and there is no such deployment"
+    KEYS_OFF = "refused: keys are off"
+    NOT_KNOWN = "refused: not known here"
+    NO_ROLE = "refused: a role is missing"
+    NO_SUBDOMAIN = "refused: the account has no custom subdomain"
+    WRONG_TENANT = "refused: another tenant's token"
+    NETWORK = "refused: a network rule keeps you out"
+    UNCLEAR = "unclear"
+
+
+def meaning(answer: Answer) -> Meaning:
+    """Read an answer. Pure; its bodies: data/errors of the reference shelf, dataplane-errors."""
+    code, text = answer.code.lower(), answer.message.lower()
+    match answer.status:
+        case _ if code == _KEYS_OFF:
+            return Meaning.KEYS_OFF
+        case status if status < _REDIRECT or status == _THROTTLED:
+            # A rate is counted once it is known whose it is.
+            return Meaning.TAKEN
+        case 404 if code == "deploymentnotfound":
+            return Meaning.NO_DEPLOYMENT
+        case 401 if code == "permissiondenied":
+            return Meaning.NO_ROLE
+        case 401:
+            return Meaning.NOT_KNOWN
+        case 403 if "virtual network" in text or "firewall" in text:
+            return Meaning.NETWORK
+        case 400 if "custom subdomain" in text:
+            return Meaning.NO_SUBDOMAIN
+        case 400 if "tenant" in text and "token" in text:
+            return Meaning.WRONG_TENANT
+        case _:
+            return Meaning.UNCLEAR
+
+
+class Verdict(StrEnum):
+    """How a check ended."""
+
+    GOOD = "✓"
+    BAD = "✗"
+    OPEN = "?"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One of the three checks: what was asked, how it ended, and what that proves."""
+
+    title: str
+    verdict: Verdict
+    says: str
+
+
+async def probe(
+    parts: Parts,
+    screen: Screen,
+    account: str,
+    deployment: str | None,
+    *,
+    given: str | None,
+    wait: float | None,
+    every: float,
+) -> int:
+    """Probe one account. Returns 0 if keys are refused and a token works, 1 if not, 2 if unclear.
+
+    `given`: a key that the person has; else one is fetched. `wait`: for so many seconds at most,
+    until the gateway refuses keys.
+    """
+    account_id = await resolve(parts, account)
+    azure = Operator(parts)
+    raw = await azure.raw(account_id)
+    endpoint = str(raw.get("properties", {}).get("endpoint", ""))
+    gateway = Gateway(parts, endpoint, deployment)
+    screen.note(f"{account_id.name} at {endpoint}")
+    key = given if given is not None else await _fetched(azure, account_id)
+    if wait is not None and isinstance(key, str):
+        await _until_refused(parts, screen, gateway, key, wait, every)
+        raw = await azure.raw(account_id)
+    elif wait is not None:
+        screen.note(
+            "There is no key to wait with: a bogus one can't tell when keys stop working. Start "
+            "--wait while the keys are on, or hand it one that you have with --key-from-stdin."
+        )
+    keys_off = raw.get("properties", {}).get("disableLocalAuth") is True
+    checks = [
+        await _real_key(gateway, key, keys_off=keys_off),
+        await _bogus_key(gateway, secrets.token_hex(16)),
+        await _token(gateway, account_id),
+    ]
+    drawn = grid("", "check", "what it shows")
+    styles = {Verdict.GOOD: "bold green", Verdict.BAD: "bold red", Verdict.OPEN: "bold yellow"}
+    for check in checks:
+        drawn.add_row(
+            shown(check.verdict, styles[check.verdict]), shown(check.title), shown(check.says)
+        )
+    screen.show(drawn)
+    verdicts = {check.verdict for check in checks}
+    if Verdict.BAD in verdicts:
+        return REMAINS
+    return NOT_WHOLE if Verdict.OPEN in verdicts else FINE
+
+
+async def _fetched(azure: Operator, account_id: AccountId) -> str | AzureError:
+    try:
+        return await azure.key(account_id)
+    except AzureError as error:
+        return error
+
+
+async def _real_key(gateway: Gateway, key: str | AzureError, *, keys_off: bool) -> Check:
+    title = "A real key is refused"
+    if isinstance(key, AzureError):
+        if isinstance(key, Refused) and _NO_LIST in key.message.lower():
+            says = (
+                "Azure doesn't even list the keys: it says that disableLocalAuth is true. That is "
+                "the proof; no key was needed."
+            )
+            return Check(title, Verdict.GOOD, says)
+        return Check(title, Verdict.OPEN, f"No key could be fetched: {told(key)}")
+    answer = await _asked(gateway, key)
+    if isinstance(answer, AzureError):
+        return Check(title, Verdict.OPEN, str(answer))
+    match meaning(answer):
+        case Meaning.TAKEN | Meaning.NO_DEPLOYMENT:
+            says = "The key works: keys are on, or the gateway doesn't know better yet (--wait)."
+            return Check(title, Verdict.BAD, says)
+        case Meaning.KEYS_OFF:
+            says = f"{answer.status} {answer.code}: {answer.message}"
+            return Check(title, Verdict.GOOD, says)
+        case Meaning.NOT_KNOWN:
+            if not keys_off:
+                says = f"{answer.status}: not a key of this account; its keys are on."
+                return Check(title, Verdict.OPEN, says)
+            says = (
+                f"{answer.status}: refused, and Azure Resource Manager says that keys are off. "
+                "That is the form which Microsoft documents for it."
+            )
+            return Check(title, Verdict.GOOD, says)
+        case other:
+            return Check(title, Verdict.OPEN, _unclear(other, answer))
+
+
+async def _bogus_key(gateway: Gateway, bogus: str) -> Check:
+    title = "A bogus key is refused differently"
+    answer = await _asked(gateway, bogus)
+    if isinstance(answer, AzureError):
+        return Check(title, Verdict.OPEN, str(answer))
+    match meaning(answer):
+        case Meaning.NOT_KNOWN:
+            says = f"{answer.status}: a key that nobody knows is told apart from keys that are off."
+            return Check(title, Verdict.GOOD, says)
+        case Meaning.KEYS_OFF:
+            says = (
+                f"{answer.status} {answer.code}: the gateway refuses keys before looking at them."
+            )
+            return Check(title, Verdict.GOOD, says)
+        case Meaning.TAKEN | Meaning.NO_DEPLOYMENT:
+            says = f"{answer.status}: it was taken. This is not an Azure OpenAI gateway."
+            return Check(title, Verdict.BAD, says)
+        case other:
+            return Check(title, Verdict.OPEN, _unclear(other, answer))
+
+
+async def _token(gateway: Gateway, account_id: AccountId) -> Check:
+    title = "An Entra ID token works"
+    try:
+        answer = await gateway.with_token()
+    except AzureError as error:
+        return Check(title, Verdict.OPEN, str(error))
+    found = meaning(answer)
+    match found:
+        case Meaning.TAKEN:
+            return Check(title, Verdict.GOOD, f"{answer.status}: your own sign-in is let in.")
+        case Meaning.NO_DEPLOYMENT:
+            says = "Your sign-in is let in, and there is no deployment of this name."
+            return Check(title, Verdict.GOOD, says)
+        case Meaning.NO_ROLE:
+            says = (
+                f"{answer.message} Ask for the role Cognitive Services OpenAI User on "
+                f"{account_id.name}; a new one takes minutes to arrive."
+            )
+            return Check(title, Verdict.BAD, says)
+        case Meaning.NO_SUBDOMAIN:
+            says = (
+                "The account has no custom subdomain, and no token works without one: "
+                f"az cognitiveservices account update -g {account_id.resource_group} "
+                f"-n {account_id.name} --custom-domain NAME (for good: it can't be changed)."
+            )
+            return Check(title, Verdict.BAD, says)
+        case Meaning.WRONG_TENANT | Meaning.NOT_KNOWN | Meaning.KEYS_OFF:
+            return Check(title, Verdict.BAD, f"{answer.status}: {answer.message}")
+        case Meaning.NETWORK | Meaning.UNCLEAR:
+            return Check(title, Verdict.OPEN, _unclear(found, answer))
+        case _:
+            assert_never(found)
+
+
+async def _asked(gateway: Gateway, key: str) -> Answer | AzureError:
+    try:
+        return await gateway.with_key(key)
+    except AzureError as error:
+        return error
+
+
+def _unclear(found: Meaning, answer: Answer) -> str:
+    return f"{found.value} ({answer.status} {answer.code}: {answer.message})"
+
+
+async def _until_refused(
+    parts: Parts, screen: Screen, gateway: Gateway, key: str, seconds: float, every: float
+) -> None:
+    """Ask again and again until the gateway refuses keys, or the time is up."""
+    began = parts.clock.monotonic()
+    with screen.bar() as bar:
+        task = bar.add_task("Waiting for the gateway", total=int(seconds), counts="")
+        while (passed := parts.clock.monotonic() - began) < seconds:
+            answer = await _asked(gateway, key)
+            said = str(answer) if isinstance(answer, AzureError) else meaning(answer).value
+            bar.update(task, completed=int(passed), counts=said)
+            if isinstance(answer, Answer) and meaning(answer) in {
+                Meaning.KEYS_OFF,
+                Meaning.NOT_KNOWN,
+            }:
+                screen.note(f"The gateway refuses keys, {passed:.0f} s after it was first asked.")
+                return
+            await parts.clock.sleep(min(every, seconds - passed))
+    screen.note(f"After {seconds:.0f} s the gateway still does not refuse keys.")

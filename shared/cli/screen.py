@@ -1,0 +1,126 @@
+"""What a person sees: tables and progress for a terminal, plain lines for a pipe.
+
+Whatever Azure says is shown inert: a control character in a tag or a message is written out, not
+sent to the terminal, and none of it is read as markup.
+"""
+
+import signal
+import sys
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+# Wide enough that nothing is cut when nobody's terminal sets a width.
+_PIPE_WIDTH = 240
+
+
+def inert(text: str) -> str:
+    """Write out whatever a terminal could act on: control and formatting characters."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
+        for each in text
+    )
+
+
+def shown(text: object, style: str = "") -> Text:
+    """Return a cell: text as it is, never markup, never an escape."""
+    return Text(inert(str(text)), style)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return `1 account`, `2 accounts`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+class Screen:
+    """Standard output for what was asked for, standard error for everything else."""
+
+    def __init__(self) -> None:
+        self.out = _console(sys.stdout)
+        self.err = _console(sys.stderr)
+
+    @property
+    def wide(self) -> bool:
+        """Whether a table may have all its columns."""
+        return self.out.width >= 120  # noqa: PLR2004 - what they need, tried at 80, 100, 120, 140
+
+    def show(self, *parts: Any) -> None:
+        """Print what was asked for."""
+        for part in parts:
+            self.out.print(shown(part) if isinstance(part, str) else part)
+
+    def raw(self, text: str) -> None:
+        """Print a document as it is."""
+        click.echo(text, nl=not text.endswith("\n"))
+
+    def note(self, text: str) -> None:
+        """Say something beside the point."""
+        self.err.print(shown(text, "dim"), soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """Say something to the person."""
+        self.err.print(shown(text))
+
+    def problem(self, text: str) -> None:
+        """Say what is wrong; lines stay lines."""
+        said = Text("\n").join(shown(line, "not bold default") for line in text.split("\n"))
+        self.err.print(Text("keysweep: ", "bold red").append(said), soft_wrap=True)
+
+    def ask(self, question: str) -> bool:
+        """Ask; anything but yes is no."""
+        self.err.print(shown(f"{question} [y/N] ", "bold"), end="")
+        # asyncio would wait for the line before it heard of a Ctrl-C.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            answer = sys.stdin.readline()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        if not answer.endswith("\n"):
+            self.err.print()
+        return answer.strip().lower() in {"y", "yes"}
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody is there to answer."""
+        return sys.stdin.isatty()
+
+    def spinner(self) -> Progress:
+        """Return progress without an end in sight: one line, gone when done."""
+        return Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=self.err,
+            transient=True,
+            disable=not self.err.is_terminal,
+        )
+
+    def bar(self) -> Progress:
+        """Return a progress bar with a line of live counts."""
+        return Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24 if self.err.width < 100 else 40),  # noqa: PLR2004 - half of it
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[counts]}", markup=False),
+            console=self.err,
+            transient=True,
+            disable=not self.err.is_terminal,
+        )
+
+
+def grid(*columns: str) -> Table:
+    """Return a table without lines, whose cells are folded and never cut."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _console(stream: Any) -> Console:
+    is_terminal = bool(stream.isatty())
+    return Console(
+        file=stream, highlight=False, emoji=False, width=None if is_terminal else _PIPE_WIDTH
+    )

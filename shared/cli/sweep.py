@@ -1,0 +1,195 @@
+"""`keysweep sweep`: what the timer does, now: the plan, a question, and a progress bar."""
+
+import asyncio
+import contextlib
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from shared.changes import ChangeLog
+from shared.cli.documents import Row, exit_code, rows
+from shared.cli.names import resolve
+from shared.cli.scan import look, present, table
+from shared.cli.screen import Screen, counted, shown
+from shared.cli.session import NOT_WHOLE, REMAINS, UsageProblem
+from shared.cli.watch import Collected
+from shared.errors import Stopped
+from shared.events import Event, RemediationOutcome
+from shared.model import AccountId, Census, Coverage, Inventory, Result
+from shared.parts import Parts
+from shared.remediation import Permits
+from shared.report import SweepReport
+from shared.settings import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was shown to the person: the sweep changes that, and discovers nothing else."""
+
+    inventory: Inventory
+    log: ChangeLog
+
+    async def discover(self) -> Inventory:
+        return self.inventory
+
+    async def read(self, subscriptions: Sequence[str]) -> ChangeLog:  # noqa: ARG002 - all of it
+        return self.log
+
+
+@dataclass(frozen=True, slots=True)
+class _UntilStopped:
+    """Lets units work until the person says stop; those at work then finish."""
+
+    permits: Permits
+    stop: asyncio.Event
+
+    @asynccontextmanager
+    async def unit(self, subscription_id: str) -> AsyncIterator[None]:
+        async with self.permits.unit(subscription_id):
+            if self.stop.is_set():
+                raise Stopped
+            yield
+
+
+async def sweep(
+    parts: Parts, screen: Screen, output: str, only: Sequence[str], *, audit: bool, yes: bool
+) -> int:
+    """Sweep, as the person says. Returns the exit code."""
+    if not (audit or yes or screen.can_ask):
+        raise UsageProblem("Nobody is there to be asked: say --yes, or --audit to see the plan.")
+    chosen = [await resolve(parts, each) for each in only]
+    if chosen:
+        scope = replace(
+            parts.settings.scope,
+            management_groups=(),
+            subscriptions=tuple(dict.fromkeys(each.subscription_id for each in chosen)),
+        )
+        parts = replace(parts, settings=replace(parts.settings, scope=scope))
+    planned, collected = await look(parts, screen)
+    if chosen:
+        planned = _narrowed(planned, chosen)
+    drift = planned.drift
+    if audit or not drift:
+        present(screen, output, planned, rows(planned, collected.events))
+        return exit_code(planned)
+    show_plan(screen, planned, rows(planned, collected.events))
+    if not yes and not screen.ask(f"Turn keys off on {counted(drift, 'account')}?"):
+        screen.say("Nothing was changed.")
+        return NOT_WHOLE if planned.inventory.gaps else REMAINS
+    return await _enforce(parts, screen, output, planned, collected)
+
+
+def show_plan(screen: Screen, planned: SweepReport, found: Sequence[Row]) -> None:
+    """Show, beside the point of any document, what would be changed."""
+    drift = [row for row in found if row.result == Result.WOULD_DISABLE]
+    beside = Screen()
+    beside.out = screen.err
+    beside.show(table(beside, drift), "")
+    lost = sum(row.no_custom_subdomain for row in drift)
+    if lost:
+        beside.show(shown(f"{lost} of them have no custom subdomain: Entra ID can't reach them "
+                          "until they get one.", "bold yellow"))  # fmt: skip
+    if planned.brake:
+        beside.show(shown("The timer's brake would hold these; your yes lets them through.", "dim"))
+    for gap in planned.inventory.gaps:
+        beside.show(shown(f"Not seen: {gap.kind} {gap.name}: {gap.problem}", "red"))
+
+
+async def _enforce(
+    parts: Parts, screen: Screen, output: str, planned: SweepReport, looked: Collected
+) -> int:
+    stop = asyncio.Event()
+    seen = _Seen(planned.inventory, ChangeLog({}, planned.change_log_unread))
+    # The person's yes releases the brake and the notice for what was shown, and for nothing else.
+    release = parts.clock.now() + timedelta(seconds=parts.settings.budget)
+    settings = replace(
+        parts.settings,
+        mode=Mode.ENFORCE,
+        enforce_from=None,
+        limits=replace(parts.settings.limits, release_until=release),
+    )
+    parts = replace(parts, settings=settings)
+    results: Counter[str] = Counter()
+    bar = screen.bar()
+    task = bar.add_task("Turning keys off", total=planned.drift, counts="")
+
+    def told(event: Event) -> None:
+        if isinstance(event, RemediationOutcome):
+            results[event.result] += 1
+            bar.update(task, advance=1, counts=_counts(results))
+
+    remediation = parts.remediation(_UntilStopped(parts.pace, stop))
+    sweep = replace(
+        parts.sweep(planned.sweep_id, Collected(told), remediation), discovery=seen, changes=seen
+    )
+    running = asyncio.ensure_future(sweep.run())
+    try:
+        with _interrupts(screen, stop, running), bar:
+            report = await running
+    except asyncio.CancelledError:
+        left = planned.drift - sum(results.values())
+        screen.problem(
+            f"Broken off: {_counts(results) or 'nothing'} of {planned.drift} is known, and "
+            f"{left} were in flight or not begun. Run `keysweep scan`."
+        )
+        return NOT_WHOLE
+    present(screen, output, report, rows(report, looked.events))
+    if stop.is_set():
+        left = report.results.get(Result.DEFERRED, 0)
+        screen.say(f"You stopped it: {counted(left, 'account')} not attempted.")
+    return exit_code(report)
+
+
+@contextmanager
+def _interrupts(
+    screen: Screen, stop: asyncio.Event, running: "asyncio.Future[SweepReport]"
+) -> Iterator[None]:
+    """Let the first Ctrl-C stop what is not begun, and the second break off."""
+
+    def interrupt() -> None:
+        if stop.is_set():
+            running.cancel()
+            return
+        stop.set()
+        screen.say("Stopping: what is in flight is finished. Ctrl-C again breaks off.")
+
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(NotImplementedError):  # Windows: there Ctrl-C breaks off at once
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(NotImplementedError):
+            loop.remove_signal_handler(signal.SIGINT)
+
+
+def _narrowed(report: SweepReport, chosen: Sequence[AccountId]) -> SweepReport:
+    """Keep of a report what is about these accounts."""
+    keys = {each.key for each in chosen}
+    inventory = report.inventory
+    accounts = tuple(each for each in inventory.accounts if each.id.key in keys)
+    on = Counter(each.id.subscription_id for each in accounts if each.keys_on)
+    wanted = Counter(each.subscription_id for each in chosen)
+    coverage = tuple(
+        Coverage(
+            each.subscription,
+            each.source,
+            Census(
+                on[each.subscription.id], wanted[each.subscription.id] - on[each.subscription.id]
+            ),
+        )
+        for each in inventory.coverage
+    )
+    return replace(
+        report,
+        inventory=replace(inventory, accounts=accounts, coverage=coverage),
+        decisions=tuple(each for each in report.decisions if each.account.id.key in keys),
+        outcomes=tuple(each for each in report.outcomes if each.decision.account.id.key in keys),
+    )
+
+
+def _counts(results: Counter[str]) -> str:
+    return " · ".join(f"{count} {result}" for result, count in sorted(results.items()))

@@ -1,0 +1,105 @@
+"""Progress, by the seams that are there: events as they happen, and the queries of discovery."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from shared.discovery import ArmLists, Discovery, GraphQueries, Listing
+from shared.events import Event
+from shared.model import Account, Census, Subscription
+
+
+@dataclass(slots=True)
+class Collected:
+    """Keeps the events of a sweep, and passes each one on as it happens."""
+
+    told: Callable[[Event], None] = lambda _: None
+    events: list[Event] = field(default_factory=list)
+
+    async def emit(self, event: Event) -> None:
+        """Keep one."""
+        self.events.append(event)
+        self.told(event)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What discovery has seen so far."""
+
+    changed: Callable[["Tally"], None]
+    listed: int = 0
+    read: set[str] = field(default_factory=set)
+    accounts: int = 0
+    keys_on: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.listed} subscriptions listed, {len(self.read)} read: {self.accounts} accounts, "
+            f"{self.keys_on} with keys on"
+        )
+
+
+def watched(discovery: Discovery, changed: Callable[[Tally], None]) -> Discovery:
+    """Return a discovery that says how far it is."""
+    tally = Tally(changed)
+    return replace(discovery, arm=_Arm(discovery.arm, tally), graph=_Graph(discovery.graph, tally))
+
+
+@dataclass(frozen=True, slots=True)
+class _Graph:
+    graph: GraphQueries
+    tally: Tally
+
+    async def visible(self, subscriptions: Sequence[str]) -> frozenset[str]:
+        return await self.graph.visible(subscriptions)
+
+    async def census(
+        self, subscriptions: Sequence[str], kinds: Sequence[str]
+    ) -> Mapping[str, Census]:
+        counted = await self.graph.census(subscriptions, kinds)
+        fresh = [each for name, each in counted.items() if name not in self.tally.read]
+        self.tally.read.update(subscriptions)
+        self.tally.accounts += sum(each.keys_on + each.keys_off for each in fresh)
+        self.tally.keys_on += sum(each.keys_on for each in fresh)
+        self.tally.changed(self.tally)
+        return counted
+
+    async def listing(
+        self, subscriptions: Sequence[str], kinds: Sequence[str], tag: str
+    ) -> Listing:
+        return await self.graph.listing(subscriptions, kinds, tag)
+
+    async def groups(
+        self, subscriptions: Sequence[str], tag: str
+    ) -> Mapping[tuple[str, str], Mapping[str, str]]:
+        return await self.graph.groups(subscriptions, tag)
+
+
+@dataclass(frozen=True, slots=True)
+class _Arm:
+    arm: ArmLists
+    tally: Tally
+
+    async def home_tenant(self) -> str:
+        return await self.arm.home_tenant()
+
+    async def subscriptions(self) -> list[Subscription]:
+        found = await self.arm.subscriptions()
+        self.tally.listed = len(found)
+        self.tally.changed(self.tally)
+        return found
+
+    async def descendants(self, management_group: str) -> list[str]:
+        return await self.arm.descendants(management_group)
+
+    async def groups(self, subscription_id: str) -> Mapping[str, Mapping[str, str]]:
+        return await self.arm.groups(subscription_id)
+
+    async def accounts(self, subscription_id: str) -> AsyncIterator[Account | str]:
+        again = subscription_id in self.tally.read
+        self.tally.read.add(subscription_id)
+        async for each in self.arm.accounts(subscription_id):
+            if isinstance(each, Account) and not again:
+                self.tally.accounts += 1
+                self.tally.keys_on += each.keys_on
+                self.tally.changed(self.tally)
+            yield each

@@ -1,0 +1,171 @@
+"""Settings become real parts, for the Function and the command line alike.
+
+The only place where credentials for Azure Resource Manager are made. `Connections` is what lasts:
+the pool, the credential, its tokens and the lanes; `Parts` is one piece of work on them, with a
+time budget of its own.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import azure.identity.aio
+
+from shared import __version__
+from shared.arm import ArmReader, ArmWriter
+from shared.changes import ChangeReader
+from shared.deadline import Deadline
+from shared.discovery import Discovery
+from shared.graph import Graph
+from shared.model import Clock
+from shared.pacing import Lanes, Pace
+from shared.remediation import UNIT_SECONDS, Permits, Remediation
+from shared.settings import Settings
+from shared.sweep import Emitter, Sweep
+from shared.transport import ClockedTransport, Observer, Pipeline, TokenCache, build_pipeline
+
+type _Credential = (
+    azure.identity.aio.ManagedIdentityCredential | azure.identity.aio.DefaultAzureCredential
+)
+
+
+class SystemClock:
+    """The real time."""
+
+    def now(self) -> datetime:
+        """Return the moment."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep."""
+        await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one sweep, or one command of a person's, is made of."""
+
+    settings: Settings
+    clock: Clock
+    transport: ClockedTransport
+    observer: Observer
+    pipeline: Pipeline
+    tokens: TokenCache
+    pace: Pace
+    deadline: Deadline
+    work_seconds: float
+    """The time budget, less what is kept for telemetry to leave."""
+    arm: ArmReader
+    graph: Graph
+
+    def discovery(self) -> Discovery:
+        """Return what finds the accounts in scope."""
+        return Discovery(
+            arm=self.arm,
+            graph=self.graph,
+            clock=self.clock,
+            scope=self.settings.scope,
+            tag=self.settings.rules.tag,
+            tenant_id=self.settings.tenant_id,
+            concurrency=self.settings.concurrency,
+            inherit=self.settings.inherit,
+        )
+
+    def changes(self) -> ChangeReader:
+        """Return what reads the platform's change log."""
+        return ChangeReader(self.graph, self.arm, self.clock)
+
+    def remediation(self, permits: Permits | None = None) -> Remediation:
+        """Return what turns keys off; `permits` may stand before the pace's own."""
+        cloud = self.settings.cloud
+        writer = ArmWriter(cloud.endpoint, cloud.scope, self.pipeline, self.tokens, self.deadline)
+        return Remediation(
+            accounts=writer,
+            permits=permits or self.pace,
+            clock=self.clock,
+            deadline=self.deadline,
+            rules=self.settings.rules,
+            inherit=self.settings.inherit,
+            unit_seconds=min(UNIT_SECONDS, self.work_seconds / 2),
+        )
+
+    def sweep(
+        self,
+        sweep_id: str,
+        emitter: Emitter,
+        remediation: Remediation | None,
+        last_tick: datetime | None = None,
+    ) -> Sweep:
+        """Return a sweep; without a remediation it can't write."""
+        return Sweep(
+            sweep_id=sweep_id,
+            settings=self.settings,
+            clock=self.clock,
+            discovery=self.discovery(),
+            changes=self.changes(),
+            remediation=remediation,
+            emitter=emitter,
+            last_tick=last_tick,
+        )
+
+
+class Connections:
+    """What lasts from one piece of work to the next."""
+
+    def __init__(self, environ: Mapping[str, str], clock: Clock) -> None:
+        """Note where to look for the identity; nothing is made yet."""
+        self._environ = environ
+        self._clock = clock
+        self._transport: ClockedTransport | None = None
+        self._tokens: TokenCache | None = None
+        self._credential: _Credential | None = None
+        self._lanes = Lanes()
+
+    def parts(self, settings: Settings, observer: Observer, reserve: float = 0.0) -> Parts:
+        """Make the parts for one piece of work; `reserve` seconds of its budget are kept back."""
+        cloud = settings.cloud
+        if self._transport is None or self._tokens is None:
+            self._transport = ClockedTransport(self._clock)
+            self._credential = _async_credential(self._environ, settings)
+            self._tokens = TokenCache(self._credential, self._clock)
+        work = settings.budget - reserve
+        deadline = Deadline.after(self._clock, work)
+        pace = Pace(self._lanes, self._clock, deadline, settings.concurrency)
+        pipeline = build_pipeline(
+            self._transport, self._tokens, cloud.scope, pace, observer, __version__
+        )
+        return Parts(
+            settings=settings,
+            clock=self._clock,
+            transport=self._transport,
+            observer=observer,
+            pipeline=pipeline,
+            tokens=self._tokens,
+            pace=pace,
+            deadline=deadline,
+            work_seconds=work,
+            arm=ArmReader(cloud.endpoint, cloud.scope, pipeline, self._tokens),
+            graph=Graph(cloud.endpoint, cloud.scope, pipeline),
+        )
+
+    async def close(self) -> None:
+        """Let go of connections and credential; the next piece of work makes new ones."""
+        transport, credential = self._transport, self._credential
+        self._transport = self._credential = self._tokens = None
+        if transport is not None:
+            await transport.close()
+        if credential is not None:
+            await credential.close()
+
+
+def _async_credential(environ: Mapping[str, str], settings: Settings) -> _Credential:
+    """Make the credential for Azure: the app's managed identity, or a person's own sign-in."""
+    if environ.get("IDENTITY_ENDPOINT"):
+        return azure.identity.aio.ManagedIdentityCredential(client_id=settings.client_id)
+    return azure.identity.aio.DefaultAzureCredential()

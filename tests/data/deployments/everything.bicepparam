@@ -1,0 +1,31 @@
+// Every parameter set, to something that is not its default.
+using '../../../infra/main.bicep'
+
+param environmentName = 'everything'
+param location = 'swedencentral'
+param subscriptionId = '22222222-2222-2222-2222-222222222222'
+param azureTenantId = '11111111-1111-1111-1111-111111111111'
+param sweepMode = 'enforce'
+param sweepKinds = 'OpenAI, AIServices, CognitiveServices'
+param sweepManagementGroups = 'contoso-corp,contoso-online'
+param sweepSubscriptions = ''
+param sweepExcludeSubscriptions = '33333333-3333-3333-3333-333333333333, 44444444-4444-4444-4444-444444444444'
+param sweepSchedule = '0 7 */2 * * *'
+param exemptionTag = 'keys-allowed'
+param exemptionInherit = 'resourceGroup,subscription'
+param exemptionRequireUntil = true
+param exemptionMaxDays = 180
+param exemptionUnreadable = 'disable'
+param noSubdomain = 'hold'
+param maxChangesPerSweep = 100
+param brake = 'trickle'
+param brakeReleaseUntil = '2027-03-31T08:00Z'
+param enforceFrom = '2027-03-01'
+param sweepConcurrency = 16
+param sweepBudgetSeconds = 900
+param azureSdkCloudConf = 'AZURE_CHINA_CLOUD'
+param armEndpoint = 'https://management.example.com'
+param armScope = 'https://management.example.com/.default'
+param dailyQuotaGb = 5
+param retentionDays = 180
+param guardrail = 'modify'

@@ -1,0 +1,69 @@
+"""Programs that the soak found, as it shrank and trimmed them, and the laws that they broke."""
+
+from collections.abc import Mapping
+
+from tests.soak.planted import Bug
+from tests.soak.program import (
+    Actor,
+    Admit,
+    Born,
+    Cut,
+    Fault,
+    Finish,
+    Program,
+    Start,
+    Team,
+    Wait,
+)
+
+__all__ = ["EXCUSED", "FINDINGS", "OPEN", "PLANTED", "Actor"]
+
+PLANTED: Mapping[Bug, Program] = {
+    Bug.NO_RE_READ: Program((Born("a"),), (), budget=60),
+    Bug.RESENT_PATCH: Program((Born("a"),), (Fault("patch", "429 for 20 s"), Start(0)), budget=60),
+    Bug.NO_READ_BACK: Program((Born("a"),), (Start(0), Finish(), Start(0)), budget=60),
+    Bug.EMPTY_IS_WHOLE: Program((), (Team("lose role"), Start(0)), budget=60),
+    Bug.LAPSED_HONOURED: Program((Born("a", "lapsed fields"),), (), by_group=True, budget=60),
+}
+"""What found each planted bug."""
+
+FINDINGS: Mapping[str, tuple[Program, str]] = {
+    "an operation that fails after the read-back": (
+        Program((Born("a", form="FAILS"),), (Fault("poll", "401", 99), Start(0), Finish())),
+        "done stays done",
+    ),
+    "an account that was deleted and created again": (
+        Program(
+            (Born("a", form="OK_200"),),
+            (
+                Start(0),
+                Finish(),
+                Wait(900),
+                Team("delete", "a"),
+                Team("create", "a"),
+                Wait(95),
+                Start(1),
+                Admit(7),
+                Cut(1, acted=True),
+                Wait(95),
+                Start(0),
+                Finish(),
+            ),
+        ),
+        "told",
+    ),
+}
+"""What was found in the product, and the law that it broke."""
+
+OPEN: Mapping[str, str] = {
+    "an operation that fails after the read-back": (
+        "the read-back takes the new value for done while the operation is under way"
+    ),
+    "an account that was deleted and created again": (
+        "ChangeLog._turns drops an OFF after an OFF, though the account was created in between"
+    ),
+}
+"""Those that the product still has, and why."""
+
+# Drawn programs break these too often to be judged by them as long as the product does.
+EXCUSED = frozenset({"done stays done"} if OPEN else ())

@@ -1,0 +1,117 @@
+"""Runs `keysweep` as a person does: a process of its own, in a pipe or in a terminal."""
+
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.local_azure import LocalAzure, RunningClock
+from tests.local_azure.services import Settings
+from tests.local_azure.state.account import PatchForm
+from tests.local_azure.state.tenant import Tenant
+
+ROOT = Path(__file__).parent.parent
+COMMAND = (sys.executable, "-m", "shared.cli")
+_SECONDS = 90
+_ESCAPE = re.compile(r"\x1b(\[[0-9;?]*[a-zA-Z]|\][^\x07]*\x07)")
+
+type Served = Callable[..., LocalAzure]
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a process left: its exit code, what it printed, and what it said beside that."""
+
+    code: int
+    out: str
+    err: str = ""
+
+    @property
+    def plain(self) -> str:
+        """What was printed, without colours and movements, blanks run together."""
+        return " ".join(_ESCAPE.sub("", self.out).split())
+
+
+def at_once(serve: Served, tenant: Tenant, **settings: Any) -> LocalAzure:
+    """Serve a tenant in real time, whose changes are done and seen at once."""
+    for account in tenant.accounts:
+        account.patch, account.stale_reads = PatchForm.OK_200, 0
+    return serve(
+        tenant,
+        clock=RunningClock(),
+        graph_lag=0,
+        changes_lag=0,
+        settings=Settings(reachable_endpoints=True, **settings),
+    )
+
+
+def environment(azure: LocalAzure | None, **more: str) -> dict[str, str]:
+    """Return a person's environment, signed in to a local Azure if there is one."""
+    base = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8"}
+    return {**base, **(azure.operator_environ if azure else {}), **more}
+
+
+def keysweep(azure: LocalAzure | None, *arguments: str, stdin: str = "", **environ: str) -> Ran:
+    """Run it in a pipe."""
+    done = subprocess.run(  # noqa: S603 - our own command
+        [*COMMAND, *arguments],
+        cwd=ROOT,
+        env=environment(azure, **environ),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def in_terminal(
+    azure: LocalAzure,
+    *arguments: str,
+    columns: int = 100,
+    answers: Mapping[str, str | signal.Signals | Callable[[], str]] | None = None,
+    **environ: str,
+) -> Ran:
+    """Run it in a terminal.
+
+    `answers`: once a text was shown, type or send this, or do this and type what it returns.
+    """
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(ROOT)
+        more = {"TERM": "xterm-256color", **environ}
+        os.execve(COMMAND[0], [*COMMAND, *arguments], environment(azure, **more))  # noqa: S606
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    shown, left, ends = "", dict(answers or {}), time.monotonic() + _SECONDS
+    while time.monotonic() < ends:
+        try:
+            data = os.read(terminal, 65_536)
+        except OSError:
+            break
+        if not data:
+            break
+        shown += data.decode(errors="replace")
+        for text in [each for each in left if each in _ESCAPE.sub("", shown)]:
+            answer = left.pop(text)
+            if callable(answer):
+                answer = answer()
+            if isinstance(answer, str):
+                os.write(terminal, answer.encode())
+            else:
+                os.kill(process, answer)
+    _, status = os.waitpid(process, 0)
+    os.close(terminal)
+    assert "Traceback" not in shown, shown
+    return Ran(os.waitstatus_to_exitcode(status), shown)

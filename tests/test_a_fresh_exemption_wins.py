@@ -1,0 +1,168 @@
+"""An exemption that is added while a sweep runs wins, whenever it is added.
+
+For every request of a sweep over four accounts, somebody exempts all four just before that request
+is handled. No PATCH may be accepted whose decision was made on a read that could have shown it: the
+judge is the server's own order of requests, in which the last read before a write has to be older
+than the exemption, and the write's very own.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from tests.keysweep import sweep
+from tests.local_azure import LocalAzure, Operation, Tenant, Write
+from tests.local_azure.log import SeenRequest
+from tests.local_azure.scenarios import four_accounts
+from tests.local_azure.state import ids
+
+type Serve = Callable[..., LocalAzure]
+type Arrange = Callable[[LocalAzure], object]
+
+TAG = "local-auth-exempt"
+# The longest that a decision may have grown old when its PATCH leaves.
+FRESH = timedelta(seconds=5)
+ACCOUNTS = 4
+
+
+def exempt_all(azure: LocalAzure, where: str) -> None:
+    """Tag the four accounts, or what they stand in."""
+    tenant = azure.tenant
+    subscription = tenant.subscription("contoso-prod")
+    match where:
+        case "account":
+            for account in tenant.accounts:
+                tenant.tag(account, {TAG: "CHG0042"})
+        case "resourceGroup":
+            for group in subscription.groups.values():
+                tenant.tag_group(group, {TAG: "CHG0042"})
+        case _:
+            tenant.tag_subscription(subscription, {TAG: "CHG0042"})
+
+
+def exempt_before(azure: LocalAzure, ordinal: int, where: str) -> None:
+    """Exempt all four just before the request with this number is handled."""
+
+    def hook(request: SeenRequest) -> None:
+        if request.ordinal == ordinal:
+            exempt_all(azure, where)
+
+    azure.before(hook)
+
+
+def reads_of(azure: LocalAzure, write: Write, where: str) -> list[Operation]:
+    """Return the reads that could have shown the exemption of the account that was written."""
+    account = write.account_id.lower()
+    path = {
+        "account": account,
+        "resourceGroup": str(ids.resource_group_of(account)),
+        "subscription": ids.subscription_scope(str(ids.subscription_of(account))),
+    }[where]
+    return [each for each in azure.operations if each.method == "GET" and each.path.lower() == path]
+
+
+def wrong_writes(azure: LocalAzure, exempted: int, where: str) -> list[str]:
+    """Return what is wrong with the writes that were accepted; `exempted`: before which request."""
+    wrong = []
+    for write in azure.writes:
+        before = [each for each in reads_of(azure, write, where) if each.ordinal < write.ordinal]
+        tried = [
+            each.ordinal
+            for each in azure.operations
+            if each.method == "PATCH"
+            and each.path.lower() == write.account_id.lower()
+            and each.ordinal < write.ordinal
+        ]
+        if not before:
+            wrong.append(f"{write.ordinal}: nothing was read before it")
+        elif before[-1].ordinal >= exempted:
+            wrong.append(f"{write.ordinal}: read {before[-1].ordinal} showed the exemption")
+        elif tried and before[-1].ordinal < tried[-1]:
+            wrong.append(f"{write.ordinal}: sent again without a read")
+        elif write.at - before[-1].at > FRESH:
+            wrong.append(f"{write.ordinal}: decided {write.at - before[-1].at} before")
+    return wrong
+
+
+def calm(_: LocalAzure) -> None:
+    """Let nothing else happen."""
+
+
+def throttle(azure: LocalAzure) -> None:
+    """Refuse the first PATCH of each account."""
+    for account in azure.tenant.accounts:
+        patch = azure.faults.on(method="PATCH", path=account.id)
+        patch.answer(429, {"error": {"code": "TooManyRequests"}}, {"Retry-After": "2"})
+
+
+def dark() -> Tenant:
+    """Return the four accounts in a subscription that is listed from ARM."""
+    tenant = four_accounts()
+    tenant.subscription("contoso-prod").hidden_from_graph = True
+    return tenant
+
+
+CASES = [
+    pytest.param(four_accounts, "account", calm, "8", id="account"),
+    pytest.param(dark, "account", throttle, "8", id="account, each PATCH refused once"),
+    pytest.param(dark, "resourceGroup", calm, "8", id="resource group"),
+    # One at a time: whose a read of the subscription was can't be told otherwise.
+    pytest.param(dark, "subscription", calm, "1", id="subscription"),
+]
+
+
+@pytest.mark.parametrize(("build", "where", "arrange", "concurrency"), CASES)
+async def test_no_write_follows_a_read_that_could_have_shown_the_exemption(
+    build: Callable[[], Tenant], where: str, arrange: Arrange, concurrency: str
+) -> None:
+    inherit = "false" if where == "account" else where
+
+    async def swept(ordinal: int) -> tuple[int, int, list[str]]:
+        """Return the number of requests, of writes, and what is wrong."""
+        with LocalAzure(build()) as azure:
+            arrange(azure)
+            exempt_before(azure, ordinal, where)
+            await sweep(azure, EXEMPTION_INHERIT=inherit, SWEEP_CONCURRENCY=concurrency)
+            return len(azure.operations), len(azure.writes), wrong_writes(azure, ordinal, where)
+
+    requests, undisturbed, wrong = await swept(1_000_000)
+    assert (undisturbed, wrong) == (ACCOUNTS, [])
+
+    writes = []
+    for ordinal in range(1, requests + 1):
+        _, accepted, wrong = await swept(ordinal)
+        assert not wrong, f"exempted before request {ordinal} of {requests}"
+        writes.append(accepted)
+
+    # Early enough it protects all four, too late none.
+    assert writes[0] == 0
+    assert writes[-1] == ACCOUNTS
+
+
+async def test_a_decision_that_grew_old_while_it_was_read_is_made_again(serve: Serve) -> None:
+    azure = serve(dark())
+    for account in azure.tenant.accounts:
+        azure.faults.on(method="GET", path=account.id).hang(6)
+
+    swept = await sweep(azure)
+
+    assert swept.whole
+    assert len(azure.writes) == ACCOUNTS
+    assert wrong_writes(azure, 1_000_000, "account") == []
+
+
+async def test_an_exemption_that_is_taken_away_meanwhile_protects_until_the_next_sweep(
+    serve: Serve,
+) -> None:
+    tenant = four_accounts()
+    tenant.tag("contoso-docs", {TAG: "yes"})
+    azure = serve(tenant)
+    azure.tenant.tag("contoso-docs", {TAG: None})
+
+    await sweep(azure)
+    azure.clock.advance(61)
+    assert tenant.account("contoso-docs").keys_on
+    await sweep(azure)
+
+    assert not tenant.account("contoso-docs").keys_on

@@ -1,0 +1,223 @@
+"""`keysweep exempt` and `keysweep undo`: the tag first, read back, and only then the keys."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.local_azure import LocalAzure, Tenant
+from tests.local_azure.log import SeenRequest
+from tests.terminal import at_once, in_terminal, keysweep
+
+type Serve = Callable[..., LocalAzure]
+
+TAG = "local-auth-exempt"
+
+
+def one(tags: dict[str, str] | None = None, *, local_auth: bool = False) -> Tenant:
+    tenant = Tenant.with_one_subscription()
+    tenant.add_account("bot", local_auth=local_auth, tags=tags)
+    return tenant
+
+
+def test_the_other_tags_stay_and_the_tag_says_what_was_asked(serve: Serve) -> None:
+    azure = at_once(serve, one({"owner": "web", "costCenter": "4711"}))
+    ran = keysweep(
+        azure, "exempt", "bot", "--until", "2099-03-31", "--reason", "CHG1", "--owner", "a@b.c"
+    )
+    assert ran.code == 0, ran.err
+    assert azure.tenant.account("bot").tags == {
+        "owner": "web",
+        "costCenter": "4711",
+        TAG: "until=2099-03-31; reason=CHG1; owner=a@b.c",
+    }
+    assert not azure.tenant.account("bot").keys_on
+
+
+def test_a_tag_that_somebody_adds_between_read_and_write_stays(serve: Serve) -> None:
+    azure = at_once(serve, one({"owner": "web"}))
+
+    def add(request: SeenRequest) -> None:
+        if request.method == "PATCH":
+            azure.tenant.tag("bot", {"added": "meanwhile", "owner": "mobile"})
+
+    azure.before(add)
+    keysweep(azure, "exempt", "bot", "--open-ended")
+    assert azure.tenant.account("bot").tags == {
+        "owner": "mobile", "added": "meanwhile", TAG: "true",
+    }  # fmt: skip
+
+
+def test_a_tag_in_other_letters_is_changed_and_not_doubled(serve: Serve) -> None:
+    azure = at_once(serve, one({"Local-Auth-Exempt": "2020-01-01"}))
+    assert keysweep(azure, "exempt", "bot", "--until", "2099-01-01").code == 0
+    assert azure.tenant.account("bot").tags == {"Local-Auth-Exempt": "until=2099-01-01"}
+
+
+def test_keys_go_on_only_after_the_tag_reads_back(serve: Serve) -> None:
+    azure = at_once(serve, one())
+    assert keysweep(azure, "exempt", "bot", "--for", "14d", "--enable-keys").code == 0
+    until = (datetime.now(UTC).date() + timedelta(days=14)).isoformat()
+    assert azure.tenant.account("bot").tags == {TAG: f"until={until}"}
+    assert azure.tenant.account("bot").keys_on
+    steps = [
+        each.action.rpartition("Microsoft.")[2]
+        for each in azure.operations
+        if each.action and each.path.lower().startswith(azure.tenant.account("bot").id.lower())
+    ]
+    tagged, enabled = (
+        steps.index("Resources/tags/write"),
+        steps.index("CognitiveServices/accounts/write"),
+    )
+    assert "CognitiveServices/accounts/read" in steps[tagged:enabled]
+    (on,) = [each for each in azure.writes if "disableLocalAuth" in str(each.body)]
+    assert on.body == {"properties": {"disableLocalAuth": False}}
+    assert on.before.tags == {TAG: f"until={until}"}
+
+
+def test_keys_stay_off_if_the_tag_is_gone_by_then(serve: Serve) -> None:
+    azure = at_once(serve, one())
+    reads = 0
+
+    def take_away(request: SeenRequest) -> None:
+        nonlocal reads
+        tagged = TAG in (azure.tenant.account("bot").tags or {})
+        reads += tagged and request.method == "GET" and request.path.endswith("/bot")
+        if reads == 2:
+            azure.tenant.tag("bot", {TAG: None})
+
+    azure.before(take_away)
+    ran = keysweep(azure, "exempt", "bot", "--for", "2w", "--enable-keys")
+    assert "not there any more" in ran.err
+    assert not azure.tenant.account("bot").keys_on
+    assert ran.code == 2
+
+
+def test_remove_takes_away_the_tag_and_nothing_else(serve: Serve) -> None:
+    azure = at_once(serve, one({TAG: "true", "owner": "web"}, local_auth=True))
+    ran = keysweep(azure, "exempt", "bot", "--remove")
+    assert ran.code == 0, ran.err
+    assert azure.tenant.account("bot").tags == {"owner": "web"}
+    assert keysweep(azure, "exempt", "bot", "--remove").code == 64
+
+
+def test_list_shows_the_days_that_are_left(serve: Serve) -> None:
+    tenant = one({TAG: f"until={datetime.now(UTC).date() + timedelta(days=9)}; owner=a@b.c"})
+    tenant.add_account("old", local_auth=True, tags={TAG: "2020-01-01"})
+    tenant.add_account("free", local_auth=True)
+    ran = keysweep(at_once(serve, tenant), "exempt", "--list")
+    lines = [line.split() for line in ran.out.splitlines()]
+    last = f"{datetime.now(UTC).date() + timedelta(days=9)}"
+    assert ["9", last, "off", "bot", "rg-ai", "a@b.c"] in lines
+    assert "old rg-ai" in ran.out
+    assert "free" not in ran.out
+
+
+MANY = {f"tag-{number}": "x" for number in range(50)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--until", "2020-01-01"], "has passed"),
+        (["--for", "soon"], "no span such as 14d"),
+        (["--until", "31/12/2026"], "2026"),
+        ([], "Say how long"),
+        (["--open-ended", "--reason", "x" * 300], "shorten --reason by 51"),
+        (["--open-ended", "--reason", "a; owner=b"], "semicolon"),
+        (["--open-ended", "--reason", "\x1b[31mred"], "control character"),
+        (["--open-ended"], "50 tags"),
+    ],
+)
+def test_an_exemption_that_makes_no_sense_is_refused_before_anything_is_sent(
+    serve: Serve, arguments: list[str], says: str
+) -> None:
+    azure = at_once(serve, one(MANY))
+    ran = keysweep(azure, "exempt", "bot", *arguments)
+    assert says in ran.err
+    assert not azure.writes
+    assert ran.code == 64
+
+
+def test_an_exemption_that_a_sweep_would_hold_is_refused(serve: Serve) -> None:
+    azure = at_once(serve, one())
+    ran = keysweep(azure, "exempt", "bot", "--open-ended", EXEMPTION_MAX_DAYS="30")
+    assert "this tenant requires one" in ran.err
+    assert not azure.writes
+    assert ran.code == 64
+
+
+def test_no_right_to_tag_is_said_with_azures_own_code(serve: Serve) -> None:
+    tenant = one()
+    scope = tenant.subscription("contoso-prod").scope
+    tenant.deny(tenant.team, scope, ["Microsoft.Resources/tags/write"])
+    ran = keysweep(at_once(serve, tenant), "exempt", "bot", "--open-ended")
+    assert "403 DenyAssignmentAuthorizationFailed" in ran.err
+    assert "You need a role that allows this" in ran.err
+    assert ran.code == 2
+
+
+def swept() -> tuple[Tenant, str]:
+    """Return a tenant that a sweep of the Function's has changed, and the sweep's id."""
+    now = datetime.now(UTC) - timedelta(hours=1)
+    tenant = Tenant.with_one_subscription()
+    for name in ("one", "two", "earlier", "by-hand"):
+        tenant.add_account(name, local_auth=True, tags={"team": name})
+    tenant.disable_keys("earlier", by=tenant.function, at=now - timedelta(hours=5))
+    tenant.disable_keys("one", by=tenant.function, at=now + timedelta(seconds=40))
+    tenant.disable_keys("two", by=tenant.function, at=now + timedelta(seconds=70))
+    tenant.disable_keys("by-hand", by=tenant.team, at=now - timedelta(minutes=9))
+    return tenant, f"{now:%Y%m%dT%H%M%SZ}-1f3a9c0d"
+
+
+def test_undo_gives_back_what_that_sweep_took_and_nothing_else(serve: Serve) -> None:
+    tenant, sweep_id = swept()
+    azure = at_once(serve, tenant)
+    ran = in_terminal(azure, "undo", sweep_id, answers={"[y/N]": "y\n"})
+    assert re.search(r"Exempt 2 accounts until [0-9-]+ and turn the keys on\?", ran.plain)
+    until = datetime.now(UTC).date() + timedelta(days=1)
+    assert {each.name for each in azure.tenant.accounts if each.keys_on} == {"one", "two"}
+    assert azure.tenant.account("one").tags == {
+        "team": "one",
+        TAG: f"until={until}; reason=undo of sweep {sweep_id}",
+    }
+    assert azure.tenant.account("earlier").tags == {"team": "earlier"}
+    for write in azure.writes:
+        if "disableLocalAuth" in str(write.body):
+            assert TAG in write.before.tags
+    assert ran.code == 0
+
+
+def test_undo_without_a_yes_changes_nothing(serve: Serve) -> None:
+    tenant, sweep_id = swept()
+    azure = at_once(serve, tenant)
+    assert in_terminal(azure, "undo", sweep_id, answers={"[y/N]": "n\n"}).code == 1
+    assert keysweep(azure, "undo", sweep_id).code == 64
+    assert not azure.writes
+
+
+def test_undo_asks_whose_sweep_it_was_when_two_turned_keys_off(serve: Serve) -> None:
+    tenant, sweep_id = swept()
+    other = tenant.add_principal("spn-other")
+    tenant.enable_keys("by-hand", at=datetime.now(UTC) - timedelta(hours=2))
+    tenant.disable_keys("by-hand", by=other, at=datetime.now(UTC) - timedelta(minutes=58))
+    azure = at_once(serve, tenant)
+    asked = keysweep(azure, "undo", sweep_id, "--yes")
+    assert "--identity" in asked.err
+    assert other.client_id in asked.err
+    assert asked.code == 64
+    told = keysweep(azure, "undo", sweep_id, "--yes", "--identity", tenant.function.client_id)
+    assert told.code == 0, told.err
+    assert {each.name for each in azure.tenant.accounts if each.keys_on} == {"one", "two"}
+
+
+def test_one_account_that_cannot_be_given_back_leaves_the_other_done(serve: Serve) -> None:
+    tenant, sweep_id = swept()
+    tenant.add_lock(tenant.account("one").id)
+    azure = at_once(serve, tenant)
+    ran = keysweep(azure, "undo", sweep_id, "--yes")
+    assert "ScopeLocked" in ran.err
+    assert "1 account given back, 1 not." in ran.out
+    assert {each.name for each in azure.tenant.accounts if each.keys_on} == {"two"}
+    assert ran.code == 2

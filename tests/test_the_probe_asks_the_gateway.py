@@ -1,0 +1,152 @@
+"""`keysweep probe`: three checks against the data plane, each with what it proves."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from shared.cli.gateway import Answer
+from shared.cli.probe import Meaning, meaning
+from tests.local_azure import LocalAzure, Tenant
+from tests.local_azure.handlers.keys import keys_of
+from tests.terminal import at_once, in_terminal, keysweep
+
+type Serve = Callable[..., LocalAzure]
+
+USE = "Microsoft.CognitiveServices/accounts/OpenAI/*"
+MODELS = "Microsoft.CognitiveServices/accounts/OpenAI/models/read"
+CHAT = "Microsoft.CognitiveServices/accounts/OpenAI/deployments/chat/completions/action"
+
+
+def one(*, local_auth: bool, subdomain: str | None = "{name}", user: bool = True) -> Tenant:
+    tenant = Tenant.with_one_subscription()
+    account = tenant.add_account("bot", local_auth=local_auth, subdomain=subdomain)
+    if user:
+        tenant.assign(tenant.team, account.id, [], data_actions=(MODELS, CHAT))
+    return tenant
+
+
+def test_keys_that_are_off_are_proved_by_their_not_being_listed(serve: Serve) -> None:
+    azure = at_once(serve, one(local_auth=False))
+    ran = keysweep(azure, "probe", "bot")
+    assert "disableLocalAuth is true. That is the proof" in ran.out
+    assert ran.out.count("✓") == 3
+    assert ran.code == 0
+
+
+def test_keys_that_are_on_work_and_that_is_exit_code_1(serve: Serve) -> None:
+    azure = at_once(serve, one(local_auth=True))
+    ran = keysweep(azure, "probe", "bot", "--verbose")
+    assert "✗ A real key is refused" in ran.out.replace("  ", " ")
+    assert ran.code == 1
+    for key in keys_of(azure.tenant.account("bot")):
+        assert key not in ran.out + ran.err
+
+
+@pytest.mark.parametrize(
+    ("status", "says"), [(403, "403 AuthenticationTypeDisabled"), (401, "401: refused")]
+)
+def test_both_forms_of_refusal_are_understood(serve: Serve, status: int, says: str) -> None:
+    azure = at_once(serve, one(local_auth=False), disabled_key_status=status)
+    key = keys_of(azure.tenant.account("bot"))[0]
+    ran = keysweep(azure, "probe", "bot", "--key-from-stdin", stdin=f"{key}\n")
+    assert says in ran.out
+    assert key not in ran.out + ran.err
+    assert ran.code == 0
+
+
+def test_a_key_that_nobody_knows_proves_nothing_while_keys_are_on(serve: Serve) -> None:
+    azure = at_once(serve, one(local_auth=True))
+    ran = keysweep(azure, "probe", "bot", "--key-from-stdin", stdin="0123456789\n")
+    assert "not a key of this account" in ran.out
+    assert ran.code == 2
+
+
+def test_a_missing_role_is_named(serve: Serve) -> None:
+    ran = keysweep(at_once(serve, one(local_auth=False, user=False)), "probe", "bot")
+    assert MODELS in ran.out
+    assert "Cognitive Services OpenAI User" in ran.out
+    assert ran.code == 1
+
+
+def test_a_deployment_that_does_not_exist_is_told_from_a_refusal(serve: Serve) -> None:
+    azure = at_once(serve, one(local_auth=False))
+    gone = keysweep(azure, "probe", "bot", "--deployment", "nope")
+    assert "there is no deployment of this name" in gone.out
+    assert gone.code == 0
+    there = keysweep(azure, "probe", "bot", "--deployment", "gpt-4o")
+    assert "200: your own sign-in is let in." in there.out
+
+
+def test_no_custom_subdomain_is_said_with_what_to_do(serve: Serve) -> None:
+    ran = keysweep(at_once(serve, one(local_auth=False, subdomain=None)), "probe", "bot")
+    assert "--custom-domain" in ran.out
+    assert ran.code == 1
+
+
+def test_no_right_to_list_keys_leaves_the_first_check_open(serve: Serve) -> None:
+    tenant = one(local_auth=True)
+    action = "Microsoft.CognitiveServices/accounts/listKeys/action"
+    tenant.deny(tenant.team, tenant.account("bot").id, [action])
+    ran = keysweep(at_once(serve, tenant), "probe", "bot")
+    assert "No key could be fetched" in ran.out
+    assert ran.code == 2
+
+
+def test_no_token_for_azure_resource_manager_reaches_the_gateway(serve: Serve) -> None:
+    azure = at_once(serve, one(local_auth=False))
+    audiences: list[str | None] = []
+    azure.before(
+        lambda request: audiences.append(request.principal) if request.host == "openai" else None
+    )
+    keysweep(azure, "probe", "bot")
+    # Nobody for the bogus key, the person for the token made for the data plane.
+    assert audiences == [None, azure.tenant.team.object_id]
+
+
+def test_wait_asks_until_the_gateway_follows(serve: Serve) -> None:
+    azure = at_once(serve, one(local_auth=True), gateway_lag=1)
+    asked = threading.Event()
+
+    def turn_off() -> None:
+        asked.wait(60)
+        azure.tenant.disable_keys("bot")
+
+    azure.before(lambda request: asked.set() if request.host == "openai" else None)
+    threading.Thread(target=turn_off, daemon=True).start()
+    ran = in_terminal(azure, "probe", "bot", "--wait", "60s", "--every", "0.2")
+    assert "Waiting for the gateway" in ran.plain
+    assert "The gateway refuses keys" in ran.plain
+    assert "AuthenticationTypeDisabled" in ran.plain
+    assert ran.code == 0
+
+
+def test_wait_says_when_there_is_no_key_to_wait_with(serve: Serve) -> None:
+    ran = keysweep(at_once(serve, one(local_auth=False)), "probe", "bot", "--wait", "1h")
+    assert "--key-from-stdin" in ran.err
+    assert ran.code == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "means"),
+    [
+        (Answer(429, "429", "Rate limit is exceeded."), Meaning.TAKEN),
+        (
+            Answer(403, "403", "Access denied due to Virtual Network/Firewall rules."),
+            Meaning.NETWORK,
+        ),
+        (
+            Answer(400, "BadRequest", "Token tenant does not match resource tenant."),
+            Meaning.WRONG_TENANT,
+        ),
+        (Answer(404, "404", "Resource not found"), Meaning.UNCLEAR),
+        (Answer(401, "401", "Access token is missing, invalid"), Meaning.NOT_KNOWN),
+        (
+            Answer(401, "PermissionDenied", "Principal does not have access to API/Operation."),
+            Meaning.NO_ROLE,
+        ),
+        (Answer(502, "", ""), Meaning.UNCLEAR),
+    ],
+)
+def test_other_answers_mean(answer: Answer, means: Meaning) -> None:
+    assert meaning(answer) is means
