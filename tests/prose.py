@@ -76,6 +76,8 @@ _MADE_FOR = {
     "Microsoft.Resources/resourceGroups": "holds all of the Function; removal deletes it",
     "Microsoft.OperationalInsights/workspaces": "keeps the telemetry; local auth off, daily cap",
     "Microsoft.Insights/components": "takes the telemetry, with Entra ID tokens alone",
+    "Microsoft.Insights/workbooks": "where people review drift",
+    "Microsoft.Insights/scheduledQueryRules": "an alert of alerts.yaml",
     "Microsoft.Storage/storageAccounts": "the package and the timer's lock; shared keys off",
     "Microsoft.Storage/storageAccounts/blobServices": "keeps what was deleted for a week",
     "Microsoft.Storage/storageAccounts/blobServices/containers": "where packages go",
