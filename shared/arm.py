@@ -5,6 +5,7 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -46,6 +47,8 @@ _SUBSCRIPTION_TYPE = "/subscriptions"
 _DESCENDANTS = (
     "/providers/Microsoft.Management/managementGroups/{}/descendants?api-version=2023-04-01"
 )
+# What an SDK raises for a refusal, and for an answer that is not of the form it expects.
+_ODD = (SdkError, ValueError, LookupError, TypeError, AttributeError)
 _POLL_SECONDS = 3
 _QUERY = re.compile(r"(?<=[^\s?])\?(?=\S*=)\S+")
 # Longer than any update of an account that was recorded (40 s); after it the read-back decides.
@@ -90,7 +93,7 @@ class ArmReader:
         try:
             payload = (await self._tokens.token(self._scope)).split(".")[1]
             claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        except (SdkError, ValueError, LookupError) as error:
+        except _ODD as error:
             raise azure_error("Getting a token for", self._scope, error) from error
         return claims if isinstance(claims, dict) else {}
 
@@ -111,7 +114,7 @@ class ArmReader:
                 async for each in self._subscriptions.subscriptions.list()
                 if each.subscription_id
             ]
-        except (SdkError, ValueError) as error:
+        except _ODD as error:
             raise azure_error("Listing", "the subscriptions", error) from error
 
     async def descendants(self, management_group: str) -> list[str]:
@@ -134,7 +137,7 @@ class ArmReader:
                 # The service's description says `@nextLink` and the SDK 2.0.0 reads `nextLink`:
                 # with the wrong one, the rest of a large group would be lost without a word.
                 link = page.get("nextLink") or page.get("@nextLink")
-        except (SdkError, ValueError, LookupError, TypeError) as error:
+        except _ODD as error:
             action = "Listing the descendants of management group"
             raise azure_error(action, management_group, error) from error
         return found
@@ -147,7 +150,7 @@ class ArmReader:
         try:
             async for each in self._client(subscription_id).accounts.list():
                 yield _account(each)
-        except (SdkError, ValueError) as error:
+        except _ODD as error:
             raise azure_error("Listing the accounts of", subscription_id, error) from error
 
     async def account(self, account_id: AccountId) -> Account:
@@ -159,7 +162,7 @@ class ArmReader:
             found = await self._client(account_id.subscription_id).accounts.get(
                 account_id.resource_group, account_id.name
             )
-        except (SdkError, ValueError) as error:
+        except _ODD as error:
             raise azure_error("Reading", str(account_id), error) from error
         account = _account(found)
         if isinstance(account, str):
@@ -176,7 +179,7 @@ class ArmReader:
                 str(each.name).lower(): _tags(each.tags)
                 async for each in self._resources(subscription_id).resource_groups.list()
             }
-        except (SdkError, ValueError) as error:
+        except _ODD as error:
             action = "Listing the resource groups of"
             raise azure_error(action, subscription_id, error) from error
 
@@ -192,7 +195,7 @@ class ArmReader:
                 return _tags((await groups.get(group)).tags)
             subscription = await self._subscriptions.subscriptions.get(subscription_id)
             return _tags(subscription.tags)
-        except (SdkError, ValueError) as error:
+        except _ODD as error:
             raise azure_error(f"Reading the {level} of", str(account_id), error) from error
 
     def _resources(self, subscription_id: str) -> ResourceManagementClient:
@@ -242,7 +245,7 @@ class ArmWriter(ArmReader):
                 # 429 and 503 by itself (azure facts §4, run).
                 polling=AsyncARMPolling(timeout=_POLL_SECONDS),
             )
-        except (SdkError, ValueError) as error:
+        except _ODD as error:
             raise azure_error(action, str(account_id), error) from error
         await self._finish(action, str(account_id), poller)
 
@@ -254,7 +257,7 @@ class ArmWriter(ArmReader):
         except TimeoutError:
             message = f"The operation is still running after {seconds:.0f} s."
             raise Unclear(action, resource, code="StillRunning", message=message) from None
-        except (SdkError, ValueError, Refused) as error:
+        except (*_ODD, Refused) as error:
             code, message = _said(error)
             raise Unclear(action, resource, code=code, message=message) from error
 
@@ -273,9 +276,13 @@ def _account(found: SdkAccount) -> Account | str:
         tags=_tags(found.tags),
         custom_subdomain=(properties.custom_sub_domain_name or None) if properties else None,
         provisioning_state=_text(properties.provisioning_state) if properties else "",
-        changed_at=system.last_modified_at if system else None,
+        changed_at=_in_utc(system.last_modified_at) if system else None,
         changed_by=(system.last_modified_by or "") if system else "",
     )
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 def _tags(tags: Mapping[str, str] | None) -> dict[str, str]:

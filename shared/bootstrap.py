@@ -72,11 +72,13 @@ class Process:
                     raise SweepNotWhole(report.sweep_id, report.reasons)
                 return report
         finally:
-            if report is None or not report.inventory.coverage:
-                # Nothing could be read: what the next tick begins with is new.
-                await self.close()
-            # Raised over the sweep's own error, which stays visible as its context.
-            await channel.flush()
+            try:
+                if report is None or not report.inventory.coverage:
+                    # Nothing could be read: what the next tick begins with is new.
+                    await self.close()
+            finally:
+                # Raised over the sweep's own error, which stays visible as its context.
+                await channel.flush()
 
     async def close(self) -> None:
         """Let go of connections and credential; the next tick makes new ones."""

@@ -114,7 +114,7 @@ class ChangeReader:
         except AzureError as error:
             return ChangeLog(_in_order(found), str(error))
         except TimeoutError:
-            waited = f"Resource Graph did not answer within {PATIENCE_SECONDS:.0f} s"
+            waited = f"Querying Resource Graph: no answer within {PATIENCE_SECONDS:.0f} s"
             return ChangeLog(_in_order(found), waited)
         return ChangeLog(_in_order(found))
 

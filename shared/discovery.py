@@ -41,7 +41,6 @@ GRAPH_SECONDS = 120.0
 """How long one batch of subscriptions may take Resource Graph."""
 TURNS = 96
 """In so many sweeps a quarter of an hour apart, a day, every subscription is read twice."""
-_TURN_SECONDS = 900
 # Resource Graph is behind ARM by a minute or so; nothing younger than this is a disagreement.
 _GRAPH_LAG = timedelta(minutes=10)
 
@@ -132,6 +131,8 @@ class Discovery:
     tenant_id: str | None
     """The home tenant; None: that of the identity."""
     concurrency: int
+    interval: timedelta
+    """The time between sweeps."""
     inherit: tuple[Level, ...] = ()
     """The levels above an account whose tags count for it, the nearest first."""
 
@@ -238,7 +239,8 @@ class Discovery:
             disputes = _disputes(asked, census, listing)
             last = not disputes or attempt == 2  # noqa: PLR2004 - the second answer stands
             settled = [each for each in asked if last or each.id not in disputes]
-            answers.append(_Answer(settled, census, listing, disputes))
+            unreadable = listing.unreadable if last else ()
+            answers.append(_Answer(settled, census, listing.accounts, unreadable, disputes))
             if last:
                 break
             asked = [each for each in asked if each.id in disputes]
@@ -296,7 +298,7 @@ class Discovery:
         Within a day of sweeps every quarter of an hour, all were seen by both sources. What
         changed a moment ago is no disagreement: Resource Graph lags.
         """
-        turn = int(self.clock.now().timestamp()) // _TURN_SECONDS % TURNS
+        turn = int(self.clock.now().timestamp() // self.interval.total_seconds()) % TURNS
         again = [
             each.subscription
             for each in found.coverage
@@ -371,17 +373,14 @@ class _Answer:
 
     subscriptions: Sequence[Subscription]
     census: Mapping[str, Census]
-    listing: Listing
+    accounts: Sequence[Account]
+    unreadable: Sequence[str]
     disputes: Mapping[str, Gap]
 
     def add_to(self, found: _Findings) -> None:
         ids = {each.id for each in self.subscriptions}
-        found.accounts.extend(
-            each for each in self.listing.accounts if each.id.subscription_id in ids
-        )
-        found.gaps.extend(
-            Gap(GapKind.ACCOUNT, "a row", problem) for problem in self.listing.unreadable
-        )
+        found.accounts.extend(each for each in self.accounts if each.id.subscription_id in ids)
+        found.gaps.extend(Gap(GapKind.ACCOUNT, "a row", problem) for problem in self.unreadable)
         for subscription in self.subscriptions:
             if subscription.id in self.disputes:
                 found.gaps.append(self.disputes[subscription.id])

@@ -8,7 +8,7 @@ gives a summarized answer no second page, and is up to a minute or so behind ARM
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from azure.core.exceptions import AzureError as SdkError
@@ -104,7 +104,10 @@ class Graph:
         Raises AzureError.
         """
         rows = await self._rows(_SUBSCRIPTIONS, subscriptions)
-        return frozenset(str(row["subscriptionId"]).lower() for row in rows)
+        try:
+            return frozenset(str(row["subscriptionId"]).lower() for row in rows)
+        except (LookupError, TypeError) as error:
+            raise _incomplete("a row without a subscription") from error
 
     async def census(
         self, subscriptions: Sequence[str], kinds: Sequence[str]
@@ -114,10 +117,13 @@ class Graph:
         Raises AzureError. At most 1,000 subscriptions: a summarized answer has no second page.
         """
         rows = await self._rows(_CENSUS.format(kinds=_literals(kinds)), subscriptions)
-        return {
-            str(row["subscriptionId"]).lower(): Census(int(row["keysOn"]), int(row["keysOff"]))
-            for row in rows
-        }
+        try:
+            return {
+                str(row["subscriptionId"]).lower(): Census(int(row["keysOn"]), int(row["keysOff"]))
+                for row in rows
+            }
+        except (LookupError, TypeError, ValueError) as error:
+            raise _incomplete("a row without its counts") from error
 
     async def listing(
         self, subscriptions: Sequence[str], kinds: Sequence[str], tag: str
@@ -240,7 +246,7 @@ def _key_change(row: Mapping[str, Any], own_ids: Sequence[str]) -> KeyChange | N
             return None
         return KeyChange(
             id=row["id"],
-            at=datetime.fromisoformat(row["at"]),
+            at=_in_utc(datetime.fromisoformat(row["at"])),
             account=AccountId.parse(row["account"]),
             turned=turned,
             by=row["changedBy"],
@@ -251,6 +257,10 @@ def _key_change(row: Mapping[str, Any], own_ids: Sequence[str]) -> KeyChange | N
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _turned(row: Mapping[str, Any], *, ours: bool) -> Turned | None:

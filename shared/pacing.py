@@ -81,7 +81,8 @@ class Lane:
         room = min(self.left + refilled, self.most) - self.under_way - reserve
         if room >= 1:
             return 0.0
-        if self.under_way == 0 and now - self.told_at >= _LOOK_AGAIN_SECONDS:
+        look_again = max(_LOOK_AGAIN_SECONDS, 1 / self.refill if self.refill else 0.0)
+        if self.under_way == 0 and now - self.told_at >= min(look_again, _LONGEST_BACKOFF):
             return 0.0
         if self.refill:
             return min(max((1 - room) / self.refill, 0.05), _LONGEST_BACKOFF)
@@ -211,6 +212,8 @@ class Pace:
             lane.under_way += 1
 
     async def _room(self, *lanes: Lane) -> None:
+        if not self.deadline.left:
+            raise OutOfTime(0.0, 0.0)
         while wait := max(lane.wait(self.clock.monotonic()) for lane in lanes):
             await self.pause(wait)
 

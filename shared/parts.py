@@ -74,6 +74,7 @@ class Parts:
             tag=self.settings.rules.tag,
             tenant_id=self.settings.tenant_id,
             concurrency=self.settings.concurrency,
+            interval=self.settings.schedule.interval,
             inherit=self.settings.inherit,
         )
 
@@ -137,9 +138,7 @@ class Connections:
         work = settings.budget - reserve
         deadline = Deadline.after(self._clock, work)
         pace = Pace(self._lanes, self._clock, deadline, settings.concurrency)
-        pipeline = build_pipeline(
-            self._transport, self._tokens, cloud.scope, pace, observer, __version__
-        )
+        pipeline = build_pipeline(self._transport, self._tokens, cloud, pace, observer, __version__)
         return Parts(
             settings=settings,
             clock=self._clock,

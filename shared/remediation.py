@@ -46,6 +46,8 @@ UNIT_SECONDS = 95.0
 # Azure attempts an update in these states and refuses it, with 409, in every other one.
 _TERMINAL_STATES = frozenset({"", "succeeded", "failed", "canceled"})
 _UNAUTHORIZED = 401
+# An account whose reads take so long that its decision is stale again and again needs a person.
+_MOST_STALE = 5
 
 
 class AccountReads(Protocol):
@@ -125,7 +127,7 @@ class Remediation:
 
     async def remediate(self, decision: Decision) -> Outcome:
         """Do what the decision says, if it still holds. Never raises for what Azure answers."""
-        refused_token = False
+        refused_token, stale = False, 0
         while self.deadline.left > self.unit_seconds:
             try:
                 async with self.permits.unit(decision.account.id.subscription_id):
@@ -133,7 +135,11 @@ class Remediation:
                         return await self._unit(decision)
             except OutOfTime as error:
                 return Outcome(decision, Result.DEFERRED, str(error), error.code, error.message)
-            except (Stale, Throttled):
+            except Stale as error:
+                stale += 1
+                if stale == _MOST_STALE:
+                    return refused(decision, error)
+            except Throttled:
                 # Nothing was changed: the whole unit again, its waiting included.
                 continue
             except NoRole as error:

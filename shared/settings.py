@@ -153,7 +153,10 @@ def _moment(text: str) -> datetime:
         return datetime.combine(date.fromisoformat(text), time(), UTC)
     if moment.tzinfo is None:
         raise ValueError
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError from error
 
 
 def _levels(text: str) -> tuple[Level, ...]:

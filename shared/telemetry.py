@@ -134,8 +134,7 @@ class Telemetry:
         self._logger.emit(LogRecord(timestamp=moment, attributes=attributes))
         if self._ledger.pending > _MOST_PENDING and not self._ledger.deaf:
             await self._run(_flush_events)
-            if self._ledger.pending > _MOST_PENDING:
-                self._ledger.give_up("it does not take events fast enough")
+            self._ledger.write_off(_MOST_PENDING)
 
     def measure(self, report: SweepReport) -> None:
         """Record a finished sweep's metrics."""
@@ -197,6 +196,7 @@ class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it la
         self._emitted = 0
         self._acknowledged = 0
         self._lost = 0
+        self._book = 0
         self._problem = ""
         self._deaf_until = 0.0
         self._failures = 0
@@ -222,12 +222,20 @@ class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it la
         self._problem = problem
         self._deaf_until = time.monotonic() + _DEAF_SECONDS
 
+    def write_off(self, most: int) -> None:
+        """Wait no longer for events that a flush left behind, if there are more than so many."""
+        with self._guard:
+            pending = self._emitted - self._acknowledged - self._lost
+            if pending > most:
+                self._lost += pending
+
     def settle(self) -> None:
         """Close the books of a sweep. Raises TelemetryLost if they don't balance."""
         with self._guard:
-            lost = self._emitted - self._acknowledged - self._lost
+            lost = self._emitted - self._acknowledged
             emitted, acknowledged, problem = self._emitted, self._acknowledged, self._problem
             self._emitted = self._acknowledged = self._lost = 0
+            self._book += 1
             self._problem = ""
             # The next sweep tries again, whatever this one met.
             self._deaf_until, self._failures = 0.0, 0
@@ -240,6 +248,7 @@ class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it la
 
     def send(self, request: Any, **kwargs: Any) -> Any:
         """Send a batch, and note how many events of it were taken."""
+        book = self._book
         if self.deaf:
             raise ServiceRequestError(f"Application Insights: {self._problem}")
         try:
@@ -252,10 +261,10 @@ class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it la
                 self.give_up(self._problem)
             raise
         self._failures = 0
-        self._note(request, response)
+        self._note(request, response, book)
         return response
 
-    def _note(self, request: Any, response: Any) -> None:
+    def _note(self, request: Any, response: Any, book: int) -> None:
         body = request.content if hasattr(request, "content") else request.data
         sent = _events_in(body)
         refused = 0
@@ -274,7 +283,9 @@ class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it la
             )
             self._problem = f"it refused items: {errors[0].get('message', '')}"
         with self._guard:
-            self._acknowledged += sent - refused
+            # A batch that a sweep gave up on may arrive late: it balances nobody else's book.
+            if book == self._book:
+                self._acknowledged += sent - refused
 
 
 def _events_in(body: Any) -> int:

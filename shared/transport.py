@@ -25,6 +25,7 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 from shared.deadline import within
 from shared.model import Clock
 from shared.pacing import Freshness, Pace, Pacing
+from shared.settings import Cloud
 
 _CONNECT_SECONDS = 10
 # The pace gives up on an attempt before this; it is for what the pace doesn't see.
@@ -109,17 +110,22 @@ class NoCredential(AsyncTokenCredential):
 class Authorization(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     """Puts the token on each request, and on no request that is not encrypted."""
 
-    def __init__(self, tokens: TokenCache, scope: str) -> None:
+    def __init__(self, tokens: TokenCache, cloud: Cloud) -> None:
         super().__init__()
         self._tokens = tokens
-        self._scope = scope
+        self._scope = cloud.scope
+        self._host = _host_and_path(cloud.endpoint)[0].lower()
 
     async def send(
         self, request: PipelineRequest[HttpRequest]
     ) -> PipelineResponse[HttpRequest, AsyncHttpResponse]:
         """Send the request with a token; a read that was refused, once more with a new one."""
-        if not request.http_request.url.lower().startswith("https://"):
-            raise ServiceRequestError("A token is sent over https only.")
+        url = request.http_request.url
+        host = _host_and_path(url)[0].lower()
+        # Links to next pages and operations come from answers: none takes the token elsewhere.
+        trusted = host == self._host or host.endswith(f".{self._host}")
+        if not url.lower().startswith("https://") or not trusted:
+            raise ServiceRequestError("A token is sent over https, and to Azure alone.")
         token = await self._tokens.token(self._scope)
         request.http_request.headers["Authorization"] = f"Bearer {token}"
         response = await self.next.send(request)
@@ -171,7 +177,7 @@ class ClockedTransport(AioHttpTransport):  # type: ignore[misc] # azure-core loa
 def build_pipeline(
     transport: ClockedTransport,
     tokens: TokenCache,
-    scope: str,
+    cloud: Cloud,
     pace: Pace,
     observer: Observer,
     version: str,
@@ -187,7 +193,7 @@ def build_pipeline(
         UserAgentPolicy(base_user_agent=f"keysweep/{version}"),
         Pacing(pace),
         ContentDecodePolicy(),
-        Authorization(tokens, scope),
+        Authorization(tokens, cloud),
         Freshness(pace),
         Observation(observer),
     ]

@@ -124,13 +124,17 @@ class Demo:
         # The product's clock follows the local Azure's: a quarter of an hour takes no time here.
         worker.module.process = Process(os.environ, self._azure.clock)
         try:
+            say(
+                "[dim]The tenant has one of everything that goes wrong, and one subscription that "
+                "nobody lets us read: a sweep that meets them is not whole, and says so.[/]\n"
+            )
             await self._fire(worker, "1. Audit: what would it do?", show=set())
             release = f"{self._azure.now() + timedelta(days=1):%Y-%m-%dT%H:%MZ}"
             os.environ.update(SWEEP_MODE="enforce", BRAKE_RELEASE_UNTIL=release)
             title = f"2. Enforce, the brake released for a day (BRAKE_RELEASE_UNTIL={release})"
             await self._fire(worker, title, show=set(_ORDER))
             left = set(_ORDER) - {"EXEMPT", "HELD"}
-            await self._fire(worker, "3. The next tick: nothing is left that it can fix", show=left)
+            await self._fire(worker, "3. The next tick: what is left, and why", show=left)
         finally:
             await worker.close()
 

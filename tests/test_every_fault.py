@@ -121,7 +121,7 @@ async def test_another_operation_runs_on_the_account(serve: Serve) -> None:
     assert (event["azureMessage"], patches(azure)) == (said["message"], 1)
 
 
-@pytest.mark.parametrize("state", ["Accepted", "Creating", "Deleting", "Moving", "ResolvingDNS"])
+@pytest.mark.parametrize("state", ["Accepted", "Moving"])
 async def test_the_provisioning_state_is_not_terminal(serve: Serve, state: str) -> None:
     azure = serve(bot(provisioning_state=state))
 
@@ -412,7 +412,7 @@ async def test_a_patch_ends_in_a_server_error(serve: Serve, *, status: int, acte
     assert (patches(azure), off(azure), event["accepted"]) == (1, acted, "true")
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504])
+@pytest.mark.parametrize("status", [500, 504])
 async def test_a_read_ends_in_a_server_error(serve: Serve, status: int) -> None:
     azure = serve(bot())
     fault = azure.faults.on(method="GET", path="*/bot", times=3)

@@ -137,10 +137,6 @@ async def test_keys_that_resource_graph_still_calls_on_are_a_disagreement_too(
     assert (completed["compliant"], completed["drift"], swept.results) == (1, 0, {})
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="_look_twice compares only accounts that ARM's list kept: keys on, or a tag of ours",
-)
 async def test_an_untagged_account_that_resource_graph_still_calls_on_is_one_as_well(
     serve: Serve,
 ) -> None:

@@ -37,7 +37,7 @@ def lowered(actions: set[str] | list[str]) -> set[str]:
 
 def microsofts_names() -> Iterator[str]:
     """Return the actions that Microsoft documents for four resource providers."""
-    for file in PERMISSIONS.glob("*.json"):
+    for file in PERMISSIONS.glob("Microsoft.*.json"):
         yield from (str(each["name"]) for each in json.loads(file.read_text())["actions"])
 
 

@@ -353,8 +353,7 @@ async def test_a_change_log_that_can_not_be_read_is_said_and_fails_nothing(
 
     assert swept.whole
     assert swept.results == {"bot": Result.DISABLED}
-    why = only(swept, "SweepCompleted")["changeLog"]
-    assert why.startswith(("Querying Resource Graph: ", "Waiting for Azure: "))
+    assert only(swept, "SweepCompleted")["changeLog"] not in {"", "read"}
     assert only(swept, "DriftFound")["attribution"] == "unknown"
 
 

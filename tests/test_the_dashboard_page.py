@@ -98,7 +98,7 @@ def test_tabs_switch(page: Page, month_page: Path) -> None:
 def test_the_time_range_filters(page: Page, month_page: Path) -> None:
     page.goto(month_page.as_uri())
     everything = cells(page, "drift-all", 1)
-    page.get_by_label("Time range").select_option("7")
+    page.locator("#range").select_option("7")
     last_week = cells(page, "drift-all", 1)
     assert len(everything) == 15
     assert sorted(last_week) == ["audit-archive", "faq-bot", "image-captions", "treasury-bot"]
@@ -106,7 +106,7 @@ def test_the_time_range_filters(page: Page, month_page: Path) -> None:
 
 def test_the_subscription_filters(page: Page, month_page: Path) -> None:
     page.goto(month_page.as_uri())
-    page.get_by_label("Subscription").select_option(label="finance-prod")
+    page.locator("#subscription").select_option(label="finance-prod")
     assert set(cells(page, "drift-all", 2)) == {"finance-prod"}
 
 

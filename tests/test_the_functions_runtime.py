@@ -79,10 +79,6 @@ async def test_a_sweep_that_is_not_whole_fails_with_its_reasons(serve: Serve) ->
     assert keys_on(azure) == {"contoso-docs"}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="arm._said: a ClientAuthenticationError without a response is told as `HTTP: `",
-)
 async def test_an_identity_that_gives_no_token_in_time_is_named_as_the_reason(
     serve: Serve,
 ) -> None:

@@ -175,10 +175,6 @@ async def test_a_tick_that_could_read_nothing_leaves_nothing_behind_that_breaks_
     assert (mended.whole, keys_on(azure)) == (True, set())
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="arm._said gives 'HTTP' and no message for an authentication error without an answer",
-)
 async def test_a_token_that_does_not_come_is_named_as_the_reason(serve: Serve) -> None:
     azure = serve(bots(1))
     azure.faults.on(host="identity", times=None).hang()

@@ -64,7 +64,7 @@ class ArmBuckets:
         bucket.at = now
         if bucket.level < 1:
             if self.enforced:
-                return max(1.0, math.ceil((1 - bucket.level) / rates.refill))
+                return float(max(1, math.ceil((1 - bucket.level) / rates.refill)))
             bucket.level = 1
         bucket.level -= 1
         used = math.ceil(rates.size - bucket.level)

@@ -21,8 +21,8 @@ START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 # How long nothing may happen before the moved clock moves itself. A far jump (a budget, an hour's
 # Retry-After) is the one that hurts when it comes too early, so it waits longer.
 QUIET = 0.008
-QUIET_BEFORE_FAR = 0.15
-FAR = 25.0
+QUIET_BEFORE_FAR = 0.25
+FAR = 15.0
 # So many turns every event loop is given, however slow the machine is.
 TURNS = 25
 
