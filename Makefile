@@ -52,7 +52,7 @@ lock: ## Pin the packages again, with hashes (needs uv)
 	uv pip compile pyproject.toml --python-version 3.13 --python-platform x86_64-manylinux_2_28 \
 		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
 		--quiet -o requirements.txt
-	uv pip compile pyproject.toml --extra cli --group dev --python-version 3.13 --universal \
+	uv pip compile pyproject.toml --extra cli --extra dashboard --group dev --python-version 3.13 --universal \
 		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
 		--quiet -o requirements-dev.txt
 	uv pip compile --group infra --python-version 3.13 --universal \
@@ -68,5 +68,5 @@ docs: .venv/.installed ## Write the README's tables and pictures anew
 	@.venv/bin/python -m tests.pictures
 	@.venv/bin/python -m tests.demo --picture docs/sweep.svg
 	@.venv/bin/python -m tests.month build/month
-	@.venv/bin/python -m dashboard --capture build/month/capture.json --out build/dashboard.html
+	@.venv/bin/python -m shared.cli dashboard --capture build/month/capture.json --out build/dashboard.html
 	@.venv/bin/python -m tests.dashboard_pictures build/dashboard.html docs/dashboard
