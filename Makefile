@@ -1,5 +1,5 @@
 # Everything below sets itself up: Python 3.13 is found, .venv made, packages installed by hash.
-.PHONY: demo test check check-infra package infra format docs lock clean help
+.PHONY: demo test soak check check-infra package infra format docs lock clean help
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/'
@@ -14,6 +14,11 @@ demo: .venv/.installed ## Sweep a realistic tenant: no Azure needed
 # fails is run again once, alone it counts.
 test: .venv/.installed ## Run the tests
 	@.venv/bin/python -m pytest -n 2 -m "not slow" --reruns 1
+
+MINUTES ?= 10
+soak: .venv/.installed ## Shake tenant and sweeps for MINUTES (10), after finding five planted bugs
+	@.venv/bin/python -m tests.soak --planted --minutes 2
+	@.venv/bin/python -m tests.soak --minutes $(MINUTES)
 
 check: .venv/.installed ## Lint, types, layers, and prose against code
 	@.venv/bin/ruff check .
