@@ -10,6 +10,7 @@
   };
   const PALETTE = ["#4f83c2", "#4aa8a8", "#e6c35c", "#8067b7", "#e59a3c", "#9aa5b1", "#c77fb0", "#4da67a"];
   const FIRST_ROWS = 6;
+  const TALL = 90;
   const DAYS = { 1: "Last 24 hours" };
   const main = document.querySelector("main");
   const range = document.getElementById("range");
@@ -112,11 +113,11 @@
     } else if (kind === "number") {
       cell.append(number(value));
     } else {
-      const clip = element("div", "clip", String(value));
-      clip.title = value;
+      const sentence = element("div", "", String(value));
+      sentence.title = value;
       if (String(value).length > 40) cell.classList.add("long");
       else if (String(value).length <= 20 || !/\s/.test(value)) cell.classList.add("word");
-      cell.append(clip);
+      cell.append(sentence);
     }
     return cell;
   }
@@ -170,11 +171,12 @@
       fit();
     }
     function fit() {
-      // What is wider than its place is folded: sentences go below their row, and if that is not
+      // What is wider than its place, or tall and thin, is folded: sentences go below their row, and if that is not
       // enough the table becomes a list. Nothing is cut.
       grid.classList.remove("folded", "list");
       grid.querySelectorAll("tr.below").forEach((line) => line.remove());
-      if (scroll.scrollWidth <= scroll.clientWidth) return;
+      const tall = [...body.querySelectorAll("td.long div")].some((each) => each.offsetHeight > TALL);
+      if (scroll.scrollWidth <= scroll.clientWidth && !tall) return;
       const lines = [...body.rows];
       const long = shown.map((_, place) => lines.some((line) => line.cells[place].classList.contains("long")));
       for (const line of grid.rows) [...line.cells].forEach((cell, place) => cell.classList.toggle("folds", long[place]));
