@@ -26,6 +26,8 @@ check: .venv/.installed ## Lint, types, layers, and prose against code
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@.venv/bin/python -m pytest -q tests/test_prose_is_checked.py
+	@setup/kql.sh
+	@.venv/bin/python -m pytest -q -k "not real_sweeps" tests/test_every_query_is_kql.py
 
 check-infra: .venv/.installed .venv-infra/.installed ## Compile the templates, judge them, check azd's files and the workflows
 	@.venv/bin/python -m pytest -q tests/test_templates_compile.py \
@@ -55,7 +57,7 @@ lock: ## Pin the packages again, with hashes (needs uv)
 	uv pip compile pyproject.toml --python-version 3.13 --python-platform x86_64-manylinux_2_28 \
 		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
 		--quiet -o requirements.txt
-	uv pip compile pyproject.toml --extra cli --group dev --python-version 3.13 --universal \
+	uv pip compile pyproject.toml --extra cli --extra dashboard --group dev --python-version 3.13 --universal \
 		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
 		--quiet -o requirements-dev.txt
 	uv pip compile --group infra --python-version 3.13 --universal \
@@ -66,6 +68,10 @@ clean: ## Take away what was made
 	rm -rf .venv .venv-infra .mypy_cache .ruff_cache .pytest_cache .hypothesis build
 
 docs: .venv/.installed ## Write the README's tables and pictures anew
+	@.venv/bin/python -m infra.workbook
 	@.venv/bin/python -m tests.prose
 	@.venv/bin/python -m tests.pictures
 	@.venv/bin/python -m tests.demo --picture docs/sweep.svg
+	@.venv/bin/python -m tests.month build/month
+	@.venv/bin/python -m shared.cli dashboard --capture build/month/capture.json --out build/dashboard.html
+	@.venv/bin/python -m tests.dashboard_pictures build/dashboard.html docs/dashboard

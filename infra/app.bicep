@@ -110,6 +110,25 @@ param dailyQuotaGb int = 1
 @maxValue(730)
 param retentionDays int = 90
 
+@description('The action group that alerts call, by its resource id. Empty: alerts are seen in the portal only.')
+param alertActionGroupId string = ''
+
+@description('How long no sweep may complete before somebody is called: four schedules.')
+@allowed(['PT30M', 'PT1H', 'PT2H', 'PT4H', 'P1D', 'P2D'])
+param alertNoSweepWindow string = 'PT1H'
+
+@description('More accounts adrift than this in one sweep call somebody.')
+@minValue(0)
+param alertDriftThreshold int = 10
+
+@description('How many days before an exemption lapses somebody is told.')
+@minValue(1)
+@maxValue(90)
+param alertLapseDays int = 14
+
+@description('Where docs/runbook.md can be read by who is called; each alert links to its page. Empty: no link.')
+param alertRunbookUrl string = ''
+
 var tags = { 'azd-env-name': environmentName, application: 'keysweep' }
 var suffix = uniqueString(subscription().id, environmentName, location)
 
@@ -156,6 +175,29 @@ module monitoring 'monitoring.bicep' = {
     suffix: suffix
     dailyQuotaGb: dailyQuotaGb
     retentionDays: retentionDays
+  }
+}
+
+module workbook 'workbook.bicep' = {
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    appInsightsId: monitoring.outputs.componentId
+  }
+}
+
+module alerts 'alerts.bicep' = {
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    appInsightsId: monitoring.outputs.componentId
+    actionGroupId: alertActionGroupId
+    windows: { 'no-sweep': alertNoSweepWindow }
+    thresholds: { 'drift-high': alertDriftThreshold }
+    lapseDays: alertLapseDays
+    runbookUrl: alertRunbookUrl
   }
 }
 

@@ -109,6 +109,25 @@ param dailyQuotaGb int = 1
 @maxValue(730)
 param retentionDays int = 90
 
+@description('The action group that alerts call, by its resource id. Empty: alerts are seen in the portal only.')
+param alertActionGroupId string = ''
+
+@description('How long no sweep may complete before somebody is called: four schedules.')
+@allowed(['PT30M', 'PT1H', 'PT2H', 'PT4H', 'P1D', 'P2D'])
+param alertNoSweepWindow string = 'PT1H'
+
+@description('More accounts adrift than this in one sweep call somebody.')
+@minValue(0)
+param alertDriftThreshold int = 10
+
+@description('How many days before an exemption lapses somebody is told.')
+@minValue(1)
+@maxValue(90)
+param alertLapseDays int = 14
+
+@description('Where docs/runbook.md can be read by who is called; each alert links to its page. Empty: no link.')
+param alertRunbookUrl string = ''
+
 @description('The Azure Policy that stops new accounts with keys at the door.')
 @allowed(['off', 'audit', 'deny', 'modify'])
 param guardrail string = 'off'
@@ -144,6 +163,11 @@ module app 'app.bicep' = {
     armScope: armScope
     dailyQuotaGb: dailyQuotaGb
     retentionDays: retentionDays
+    alertActionGroupId: alertActionGroupId
+    alertNoSweepWindow: alertNoSweepWindow
+    alertDriftThreshold: alertDriftThreshold
+    alertLapseDays: alertLapseDays
+    alertRunbookUrl: alertRunbookUrl
   }
 }
 

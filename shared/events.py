@@ -6,7 +6,8 @@ one a property; a field that is None is left out. On the wire names are in camel
 """
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 
@@ -17,11 +18,13 @@ from shared.model import (
     Exempt,
     Exemption,
     Gap,
+    Inventory,
     KeyChange,
     Lapsed,
     NotExempt,
     Outcome,
     Unreadable,
+    Verdict,
 )
 
 
@@ -93,6 +96,21 @@ class SweepCompleted(Event):
     deferred: Annotated[int, "Drifts that were not attempted: the next sweep carries on."]
     brake: Annotated[str, "What the brake did, or in audit mode would do; empty: nothing."]
     change_log: Annotated[str, "`read`, or why the platform's change log could not be read."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionRead(Event):
+    """A sweep read a subscription, and told what it found there. The last one is its state."""
+
+    name: ClassVar[str] = "SubscriptionRead"
+    subscription_id: Annotated[str, "The subscription's id."]
+    subscription_name: Annotated[str, "Its name."]
+    source: Annotated[str, "Who showed its accounts: `graph` or `arm`."]
+    accounts: Annotated[int, "Its accounts of the kinds in scope."]
+    compliant: Annotated[int, "Those with keys off."]
+    exempt: Annotated[int, "Those that a tag lets keep their keys."]
+    held: Annotated[int, "Those with keys on that were deliberately not touched."]
+    drift: Annotated[int, "Those with keys on that the sweep is about, as it found them."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +246,7 @@ class SettingsRejected(Event):
 EVENTS: tuple[type[Event], ...] = (
     SweepStarted,
     SweepCompleted,
+    SubscriptionRead,
     DriftFound,
     AccountHeld,
     ExemptionObserved,
@@ -268,8 +287,19 @@ class EventField:
 
     attribute: str
     name: str
+    kind: str
+    """`text`, `true or false`, `whole number` or `number`; a `?` says that it may be left out."""
     is_measurement: bool
     meaning: str
+
+
+_KINDS: dict[type, str] = {
+    str: "text",
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+}
+_NUMBERS = {_KINDS[int], _KINDS[float]}
 
 
 def fields_of(event_type: type[Event] | type[SweepContext]) -> tuple[EventField, ...]:
@@ -278,8 +308,18 @@ def fields_of(event_type: type[Event] | type[SweepContext]) -> tuple[EventField,
     declared = []
     for each in fields(event_type):
         kind, meaning = get_args(hints[each.name])
-        numeric = any(part in (int, float) for part in get_args(kind) or (kind,))
-        declared.append(EventField(each.name, _camel(each.name), numeric, meaning))
+        parts = get_args(kind) or (kind,)
+        word = next(_KINDS[part] for part in parts if part in _KINDS)
+        optional = "?" if type(None) in parts else ""
+        declared.append(
+            EventField(
+                each.name,
+                _camel(each.name),
+                f"{word}{optional}",
+                word in _NUMBERS,
+                meaning,
+            )
+        )
     return tuple(declared)
 
 
@@ -313,6 +353,29 @@ def _values(
         content = getattr(value, each.attribute)
         if each.is_measurement == measurements and content is not None:
             yield each.name, content
+
+
+def subscriptions_read(
+    inventory: Inventory, decisions: Iterable[Decision]
+) -> Iterator[SubscriptionRead]:
+    """Say of each subscription that was read what was found there."""
+    found = Counter((each.account.id.subscription_id, each.verdict) for each in decisions)
+    for each in inventory.coverage:
+        subscription = each.subscription
+        exempt, held, drift = (
+            found[subscription.id, verdict]
+            for verdict in (Verdict.EXEMPT, Verdict.HELD, Verdict.DRIFT)
+        )
+        yield SubscriptionRead(
+            subscription_id=subscription.id,
+            subscription_name=subscription.name,
+            source=each.source,
+            accounts=each.census.keys_off + exempt + held + drift,
+            compliant=each.census.keys_off,
+            exempt=exempt,
+            held=held,
+            drift=drift,
+        )
 
 
 def drift_found(decision: Decision, change: KeyChange | None, flips: int) -> DriftFound:

@@ -21,6 +21,7 @@ from shared.events import (
     patch_war,
     remediation_outcome,
     sources_disagree,
+    subscriptions_read,
 )
 from shared.model import (
     Clock,
@@ -123,6 +124,9 @@ class Sweep:
             ]
         for decision in decisions:
             await self._tell(decision, log, today)
+        # Last: whoever reads a subscription's state finds all of its accounts told.
+        for read in subscriptions_read(inventory, decisions):
+            await self.emitter.emit(read)
         report = SweepReport(
             sweep_id=self.sweep_id,
             mode=self.settings.mode,

@@ -14,6 +14,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dashboard.drawing import draw
+from dashboard.tables import Tables
+from dashboard.workbook import read_workbook
 from shared.bootstrap import Process
+from tests.dashboard_pictures import picture
 from tests.functions_worker import FunctionsWorker, Invocation
 from tests.local_azure import LocalAzure, scenarios
 
@@ -44,6 +49,7 @@ _STYLES = {
 _WIDTH = 152
 _TICK = 15 * 60
 _PICTURED = 24
+_BUILD = Path("build")
 
 
 class Sweep:
@@ -251,13 +257,27 @@ async def main() -> str:
         os.environ.update(SWEEP_SCHEDULE="0 */15 * * * *", SWEEP_MODE="audit")
         demo = Demo(azure, console)
         await demo.tell()
+        show_dashboard(azure.telemetry.envelopes, console)
         return demo.picture()
+
+
+def show_dashboard(envelopes: list[dict[str, Any]], console: Console) -> None:
+    """Draw the workbook from what Application Insights received, for a browser to open."""
+    console.print("Drawing the workbook from that telemetry ...")
+    _BUILD.mkdir(exist_ok=True)
+    (_BUILD / "capture.json").write_text(json.dumps(envelopes))
+    page = _BUILD / "dashboard.html"
+    page.write_text(draw(read_workbook(), Tables(envelopes)))
+    with ThreadPoolExecutor(1) as apart:  # Playwright's sync API wants no event loop around it
+        made = apart.submit(picture, page, _BUILD, widths=(1400,)).result()
+    pictured = f"pictures of its tabs: {made[0].name} ..." if made else "no Chromium, no pictures"
+    console.print(f"Open [bold]{page}[/] in a browser ({pictured}).")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.demo")
     parser.add_argument("--picture", type=Path, help="also write what is shown as an SVG")
-    picture = parser.parse_args().picture
+    wanted = parser.parse_args().picture
     drawn = asyncio.run(main())
-    if picture is not None:
-        picture.write_text(drawn)
+    if wanted is not None:
+        wanted.write_text(drawn)

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from shared.cli.__main__ import keysweep
-from shared.events import EVENTS, METRICS, SweepContext, fields_of
+from shared.events import EVENTS, METRICS, Event, SweepContext, fields_of
 from shared.settings import SETTINGS
 from tests.bicep import resources
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 COMMAND_LINE = ROOT / "docs" / "command-line.md"
 DEPLOYING = ROOT / "infra" / "README.md"
-DOCUMENTS = (README, DEPLOYING)
+DOCUMENTS = (README, DEPLOYING, ROOT / "docs" / "telemetry.md")
 _BLOCK = re.compile(
     r"(<!-- begin: (?P<name>\w+) \(make docs\) -->\n)(?P<text>.*?)(<!-- end: (?P=name) -->)",
     re.DOTALL,
@@ -76,6 +76,8 @@ _MADE_FOR = {
     "Microsoft.Resources/resourceGroups": "holds all of the Function; removal deletes it",
     "Microsoft.OperationalInsights/workspaces": "keeps the telemetry; local auth off, daily cap",
     "Microsoft.Insights/components": "takes the telemetry, with Entra ID tokens alone",
+    "Microsoft.Insights/workbooks": "where people review drift",
+    "Microsoft.Insights/scheduledQueryRules": "an alert of alerts.yaml",
     "Microsoft.Storage/storageAccounts": "the package and the timer's lock; shared keys off",
     "Microsoft.Storage/storageAccounts/blobServices": "keeps what was deleted for a week",
     "Microsoft.Storage/storageAccounts/blobServices/containers": "where packages go",
@@ -121,6 +123,35 @@ def _map() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _fields() -> str:
+    """Every event with its fields, one by one."""
+    parts = []
+    for each in EVENTS:
+        document = (each.__doc__ or "").replace("\n", " ")
+        parts.append(f"### {each.name}\n\n{document}\n\n{_field_table(each)}")
+    return "\n".join(parts)
+
+
+def _common_fields() -> str:
+    return _field_table(SweepContext)
+
+
+def _field_table(declared: type[Event] | type[SweepContext]) -> str:
+    lines = ["| field | where | type | meaning |", "| --- | --- | --- | --- |"]
+    for field in fields_of(declared):
+        where = "customMeasurements" if field.is_measurement else "customDimensions"
+        lines.append(f"| `{field.name}` | {where} | {field.kind} | {field.meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _metric_fields() -> str:
+    lines = ["| metric | unit | dimensions | says |", "| --- | --- | --- | --- |"]
+    for each in METRICS:
+        dimensions = ", ".join(f"`{name}`" for name in each.dimensions)
+        lines.append(f"| `{each.name}` | {each.unit} | {dimensions} | {each.meaning} |")
+    return "\n".join(lines) + "\n"
+
+
 def _help(*path: str) -> str:
     """Return the help of `keysweep`, or of one of its commands, as a terminal of 96 shows it."""
     command: click.Command = keysweep
@@ -140,6 +171,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "metrics": _metrics,
     "actions": _actions,
     "map": _map,
+    "fields": _fields,
+    "common_fields": _common_fields,
+    "metric_fields": _metric_fields,
     "help": _help,
     "resources": _resources,
 }

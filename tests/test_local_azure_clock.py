@@ -114,3 +114,16 @@ def test_answers_carry_the_clocks_date(serve: Callable[..., LocalAzure]) -> None
     reply = arm(azure, "/subscriptions?api-version=2022-12-01")
 
     assert reply.headers["Date"] == "Tue, 24 Nov 2026 10:00:00 GMT"
+
+
+async def test_a_clock_that_moves_itself_by_so_much_at_most_leaves_the_far_asleep() -> None:
+    clock = MovedClock(auto=False)
+    clock.let_move(auto=True, furthest=15)
+    far = asyncio.ensure_future(clock.sleep(60))
+
+    await clock.sleep(5)
+    await asyncio.sleep(0.1)
+
+    assert clock.monotonic() == 5
+    assert not far.done()
+    far.cancel()

@@ -7,6 +7,7 @@ client and server live in the same time and a test never waits for real.
 import asyncio
 import heapq
 import itertools
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -72,6 +73,7 @@ class MovedClock:
 
     def __init__(self, start: datetime = START, *, auto: bool = True) -> None:
         self._start = start
+        self._furthest = math.inf
         self._elapsed = 0.0
         self._auto = auto
         self._changed = threading.Condition(threading.RLock())
@@ -99,6 +101,18 @@ class MovedClock:
             raise ValueError(f"a clock goes forward, not by {seconds} seconds")
         with self._changed:
             self._move_to(self._elapsed + seconds)
+
+    def let_move(self, *, auto: bool, furthest: float = math.inf) -> None:
+        """Let it move itself from now on, or not.
+
+        `furthest`: never by more seconds at once. Below every time-out, a pause between attempts
+        is passed over and no request is taken for one that hangs, however loaded the machine is.
+        """
+        with self._changed:
+            self._auto, self._furthest = auto, furthest
+            self._note_activity()
+            if self._sleepers:
+                self._drive()
 
     async def sleep(self, seconds: float) -> None:
         """Sleep until the clock has moved on that much."""
@@ -188,8 +202,14 @@ class MovedClock:
             if not self._is_quiet(seen, QUIET_BEFORE_FAR if far else QUIET):
                 continue
             with self._changed:
-                if self._activity == seen and self._sleepers and self._working == 0:
+                still = self._activity == seen and self._working == 0
+                if self._auto and still and self._first_is_near():
                     self._move_to(max(self._elapsed, self._sleepers[0].deadline))
+
+    def _first_is_near(self) -> bool:
+        return bool(self._sleepers) and (
+            self._sleepers[0].deadline - self._elapsed <= self._furthest
+        )
 
     def _is_quiet(self, seen: int, seconds: float) -> bool:
         """Whether nothing happens for `seconds` of real time, by three looks at every loop."""

@@ -1,0 +1,88 @@
+"""Telemetry that was captured: the envelopes that an Application Insights exporter sends."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+type Envelope = dict[str, Any]
+
+
+class CaptureError(Exception):
+    """A file does not hold telemetry; the message says why and what would."""
+
+
+def read_capture(place: Path) -> list[Envelope]:
+    """Read envelopes from a file, or from every `.json` and `.jsonl` file of a folder.
+
+    A file is a JSON array of them, or one JSON object a line. Raises CaptureError if one can't be
+    read or holds anything else, and if there is nothing in them.
+    """
+    files = [place]
+    if place.is_dir():
+        files = sorted(each for each in place.iterdir() if each.suffix in {".json", ".jsonl"})
+    found = [envelope for file in files for envelope in _read(file)]
+    if not found:
+        raise CaptureError(f"{place} holds no telemetry: capture a sweep first.")
+    return found
+
+
+def _read(file: Path) -> list[Envelope]:
+    try:
+        text = file.read_text("utf-8")
+        found = (
+            json.loads(text)
+            if text.lstrip().startswith("[")
+            else [json.loads(line) for line in text.splitlines() if line.strip()]
+        )
+    except (OSError, ValueError) as error:
+        raise CaptureError(
+            f"{file} can't be read as telemetry ({error}). A capture is a JSON array of the "
+            "envelopes that an exporter sends, or one envelope a line."
+        ) from error
+    for number, each in enumerate(found, 1):
+        problem = _problem(each)
+        if problem:
+            raise CaptureError(
+                f"{file}: item {number} is not an Application Insights envelope: {problem}."
+            )
+    return list(found)
+
+
+def time_of(envelope: Envelope) -> datetime:
+    """Return when it happened."""
+    return datetime.fromisoformat(envelope["time"])
+
+
+def _problem(envelope: object) -> str:
+    if not isinstance(envelope, dict):
+        return "it is not a JSON object"
+    data = envelope.get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("baseData"), dict):
+        return "it has no data.baseData"
+    if not isinstance(data.get("baseType"), str):
+        return "it has no data.baseType"
+    try:
+        moment = time_of(envelope)
+    except (KeyError, TypeError, ValueError):
+        return f"its time is {envelope.get('time')!r}"
+    if not moment.tzinfo:
+        return "its time has no zone"
+    if not isinstance(envelope.get("tags") or {}, dict):
+        return "its tags are no object"
+    return _problem_of_data(data["baseData"])
+
+
+def _problem_of_data(data: dict[str, Any]) -> str:
+    for name in ("properties", "measurements"):
+        if not isinstance(data.get(name) or {}, dict):
+            return f"its {name} are no object"
+    metrics = data.get("metrics") or []
+    if not isinstance(metrics, list):
+        return "its metrics are no array"
+    for each in metrics:
+        if not isinstance(each, dict) or not isinstance(each.get("name"), str):
+            return "a metric has no name"
+        if not isinstance(each.get("value"), int | float):
+            return f"the metric {each['name']} has no value"
+    return ""

@@ -1,0 +1,194 @@
+"""A workbook and what was received become one HTML file that needs nothing else.
+
+A file can't run queries, so each is run beforehand for every time range and subscription that the
+page offers. What a query shows is data: the page puts it in as text, never as HTML.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from dashboard.tables import QueryError, Result, Tables
+from dashboard.workbook import Step, Workbook
+
+_PAGE = Path(__file__).parent / "page"
+_EVERY = "*"
+# A month is seen by the day, a week by the quarter of a day, a day by the hour.
+_GRAINS = ((0.2, "5m"), (2.0, "1h"), (8.0, "6h"))
+_WIDEST_GRAIN = "1d"
+# More than this and the page offers all of them together only: each costs all queries again.
+_MOST_SUBSCRIPTIONS = 6
+_SUBSCRIPTION = "the chosen subscription"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A step's data for one choice, or why there is none."""
+
+    columns: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    """`time`, `number` or `text`, by column."""
+    rows: tuple[tuple[Any, ...], ...] = ()
+    problem: str = ""
+
+
+def draw(workbook: Workbook, tables: Tables) -> str:
+    """Return the page. A step that can't be drawn says why, and the others are drawn."""
+    model = _model(workbook, tables)
+    # A script element ends at the first `</`, even in a string.
+    data = json.dumps(model).replace("<", "\\u003c")
+    parts = {
+        "title": workbook.title,
+        "style": (_PAGE / "page.css").read_text(),
+        "echarts": (_PAGE / "echarts.common.min.js").read_text(),
+        "script": (_PAGE / "page.js").read_text(),
+        "data": data,
+    }
+    template = (_PAGE / "page.html").read_text()
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+
+
+def _model(workbook: Workbook, tables: Tables) -> dict[str, Any]:
+    ends = tables.ends or datetime.now(UTC).replace(tzinfo=None)
+    begins = tables.begins or ends
+    queries = [step for tab in workbook.tabs for step in tab.steps if step.query]
+    seen: dict[str, int] = {}
+    results: list[dict[str, Any]] = []
+
+    def keep(drawn: Drawn) -> int:
+        """Keep what is shown in many choices once."""
+        as_dict = asdict(drawn)
+        text = json.dumps(as_dict)
+        if text not in seen:
+            seen[text] = len(results)
+            results.append(as_dict)
+        return seen[text]
+
+    tables.window(ends - timedelta(days=workbook.chosen), ends)
+    subscriptions = _subscriptions(workbook, tables)
+    choices: dict[str, dict[str, dict[str, int]]] = {}
+    whole: dict[str, dict[str, int]] | None = None
+    for days in sorted(workbook.ranges):
+        if whole is None:
+            tables.window(ends - timedelta(days=days), ends)
+        choices[f"{days:g}"] = whole or {
+            value: {
+                name: keep(drawn)
+                for name, drawn in _drawn_steps(queries, tables, days, ends, value).items()
+            }
+            for value in [_EVERY, *(each["value"] for each in subscriptions)]
+        }
+        if ends - timedelta(days=days) < begins:
+            whole = choices[f"{days:g}"]  # a longer range shows the same
+    return {
+        "title": workbook.title,
+        "tabs": [
+            {"name": tab.name, "steps": [_shown(step) for step in tab.steps]}
+            for tab in workbook.tabs
+        ],
+        "ranges": [f"{days:g}" for days in workbook.ranges],
+        "chosen": f"{workbook.chosen:g}",
+        "subscriptions": subscriptions,
+        "begins": begins.isoformat(),
+        "ends": ends.isoformat(),
+        "choices": choices,
+        "results": results,
+    }
+
+
+def _subscriptions(workbook: Workbook, tables: Tables) -> list[dict[str, str]]:
+    try:
+        found = tables.query(workbook.subscriptions).rows
+    except QueryError:
+        return []  # the steps that need them say what is wrong with the telemetry
+    if len(found) > _MOST_SUBSCRIPTIONS:
+        return []
+    return [{"value": str(value), "label": str(label)} for value, label in found]
+
+
+def _shown(step: Step) -> dict[str, Any]:
+    shown = asdict(step)
+    del shown["query"]
+    return shown
+
+
+def _drawn_steps(
+    steps: Sequence[Step], tables: Tables, days: float, ends: datetime, subscription: str
+) -> dict[str, Drawn]:
+    start = ends - timedelta(days=days)
+    covered = (ends - max(start, tables.begins or start)) / timedelta(days=1)
+    grain = next((grain for most, grain in _GRAINS if covered <= most), _WIDEST_GRAIN)
+
+    def drawn(step: Step) -> Drawn:
+        kql = (
+            step.query.replace("{Subscription}", f"'{_SUBSCRIPTION}'")
+            .replace("{TimeRange:grain}", grain)
+            .replace("{TimeRange:start}", f"datetime({start.isoformat()})")
+            .replace("{TimeRange:end}", f"datetime({ends.isoformat()})")
+        )
+        try:
+            result = tables.query(kql, {_SUBSCRIPTION: subscription})
+        except QueryError as error:
+            return Drawn(problem=f"The query of {step.name} failed: {error}")
+        missing = _missing(step, result.columns)
+        if missing:
+            return Drawn(
+                problem=f"The query of {step.name} returns no column {', '.join(missing)}."
+            )
+        return Drawn(result.columns, _kinds(result), tuple(map(_plain, result.rows)))
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip((step.name for step in steps), pool.map(drawn, steps), strict=True))
+
+
+def _missing(step: Step, columns: tuple[str, ...]) -> list[str]:
+    """Return the columns that the step's settings name and its query does not return."""
+    settings = step.settings or {}
+    patterns = [each["columnMatch"] for each in settings.get("formatters", ())]
+    patterns += [f"^{each['columnId']}$" for each in settings.get("labelSettings", ())]
+    patterns += [
+        f"^{each['columnMatch']}$"
+        for name, each in settings.items()
+        if name.endswith("Content") and isinstance(each, dict)
+    ]
+    return [
+        pattern.strip("^$")
+        for pattern in patterns
+        if not any(re.search(pattern, column) for column in columns)
+    ]
+
+
+def _kinds(result: Result) -> tuple[str, ...]:
+    return tuple(
+        next((_kind(row[index]) for row in result.rows if row[index] is not None), "text")
+        for index in range(len(result.columns))
+    )
+
+
+def _kind(value: object) -> str:
+    match value:
+        case bool():
+            return "text"
+        case int() | float():
+            return "number"
+        case datetime():
+            return "time"
+        case _:
+            return "text"
+
+
+def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Make values that JSON has."""
+    return tuple(
+        value.isoformat()
+        if isinstance(value, datetime)
+        else value
+        if value is None or isinstance(value, int | float | str)
+        else str(value)
+        for value in row
+    )

@@ -1,0 +1,348 @@
+"use strict";
+// Draws the model that drawing.py put into the page. Everything that comes from telemetry is set
+// as text: a tag's value can be anything that anybody wrote.
+(() => {
+  const model = JSON.parse(document.getElementById("data").textContent);
+  const COLOURS = {
+    green: "#4da67a", yellow: "#e6c35c", orange: "#e59a3c", redBright: "#d2453d", redDark: "#8f2b26",
+    red: "#b8564f", blue: "#4f83c2", blueDark: "#2a5d9f", purple: "#8067b7", pink: "#c77fb0",
+    gray: "#9aa5b1", turquoise: "#4aa8a8",
+  };
+  const PALETTE = ["#4f83c2", "#4aa8a8", "#e6c35c", "#8067b7", "#e59a3c", "#9aa5b1", "#c77fb0", "#4da67a"];
+  const FIRST_ROWS = 6;
+  const TALL = 90;
+  const DAYS = { 1: "Last 24 hours" };
+  const main = document.querySelector("main");
+  const range = document.getElementById("range");
+  const subscription = document.getElementById("subscription");
+  let charts = [];
+  let fits = [];
+  let chosenTab = model.tabs[0].name;
+
+  function element(tag, className, text) {
+    const made = document.createElement(tag);
+    if (className) made.className = className;
+    if (text !== undefined) made.textContent = text;
+    return made;
+  }
+  function moment(text) {
+    return text ? text.slice(0, 16).replace("T", " ") : "";
+  }
+  function number(value) {
+    return typeof value === "number" ? value.toLocaleString("en-US", { maximumFractionDigits: 2 }) : "";
+  }
+  function words(markdown, into) {
+    for (const part of markdown.split(/(`[^`]+`|\*\*[^*]+\*\*)/)) {
+      if (part.startsWith("`")) into.append(element("code", "", part.slice(1, -1)));
+      else if (part.startsWith("**")) into.append(element("strong", "", part.slice(2, -2)));
+      else into.append(part);
+    }
+  }
+  function column(data, name) {
+    return data.columns.indexOf(name);
+  }
+  function threshold(grid, value) {
+    return grid.find((each) => each.operator === "Default" || each.thresholdValue === value);
+  }
+  function filled(template, data, row, value) {
+    return template
+      .replace("{0}", value ?? "").replace("{1}", "")
+      .replace(/\["(\w+)"\]/g, (_, name) => row[column(data, name)] ?? "");
+  }
+
+  function tiles(section, step, data) {
+    const box = element("div", "tiles");
+    const settings = step.settings;
+    for (const row of data.rows) {
+      const cell = (part) => row[column(data, settings[part].columnMatch)];
+      const status = cell("secondaryContent");
+      const rule = threshold(settings.secondaryContent.formatOptions.thresholdsGrid, status);
+      const tile = element("div", `tile ${status || ""}`);
+      tile.append(element("h3", "", cell("titleContent")));
+      tile.append(element("div", "value", number(cell("leftContent"))));
+      const note = element("div", "note");
+      const text = filled(rule.text, data, row, status);
+      note.append(element("span", `status ${rule.representation}`, text));
+      tile.append(note);
+      box.append(tile);
+    }
+    section.append(box);
+  }
+
+  function labelOf(step, name) {
+    return (step.settings.labelSettings || []).find((each) => each.columnId === name)?.label || name;
+  }
+
+  function cellOf(step, data, row, index) {
+    const name = data.columns[index];
+    const value = row[index];
+    const rule = (step.settings.formatters || []).find((each) => new RegExp(each.columnMatch).test(name));
+    const kind = data.kinds[index];
+    const cell = element("td", kind);
+    cell.dataset.label = labelOf(step, data.columns[index]);
+    const options = rule?.formatOptions || {};
+    if (value === null || value === "") {
+      cell.classList.add("blank");
+      cell.append("–");
+      return cell;
+    }
+    if (rule?.formatter === 18) {
+      const found = threshold(options.thresholdsGrid, value);
+      cell.append(element("span", `status ${found.representation}`, filled(found.text, data, row, value)));
+    } else if (options.linkTarget === "Resource") {
+      const link = element("a", "", value);
+      link.href = `https://portal.azure.com/#resource${row[column(data, options.linkColumn)]}`;
+      link.target = "_blank";
+      link.rel = "noreferrer";
+      cell.classList.add("name");
+      cell.append(link);
+    } else if (rule?.formatter === 3) {
+      const most = Math.max(...data.rows.map((each) => each[index] || 0), 1);
+      const amount = element("span", "amount");
+      const bar = element("i", options.palette);
+      bar.style.width = `${Math.round((value / most) * 80)}px`;
+      amount.append(bar, element("span", "", number(value)));
+      cell.append(amount);
+    } else if (rule?.formatter === 8) {
+      const share = Math.max(0, Math.min(1, (value - options.min) / (options.max - options.min)));
+      const heat = element("span", "heat", number(value));
+      heat.style.background = `hsl(${Math.round(8 + share * 130)} 62% 85%)`;
+      cell.append(heat);
+    } else if (kind === "time") {
+      cell.append(moment(value));
+    } else if (kind === "number") {
+      cell.append(number(value));
+    } else {
+      const sentence = element("div", "", String(value));
+      sentence.title = value;
+      if (String(value).length > 40) cell.classList.add("long");
+      else if (String(value).length <= 20 || !/\s/.test(value)) cell.classList.add("word");
+      cell.append(sentence);
+    }
+    return cell;
+  }
+
+  function table(section, step, data) {
+    const hidden = (step.settings.formatters || []).filter((each) => each.formatter === 5).map((each) => new RegExp(each.columnMatch));
+    const shown = data.columns.map((name, index) => [name, index]).filter(([name]) => !hidden.some((each) => each.test(name)));
+    const bar = element("div", "bar");
+    const title = section.querySelector("h2");
+    title.append(element("span", "count", data.rows.length));
+    bar.append(title);
+    let search = { value: "" };
+    if (data.rows.length > 5) {
+      search = element("input");
+      search.type = "search";
+      search.placeholder = "Search";
+      search.setAttribute("aria-label", `Search ${step.title}`);
+      bar.append(search);
+    }
+    section.append(bar);
+    const scroll = element("div", "scroll");
+    const grid = element("table");
+    const head = grid.createTHead().insertRow();
+    const body = grid.createTBody();
+    let sorted = { index: -1, down: false };
+    let most = FIRST_ROWS;
+    const more = element("button", "more");
+    more.type = "button";
+    more.addEventListener("click", () => {
+      most = Infinity;
+      fill();
+    });
+    function fill() {
+      const wanted = search.value.toLowerCase();
+      let rows = data.rows.filter((row) => !wanted || row.some((value) => String(value ?? "").toLowerCase().includes(wanted)));
+      if (sorted.index >= 0) {
+        const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
+        rows = [...rows].sort((a, b) => {
+          const [x, y] = [a[sorted.index], b[sorted.index]];
+          if (x === null || y === null) return (x === null) - (y === null);
+          return compare(x, y) * (sorted.down ? -1 : 1);
+        });
+      }
+      more.hidden = rows.length <= most + 2; // a button that uncovers two rows is a nuisance
+      more.textContent = `Show all ${rows.length}`;
+      body.replaceChildren(...rows.slice(0, more.hidden ? rows.length : most).map((row) => {
+        const line = element("tr");
+        line.append(...shown.map(([, index]) => cellOf(step, data, row, index)));
+        return line;
+      }));
+      fit();
+    }
+    function fit() {
+      // What is wider than its place, or tall and thin, is folded: sentences go below their row, and if that is not
+      // enough the table becomes a list. Nothing is cut.
+      grid.classList.remove("folded", "list");
+      grid.querySelectorAll("tr.below").forEach((line) => line.remove());
+      const tall = [...body.querySelectorAll("td.long div")].some((each) => each.offsetHeight > TALL);
+      if (scroll.scrollWidth <= scroll.clientWidth && !tall) return;
+      const lines = [...body.rows];
+      const long = shown.map((_, place) => lines.some((line) => line.cells[place].classList.contains("long")));
+      for (const line of grid.rows) [...line.cells].forEach((cell, place) => cell.classList.toggle("folds", long[place]));
+      for (const line of lines) {
+        const words = [...line.querySelectorAll("td.folds:not(.blank)")];
+        if (!words.length) continue;
+        const below = element("tr", "below");
+        const cell = element("td");
+        cell.colSpan = shown.length;
+        for (const each of words) {
+          const sentence = element("p", "", each.textContent);
+          sentence.dataset.label = each.dataset.label;
+          cell.append(sentence);
+        }
+        below.append(cell);
+        line.after(below);
+      }
+      grid.classList.add("folded");
+      if (scroll.scrollWidth <= scroll.clientWidth) return;
+      grid.classList.replace("folded", "list");
+      grid.querySelectorAll("tr.below").forEach((line) => line.remove());
+    }
+    fits.push(fit);
+    for (const [name, index] of shown) {
+      const header = element("th", data.kinds[index]);
+      const button = element("button", "", labelOf(step, name));
+      button.type = "button";
+      button.addEventListener("click", () => {
+        sorted = { index, down: sorted.index === index && !sorted.down };
+        for (const each of head.children) each.removeAttribute("aria-sort");
+        header.setAttribute("aria-sort", sorted.down ? "descending" : "ascending");
+        fill();
+      });
+      header.append(button);
+      head.append(header);
+    }
+    if (search.addEventListener) search.addEventListener("input", fill);
+    scroll.append(grid);
+    section.append(scroll, more);
+    fill();
+  }
+
+  function seriesOf(data) {
+    // A time, a text for the series and a number; or a time and numbers, a series each.
+    const texts = data.kinds.indexOf("text");
+    const found = new Map();
+    data.rows.forEach((row) => {
+      data.kinds.forEach((kind, index) => {
+        if (kind !== "number") return;
+        const name = texts >= 0 ? String(row[texts]) : data.columns[index];
+        if (!found.has(name)) found.set(name, new Map());
+        found.get(name).set(row[0], row[index]);
+      });
+    });
+    return found;
+  }
+  function timesOf(data) {
+    // Every bin, also those in which nothing happened.
+    const seen = [...new Set(data.rows.map((row) => row[0]))].sort();
+    const at = seen.map((each) => Date.parse(`${each}Z`));
+    let step = Infinity;
+    for (let i = 1; i < at.length; i += 1) step = Math.min(step, at[i] - at[i - 1]);
+    if (!Number.isFinite(step) || (at[at.length - 1] - at[0]) / step > 1000) return seen;
+    const times = [];
+    for (let t = at[0]; t <= at[at.length - 1]; t += step) times.push(new Date(t).toISOString().slice(0, 19));
+    return times;
+  }
+  const TEXT = { color: "#5b6875", fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 12 };
+
+  function chart(section, step, data) {
+    const box = element("div", "chart");
+    section.append(box);
+    const drawn = echarts.init(box, null, { renderer: "svg" });
+    charts.push(drawn);
+    const colours = Object.fromEntries((step.settings.seriesLabelSettings || []).map((each) => [each.seriesName, COLOURS[each.color] || each.color]));
+    const common = { animation: false, color: PALETTE, textStyle: { fontFamily: getComputedStyle(document.body).fontFamily } };
+    if (step.visualization === "piechart") {
+      const total = data.rows.reduce((sum, row) => sum + row[1], 0);
+      const values = Object.fromEntries(data.rows.map((row) => [row[0], row[1]]));
+      drawn.setOption({
+        ...common,
+        tooltip: { trigger: "item" },
+        title: { text: number(total), left: "29%", top: "middle", textAlign: "center", textStyle: { fontSize: 30, fontWeight: 600, color: "#1d2733" } },
+        legend: { orient: "vertical", left: "58%", top: "middle", icon: "circle", itemGap: 12, textStyle: { ...TEXT, fontSize: 13 }, formatter: (name) => `${name}   ${number(values[name])}` },
+        series: [{ type: "pie", radius: ["52%", "76%"], center: ["30%", "50%"], label: { show: false }, itemStyle: { borderColor: "#fff", borderWidth: 2 }, data: data.rows.map((row) => ({ name: String(row[0]), value: row[1] })) }],
+      });
+      return;
+    }
+    const line = step.visualization === "linechart";
+    const times = timesOf(data);
+    const spanDays = (Date.parse(`${times[times.length - 1]}Z`) - Date.parse(`${times[0]}Z`)) / 86400000;
+    const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const axisText = (time) => (spanDays <= 2 ? time.slice(11, 16) : `${Number(time.slice(8, 10))} ${months[Number(time.slice(5, 7)) - 1]}`);
+    const unit = { 1: " %", 24: " s" }[step.settings.ySettings?.numberFormatSettings?.unit] || "";
+    const all = seriesOf(data);
+    const order = Object.keys(colours);
+    const names = [...all.keys()].sort((a, b) => (order.indexOf(a) + 1 || 99) - (order.indexOf(b) + 1 || 99));
+    drawn.setOption({
+      ...common,
+      tooltip: { trigger: "axis", valueFormatter: (value) => (value == null ? "–" : number(value) + unit), axisPointer: { type: line ? "line" : "shadow" } },
+      legend: { top: 0, left: 8, icon: "circle", itemWidth: 9, itemHeight: 9, itemGap: 14, textStyle: TEXT, type: "scroll" },
+      grid: { left: 46, right: 18, top: 34, bottom: 28 },
+      xAxis: { type: "category", data: times, boundaryGap: !line, axisTick: { show: false }, axisLine: { lineStyle: { color: "#c9d0d8" } }, axisLabel: { ...TEXT, formatter: axisText, hideOverlap: true } },
+      yAxis: { type: "value", min: line && unit === " %" ? 0 : undefined, max: unit === " %" ? 100 : undefined, minInterval: unit ? undefined : 1, splitLine: { lineStyle: { color: "#edf0f3" } }, axisLabel: { ...TEXT, formatter: (value) => number(value) + unit } },
+      series: names.map((name) => ({
+        name, type: line ? "line" : "bar", stack: line ? undefined : "all", barMaxWidth: 26, barCategoryGap: "25%",
+        itemStyle: { color: colours[name] }, lineStyle: { width: 2.5, color: colours[name] }, showSymbol: times.length < 3, smooth: false,
+        areaStyle: line && unit === " %" ? { opacity: 0.12, color: colours[name] } : undefined,
+        data: times.map((time) => all.get(name).get(time) ?? (line ? null : 0)),
+      })),
+    });
+  }
+
+  function draw() {
+    for (const each of charts) each.dispose();
+    charts = [];
+    fits = [];
+    main.replaceChildren();
+    const results = model.choices[range.value][subscription.value];
+    for (const step of model.tabs.find((each) => each.name === chosenTab).steps) {
+      const section = element("section", step.width <= 50 ? "half" : "");
+      section.dataset.step = step.name;
+      main.append(section);
+      if (step.text) {
+        section.classList.add("note");
+        const paragraph = element("p", "words");
+        words(step.text, paragraph);
+        section.append(paragraph);
+        continue;
+      }
+      if (step.visualization === "tiles") section.classList.add("bare");
+      section.append(element("h2", "", step.title));
+      const data = model.results[results[step.name]];
+      if (data.problem) section.append(element("p", "problem", data.problem));
+      else if (!data.rows.length) section.append(element("p", `empty${step.empty_is_fine ? " fine" : ""}`, step.empty));
+      else if (step.visualization === "tiles") tiles(section, step, data);
+      else if (step.visualization === "table") table(section, step, data);
+      else chart(section, step, data);
+    }
+    for (const each of document.querySelectorAll("nav button")) {
+      each.setAttribute("aria-selected", String(each.textContent === chosenTab));
+    }
+  }
+
+  document.querySelector("h1").textContent = model.title;
+  document.querySelector(".span").textContent = `Telemetry from ${moment(model.begins)} to ${moment(model.ends)} UTC. Time ranges end at the last of it.`;
+  for (const days of model.ranges) range.append(new Option(DAYS[days] || `Last ${days} days`, days, days === model.chosen, days === model.chosen));
+  subscription.append(new Option("All", "*"));
+  for (const each of model.subscriptions) subscription.append(new Option(each.label, each.value));
+  for (const { name } of model.tabs) {
+    const button = element("button", "", name);
+    button.setAttribute("role", "tab");
+    button.addEventListener("click", () => {
+      chosenTab = name;
+      history.replaceState(null, "", `#${encodeURIComponent(name)}`);
+      draw();
+    });
+    document.querySelector("nav").append(button);
+  }
+  const named = decodeURIComponent(location.hash.slice(1));
+  if (model.tabs.some((each) => each.name === named)) chosenTab = named;
+  range.addEventListener("change", draw);
+  subscription.addEventListener("change", draw);
+  window.addEventListener("resize", () => {
+    charts.forEach((each) => each.resize());
+    for (const each of fits) each();
+  });
+  draw();
+})();

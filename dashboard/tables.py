@@ -1,0 +1,165 @@
+"""Envelopes as Application Insights' tables, in DuckDB, and KQL run on them.
+
+The mapping from envelope to row is a model of the service (telemetry facts §1.5), for the tables
+that Keysweep fills: `customEvents` and `customMetrics`. DuckDB runs the KQL by `duckdb-kql`.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+import duckdb_kql
+
+from dashboard.capture import Envelope, time_of
+
+_COMMON = {
+    "timestamp": "TIMESTAMP",
+    "name": "VARCHAR",
+    "itemType": "VARCHAR",
+    "customDimensions": "JSON",
+    "operation_Id": "VARCHAR",
+    "cloud_RoleName": "VARCHAR",
+    "cloud_RoleInstance": "VARCHAR",
+    "itemCount": "INTEGER",
+}
+_EVENTS = {**_COMMON, "customMeasurements": "JSON"}
+_METRICS = {
+    **_COMMON,
+    "value": "DOUBLE",
+    "valueSum": "DOUBLE",
+    "valueCount": "INTEGER",
+    "valueMin": "DOUBLE",
+    "valueMax": "DOUBLE",
+}
+
+_SHOWN = {"customEvents": "received_events", "customMetrics": "received_metrics"}
+_SCHEMA = {"customEvents": [*_EVENTS], "customMetrics": [*_METRICS]}
+
+
+class QueryError(Exception):
+    """A query could not be run; the message is the engine's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The rows of a query. Times are naive and in UTC."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """Return each row by column."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+class Tables:
+    """What was received, and a window of time through which queries see it."""
+
+    def __init__(self, envelopes: Iterable[Envelope]) -> None:
+        """Load them."""
+        self._database = duckdb_kql.connect()
+        self._translations: dict[str, str] = {}
+        self._database.execute("SET TimeZone = 'UTC'")
+        self._database.execute("SET threads = 1")
+        events, metrics = [], []
+        for each in envelopes:
+            match each["data"]["baseType"]:
+                case "EventData":
+                    events.append(_event(each))
+                case "MetricData":
+                    metrics.extend(_metrics(each))
+        self._load("received_events", _EVENTS, events)
+        self._load("received_metrics", _METRICS, metrics)
+        self.everything()
+        spans = self.query("customEvents | summarize min(timestamp), max(timestamp)").rows
+        self.begins: datetime | None
+        """The first event; None if there is none."""
+        self.ends: datetime | None
+        """The last one."""
+        ((self.begins, self.ends),) = spans
+
+    def _load(self, table: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> None:
+        """Make a table of rows, all at once: one by one takes DuckDB a hundred times as long."""
+        self._database.execute(
+            f"CREATE TABLE {table} AS SELECT unnest(json_transform(?::JSON, ?), recursive := true)",
+            [json.dumps(rows), json.dumps([columns])],
+        )
+
+    def window(self, after: datetime, until: datetime) -> None:
+        """Let queries see only what happened after one moment, up to another (naive, UTC)."""
+        self._show(f"WHERE timestamp > '{after}' AND timestamp <= '{until}'")
+
+    def everything(self) -> None:
+        """Let queries see all of it."""
+        self._show("")
+
+    def _show(self, condition: str) -> None:
+        for shown, received in _SHOWN.items():
+            self._database.execute(
+                f"CREATE OR REPLACE TABLE {shown} AS SELECT * FROM {received} {condition}"  # noqa: S608
+            )
+
+    def query(self, kql: str, values: Mapping[str, str] | None = None) -> Result:
+        """Run a query. Raises QueryError.
+
+        `values` replace string literals of the KQL: a query is translated once, whatever they are.
+        """
+        try:
+            sql = self._translated(kql)
+            for literal, value in (values or {}).items():
+                sql = sql.replace(_quoted(literal), _quoted(value))
+            # A cursor of its own: several threads may ask at once.
+            relation = self._database.cursor().sql(sql)
+            columns, rows = relation.columns, relation.fetchall()
+        except (duckdb.Error, duckdb_kql.KqlError) as error:
+            raise QueryError(str(error)) from error
+        return Result(tuple(columns), tuple(rows))
+
+    def _translated(self, kql: str) -> str:
+        """Translate KQL to SQL: it takes ten times as long as running it."""
+        if kql not in self._translations:
+            self._translations[kql] = str(duckdb_kql.to_sql(kql, schema=_SCHEMA))
+        return self._translations[kql]
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _common(envelope: Envelope, name: str, kind: str) -> dict[str, Any]:
+    tags = envelope.get("tags") or {}
+    return {
+        "timestamp": time_of(envelope).astimezone(UTC).replace(tzinfo=None).isoformat(),
+        "name": name,
+        "itemType": kind,
+        "customDimensions": envelope["data"]["baseData"].get("properties") or {},
+        "operation_Id": tags.get("ai.operation.id", ""),
+        "cloud_RoleName": tags.get("ai.cloud.role", ""),
+        "cloud_RoleInstance": tags.get("ai.cloud.roleInstance", ""),
+        "itemCount": 1,
+    }
+
+
+def _event(envelope: Envelope) -> dict[str, Any]:
+    data = envelope["data"]["baseData"]
+    return {
+        **_common(envelope, str(data.get("name", "")), "customEvent"),
+        "customMeasurements": data.get("measurements") or {},
+    }
+
+
+def _metrics(envelope: Envelope) -> list[dict[str, Any]]:
+    return [
+        {
+            **_common(envelope, each["name"], "customMetric"),
+            "value": each["value"],
+            "valueSum": each["value"],
+            "valueCount": each.get("count") or 1,
+            "valueMin": each.get("min", each["value"]),
+            "valueMax": each.get("max", each["value"]),
+        }
+        for each in envelope["data"]["baseData"].get("metrics") or []
+    ]

@@ -1,0 +1,113 @@
+"""A workbook's JSON, read as far as it is drawn here: tabs of steps, and two parameters."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).parent.parent / "infra" / "workbook.json"
+_TEXT, _QUERY, _PARAMETERS, _LINKS, _GROUP = 1, 3, 9, 11, 12
+
+
+class WorkbookError(Exception):
+    """A file is not a workbook that can be drawn here; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing on a tab: words, or a query and how it is drawn."""
+
+    name: str
+    width: float
+    """Percent of the page."""
+    text: str = ""
+    style: str = ""
+    query: str = ""
+    title: str = ""
+    visualization: str = ""
+    empty: str = ""
+    """What no rows mean."""
+    empty_is_fine: bool = False
+    settings: dict[str, Any] | None = None
+    """How the grid, the tiles or the chart is drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A tab and what is on it."""
+
+    name: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Workbook:
+    """All of it."""
+
+    title: str
+    tabs: tuple[Tab, ...]
+    ranges: tuple[float, ...]
+    """The time ranges offered, in days."""
+    chosen: float
+    subscriptions: str
+    """The query whose rows are the subscriptions offered: value and label."""
+
+
+def read_workbook(file: Path = FILE) -> Workbook:
+    """Read a workbook. Raises WorkbookError."""
+    try:
+        steps = json.loads(file.read_text())["items"]
+        title = next(each["content"]["json"] for each in steps if each["type"] == _TEXT)
+        offered = {
+            parameter["name"]: parameter
+            for each in steps
+            if each["type"] == _PARAMETERS
+            for parameter in each["content"]["parameters"]
+        }
+        links = next(each["content"]["links"] for each in steps if each["type"] == _LINKS)
+        groups = {
+            each["conditionalVisibility"]["value"]: each["content"]["items"]
+            for each in steps
+            if each["type"] == _GROUP
+        }
+        times = offered["TimeRange"]
+        return Workbook(
+            title=title.lstrip("# "),
+            tabs=tuple(
+                Tab(link["linkLabel"], tuple(_step(each) for each in groups[link["subTarget"]]))
+                for link in links
+            ),
+            ranges=tuple(
+                _days(each["durationMs"]) for each in times["typeSettings"]["selectableValues"]
+            ),
+            chosen=_days(times["value"]["durationMs"]),
+            subscriptions=offered["Subscription"]["query"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
+        raise WorkbookError(
+            f"{file} is not a workbook that can be drawn here ({type(error).__name__}: {error})."
+        ) from error
+
+
+def _days(milliseconds: float) -> float:
+    return milliseconds / 86_400_000
+
+
+def _step(step: dict[str, Any]) -> Step:
+    content, width = step["content"], float(step.get("customWidth", "100"))
+    if step["type"] == _TEXT:
+        return Step(step["name"], width, text=content["json"], style=content.get("style", ""))
+    if step["type"] != _QUERY:
+        raise ValueError(f"step {step['name']} is of type {step['type']}")
+    kind = content["visualization"]
+    settings = {"table": "gridSettings", "tiles": "tileSettings"}.get(kind, "chartSettings")
+    return Step(
+        step["name"],
+        width,
+        query=content["query"],
+        title=content["title"],
+        visualization=kind,
+        empty=content["noDataMessage"],
+        empty_is_fine=content.get("noDataMessageStyle") == 3,  # noqa: PLR2004 - success
+        settings=content.get(settings, {}),
+    )
