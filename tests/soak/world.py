@@ -21,7 +21,7 @@ from tests.local_azure.faults import Faults, Hang
 from tests.local_azure.state import ids
 from tests.local_azure.state.account import Flag
 from tests.soak import planted
-from tests.soak.child import ChildProcess, Order
+from tests.soak.child import ChildProcess, Order, hand
 from tests.soak.driver import Child, DrivenClock, Driver, StuckError
 from tests.soak.laws import TAG, Record, Seen, Standing, Swept, Written, levels_say
 from tests.soak.program import (
@@ -128,7 +128,8 @@ class World:
     def __init__(self, program: Program, bug: planted.Bug | None = None) -> None:
         self.program = program
         self._bug = bug
-        self.clock = DrivenClock(START)
+        hand().value = 0.0
+        self.clock = DrivenClock(START, hand())
         self.tenant = _tenant()
         for born in program.accounts:
             self._bear(born)
@@ -213,7 +214,7 @@ class World:
         last_text = last.isoformat() if last else ""
         if actor == _CHILD:
             environ = {**self._environ_of(actor, mode), **_own_telemetry(self.azure)}
-            order = Order(environ, START, self.clock.monotonic(), parent, last_text, self._bug)
+            order = Order(environ, START, parent, last_text, self._bug)
             running.child = ChildProcess(order)
         else:
             process = await self._process(actor, mode)
