@@ -74,7 +74,7 @@ class Parts:
             tag=self.settings.rules.tag,
             tenant_id=self.settings.tenant_id,
             concurrency=self.settings.concurrency,
-            interval=self.settings.schedule.interval,
+            schedule=self.settings.schedule,
             inherit=self.settings.inherit,
         )
 
@@ -101,7 +101,7 @@ class Parts:
         sweep_id: str,
         emitter: Emitter,
         remediation: Remediation | None,
-        last_tick: datetime | None = None,
+        told_until: datetime | None = None,
     ) -> Sweep:
         """Return a sweep; without a remediation it can't write."""
         return Sweep(
@@ -112,7 +112,7 @@ class Parts:
             changes=self.changes(),
             remediation=remediation,
             emitter=emitter,
-            last_tick=last_tick,
+            told_until=told_until,
         )
 
 
@@ -149,7 +149,7 @@ class Connections:
             pace=pace,
             deadline=deadline,
             work_seconds=work,
-            arm=ArmReader(cloud.endpoint, cloud.scope, pipeline, self._tokens),
+            arm=ArmReader(cloud.endpoint, cloud.scope, pipeline, self._tokens, deadline),
             graph=Graph(cloud.endpoint, cloud.scope, pipeline),
         )
 

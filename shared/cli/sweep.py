@@ -47,8 +47,8 @@ class _UntilStopped:
     stop: asyncio.Event
 
     @asynccontextmanager
-    async def unit(self, subscription_id: str) -> AsyncIterator[None]:
-        async with self.permits.unit(subscription_id):
+    async def unit(self, subscription_id: str, reads: int) -> AsyncIterator[None]:
+        async with self.permits.unit(subscription_id, reads):
             if self.stop.is_set():
                 raise Stopped
             yield

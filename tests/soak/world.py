@@ -510,7 +510,7 @@ class World:
         return {
             ordinal
             for ordinal, effect in self.faults.struck.items()
-            if not isinstance(effect, Hang)
+            if not isinstance(effect, Hang) or effect.seconds is None
         }
 
     def trail(self) -> list[tuple[str, ...]]:
