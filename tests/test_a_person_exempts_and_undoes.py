@@ -221,3 +221,13 @@ def test_one_account_that_cannot_be_given_back_leaves_the_other_done(serve: Serv
     assert "1 account given back, 1 not." in ran.out
     assert {each.name for each in azure.tenant.accounts if each.keys_on} == {"two"}
     assert ran.code == 2
+
+
+def test_undo_says_so_when_the_one_that_is_named_took_nothing_and_others_did(serve: Serve) -> None:
+    tenant, sweep_id = swept()
+    azure = at_once(serve, tenant)
+    ran = keysweep(azure, "undo", sweep_id, "--yes", "--identity", "somebody-else")
+    assert "somebody-else turned no keys off then, and others did" in ran.err
+    assert tenant.function.client_id in ran.err
+    assert not azure.writes
+    assert ran.code == 64

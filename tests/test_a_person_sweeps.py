@@ -143,7 +143,7 @@ def test_a_second_ctrl_c_breaks_off_and_says_what_is_not_known(serve: Serve) -> 
         "--yes",
         answers={"Turning keys off": signal.SIGINT, "Ctrl-C again": signal.SIGINT},
     )
-    assert "Broken off: nothing of 12 is known, and 12 were in flight or not begun." in ran.plain
+    assert "broken off: nothing of 12 is known, and 12 were in flight or not begun." in ran.plain
     assert ran.code == 2
 
 

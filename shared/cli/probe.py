@@ -99,7 +99,8 @@ async def probe(
     key = given if given is not None else await _fetched(azure, account_id)
     if wait is not None and isinstance(key, str):
         await _until_refused(parts, screen, gateway, key, wait, every)
-        raw = await azure.raw(account_id)
+        # The time budget of what came before may have ended meanwhile.
+        raw = await Operator(parts.again()).raw(account_id)
     elif wait is not None:
         screen.note(
             "There is no key to wait with: a bogus one can't tell when keys stop working. Start "

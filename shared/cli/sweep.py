@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -16,13 +17,14 @@ from shared.cli.scan import look, present, table
 from shared.cli.screen import Screen, counted, shown
 from shared.cli.session import NOT_WHOLE, REMAINS, UsageProblem
 from shared.cli.watch import Collected
-from shared.errors import Stopped
+from shared.errors import AzureError, Stopped
 from shared.events import Event, RemediationOutcome
 from shared.model import AccountId, Census, Coverage, Inventory, Result
 from shared.parts import Parts
 from shared.remediation import Permits
 from shared.report import SweepReport
 from shared.settings import Mode
+from shared.sweep import new_sweep_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,9 @@ async def _enforce(
         enforce_from=None,
         limits=replace(parts.settings.limits, release_until=release),
     )
-    parts = replace(parts, settings=settings)
+    # However long the person thought: the budget begins now, and so does the sweep that undo seeks.
+    parts = parts.again(settings)
+    sweep_id = new_sweep_id(parts.clock.now(), secrets.token_hex(4))
     results: Counter[str] = Counter()
     bar = screen.bar()
     task = bar.add_task("Turning keys off", total=planned.drift, counts="")
@@ -123,7 +127,7 @@ async def _enforce(
 
     remediation = parts.remediation(_UntilStopped(parts.pace, stop))
     sweep = replace(
-        parts.sweep(planned.sweep_id, Collected(told), remediation), discovery=seen, changes=seen
+        parts.sweep(sweep_id, Collected(told), remediation), discovery=seen, changes=seen
     )
     running = asyncio.ensure_future(sweep.run())
     try:
@@ -132,15 +136,25 @@ async def _enforce(
     except asyncio.CancelledError:
         left = planned.drift - sum(results.values())
         screen.problem(
-            f"Broken off: {_counts(results) or 'nothing'} of {planned.drift} is known, and "
-            f"{left} were in flight or not begun. Run `keysweep scan`."
+            f"Sweep {sweep_id} was broken off: {_counts(results) or 'nothing'} of {planned.drift} "
+            f"is known, and {left} were in flight or not begun. Run `keysweep scan`."
         )
         return NOT_WHOLE
     present(screen, output, report, rows(report, looked.events))
+    if any(each.accepted for each in report.outcomes):
+        await _tell_the_way_back(parts, screen, sweep_id)
     if stop.is_set():
         left = report.results.get(Result.DEFERRED, 0)
         screen.say(f"You stopped it: {counted(left, 'account')} not attempted.")
     return exit_code(report)
+
+
+async def _tell_the_way_back(parts: Parts, screen: Screen, sweep_id: str) -> None:
+    """Say how to undo, with the name by which the change log knows who sweeps."""
+    whose = ""
+    with contextlib.suppress(AzureError):
+        whose = f" --identity {(await parts.arm.own_names())[0]}"
+    screen.say(f"To give back what this sweep took: keysweep undo {sweep_id}{whose}")
 
 
 @contextmanager
