@@ -99,8 +99,25 @@ def test_sarif_is_as_oasis_says_and_has_a_place_for_every_finding(demo: LocalAzu
         # Code scanning wants a relative path and a line, and tells findings apart by fingerprint.
         assert not place["physicalLocation"]["artifactLocation"]["uri"].startswith("/")
         assert place["physicalLocation"]["region"]["startLine"] == 1
-    prints = [each["partialFingerprints"]["resource/v1"] for each in run["results"]]
+    prints = [each["partialFingerprints"]["primaryLocationLineHash"] for each in run["results"]]
     assert len(set(prints)) == len(prints)
+    for rule in run["tool"]["driver"]["rules"]:
+        # What GitHub's page on SARIF support calls required, and 0.0 to 10.0 for security.
+        assert rule["shortDescription"]["text"]
+        assert rule["fullDescription"]["text"]
+        assert rule["help"]["text"]
+        assert 0 < float(rule["properties"]["security-severity"]) <= 10
+
+
+def test_sarif_tells_a_finding_by_the_same_fingerprint_each_time(demo: LocalAzure) -> None:
+    first, second = (
+        {
+            (each["ruleId"], *each["partialFingerprints"].values())
+            for each in json.loads(keysweep(demo, "scan", "-o", "sarif").out)["runs"][0]["results"]
+        }
+        for _ in range(2)
+    )
+    assert first == second
 
 
 def test_csv_has_a_line_for_each_account_that_is_not_compliant(demo: LocalAzure) -> None:
