@@ -17,6 +17,9 @@ from shared.parts import Parts
 _KEYS_OFF = "authenticationtypedisabled"
 _NO_LIST = "disablelocalauth is set to be true"
 _THROTTLED, _REDIRECT = 429, 300
+# What a model says that can't answer this question: it was asked, so the credential was taken
+# (github.com/langgenius/dify/issues/9746, github.com/run-llama/llama_index/issues/16503).
+_OF_THE_MODEL = frozenset({"unsupported_parameter", "unsupported_value", "operationnotsupported"})
 
 
 class Meaning(StrEnum):
@@ -41,6 +44,8 @@ def meaning(answer: Answer) -> Meaning:
             return Meaning.KEYS_OFF
         case status if status < _REDIRECT or status == _THROTTLED:
             # A rate is counted once it is known whose it is.
+            return Meaning.TAKEN
+        case 400 if code in _OF_THE_MODEL:
             return Meaning.TAKEN
         case 404 if code == "deploymentnotfound":
             return Meaning.NO_DEPLOYMENT
