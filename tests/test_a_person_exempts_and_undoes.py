@@ -122,6 +122,7 @@ MANY = {f"tag-{number}": "x" for number in range(50)}
     [
         (["--until", "2020-01-01"], "has passed"),
         (["--for", "soon"], "no span such as 14d"),
+        (["--for", "9999999d"], "no span such as 14d"),
         (["--until", "31/12/2026"], "2026"),
         ([], "Say how long"),
         (["--open-ended", "--reason", "x" * 300], "shorten --reason by 51"),

@@ -12,7 +12,7 @@ import pytest
 
 from shared.cli.screen import inert
 from tests.local_azure import LocalAzure, Tenant, scenarios
-from tests.terminal import ROOT, at_once, environment, in_terminal, keysweep
+from tests.terminal import COMMAND, ROOT, at_once, environment, in_terminal, keysweep
 
 type Serve = Callable[..., LocalAzure]
 
@@ -97,7 +97,14 @@ def test_wrong_settings_are_all_named_at_once(serve: Serve) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["frobnicate"], ["scan", "--nope"], ["scan", "-o", "xml"], ["exempt"], ["probe"]],
+    [
+        ["frobnicate"],
+        ["scan", "--nope"],
+        ["scan", "-o", "xml"],
+        ["exempt"],
+        ["probe"],
+        ["undo", "20261124T090000Z-1f3a9c0d", "--for", "9999999d"],
+    ],
 )
 def test_bad_usage_is_exit_code_64(arguments: list[str]) -> None:
     ran = keysweep(None, *arguments)
@@ -195,3 +202,16 @@ def test_completion_offers_commands_and_options() -> None:
         )  # fmt: skip
         assert f"plain,{offered}" in ran.out.splitlines()
     assert "complete -o" in keysweep(None, _KEYSWEEP_COMPLETE="bash_source").out
+
+
+def test_a_full_disk_is_one_message(serve: Serve) -> None:
+    azure = at_once(serve, scenarios.four_accounts())
+    for form in ("table", "json"):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(  # noqa: S603 - our own command
+                [*COMMAND, "scan", "-o", form], cwd=ROOT, env=environment(azure), stdout=full,
+                stderr=subprocess.PIPE, text=True, check=False,
+            )  # fmt: skip
+        assert "Traceback" not in done.stderr
+        assert "The output could not be written" in done.stderr
+        assert done.returncode == 2
