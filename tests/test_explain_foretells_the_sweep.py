@@ -93,3 +93,12 @@ async def test_what_no_read_can_show_is_said_to_be_so(
     ran = keysweep(azure, "explain", name, MAX_CHANGES_PER_SWEEP="100")
     assert "Not foretold" in ran.out
     assert ran.code == 1
+
+
+async def test_a_list_that_lags_is_said_to_lag(serve: Callable[..., LocalAzure]) -> None:
+    azure = serve(scenarios.four_accounts(), clock=MovedClock(datetime.now(UTC)), graph_lag=3600)
+    azure.tenant.disable_keys("contoso-chat")
+    ran = keysweep(azure, "explain", "contoso-chat")
+    assert "Its keys are off." in ran.out
+    assert "Resource Graph still shows its keys on" in ran.out
+    assert "The next sweep sends nothing: ALREADY_OFF." in ran.out
