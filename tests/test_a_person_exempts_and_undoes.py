@@ -155,7 +155,7 @@ def test_no_right_to_tag_is_said_with_azures_own_code(serve: Serve) -> None:
     tenant.deny(tenant.team, scope, ["Microsoft.Resources/tags/write"])
     ran = keysweep(at_once(serve, tenant), "exempt", "bot", "--open-ended")
     assert "403 DenyAssignmentAuthorizationFailed" in ran.err
-    assert "You need a role that allows this" in ran.err
+    assert "You need a role that allows this there, such as Tag Contributor;" in ran.err
     assert ran.code == 2
 
 

@@ -66,6 +66,36 @@ def test_an_id_that_is_not_there(serve: Serve) -> None:
     ran = keysweep(azure, "exempt", gone, "--open-ended")
     assert "There is no account" in ran.err
     assert ran.code == 64
+    explained = keysweep(azure, "explain", gone)
+    assert "It is not there: ResourceNotFound" in explained.out
+    assert explained.code == 2
+
+
+def test_an_azure_that_is_not_reached_is_said_to_be_so(serve: Serve) -> None:
+    azure = at_once(serve, scenarios.four_accounts())
+    ran = keysweep(azure, "scan", ARM_ENDPOINT="https://127.0.0.1:9")
+    assert "Azure was not reached: look at the network" in ran.out
+    assert "Enforcing would change nothing of what was seen." in ran.out
+    assert ran.code == 2
+
+
+def test_a_missing_role_is_the_persons_and_is_named(serve: Serve) -> None:
+    tenant = scenarios.four_accounts()
+    scope = tenant.subscription("contoso-prod").scope
+    tenant.deny(tenant.team, scope, ["Microsoft.CognitiveServices/accounts/listKeys/action"])
+    azure = at_once(serve, tenant)
+    nowhere = keysweep(azure, "scan", "--management-group", "nowhere")
+    keys = keysweep(azure, "probe", "contoso-chat")
+    for said, role in ((nowhere.out, "Reader"), (keys.out, "Cognitive Services Contributor")):
+        plain = " ".join(said.split())
+        assert f"You need a role that allows this there, such as {role};" in plain
+        assert "Keysweep's identity" not in plain
+
+
+def test_help_in_a_narrow_terminal_is_whole(serve: Serve) -> None:
+    ran = in_terminal(at_once(serve, scenarios.empty()), "--help", columns=80)
+    assert "..." not in ran.plain.replace("[ARGS]...", "")
+    assert "shows the plan, asks, and does it." in ran.plain
 
 
 def test_an_ambiguous_name_lists_the_candidates(serve: Serve) -> None:

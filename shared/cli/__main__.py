@@ -34,6 +34,13 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         return list(self.commands)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """Write each command's line whole: click would cut it."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, each.get_short_help_str(limit=200)) for name, each in self.commands.items()]
+            )
+
 
 @click.group(cls=_Commands, epilog=EPILOG, context_settings={"max_content_width": 96})
 @click.version_option(__version__, prog_name="keysweep")

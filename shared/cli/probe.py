@@ -149,7 +149,7 @@ async def _real_key(gateway: Gateway, key: str | AzureError, *, keys_off: bool) 
         return Check(title, Verdict.OPEN, f"No key could be fetched: {told(key)}")
     answer = await _asked(gateway, key)
     if isinstance(answer, AzureError):
-        return Check(title, Verdict.OPEN, str(answer))
+        return Check(title, Verdict.OPEN, told(answer))
     match meaning(answer):
         case Meaning.TAKEN | Meaning.NO_DEPLOYMENT:
             says = "The key works: keys are on, or the gateway doesn't know better yet (--wait)."
@@ -174,7 +174,7 @@ async def _bogus_key(gateway: Gateway, bogus: str) -> Check:
     title = "A bogus key is refused differently"
     answer = await _asked(gateway, bogus)
     if isinstance(answer, AzureError):
-        return Check(title, Verdict.OPEN, str(answer))
+        return Check(title, Verdict.OPEN, told(answer))
     match meaning(answer):
         case Meaning.NOT_KNOWN:
             says = f"{answer.status}: a key that nobody knows is told apart from keys that are off."
@@ -196,7 +196,7 @@ async def _token(gateway: Gateway, account_id: AccountId) -> Check:
     try:
         answer = await gateway.with_token()
     except AzureError as error:
-        return Check(title, Verdict.OPEN, str(error))
+        return Check(title, Verdict.OPEN, told(error))
     found = meaning(answer)
     match found:
         case Meaning.TAKEN:

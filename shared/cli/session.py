@@ -100,7 +100,11 @@ def run(
     logging.getLogger("azure").propagate = False
     try:
         return asyncio.run(_run(options, screen, settings(), command))
-    except (SettingsError, UsageProblem) as error:
+    except SettingsError as error:
+        lines = "".join(f"\n  {problem}" for problem in error.problems)
+        screen.problem(f"These settings are wrong; nothing was read or changed:{lines}")
+        return USAGE
+    except UsageProblem as error:
         screen.problem(str(error))
         return USAGE
     except KeysweepError as error:
@@ -140,14 +144,25 @@ async def _sign_in(parts: Parts) -> None:
         )
 
 
-def told(error: KeysweepError) -> str:
+_ROLES = {
+    "Microsoft.Resources/tags/": "Tag Contributor",
+    "Microsoft.CognitiveServices/accounts/write": "Cognitive Services Contributor",
+    "Microsoft.CognitiveServices/accounts/listKeys/": "Cognitive Services Contributor",
+}
+_NOT_REACHED = (
+    "Azure was not reached: look at the network, at HTTPS_PROXY, and at the certificates "
+    "(SSL_CERT_FILE)."
+)
+
+
+def told(error: KeysweepError | str) -> str:
     """Say an error to the person who asked: a missing role is theirs, not the Function's."""
-    if isinstance(error, NoRole):
-        return (
-            f"{error.action} {error.resource}: {error.status or ''} {error.code}: {error.message} "
-            "You need a role that allows this at this scope; a new one takes minutes to arrive."
-        )
-    return str(error)
+    text = str(error)
+    if "ServiceRequestError" in text:
+        return text.replace(AzureError.advice, _NOT_REACHED)
+    role = next((role for action, role in _ROLES.items() if action in text), "Reader")
+    yours = f"You need a role that allows this there, such as {role}; a new one takes minutes."
+    return text.replace(NoRole.advice, yours)
 
 
 class NotSignedIn(NoToken):

@@ -13,7 +13,7 @@ from datetime import timedelta
 from shared.changes import ChangeLog
 from shared.cli.documents import Row, exit_code, rows
 from shared.cli.names import resolve
-from shared.cli.scan import look, present, table
+from shared.cli.scan import look, not_seen, present, table
 from shared.cli.screen import Screen, counted, shown
 from shared.cli.session import NOT_WHOLE, REMAINS, UsageProblem
 from shared.cli.watch import Collected
@@ -97,7 +97,7 @@ def show_plan(screen: Screen, planned: SweepReport, found: Sequence[Row]) -> Non
     if planned.brake:
         beside.show(shown("The timer's brake would hold these; your yes lets them through.", "dim"))
     for gap in planned.inventory.gaps:
-        beside.show(shown(f"Not seen: {gap.kind} {gap.name}: {gap.problem}", "red"))
+        beside.show(shown(f"Not seen: {not_seen(gap)}", "red"))
 
 
 async def _enforce(
