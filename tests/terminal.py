@@ -82,12 +82,12 @@ def in_terminal(
     azure: LocalAzure,
     *arguments: str,
     columns: int = 100,
-    answers: Mapping[str, str | signal.Signals | Callable[[], str]] | None = None,
+    answers: Mapping[str, str | signal.Signals | Callable[[], str | signal.Signals]] | None = None,
     **environ: str,
 ) -> Ran:
     """Run it in a terminal.
 
-    `answers`: once a text was shown, type or send this, or do this and type what it returns.
+    `answers`: once a text was shown, type or send this, or what this returns.
     """
     process, terminal = pty.fork()
     if process == 0:

@@ -1,6 +1,8 @@
 """`keysweep exempt` and `keysweep undo`: the tag first, read back, and only then the keys."""
 
 import re
+import signal
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -196,6 +198,25 @@ def test_undo_without_a_yes_changes_nothing(serve: Serve) -> None:
     assert in_terminal(azure, "undo", sweep_id, answers={"[y/N]": "n\n"}).code == 1
     assert keysweep(azure, "undo", sweep_id).code == 64
     assert not azure.writes
+
+
+def test_ctrl_c_finishes_the_account_in_hand_and_begins_no_other(serve: Serve) -> None:
+    tenant, sweep_id = swept()
+    azure = at_once(serve, tenant)
+    tagging = threading.Event()
+    azure.before(lambda request: tagging.set() if request.method == "PATCH" else None)
+    azure.faults.on(method="PATCH", times=1).hang(1, after_acting=True)
+
+    def interrupt() -> signal.Signals:
+        assert tagging.wait(30)
+        return signal.SIGINT
+
+    ran = in_terminal(azure, "undo", sweep_id, answers={"[y/N]": "y\n", "Giving back": interrupt})
+    assert "1 account given back, 0 not. You stopped it: 1 account not attempted." in ran.plain
+    on = {each.name for each in azure.tenant.accounts if each.keys_on}
+    assert on == {each.name for each in azure.tenant.accounts if TAG in (each.tags or {})}
+    assert len(on) == 1
+    assert ran.code == 1
 
 
 def test_undo_asks_whose_sweep_it_was_when_two_turned_keys_off(serve: Serve) -> None:

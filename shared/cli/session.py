@@ -1,13 +1,16 @@
 """How every command runs: settings from the environment and the line, parts, errors, exit codes."""
 
 import asyncio
+import contextlib
 import json
 import logging
+import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from shared.cli.screen import Screen
 from shared.errors import AzureError, KeysweepError, NoRole, NoToken, SettingsError
@@ -111,7 +114,9 @@ def run(
         screen.problem(told(error))
         return NOT_WHOLE
     except KeyboardInterrupt:
-        screen.problem("Stopped. Nothing more is begun; what was changed before was shown.")
+        screen.problem(
+            "Stopped. What was under way may be done; the same command can be run again."
+        )
         return STOPPED
 
 
@@ -163,6 +168,29 @@ def told(error: KeysweepError | str) -> str:
     role = next((role for action, role in _ROLES.items() if action in text), "Reader")
     yours = f"You need a role that allows this there, such as {role}; a new one takes minutes."
     return text.replace(NoRole.advice, yours)
+
+
+@contextmanager
+def interrupts(
+    screen: Screen, stop: asyncio.Event, running: "asyncio.Future[Any]"
+) -> Iterator[None]:
+    """Let the first Ctrl-C stop what is not begun, and the second break off."""
+
+    def interrupt() -> None:
+        if stop.is_set():
+            running.cancel()
+            return
+        stop.set()
+        screen.say("Stopping: what is in flight is finished. Ctrl-C again breaks off.")
+
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(NotImplementedError):  # Windows: there Ctrl-C breaks off at once
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(NotImplementedError):
+            loop.remove_signal_handler(signal.SIGINT)
 
 
 class NotSignedIn(NoToken):

@@ -3,10 +3,9 @@
 import asyncio
 import contextlib
 import secrets
-import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -15,7 +14,7 @@ from shared.cli.documents import Row, exit_code, rows
 from shared.cli.names import resolve
 from shared.cli.scan import look, not_seen, present, table
 from shared.cli.screen import Screen, counted, shown
-from shared.cli.session import NOT_WHOLE, REMAINS, UsageProblem
+from shared.cli.session import NOT_WHOLE, REMAINS, UsageProblem, interrupts
 from shared.cli.watch import Collected
 from shared.errors import AzureError, Stopped
 from shared.events import Event, RemediationOutcome
@@ -131,7 +130,7 @@ async def _enforce(
     )
     running = asyncio.ensure_future(sweep.run())
     try:
-        with _interrupts(screen, stop, running), bar:
+        with interrupts(screen, stop, running), bar:
             report = await running
     except asyncio.CancelledError:
         left = planned.drift - sum(results.values())
@@ -155,29 +154,6 @@ async def _tell_the_way_back(parts: Parts, screen: Screen, sweep_id: str) -> Non
     with contextlib.suppress(AzureError):
         whose = f" --identity {(await parts.arm.own_names())[0]}"
     screen.say(f"To give back what this sweep took: keysweep undo {sweep_id}{whose}")
-
-
-@contextmanager
-def _interrupts(
-    screen: Screen, stop: asyncio.Event, running: "asyncio.Future[SweepReport]"
-) -> Iterator[None]:
-    """Let the first Ctrl-C stop what is not begun, and the second break off."""
-
-    def interrupt() -> None:
-        if stop.is_set():
-            running.cancel()
-            return
-        stop.set()
-        screen.say("Stopping: what is in flight is finished. Ctrl-C again breaks off.")
-
-    loop = asyncio.get_running_loop()
-    with contextlib.suppress(NotImplementedError):  # Windows: there Ctrl-C breaks off at once
-        loop.add_signal_handler(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(NotImplementedError):
-            loop.remove_signal_handler(signal.SIGINT)
 
 
 def _narrowed(report: SweepReport, chosen: Sequence[AccountId]) -> SweepReport:

@@ -5,6 +5,7 @@ which the sweep's id begins, or from a saved report. Each account is exempted fi
 are turned on once the exemption reads back.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from pathlib import Path
 from shared.cli.exempt import Exempting, Wish
 from shared.cli.operator import Operator
 from shared.cli.screen import Screen, counted, grid, shown
-from shared.cli.session import FINE, NOT_WHOLE, REMAINS, UsageProblem, told
+from shared.cli.session import FINE, NOT_WHOLE, REMAINS, UsageProblem, interrupts, told
 from shared.errors import AzureError
 from shared.model import AccountId, KeyChange, Turned
 from shared.parts import Parts
@@ -162,27 +163,59 @@ def _show(screen: Screen, taken: Sequence[Taken]) -> None:
     screen.err.print(drawn)
 
 
+@dataclass(slots=True)
+class _Given:
+    """How far it is."""
+
+    back: int = 0
+    failed: int = 0
+
+
 async def _give_back(
     parts: Parts, screen: Screen, taken: Sequence[Taken], sweep_id: str, until: date
 ) -> int:
-    wish = Wish(until, f"undo of sweep {sweep_id}", "")
-    failed = 0
-    with screen.bar() as bar:
-        task = bar.add_task("Giving back", total=len(taken), counts="")
+    wish, given, stop = Wish(until, f"undo of sweep {sweep_id}", ""), _Given(), asyncio.Event()
+    bar = screen.bar()
+    task = bar.add_task("Giving back", total=len(taken), counts="")
+
+    async def each_in_turn() -> None:
         for each in taken:
-            # One account's waiting takes nothing from the time of the others.
-            own = parts.again()
-            exempting = Exempting(own, Operator(own))
+            if stop.is_set():
+                return
             try:
-                await exempting.grant(each.account, wish)
-                await exempting.enable_keys(each.account)
+                await _give(parts, each.account, wish)
+                given.back += 1
                 screen.say(f"{each.account.name}: exempt until {until}, accepts keys again")
             except (AzureError, UsageProblem) as error:
-                failed += 1
+                given.failed += 1
                 screen.problem(f"{each.account.name}: {told(error)}")
-            bar.update(task, advance=1, counts=f"{failed} failed" if failed else "")
-    given = len(taken) - failed
-    screen.show(
-        shown(f"{counted(given, 'account')} given back, {failed} not.", "red" if failed else "bold")
-    )
-    return NOT_WHOLE if failed else FINE
+            counts = f"{given.failed} failed" if given.failed else ""
+            bar.update(task, advance=1, counts=counts)
+
+    running = asyncio.ensure_future(each_in_turn())
+    broken_off = False
+    try:
+        with interrupts(screen, stop, running), bar:
+            await running
+    except asyncio.CancelledError:
+        broken_off = True
+        screen.problem(
+            "Broken off: one account may be exempt and still without keys. The same command can "
+            "be run again."
+        )
+    left = len(taken) - given.back - given.failed
+    said = f"{counted(given.back, 'account')} given back, {given.failed} not."
+    if left:
+        said += f" You stopped it: {counted(left, 'account')} not attempted."
+    screen.show(shown(said, "red" if given.failed else "bold"))
+    if given.failed or broken_off:
+        return NOT_WHOLE
+    return REMAINS if left else FINE
+
+
+async def _give(parts: Parts, account: AccountId, wish: Wish) -> None:
+    # One account's waiting takes nothing from the time of the others.
+    own = parts.again()
+    exempting = Exempting(own, Operator(own))
+    await exempting.grant(account, wish)
+    await exempting.enable_keys(account)
