@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from tests.local_azure import LocalAzure, RunningClock, Tenant, scenarios
-from tests.terminal import COMMAND, ROOT, at_once, environment, in_terminal, keysweep
+from tests.terminal import COMMAND, ROOT, Ran, at_once, environment, in_terminal, keysweep
 
 type Serve = Callable[..., LocalAzure]
 
@@ -29,6 +29,18 @@ def demo() -> Iterator[LocalAzure]:
         yield azure
 
 
+@pytest.fixture(scope="module")
+def scanned(demo: LocalAzure) -> Ran:
+    """Return what one plain `keysweep scan` in a pipe left, for tests that look at it."""
+    return keysweep(demo, "scan")
+
+
+@pytest.fixture(scope="module")
+def watched(demo: LocalAzure) -> Ran:
+    """Return what one plain `keysweep scan` in a terminal left."""
+    return in_terminal(demo, "scan")
+
+
 def clean_tenant() -> Tenant:
     tenant = Tenant.with_one_subscription()
     tenant.add_account("keyless", local_auth=False)
@@ -36,8 +48,8 @@ def clean_tenant() -> Tenant:
     return tenant
 
 
-def test_drift_comes_first_and_the_exit_code_is_1(demo: LocalAzure) -> None:
-    ran = keysweep(demo, "scan")
+def test_drift_comes_first_and_the_exit_code_is_1(scanned: Ran) -> None:
+    ran = scanned
     states = re.findall(r"^(DRIFT|HELD|EXEMPT)", ran.out, re.MULTILINE)
     assert states == sorted(states, key=["DRIFT", "HELD", "EXEMPT"].index)
     assert "site-search " in ran.out
@@ -151,14 +163,14 @@ def test_the_table_fits_the_terminal(demo: LocalAzure, columns: int) -> None:
     assert "contract-review-test" in "".join(table)
 
 
-def test_progress_is_for_a_terminal_alone(demo: LocalAzure) -> None:
-    assert "subscriptions listed" in in_terminal(demo, "scan").plain
-    assert keysweep(demo, "scan").err == ""
+def test_progress_is_for_a_terminal_alone(scanned: Ran, watched: Ran) -> None:
+    assert "subscriptions listed" in watched.plain
+    assert scanned.err == ""
 
 
-def test_a_pipe_and_no_color_get_no_escapes(demo: LocalAzure) -> None:
-    assert "\x1b" not in keysweep(demo, "scan").out
-    assert "\x1b[1;31m" in in_terminal(demo, "scan").out
+def test_a_pipe_and_no_color_get_no_escapes(demo: LocalAzure, scanned: Ran, watched: Ran) -> None:
+    assert "\x1b" not in scanned.out
+    assert "\x1b[1;31m" in watched.out
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", in_terminal(demo, "scan", NO_COLOR="1").out)
 
 

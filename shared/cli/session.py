@@ -163,7 +163,7 @@ _NOT_REACHED = (
 def told(error: KeysweepError | str) -> str:
     """Say an error to the person who asked: a missing role is theirs, not the Function's."""
     text = str(error)
-    if "ServiceRequestError" in text:
+    if "ServiceRequest" in text:
         return text.replace(AzureError.advice, _NOT_REACHED)
     role = next((role for action, role in _ROLES.items() if action in text), "Reader")
     yours = f"You need a role that allows this there, such as {role}; a new one takes minutes."
