@@ -94,6 +94,15 @@ class ArmReader:
         claims = await self._claims()
         return [str(claims[name]) for name in ("oid", "appid", "azp") if claims.get(name)]
 
+    async def own_names(self) -> Sequence[str]:
+        """Return `own_ids`, and for a person the name by which the change log knows them.
+
+        Raises AzureError.
+        """
+        claims = await self._claims()
+        said = [str(claims[name]) for name in ("upn", "unique_name") if claims.get(name)]
+        return list(dict.fromkeys([*said, *await self.own_ids()]))
+
     async def _claims(self) -> dict[str, Any]:
         # It passes no pipeline of ours, whose pace would see to it that time is left.
         left = self._deadline.left

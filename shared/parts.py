@@ -7,7 +7,7 @@ time budget of its own.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -63,6 +63,11 @@ class Parts:
     """The time budget, less what is kept for telemetry to leave."""
     arm: ArmReader
     graph: Graph
+    made: Callable[[Settings], "Parts"]
+
+    def again(self, settings: Settings | None = None) -> "Parts":
+        """Return new parts on the same connections, whose time budget begins now."""
+        return self.made(settings or self.settings)
 
     def discovery(self) -> Discovery:
         """Return what finds the accounts in scope."""
@@ -151,6 +156,7 @@ class Connections:
             work_seconds=work,
             arm=ArmReader(cloud.endpoint, cloud.scope, pipeline, self._tokens, deadline),
             graph=Graph(cloud.endpoint, cloud.scope, pipeline),
+            made=lambda settings: self.parts(settings, observer, reserve),
         )
 
     async def close(self) -> None:

@@ -14,7 +14,7 @@ from rich.text import Text
 from shared.cli.names import resolve
 from shared.cli.operator import Operator
 from shared.cli.screen import Screen, counted, grid, shown
-from shared.cli.session import FINE, NOT_WHOLE, UsageProblem
+from shared.cli.session import FINE, NOT_WHOLE, UsageProblem, told
 from shared.decision import decide
 from shared.errors import Stale, Throttled, Unclear
 from shared.exemption import read_exemption
@@ -241,7 +241,7 @@ async def listing(parts: Parts, screen: Screen) -> int:
         screen.show(drawn, "")
     screen.show(shown(f"{counted(count, 'account')} with the tag {rules.tag}.", "bold"))
     for gap in inventory.gaps:
-        screen.problem(f"Not seen: {gap.kind} {gap.name}: {gap.problem}")
+        screen.problem(f"Not seen: {gap.kind} {gap.name}: {told(gap.problem)}")
     return NOT_WHOLE if inventory.gaps else FINE
 
 
