@@ -200,6 +200,7 @@ class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it la
         self._problem = ""
         self._deaf_until = 0.0
         self._failures = 0
+        self._given_up = 0
 
     @property
     def pending(self) -> int:
@@ -220,14 +221,19 @@ class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it la
     def give_up(self, problem: str) -> None:
         """Wait for Application Insights no longer, for a while."""
         self._problem = problem
-        self._deaf_until = time.monotonic() + _DEAF_SECONDS
+        # Each time of a sweep for longer: what is down for good must not cost it all its time.
+        self._deaf_until = time.monotonic() + _DEAF_SECONDS * 2**self._given_up
+        self._given_up += 1
 
     def write_off(self, most: int) -> None:
         """Wait no longer for events that a flush left behind, if there are more than so many."""
         with self._guard:
             pending = self._emitted - self._acknowledged - self._lost
-            if pending > most:
-                self._lost += pending
+            if pending <= most:
+                return
+            self._lost += pending
+        if not self.deaf:
+            self.give_up(self._problem)
 
     def settle(self) -> None:
         """Close the books of a sweep. Raises TelemetryLost if they don't balance."""
@@ -238,7 +244,7 @@ class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it la
             self._book += 1
             self._problem = ""
             # The next sweep tries again, whatever this one met.
-            self._deaf_until, self._failures = 0.0, 0
+            self._deaf_until, self._failures, self._given_up = 0.0, 0, 0
         if lost > 0:
             raise TelemetryLost(emitted, acknowledged, problem)
 
