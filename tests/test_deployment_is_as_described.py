@@ -262,6 +262,18 @@ def test_exactly_one_resource_is_azds_service() -> None:
     assert tagged == ["Microsoft.Web/sites"]
 
 
+@every_case
+def test_no_alert_asks_so_often_that_it_costs_more(case: str) -> None:
+    """Below a quarter of an hour a rule costs two and three times as much."""
+    rules = [
+        each["properties"]
+        for each in bicep.resources(case)
+        if each["type"] == "Microsoft.Insights/scheduledQueryRules"
+    ]
+    assert len(rules) == 10
+    assert {each["evaluationFrequency"] for each in rules} <= {"PT15M", "PT1H", "PT6H", "P1D"}
+
+
 # The guardrail
 
 
