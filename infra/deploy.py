@@ -470,6 +470,14 @@ def remove(management_group: str, environment: str) -> None:
     print(f"Nothing of Keysweep {environment} is left at management group {management_group}.")
 
 
+def postdown(environ: Mapping[str, str]) -> None:
+    """Take the tenant's part of azd's environment away. Raises DeploymentStopped."""
+    group = environ.get("AZURE_MANAGEMENT_GROUP_ID", "").strip()
+    # An environment that was never provisioned has none.
+    if group:
+        remove(group, environ["AZURE_ENV_NAME"])
+
+
 # The package
 
 
@@ -632,7 +640,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             case "postprovision":
                 postprovision(environ)
             case "postdown":
-                remove(environ["AZURE_MANAGEMENT_GROUP_ID"], environ["AZURE_ENV_NAME"])
+                postdown(environ)
     except DeploymentStopped as stopped:
         print(stopped, file=sys.stderr)
         return 1

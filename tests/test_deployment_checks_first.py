@@ -347,6 +347,11 @@ def test_removal_takes_away_what_the_deployment_made_and_nothing_else(cli: Azure
         deploy.remove(GROUP, "prod")
 
 
+def test_an_environment_that_was_never_provisioned_has_nothing_to_remove(cli: AzureCli) -> None:
+    assert deploy.main(["postdown"], {"AZURE_ENV_NAME": "prod"}) == 0
+    assert cli.calls == []
+
+
 # The package
 
 
