@@ -1,5 +1,5 @@
 # Everything below sets itself up: Python 3.13 is found, .venv made, packages installed by hash.
-.PHONY: demo test check check-infra package infra format docs lock clean help
+.PHONY: demo test soak check check-infra package infra format docs lock clean help
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/'
@@ -14,6 +14,11 @@ demo: .venv/.installed ## Sweep a realistic tenant: no Azure needed
 # fails is run again once, alone it counts.
 test: .venv/.installed ## Run the tests
 	@.venv/bin/python -m pytest -n 2 -m "not slow" --reruns 1
+
+MINUTES ?= 10
+soak: .venv/.installed ## Shake tenant and sweeps for MINUTES (10), after finding five planted bugs
+	@.venv/bin/python -m tests.soak --planted --minutes 2
+	@.venv/bin/python -m tests.soak --minutes $(MINUTES)
 
 check: .venv/.installed ## Lint, types, layers, and prose against code
 	@.venv/bin/ruff check .
@@ -45,7 +50,7 @@ lock: ## Pin the packages again, with hashes (needs uv)
 	uv pip compile pyproject.toml --python-version 3.13 --python-platform x86_64-manylinux_2_28 \
 		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
 		--quiet -o requirements.txt
-	uv pip compile pyproject.toml --extra cli --group dev --python-version 3.13 --universal \
+	uv pip compile pyproject.toml --extra cli --extra dashboard --group dev --python-version 3.13 --universal \
 		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
 		--quiet -o requirements-dev.txt
 	uv pip compile --group infra --python-version 3.13 --universal \
@@ -61,5 +66,5 @@ docs: .venv/.installed ## Write the README's tables and pictures anew
 	@.venv/bin/python -m tests.pictures
 	@.venv/bin/python -m tests.demo --picture docs/sweep.svg
 	@.venv/bin/python -m tests.month build/month
-	@.venv/bin/python -m dashboard --capture build/month/capture.json --out build/dashboard.html
+	@.venv/bin/python -m shared.cli dashboard --capture build/month/capture.json --out build/dashboard.html
 	@.venv/bin/python -m tests.dashboard_pictures build/dashboard.html docs/dashboard

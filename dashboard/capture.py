@@ -12,13 +12,24 @@ class CaptureError(Exception):
     """A file does not hold telemetry; the message says why and what would."""
 
 
-def read_capture(file: Path) -> list[Envelope]:
-    """Read envelopes: a JSON array, or one JSON object a line.
+def read_capture(place: Path) -> list[Envelope]:
+    """Read envelopes from a file, or from every `.json` and `.jsonl` file of a folder.
 
-    Raises CaptureError if the file can't be read or holds anything else.
+    A file is a JSON array of them, or one JSON object a line. Raises CaptureError if one can't be
+    read or holds anything else, and if there is nothing in them.
     """
+    files = [place]
+    if place.is_dir():
+        files = sorted(each for each in place.iterdir() if each.suffix in {".json", ".jsonl"})
+    found = [envelope for file in files for envelope in _read(file)]
+    if not found:
+        raise CaptureError(f"{place} holds no telemetry: capture a sweep first.")
+    return found
+
+
+def _read(file: Path) -> list[Envelope]:
     try:
-        text = file.read_text()
+        text = file.read_text("utf-8")
         found = (
             json.loads(text)
             if text.lstrip().startswith("[")
@@ -35,8 +46,6 @@ def read_capture(file: Path) -> list[Envelope]:
             raise CaptureError(
                 f"{file}: item {number} is not an Application Insights envelope: {problem}."
             )
-    if not found:
-        raise CaptureError(f"{file} holds no telemetry: capture a sweep first.")
     return list(found)
 
 
@@ -57,4 +66,23 @@ def _problem(envelope: object) -> str:
         moment = time_of(envelope)
     except (KeyError, TypeError, ValueError):
         return f"its time is {envelope.get('time')!r}"
-    return "" if moment.tzinfo else "its time has no zone"
+    if not moment.tzinfo:
+        return "its time has no zone"
+    if not isinstance(envelope.get("tags") or {}, dict):
+        return "its tags are no object"
+    return _problem_of_data(data["baseData"])
+
+
+def _problem_of_data(data: dict[str, Any]) -> str:
+    for name in ("properties", "measurements"):
+        if not isinstance(data.get(name) or {}, dict):
+            return f"its {name} are no object"
+    metrics = data.get("metrics") or []
+    if not isinstance(metrics, list):
+        return "its metrics are no array"
+    for each in metrics:
+        if not isinstance(each, dict) or not isinstance(each.get("name"), str):
+            return "a metric has no name"
+        if not isinstance(each.get("value"), int | float):
+            return f"the metric {each['name']} has no value"
+    return ""

@@ -90,6 +90,21 @@ let inForce = tagged | where State == 'active' and keysOn == 'true'
     and tostring(customDimensions.verdict) == 'EXEMPT';
 """.strip()
 
+# Tags that are wrong: they hold an account, or with EXEMPTION_UNREADABLE=disable count for nothing.
+WRONG_TAGS = """
+let wrong = union
+(scoped | where name == 'AccountHeld'
+| extend Reason = tostring(customDimensions.holdReason), Why = tostring(customDimensions.reason)
+| where Reason in ('UNREADABLE_TAG', 'NEAR_MISS_TAG', 'TAG_BREAKS_RULE')
+| project subscriptionId, sweepId, Account, accountId, Reason, Why, Effect = 'held'),
+(scoped | where name == 'ExemptionObserved' and tostring(customDimensions.state) == 'unreadable'
+| where tostring(customDimensions.verdict) == 'DRIFT'
+| project subscriptionId, sweepId, Account, accountId, Reason = 'UNREADABLE_TAG',
+    Why = tostring(customDimensions.problem), Effect = 'counts for nothing')
+| join kind=inner (present | project subscriptionId, sweepId, Subscription)
+    on subscriptionId, sweepId;
+""".strip()
+
 HELD = f"""
 {READINGS}
 let heldNow = scoped
@@ -107,6 +122,8 @@ let names = customEvents
     by subscriptionId = tostring(customDimensions.subscriptionId);
 """.strip()
 
+WORST_FIRST = """case(Result in ('FAILED', 'UNVERIFIED', 'NO_ROLE', 'NOT_TOLD'), 0,
+    Result in ('LOCKED', 'POLICY_DENIED'), 1, Result in ('DISABLED', 'ALREADY_OFF'), 3, 2)"""
 WHAT_TO_DO = """case(
     Result == 'LOCKED', 'Ask the owner of the lock, or tag the account as exempt.',
     Result == 'POLICY_DENIED', 'Ask the owner of the policy, or tag the account as exempt.',
@@ -574,14 +591,13 @@ def drift() -> Step:
 open
 | extend {who}
 | project Account, Subscription, Result, TurnedOnBy, TurnedOnWith, TurnedOnAt, Flips,
-    ToDo = {WHAT_TO_DO}, Code, Message, accountId
-| extend place = case(Result in ('FAILED', 'UNVERIFIED', 'NO_ROLE', 'NOT_TOLD'), 0,
-    Result in ('LOCKED', 'POLICY_DENIED'), 1, 2)
+    ToDo = {WHAT_TO_DO}, accountId
+| extend place = {WORST_FIRST}
 | order by place asc, Account asc
 | project-away place""",
             "Nothing: every account that was read has its keys off, is exempt, or is held.",
             [*ACCOUNT, icon("Result", _ICONS_RESULT), *moment("TurnedOnAt")],
-            {**_WHO, "ToDo": "What to do", "Code": "Azure's code", "Message": "Azure's message"},
+            {**_WHO, "ToDo": "What to do", "Flips": "Flips in 14 days"},
             fine=True,
         ),
         chart(
@@ -625,24 +641,30 @@ let outcomes = scoped
 | project accountId, Result = tostring(customDimensions.result);
 scoped
 | where name == 'DriftFound'
-| summarize Sweeps = dcount(sweepId), FirstSeen = min(timestamp), LastSeen = max(timestamp),
+| summarize Sweeps = dcount(sweepId), LastSeen = max(timestamp),
     arg_max(timestamp, Account, subscriptionId, customDimensions, customMeasurements)
     by accountId
 | join kind=leftouter outcomes on accountId
 | join kind=leftouter names on subscriptionId
 | extend {who}
 | project Account, Subscription, Result = iff(isempty(Result), 'NOT_TOLD', Result), TurnedOnBy,
-    Type = tostring(customDimensions.changedByType), TurnedOnWith, TurnedOnAt, Attribution, Flips,
-    Sweeps, FirstSeen, LastSeen, Kind = tostring(customDimensions['kind']), accountId
-| order by LastSeen desc, Account asc""",
+    TurnedOnWith, TurnedOnAt, Flips, Sweeps, LastSeen, Attribution, accountId
+| extend place = {WORST_FIRST}
+| order by place asc, LastSeen desc, Account asc
+| project-away place""",
             "No account was adrift in this time range.",
-            [*ACCOUNT, icon("Result", _ICONS_RESULT), bar("Flips", "orange"),
-             *moment("TurnedOnAt", "FirstSeen", "LastSeen")],
-            {**_WHO, "Result": "Last result", "Flips": "Flips in 14 days",
-             "Sweeps": "Seen by sweeps", "FirstSeen": "First seen", "LastSeen": "Last seen"},
+            [*ACCOUNT, icon("Result", _ICONS_RESULT), *moment("TurnedOnAt", "LastSeen")],
+            {
+                **_WHO,
+                "Result": "Last result",
+                "Flips": "Flips in 14 days",
+                "Sweeps": "Seen by sweeps",
+                "LastSeen": "Last seen",
+                "Attribution": "Known from",
+            },
             fine=True,
         ),
-    )  # fmt: skip
+    )
 
 
 def exemptions() -> Step:
@@ -656,20 +678,18 @@ def exemptions() -> Step:
             "Exemptions now",
             f"""
 {TAGGED}
+{WRONG_TAGS}
 let numbers = inForce
 | summarize active = count(), soon = countif(DaysLeft between (0 .. 30)),
     endless = countif(isempty(Until))
 | extend unneeded = toscalar(tagged | where State == 'active' and keysOn == 'false'
     | summarize count()),
-    broken = toscalar(scoped | where name == 'AccountHeld'
-    | where tostring(customDimensions.holdReason) in ('UNREADABLE_TAG', 'NEAR_MISS_TAG',
-        'TAG_BREAKS_RULE')
-    | join kind=inner present on subscriptionId, sweepId | summarize count());
+    broken = toscalar(wrong | summarize count());
 union
 (numbers | project place = 1, Title = 'Lapse within 30 days', Value = soon,
     status = iff(soon > 0, 'warn', 'good'), Note = iff(soon > 0, 'ask the owners', 'none')),
-(numbers | project place = 2, Title = 'Tags that protect by being wrong', Value = broken,
-    status = iff(broken > 0, 'bad', 'good'), Note = iff(broken > 0, 'held until mended', 'none')),
+(numbers | project place = 2, Title = 'Tags that are wrong', Value = broken,
+    status = iff(broken > 0, 'bad', 'good'), Note = iff(broken > 0, 'see below', 'none')),
 (numbers | project place = 3, Title = 'Without an end', Value = endless,
     status = iff(endless > 0, 'warn', 'good'), Note = iff(endless > 0, 'ask for a date', 'none')),
 (numbers | project place = 4, Title = 'In force', Value = active, status = '',
@@ -696,16 +716,16 @@ inForce
         ),
         grid(
             "exemptions-wrong",
-            "Tags that nobody can read, nearly ours, or against a rule: held, never changed",
+            "Tags that nobody can read, nearly ours, or against a rule",
             f"""
-{HELD}
-heldNow
-| where Reason in ('UNREADABLE_TAG', 'NEAR_MISS_TAG', 'TAG_BREAKS_RULE')
-| project Account, Subscription, Reason, Why, ToDo = {WHAT_TO_MEND}, accountId
+{READINGS}
+{WRONG_TAGS}
+wrong
+| project Account, Subscription, Reason, Effect, Why, ToDo = {WHAT_TO_MEND}, accountId
 | order by Reason asc, Account asc""",
             "Every tag can be read, and keeps the rules.",
             ACCOUNT,
-            {"Why": "What is wrong", "ToDo": "What to do"},
+            {"Effect": "The tag", "Why": "What is wrong", "ToDo": "What to do"},
             fine=True,
         ),
         grid(
@@ -810,8 +830,7 @@ scoped
 open
 | where Result != 'WOULD_DISABLE'
 | project Account, Subscription, Result, Code, Message, Detail, ToDo = {WHAT_TO_DO}, accountId
-| extend place = case(Result in ('FAILED', 'UNVERIFIED', 'NO_ROLE', 'NOT_TOLD'), 0,
-    Result in ('LOCKED', 'POLICY_DENIED'), 1, 2)
+| extend place = {WORST_FIRST}
 | order by place asc, Result asc, Account asc
 | project-away place""",
             "Nothing was refused, and nothing failed.",
@@ -993,7 +1012,7 @@ customMetrics
 | order by Time asc, Answer asc""",
             "No request was counted in this time range.",
             "barchart",
-            {"200": "green", "429": "orange"},
+            {"200": "green", "429": "orange", "no answer": "gray"},
         ),
         grid(
             "health-unfinished",
@@ -1026,7 +1045,9 @@ customEvents
             """
 let throttled = customMetrics
 | where name == 'keysweep.requests' and tostring(customDimensions.outcome) == '429'
-| summarize Throttled = toint(sum(valueSum)) by Time = bin(timestamp, 1m);
+| extend Time = bin(timestamp, 1m)
+| mv-expand Time = pack_array(Time, Time - 1m) to typeof(datetime)
+| summarize Throttled = toint(sum(valueSum)) by Time;
 customEvents
 | where name == 'SweepCompleted'
 | extend Time = bin(timestamp, 1m), Whole = tostring(customDimensions.whole),

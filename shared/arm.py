@@ -35,6 +35,7 @@ from shared.errors import (
     Locked,
     NoRole,
     NotFound,
+    NoToken,
     PolicyDenied,
     Refused,
     Throttled,
@@ -77,7 +78,7 @@ class ArmReader:
     async def home_tenant(self) -> str:
         """Return the tenant of the identity's own token, in lower case.
 
-        Raises AzureError; NoRole if the identity gets no token.
+        Raises AzureError; NoToken if the identity gets none.
         """
         return str((await self._claims()).get("tid", "")).lower()
 
@@ -324,7 +325,7 @@ def _kind_of(error: Exception, status: int | None, code: str) -> type[AzureError
     if status is not None and 400 <= status < 500:  # noqa: PLR2004 - the client errors
         return _BY_CODE.get(code.lower()) or _BY_STATUS.get(status, Refused)
     if isinstance(error, ClientAuthenticationError):
-        return NoRole
+        return NoToken
     # azure-core raises ServiceRequestError for a connection that was cut after the request had
     # left as well (its aiohttp transport, read): only a connection never made is a definite no.
     never_sent = isinstance(error, ServiceRequestTimeoutError) or isinstance(

@@ -78,10 +78,12 @@ class ChangeLog:
     def _turns(self, account: str) -> Sequence[KeyChange]:
         """Return what turned its keys, the oldest first; what left them as they were is none."""
         turns: list[KeyChange] = []
+        stands: Turned | None = None
         for change in self.by_account.get(account, ()):
-            is_turn = change.turned is not Turned.CREATED
-            if is_turn and (not turns or turns[-1].turned is not change.turned):
+            if change.turned not in {stands, Turned.CREATED}:
                 turns.append(change)
+            # One that was deleted and created again begins anew: its keys may stand either way.
+            stands = change.turned
         return turns
 
 

@@ -8,6 +8,7 @@
     │   ├── Refused              definitely: nothing was changed
     │   │   ├── NotFound             it is not there (any more)
     │   │   ├── NoRole               the identity may not do it
+    │   │   ├── NoToken              the identity got no token: nothing was sent
     │   │   ├── PolicyDenied         an Azure Policy forbids it
     │   │   ├── Locked               a lock forbids it
     │   │   ├── Busy                 another operation is running on it
@@ -76,6 +77,15 @@ class NoRole(Refused):
     advice = (
         "Give Keysweep's identity its role at this scope, look for a deny assignment, and allow a "
         "few minutes for a new assignment to arrive."
+    )
+
+
+class NoToken(Refused):
+    """The identity got no token, so nothing was sent."""
+
+    advice = (
+        "Look whether the function app has its identity, and AZURE_CLIENT_ID names it; the next "
+        "tick asks again."
     )
 
 

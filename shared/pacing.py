@@ -66,7 +66,9 @@ class Lane:
     refill: float | None = None
     """Requests a second, as observed."""
     refusals: int = 0
-    _since: float = 0.0
+    looks: int = 0
+    """Requests in a row that left without known room, to look again, and found none."""
+    _since: float | None = None
     _left_then: int = 0
     _answers: int = 0
 
@@ -76,17 +78,23 @@ class Lane:
             return self.closed_until - now
         if self.left is None:
             return 0.0
-        reserve = min(_RESERVE, self.most // 4)
         refilled = (self.refill or 0.0) * (now - self.told_at)
-        room = min(self.left + refilled, self.most) - self.under_way - reserve
+        room = min(self.left + refilled, self.most) - self.under_way - self._reserve
         if room >= 1:
             return 0.0
-        look_again = max(_LOOK_AGAIN_SECONDS, 1 / self.refill if self.refill else 0.0)
-        if self.under_way == 0 and now - self.told_at >= min(look_again, _LONGEST_BACKOFF):
+        # What fills up slower than we look again is looked at ever more seldom.
+        look_again = min(_LOOK_AGAIN_SECONDS * 2.0 ** min(self.looks, 6), _LONGEST_BACKOFF)
+        if self.refill:
+            look_again = max(look_again, min(1 / self.refill, _LONGEST_BACKOFF))
+        if self.under_way == 0 and now - self.told_at >= look_again:
             return 0.0
         if self.refill:
             return min(max((1 - room) / self.refill, 0.05), _LONGEST_BACKOFF)
         return _LOOK_AGAIN_SECONDS
+
+    @property
+    def _reserve(self) -> int:
+        return min(_RESERVE, self.most // 4)
 
     def answered(self, headers: Mapping[str, str], now: float) -> None:
         """Learn from an answer what is left, and how fast it fills up."""
@@ -94,6 +102,8 @@ class Lane:
         if left is None:
             return
         self.most = max(self.most, left + 1)
+        found_none = self.left is not None and left <= min(self.left, self._reserve)
+        self.looks = self.looks + 1 if found_none else 0
         self.left, self.told_at = left, now
         resets = _resets_after(headers)
         if resets is not None:
@@ -117,18 +127,18 @@ class Lane:
         self.closed_until = max(self.closed_until, now + wait)
 
     def _learn(self, left: int, now: float) -> None:
-        self._answers += 1
-        seconds = now - self._since
-        if seconds < _LEARN_SECONDS:
-            return
-        if self._answers > 1:
-            seen = max((left - self._left_then + self._answers - 1) / seconds, 0.0)
+        if self._since is not None:
+            self._answers += 1
+            seconds = now - self._since
+            if seconds < _LEARN_SECONDS:
+                return
+            seen = max((left - self._left_then + self._answers) / seconds, 0.0)
             full = left >= self.most - 1
             if self.refill is None or (full and seen > self.refill):
                 self.refill = seen or None
             elif not full:
                 self.refill = (self.refill + seen) / 2 or None
-        self._since, self._left_then, self._answers = now, left, 1
+        self._since, self._left_then, self._answers = now, left, 0
 
 
 def _left(headers: Mapping[str, str]) -> int | None:

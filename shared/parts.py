@@ -125,7 +125,6 @@ class Connections:
         self._clock = clock
         self._transport: ClockedTransport | None = None
         self._tokens: TokenCache | None = None
-        self._credential: _Credential | None = None
         self._lanes = Lanes()
 
     def parts(self, settings: Settings, observer: Observer, reserve: float = 0.0) -> Parts:
@@ -133,8 +132,9 @@ class Connections:
         cloud = settings.cloud
         if self._transport is None or self._tokens is None:
             self._transport = ClockedTransport(self._clock)
-            self._credential = _async_credential(self._environ, settings)
-            self._tokens = TokenCache(self._credential, self._clock)
+            self._tokens = TokenCache(
+                lambda: _async_credential(self._environ, settings), self._clock
+            )
         work = settings.budget - reserve
         deadline = Deadline.after(self._clock, work)
         pace = Pace(self._lanes, self._clock, deadline, settings.concurrency)
@@ -155,12 +155,12 @@ class Connections:
 
     async def close(self) -> None:
         """Let go of connections and credential; the next piece of work makes new ones."""
-        transport, credential = self._transport, self._credential
-        self._transport = self._credential = self._tokens = None
+        transport, tokens = self._transport, self._tokens
+        self._transport = self._tokens = None
         if transport is not None:
             await transport.close()
-        if credential is not None:
-            await credential.close()
+        if tokens is not None:
+            await tokens.close()
 
 
 def _async_credential(environ: Mapping[str, str], settings: Settings) -> _Credential:

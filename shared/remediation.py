@@ -169,6 +169,7 @@ class Remediation:
         def outcome(result: Result, detail: str) -> Outcome:
             return Outcome(decision, result, detail, code, message, accepted=True)
 
+        detail = "The change was sent, and the account could not be read back."
         for pause in READ_BACK_PAUSES:
             if pause > self.deadline.left:
                 break
@@ -180,9 +181,14 @@ class Remediation:
             except AzureError as error:
                 code, message = error.code, error.message
                 continue
-            if not account.keys_on:
+            if account.keys_on:
+                detail = "The change was sent, and the account did not read back as off."
+            elif doubt is None or _is_at_rest(account):
                 return outcome(Result.DISABLED, "Azure took the change and reads back: keys off.")
-        detail = "The change was sent, and the account did not read back as off."
+            else:
+                # An operation that nobody could follow may yet fail, and take its change back.
+                state = account.provisioning_state
+                detail = f"It reads back as off, and its provisioning state is still {state}."
         return outcome(Result.UNVERIFIED, detail)
 
 
@@ -196,10 +202,14 @@ def _no_longer(decision: Decision, account: Account, now: Decision) -> Outcome |
         case Verdict.HELD:
             return Outcome(decision, Result.NOW_HELD, now.reason)
         case Verdict.DRIFT:
-            state = account.provisioning_state
-            if state.lower() not in _TERMINAL_STATES:
+            if not _is_at_rest(account):
+                state = account.provisioning_state
                 return Outcome(decision, Result.BUSY, f"Its provisioning state is {state}.")
             return None
+
+
+def _is_at_rest(account: Account) -> bool:
+    return account.provisioning_state.lower() in _TERMINAL_STATES
 
 
 def refused(decision: Decision, error: AzureError) -> Outcome:

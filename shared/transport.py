@@ -6,6 +6,7 @@ providers by themselves, follow redirects, and log.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -55,14 +56,18 @@ class Observer(Protocol):
 
 
 class TokenCache:
-    """Tokens of one credential, one per scope, fetched once however many ask at the same time.
+    """Tokens of one identity, one per scope, fetched once however many ask at the same time.
 
-    The aio credentials have no single flight (azure facts §5, run: 20 first calls, 20 requests).
+    The aio credentials have no single flight (azure facts §5, run: 20 first calls, 20 requests),
+    and no way to make them forget: once Azure refuses a token that looks good, they give it again
+    and again. So the credential is made here, and made anew then.
     """
 
-    def __init__(self, credential: AsyncSupportsTokenInfo, clock: Clock) -> None:
-        self._credential = credential
+    def __init__(self, make: Callable[[], AsyncSupportsTokenInfo], clock: Clock) -> None:
+        self._make = make
         self._clock = clock
+        self._credential: AsyncSupportsTokenInfo | None = None
+        self._is_spent = False
         self._tokens: dict[str, AccessTokenInfo] = {}
         self._lock = asyncio.Lock()
 
@@ -79,6 +84,10 @@ class TokenCache:
             return held.token
 
     async def _fetch(self, scope: str) -> AccessTokenInfo:
+        if self._is_spent:
+            await self.close()
+        if self._credential is None:
+            self._credential = self._make()
         try:
             asked = self._credential.get_token_info(scope)
             return await within(self._clock, _TOKEN_SECONDS, asked)
@@ -87,10 +96,17 @@ class TokenCache:
             raise ClientAuthenticationError(message) from error
 
     def forget(self, scope: str, token: str) -> None:
-        """Drop a token that Azure did not take."""
+        """Drop a token that Azure did not take, and the credential that would give it again."""
         held = self._tokens.get(scope)
         if held is not None and held.token == token:
             del self._tokens[scope]
+            self._is_spent = True
+
+    async def close(self) -> None:
+        """Let go of the credential; whoever asks for a token next makes a new one."""
+        credential, self._credential, self._is_spent = self._credential, None, False
+        if credential is not None:
+            await credential.close()
 
 
 class NoCredential(AsyncTokenCredential):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,7 @@ def _truth(raw: dict[str, Any]) -> Truth:
         subscriptions=raw["subscriptions"],
         ticks=ticks,
         turns=[Turn(**each) for each in raw["turns"]],
+        lost=[Turn(**each) for each in raw["lost"]],
         function=raw["function"],
     )
 
@@ -66,8 +67,3 @@ def _truth(raw: dict[str, Any]) -> Truth:
 def naive(text: str) -> datetime:
     """Return a moment as the tables have it: UTC, and no zone."""
     return datetime.fromisoformat(text).replace(tzinfo=None)
-
-
-def window(tables: Tables, until: datetime, span: timedelta) -> None:
-    """Let queries see a span of time up to a moment."""
-    tables.window(until - span, until)

@@ -265,12 +265,13 @@ def show_dashboard(envelopes: list[dict[str, Any]], console: Console) -> None:
     """Draw the workbook from what Application Insights received, for a browser to open."""
     console.print("Drawing the workbook from that telemetry ...")
     _BUILD.mkdir(exist_ok=True)
+    (_BUILD / "capture.json").write_text(json.dumps(envelopes))
     page = _BUILD / "dashboard.html"
     page.write_text(draw(read_workbook(), Tables(envelopes)))
     with ThreadPoolExecutor(1) as apart:  # Playwright's sync API wants no event loop around it
         made = apart.submit(picture, page, _BUILD, widths=(1400,)).result()
-    pictured = f", pictures of its tabs beside it: {made[0].name} ..." if made else ""
-    console.print(f"Open [bold]{page}[/] in a browser{pictured}")
+    pictured = f"pictures of its tabs: {made[0].name} ..." if made else "no Chromium, no pictures"
+    console.print(f"Open [bold]{page}[/] in a browser ({pictured}).")
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ _TOKEN_LIFETIME = 90 * 86_400  # the exporter's own clock is the machine's: no t
 # loaded machine a pause of the process would look like quiet, and a request like a hanging one.
 _REAL_SECONDS = 300
 _FURTHEST = 15.0
+_NEVER = 365 * 86_400.0
 _KILLED_AT = "/meeting-notes"
 _ACCOUNTS = "Microsoft.CognitiveServices/accounts/"
 
@@ -94,6 +95,8 @@ class Truth:
     """Names by id."""
     ticks: list[Tick] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
+    lost: list[Turn] = field(default_factory=list)
+    """Those of the turns that Resource Graph never heard of."""
     function: str = ""
     """How the change log names the Function's identity."""
 
@@ -134,6 +137,14 @@ class Month:
         account = self.tenant.account(name)
         who = by.name if by.kind == "User" else by.client_id
         self.truth.turns.append(Turn(moment.isoformat(), account.id.lower(), turned, who))
+
+    def turn_unheard(self, name: str, by: Principal) -> None:
+        """Let somebody turn an account's keys on, and Resource Graph lose the news of it."""
+        feed = self.azure.services.feed
+        lag, feed.lag = feed.lag, _NEVER
+        self.turn(name, "on", by)
+        feed.lag = lag
+        self.truth.lost.append(self.truth.turns[-1])
 
     def tag(self, name: str, value: str) -> None:
         """Let somebody tag an account, an hour before the coming tick."""
@@ -258,7 +269,7 @@ def eventful() -> Month:
     tenant = Tenant()
     tenant.add_management_group("contoso")
     tenant.add_management_group("elsewhere")
-    for name in ("corp-prod", "finance-prod", "web-prod", "shop-prod", "lab"):
+    for name in ("corp-prod", "finance-prod", "web-prod", "logistics-prod", "lab"):
         tenant.add_subscription(name, parent="contoso")
     tenant.add_subscription("management", parent="elsewhere")  # out of scope
     tenant.assign_function(ids.management_group_scope("contoso"))
@@ -281,10 +292,12 @@ def eventful() -> Month:
     month.at(10, lambda: month.turn("site-search", "on", team))
     month.at(11, lambda: month.turn("site-search", "off", team))
     # A subscription that can't be read for a day, and again at the end: unseen, not fixed
-    shop = tenant.subscription("shop-prod")
-    month.at(12, lambda: tenant.deny(tenant.function, shop.scope, ["*"], name="shop-stack"))
-    month.at(12, lambda: month.turn("shop-assistant", "on", team))
-    month.at(13, lambda: tenant.assignments.remove(tenant.function.object_id, shop.scope))
+    logistics = tenant.subscription("logistics-prod")
+    month.at(
+        12, lambda: tenant.deny(tenant.function, logistics.scope, ["*"], name="logistics-stack")
+    )
+    month.at(12, lambda: month.turn("parcel-assistant", "on", team))
+    month.at(13, lambda: tenant.assignments.remove(tenant.function.object_id, logistics.scope))
     lab = tenant.subscription("lab")
     month.at(28, lambda: tenant.deny(tenant.function, lab.scope, ["*"], name="lab-stack"))
     # Resource Graph is down for one sweep, everything for another, and ARM throttles one
@@ -307,7 +320,10 @@ def eventful() -> Month:
     month.at(23, lambda: settings.update(EXEMPTION_MAX_DAYS=""))
     month.at(29.5, lambda: month.turn("image-captions", "on", team))
     month.at(29.5, lambda: _fail(month, 500, method="PATCH", path="*/accounts/image-captions"))
-    # Somebody's tags
+    # Resource Graph loses the news of a change. At noon this subscription is read from ARM as well
+    month.at(25.5, lambda: month.turn_unheard("returns-bot", team))
+    # Somebody's tags; and the last sweep is told that those which nobody can read count for nothing
+    month.at(29.75, lambda: settings.update(EXEMPTION_UNREADABLE="disable"))
     month.at(2, lambda: month.tag("ticket-summary", "31/12/2026"))
     month.at(27, lambda: month.tag("minutes-writer", "true"))
     month.at(29, lambda: month.turn("faq-bot", "on", team))
@@ -339,7 +355,8 @@ def _add_accounts(tenant: Tenant) -> None:
     add("finance-prod", "invoice-reader", local_auth=True)
     add("finance-prod", "vendor-chat", local_auth=True)
     add("web-prod", "campaign-bot", local_auth=True)
-    add("shop-prod", "product-texts", "AIServices")
+    add("web-prod", "lead-scoring", local_auth=True)
+    add("logistics-prod", "label-texts", "AIServices")
     add("lab", "prompt-lab", local_auth=True)
     # Somebody's deliberate no
     locked = add("finance-prod", "audit-archive", local_auth=True, group="rg-audit")
@@ -357,8 +374,8 @@ def _add_accounts(tenant: Tenant) -> None:
     add("finance-prod", "month-end", local_auth=True, tags={TAG: f"{_moment(9):%Y-%m-%d}"})
     soon = f"until={_moment(41):%Y-%m-%d}; reason=CHG0042 legacy bot; owner=team-x@contoso.com"
     add("web-prod", "partner-widget", local_auth=True, tags={TAG: soon})
-    later = f"until={_moment(200):%Y-%m-%d}; reason=CHG0077 kiosk; owner=retail@contoso.com"
-    add("shop-prod", "pos-terminal", local_auth=True, tags={TAG: later})
+    later = f"until={_moment(200):%Y-%m-%d}; reason=CHG0077 kiosk; owner=logistics@contoso.com"
+    add("logistics-prod", "depot-terminal", local_auth=True, tags={TAG: later})
     # Held: a tag that nobody can read, from day 2 on, and a near miss
     add("corp-prod", "ticket-summary", local_auth=True, tags={TAG: "true"})
     add("web-prod", "data-room", local_auth=True, tags={"LocalAuthExempt": "true"})
@@ -369,7 +386,8 @@ def _add_accounts(tenant: Tenant) -> None:
         ("corp-prod", "knowledge-base"), ("corp-prod", "minutes-writer"),
         ("finance-prod", "expense-check"), ("finance-prod", "tax-research"),
         ("web-prod", "site-search"), ("web-prod", "faq-bot"), ("web-prod", "store-finder"),
-        ("shop-prod", "shop-assistant"), ("shop-prod", "returns-bot"), ("lab", "red-team"),
+        ("logistics-prod", "parcel-assistant"), ("logistics-prod", "returns-bot"),
+        ("lab", "red-team"),
     ):  # fmt: skip
         add(subscription, name, local_auth=False)
     add("web-prod", "image-captions", local_auth=False)

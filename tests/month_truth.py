@@ -12,8 +12,9 @@ from datetime import date, datetime, timedelta
 from tests.captured import naive
 from tests.month import TAG, Standing, Tick, Truth, Turn
 
-_SCOPE = ("corp-prod", "finance-prod", "web-prod", "shop-prod", "lab")
+_SCOPE = ("corp-prod", "finance-prod", "web-prod", "logistics-prod", "lab")
 _UNREADABLE = {"31/12/2026", "until=soon"}
+TAG_HOLDS = {"UNREADABLE_TAG", "NEAR_MISS_TAG", "TAG_BREAKS_RULE"}
 _LAG = timedelta(seconds=90)
 _LOG_KEPT = timedelta(days=14)
 _WAR = 3
@@ -47,13 +48,19 @@ def _until(value: str) -> date | None:
         return None
 
 
-def _judged(account: Standing, today: date, longest: int | None) -> Seen:
+def said(account: Standing, field: str) -> str:
+    """Return what a tag of fields says in one of them."""
+    fields = (each.strip().partition("=") for each in (_tag(account) or "").split(";"))
+    return next((value for name, _, value in fields if name == field), "")
+
+
+def _judged(account: Standing, today: date, longest: int | None, *, strict: bool) -> Seen:
     value = _tag(account)
     until = _until(value) if value is not None else None
     if not account.keys_on:
         return Seen(account, "COMPLIANT", until=until)
     if value in _UNREADABLE:
-        return Seen(account, "HELD", "UNREADABLE_TAG")
+        return Seen(account, "DRIFT") if strict else Seen(account, "HELD", "UNREADABLE_TAG")
     if value is None:
         near = "LocalAuthExempt" in account.tags
         return Seen(account, "HELD", "NEAR_MISS_TAG") if near else Seen(account, "DRIFT")
@@ -132,6 +139,18 @@ def mode(tick: Tick) -> str:
     return tick.settings["SWEEP_MODE"]
 
 
+def strict(tick: Tick) -> bool:
+    """Whether tags that nobody can read counted for nothing."""
+    return tick.settings.get("EXEMPTION_UNREADABLE") == "disable"
+
+
+def wrong_tag(each: Seen) -> str:
+    """Return what is wrong with an account's tag, as far as it matters."""
+    if each.verdict == "DRIFT" and _tag(each.account) in _UNREADABLE:
+        return "UNREADABLE_TAG"
+    return each.hold if each.hold in TAG_HOLDS else ""
+
+
 def readable(tick: Tick) -> list[str]:
     """Return the subscriptions in scope that a sweep could read then."""
     return [name for name in tick.readable if name in _SCOPE]
@@ -152,7 +171,7 @@ def seen(tick: Tick) -> list[Seen]:
     today = naive(tick.at).date()
     longest = tick.settings.get("EXEMPTION_MAX_DAYS", "")
     found = [
-        _judged(each, today, int(longest) if longest else None)
+        _judged(each, today, int(longest) if longest else None, strict=strict(tick))
         for each in tick.before
         if each.subscription in readable(tick)
     ]

@@ -163,8 +163,8 @@ async def test_a_value_that_reverts_while_it_is_read_back_is_unverified(serve: S
     assert outcome(await sweep(azure))["result"] == Result.UNVERIFIED
 
 
-@pytest.mark.parametrize("operation_seconds", [110, 5_000])
-async def test_an_operation_that_does_not_end_is_read_back_after_two_minutes(
+@pytest.mark.parametrize("operation_seconds", [110, 140, 5_000])
+async def test_an_operation_that_does_not_end_in_two_minutes_is_read_back_until_it_is_at_rest(
     serve: Serve, operation_seconds: int
 ) -> None:
     tenant = bot()
@@ -173,8 +173,10 @@ async def test_an_operation_that_does_not_end_is_read_back_after_two_minutes(
 
     swept = await sweep(azure)
 
-    assert outcome(swept)["result"] == Result.DISABLED
-    assert azure.clock.monotonic() < 120 + 30
+    # While it runs it may yet fail, and take back what it did.
+    ended = operation_seconds < 120 + 30
+    assert outcome(swept)["result"] == (Result.DISABLED if ended else Result.UNVERIFIED)
+    assert azure.clock.monotonic() <= 120 + 31
     still = outcome(swept).get("azureCode", "")
     assert still == ("StillRunning" if operation_seconds > 120 else "")
 
@@ -190,8 +192,9 @@ async def test_an_operation_that_runs_when_the_budget_ends_is_never_called_defer
     swept = await sweep(azure, SWEEP_BUDGET_SECONDS="60")
 
     found = outcome(swept)
-    assert (found["result"], found["accepted"]) == (Result.DISABLED, "true")
+    assert (found["result"], found["accepted"]) == (Result.UNVERIFIED, "true")
     assert found["azureCode"] == "StillRunning"
+    assert "still Accepted" in found["detail"]
     assert azure.clock.monotonic() <= 60
 
 

@@ -278,6 +278,16 @@ async def test_the_update_fails_after_it_was_accepted(serve: Serve) -> None:
     assert len(azure.writes) == 1
 
 
+async def test_the_update_runs_on_and_on(serve: Serve) -> None:
+    tenant = bot(patch=PatchForm.BOTH)
+    tenant.account("bot").operation_seconds = 50_000
+    azure = serve(tenant)
+
+    sees(await sweep(azure), Result.UNVERIFIED, "StillRunning", fails=True)
+
+    assert len(azure.writes) == 1
+
+
 async def test_the_read_back_is_behind(serve: Serve) -> None:
     azure = serve(bot(stale_reads=5))
 
@@ -518,10 +528,6 @@ async def test_the_token_runs_out_in_a_sweep(serve: Serve) -> None:
     assert sum(each.host == "identity" for each in azure.operations) == 2
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="TokenCache.forget drops our copy, and azure-identity's own cache gives it again",
-)
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
 async def test_the_token_is_refused_in_a_sweep(serve: Serve, method: str) -> None:
     # Valid for years, so that azure-identity, which goes by the real time, thinks it is good.

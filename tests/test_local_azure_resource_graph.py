@@ -68,6 +68,22 @@ def test_a_change_shows_when_the_lag_has_passed(serve: Serve) -> None:
     assert seen == ["false", "false", "true"]
 
 
+def test_changes_of_one_account_show_in_their_order_even_if_the_lag_shrinks(serve: Serve) -> None:
+    tenant = Tenant.with_one_subscription()
+    account = tenant.add_account("bot", local_auth=True)
+    azure = serve(tenant, graph_lag=600)
+    tenant.enable_keys(account)
+    azure.services.feed.lag = 60
+    tenant.disable_keys(account)
+
+    seen = []
+    for _ in range(3):
+        azure.clock.advance(400)
+        seen.append(rows(azure, FLAGS)[0]["flag"])
+
+    assert seen == ["false", "true", "true"]
+
+
 def test_a_deleted_account_is_shown_until_then(serve: Serve) -> None:
     tenant = Tenant.with_one_subscription()
     tenant.add_account("bot")

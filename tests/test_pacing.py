@@ -154,10 +154,6 @@ def test_law_with_any_rates_all_is_done_that_arithmetic_allows_and_refusals_are_
         assert azure.clock.monotonic() <= 1210
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="a lane looks again after a second as long as it has not learned its refill",
-)
 async def test_a_bucket_that_fills_slower_than_by_one_a_second_is_not_tried_every_second(
     serve: Serve,
 ) -> None:

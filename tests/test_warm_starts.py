@@ -87,10 +87,6 @@ async def test_a_token_is_renewed_before_it_expires_and_no_request_carries_an_ol
     assert tokens(azure) == 2
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="TokenCache.forget drops our copy, and azure-identity's own cache gives it again",
-)
 async def test_a_token_that_azure_takes_no_longer_is_replaced_within_the_tick(
     serve: Serve,
 ) -> None:

@@ -9,11 +9,14 @@
     gray: "#9aa5b1", turquoise: "#4aa8a8",
   };
   const PALETTE = ["#4f83c2", "#4aa8a8", "#e6c35c", "#8067b7", "#e59a3c", "#9aa5b1", "#c77fb0", "#4da67a"];
+  const FIRST_ROWS = 6;
+  const TALL = 90;
   const DAYS = { 1: "Last 24 hours" };
   const main = document.querySelector("main");
   const range = document.getElementById("range");
   const subscription = document.getElementById("subscription");
   let charts = [];
+  let fits = [];
   let chosenTab = model.tabs[0].name;
 
   function element(tag, className, text) {
@@ -66,14 +69,23 @@
     section.append(box);
   }
 
+  function labelOf(step, name) {
+    return (step.settings.labelSettings || []).find((each) => each.columnId === name)?.label || name;
+  }
+
   function cellOf(step, data, row, index) {
     const name = data.columns[index];
     const value = row[index];
     const rule = (step.settings.formatters || []).find((each) => new RegExp(each.columnMatch).test(name));
     const kind = data.kinds[index];
     const cell = element("td", kind);
+    cell.dataset.label = labelOf(step, data.columns[index]);
     const options = rule?.formatOptions || {};
-    if (value === null || value === "") return cell;
+    if (value === null || value === "") {
+      cell.classList.add("blank");
+      cell.append("–");
+      return cell;
+    }
     if (rule?.formatter === 18) {
       const found = threshold(options.thresholdsGrid, value);
       cell.append(element("span", `status ${found.representation}`, filled(found.text, data, row, value)));
@@ -101,16 +113,16 @@
     } else if (kind === "number") {
       cell.append(number(value));
     } else {
-      const clip = element("div", "clip", String(value));
-      clip.title = value;
+      const sentence = element("div", "", String(value));
+      sentence.title = value;
       if (String(value).length > 40) cell.classList.add("long");
-      cell.append(clip);
+      else if (String(value).length <= 20 || !/\s/.test(value)) cell.classList.add("word");
+      cell.append(sentence);
     }
     return cell;
   }
 
   function table(section, step, data) {
-    const labels = Object.fromEntries((step.settings.labelSettings || []).map((each) => [each.columnId, each.label]));
     const hidden = (step.settings.formatters || []).filter((each) => each.formatter === 5).map((each) => new RegExp(each.columnMatch));
     const shown = data.columns.map((name, index) => [name, index]).filter(([name]) => !hidden.some((each) => each.test(name)));
     const bar = element("div", "bar");
@@ -131,6 +143,13 @@
     const head = grid.createTHead().insertRow();
     const body = grid.createTBody();
     let sorted = { index: -1, down: false };
+    let most = FIRST_ROWS;
+    const more = element("button", "more");
+    more.type = "button";
+    more.addEventListener("click", () => {
+      most = Infinity;
+      fill();
+    });
     function fill() {
       const wanted = search.value.toLowerCase();
       let rows = data.rows.filter((row) => !wanted || row.some((value) => String(value ?? "").toLowerCase().includes(wanted)));
@@ -142,15 +161,48 @@
           return compare(x, y) * (sorted.down ? -1 : 1);
         });
       }
-      body.replaceChildren(...rows.map((row) => {
+      more.hidden = rows.length <= most + 2; // a button that uncovers two rows is a nuisance
+      more.textContent = `Show all ${rows.length}`;
+      body.replaceChildren(...rows.slice(0, more.hidden ? rows.length : most).map((row) => {
         const line = element("tr");
         line.append(...shown.map(([, index]) => cellOf(step, data, row, index)));
         return line;
       }));
+      fit();
     }
+    function fit() {
+      // What is wider than its place, or tall and thin, is folded: sentences go below their row, and if that is not
+      // enough the table becomes a list. Nothing is cut.
+      grid.classList.remove("folded", "list");
+      grid.querySelectorAll("tr.below").forEach((line) => line.remove());
+      const tall = [...body.querySelectorAll("td.long div")].some((each) => each.offsetHeight > TALL);
+      if (scroll.scrollWidth <= scroll.clientWidth && !tall) return;
+      const lines = [...body.rows];
+      const long = shown.map((_, place) => lines.some((line) => line.cells[place].classList.contains("long")));
+      for (const line of grid.rows) [...line.cells].forEach((cell, place) => cell.classList.toggle("folds", long[place]));
+      for (const line of lines) {
+        const words = [...line.querySelectorAll("td.folds:not(.blank)")];
+        if (!words.length) continue;
+        const below = element("tr", "below");
+        const cell = element("td");
+        cell.colSpan = shown.length;
+        for (const each of words) {
+          const sentence = element("p", "", each.textContent);
+          sentence.dataset.label = each.dataset.label;
+          cell.append(sentence);
+        }
+        below.append(cell);
+        line.after(below);
+      }
+      grid.classList.add("folded");
+      if (scroll.scrollWidth <= scroll.clientWidth) return;
+      grid.classList.replace("folded", "list");
+      grid.querySelectorAll("tr.below").forEach((line) => line.remove());
+    }
+    fits.push(fit);
     for (const [name, index] of shown) {
       const header = element("th", data.kinds[index]);
-      const button = element("button", "", labels[name] || name);
+      const button = element("button", "", labelOf(step, name));
       button.type = "button";
       button.addEventListener("click", () => {
         sorted = { index, down: sorted.index === index && !sorted.down };
@@ -162,9 +214,9 @@
       head.append(header);
     }
     if (search.addEventListener) search.addEventListener("input", fill);
-    fill();
     scroll.append(grid);
-    section.append(scroll);
+    section.append(scroll, more);
+    fill();
   }
 
   function seriesOf(data) {
@@ -241,6 +293,7 @@
   function draw() {
     for (const each of charts) each.dispose();
     charts = [];
+    fits = [];
     main.replaceChildren();
     const results = model.choices[range.value][subscription.value];
     for (const step of model.tabs.find((each) => each.name === chosenTab).steps) {
@@ -287,6 +340,9 @@
   if (model.tabs.some((each) => each.name === named)) chosenTab = named;
   range.addEventListener("change", draw);
   subscription.addEventListener("change", draw);
-  window.addEventListener("resize", () => charts.forEach((each) => each.resize()));
+  window.addEventListener("resize", () => {
+    charts.forEach((each) => each.resize());
+    for (const each of fits) each();
+  });
   draw();
 })();

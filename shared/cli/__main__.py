@@ -322,6 +322,45 @@ def probe(
     )
 
 
+@keysweep.command(
+    epilog=_examples(
+        "keysweep dashboard --capture build/capture.json --open",
+        "keysweep dashboard --capture captures/ --out drift.html",
+    )
+)
+@click.option(
+    "--capture",
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH",
+    help="Telemetry: a file of the envelopes that an exporter sent, or a folder of such files.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    default="keysweep.html",
+    show_default=True,
+    help="The page to write.",
+)
+@click.option("--open", "opens", is_flag=True, help="Open it in a browser.")
+def dashboard(capture: Path, out: Path, *, opens: bool) -> int:
+    """Draw the workbook from captured telemetry: one page, no Azure, no internet.
+
+    It is the workbook that is deployed, and its own queries are run here.
+    """
+    from shared.cli.screen import Screen  # noqa: PLC0415
+
+    try:
+        from shared.cli.dashboard import dashboard as command  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"the dashboard needs {error.name}, which is not installed: install the extra too, "
+            "`uv tool install '.[cli,dashboard]'` or `pip install '.[cli,dashboard]'`."
+        ) from error
+    return command(Screen(), capture, out, opens=opens)
+
+
 def _seconds(text: str) -> float:
     number, unit = text[:-1], text[-1:].lower()
     length = {"s": 1, "m": 60, "h": 3600}.get(unit)

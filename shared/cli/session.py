@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.cli.screen import Screen
-from shared.errors import AzureError, KeysweepError, NoRole, SettingsError
+from shared.errors import AzureError, KeysweepError, NoRole, NoToken, SettingsError
 from shared.parts import Connections, Parts, SystemClock
 from shared.settings import OPERATOR_SETTINGS, SETTINGS, Settings, read_settings
 
@@ -142,7 +142,7 @@ async def _sign_in(parts: Parts) -> None:
 
 def told(error: KeysweepError) -> str:
     """Say an error to the person who asked: a missing role is theirs, not the Function's."""
-    if isinstance(error, NoRole) and not isinstance(error, NotSignedIn):
+    if isinstance(error, NoRole):
         return (
             f"{error.action} {error.resource}: {error.status or ''} {error.code}: {error.message} "
             "You need a role that allows this at this scope; a new one takes minutes to arrive."
@@ -150,7 +150,7 @@ def told(error: KeysweepError) -> str:
     return str(error)
 
 
-class NotSignedIn(NoRole):
+class NotSignedIn(NoToken):
     """There is no sign-in that gives a token."""
 
     def __init__(self, error: AzureError) -> None:

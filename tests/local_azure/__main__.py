@@ -5,9 +5,11 @@ what it doesn't.
 """
 
 import argparse
+import json
 import shlex
 import sys
 import threading
+from pathlib import Path
 
 from tests.local_azure import LocalAzure, RunningClock, scenarios, sources
 from tests.local_azure.scenarios import Scenario
@@ -32,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--behaviours", action="store_true", help="print what is modelled")
     parser.add_argument("--unmodelled", action="store_true", help="print what is not")
+    parser.add_argument(
+        "--capture", type=Path, metavar="FILE", help="at the end, keep the telemetry that came"
+    )
     options = parser.parse_args(arguments)
     if options.behaviours or options.unmodelled:
         if options.behaviours:
@@ -39,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.unmodelled:
             _say("Not modelled", *(f"  {line}" for line in sources.UNMODELLED))
         return 0
-    _serve(options.scenario)
+    _serve(options.scenario, options.capture)
     return 0
 
 
@@ -53,7 +58,7 @@ def _print_behaviours() -> None:
         _say("")
 
 
-def _serve(name: str) -> None:
+def _serve(name: str, capture: Path | None) -> None:
     clock = RunningClock()
     with LocalAzure(_scenario(name, clock), clock) as azure:
         _say(*(f"export {key}={shlex.quote(value)}" for key, value in azure.environ.items()))
@@ -62,6 +67,8 @@ def _serve(name: str) -> None:
             threading.Event().wait()
         except KeyboardInterrupt:
             sys.stderr.write(f"\n{len(azure.operations)} requests, {len(azure.writes)} writes.\n")
+        if capture is not None:
+            capture.write_text(json.dumps(azure.telemetry.envelopes))
 
 
 def _scenario(name: str, clock: RunningClock) -> Scenario | Tenant:

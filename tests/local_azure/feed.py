@@ -28,6 +28,7 @@ class GraphFeed:
         self._clock = clock
         self._lock = threading.Lock()
         self._pending: list[tuple[datetime, int, GraphChange]] = []
+        self._last_due: dict[str, datetime] = {}
         self._numbers = itertools.count()
         self._first = tenant.graph_rows()
         self._tables: GraphTables | None = None
@@ -47,6 +48,9 @@ class GraphFeed:
         lag = self.changes_lag if change.table == "resourcechanges" else self.lag
         with self._lock:
             due = change.at + timedelta(seconds=lag)
+            # One resource's changes arrive in their order, whatever becomes of the lag.
+            due = max(due, self._last_due.get(change.id, due))
+            self._last_due[change.id] = due
             heapq.heappush(self._pending, (due, next(self._numbers), change))
 
     def answer(

@@ -1,6 +1,6 @@
-"""A sweep in a process of its own, whose clock follows ours, so that it can be killed.
+"""A sweep in a process of its own, so that it can be killed. Its clock shows the time of ours.
 
-Our driver tells it the time; it lets its loop turn and answers with what its own clock says.
+Our driver tells it when to let its loop turn; it answers with who sleeps there, and until when.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from unittest import mock
 
 from shared.bootstrap import Process
 from tests.soak import planted
-from tests.soak.driver import DrivenClock, InPlace, Rest, flushing, quiet, work_off
+from tests.soak.driver import DrivenClock, Hand, InPlace, Rest, flushing, quiet, work_off
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,6 @@ class Order:
 
     environ: Mapping[str, str]
     start: datetime
-    elapsed: float
     trace_parent: str
     last: str
     bug: planted.Bug | None
@@ -44,19 +43,18 @@ class Answer:
     error: BaseException | None
 
 
-def run(order: Order, line: Connection) -> None:
+def run(order: Order, line: Connection, hand: Hand) -> None:
     """Be the child."""
     os.environ.update(order.environ)
     with quiet(), planted.plant(order.bug) if order.bug else contextlib.nullcontext():
-        asyncio.run(_run(order, line))
+        asyncio.run(_run(order, line, hand))
     # Threads of the exporter are left behind; whoever is killed doesn't wait for them either.
     os._exit(0)
 
 
-async def _run(order: Order, line: Connection) -> None:
+async def _run(order: Order, line: Connection, hand: Hand) -> None:
     loop = asyncio.get_running_loop()
-    clock = DrivenClock(order.start)
-    clock.move_to(order.elapsed)
+    clock = DrivenClock(order.start, hand)
     process = Process(order.environ, clock)
     tick = loop.create_task(process.tick(order.trace_parent, last=order.last))
     over = asyncio.Event()
@@ -76,8 +74,9 @@ async def _run(order: Order, line: Connection) -> None:
             over.set()
 
     def turn() -> None:
+        line.recv()
         was_busy = flushing()
-        clock.move_to(line.recv())
+        clock.catch_up()
         work_off(loop, lambda worked: answer(worked or was_busy))
 
     loop.add_reader(line.fileno(), turn)
@@ -98,13 +97,20 @@ def _forkserver() -> ForkServerContext:
     return context
 
 
+@cache
+def hand() -> Hand:
+    """Return the hand of the clocks of this process and of its children."""
+    made: Hand = _forkserver().RawValue("d", 0.0)
+    return made
+
+
 class ChildProcess:
     """Our end of it."""
 
     def __init__(self, order: Order) -> None:
         self._line, theirs = multiprocessing.Pipe()
         self._process: ForkServerProcess = _forkserver().Process(
-            target=run, args=(order, theirs), daemon=True
+            target=run, args=(order, theirs, hand()), daemon=True
         )
         # It has no use for our main module, which it would import first.
         with mock.patch.dict(sys.modules, {"__main__": ModuleType("__main__")}):
@@ -112,11 +118,11 @@ class ChildProcess:
         theirs.close()
         self.answer: Answer | None = None
 
-    async def turn(self, elapsed: float) -> Rest:
-        """Tell it the time, let its loop turn, and hear what it says."""
+    async def turn(self) -> Rest:
+        """Let its loop turn, and hear what it says."""
         if self.answer is not None and self.answer.ended:
             return Rest(worked=False, next_deadline=None)
-        self._line.send(elapsed)
+        self._line.send(None)
         answered = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_reader(self._line.fileno(), answered.set)

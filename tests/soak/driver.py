@@ -26,11 +26,32 @@ class StuckError(Exception):
     """Nothing waits, nothing sleeps, and yet a sweep goes on."""
 
 
-class DrivenClock(MovedClock):
-    """A clock that only the driver moves, to the moment for which somebody sleeps."""
+class Hand(Protocol):
+    """Where the seconds stand that have passed; processes share it."""
 
-    def __init__(self, start: datetime) -> None:
+    value: float
+
+
+class DrivenClock(MovedClock):
+    """A clock that only the driver moves, to the moment for which somebody sleeps.
+
+    Clocks with the same hand show the same time in every process, at every instant: an answer that
+    arrives in a child never finds its clock behind the server's.
+    """
+
+    def __init__(self, start: datetime, hand: Hand) -> None:
+        self._hand = hand
+        before = hand.value
         super().__init__(start, auto=False)
+        hand.value = before
+
+    @property
+    def _elapsed(self) -> float:
+        return self._hand.value
+
+    @_elapsed.setter
+    def _elapsed(self, elapsed: float) -> None:
+        self._hand.value = elapsed
 
     @property
     def next_deadline(self) -> float | None:
@@ -61,6 +82,12 @@ class DrivenClock(MovedClock):
         with self._changed:
             if elapsed > self._elapsed:
                 self._move_to(elapsed)
+
+    def catch_up(self) -> None:
+        """Wake whoever's time has come since another clock moved our hand."""
+        with self._changed:
+            if self._sleepers and self._sleepers[0].deadline <= self._elapsed:
+                self._move_to(self._elapsed)
 
 
 def work_off(loop: asyncio.AbstractEventLoop, then: Callable[[bool], None]) -> None:
@@ -126,10 +153,10 @@ class Rest:
 
 
 class Child(Protocol):
-    """A process beside ours, with a clock of its own that follows ours."""
+    """A process beside ours, whose clock shows the same time."""
 
-    async def turn(self, elapsed: float) -> Rest:
-        """Tell it the time, let its loop turn, and hear what it says."""
+    async def turn(self) -> Rest:
+        """Let its loop turn, and hear what it says."""
         ...
 
 
@@ -190,8 +217,7 @@ class Driver:
             turned: Future[bool] = Future()
             loop.call_soon_threadsafe(work_off, loop, turned.set_result)
             worked = await asyncio.wrap_future(turned) or worked
-        elapsed = self._clock.monotonic()
-        rests = [await child.turn(elapsed) for child in self._children()]
+        rests = [await child.turn() for child in self._children()]
         worked = worked or self._clock.at_work or flushing()
         worked = worked or any(rest.worked for rest in rests)
         deadlines = [self._clock.next_deadline, *(rest.next_deadline for rest in rests)]

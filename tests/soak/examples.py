@@ -16,7 +16,7 @@ from tests.soak.program import (
     Wait,
 )
 
-__all__ = ["EXCUSED", "FINDINGS", "OPEN", "PLANTED", "Actor"]
+__all__ = ["FINDINGS", "PLANTED", "Actor"]
 
 PLANTED: Mapping[Bug, Program] = {
     Bug.NO_RE_READ: Program((Born("a"),), (), budget=60),
@@ -54,16 +54,3 @@ FINDINGS: Mapping[str, tuple[Program, str]] = {
     ),
 }
 """What was found in the product, and the law that it broke."""
-
-OPEN: Mapping[str, str] = {
-    "an operation that fails after the read-back": (
-        "the read-back takes the new value for done while the operation is under way"
-    ),
-    "an account that was deleted and created again": (
-        "ChangeLog._turns drops an OFF after an OFF, though the account was created in between"
-    ),
-}
-"""Those that the product still has, and why."""
-
-# Drawn programs break these too often to be judged by them as long as the product does.
-EXCUSED = frozenset({"done stays done"} if OPEN else ())

@@ -125,6 +125,8 @@ class Swept:
     """What it raised, if that is nothing that it may raise."""
     readable: frozenset[str] | None = None
     """The subscriptions that it was shown when it listed them."""
+    unshown: set[str] = field(default_factory=set)
+    """The subscriptions that Resource Graph did not show it at one time or other."""
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def named(self, name: str) -> list[dict[str, Any]]:
@@ -260,7 +262,7 @@ def _untold(record: Record, write: Written) -> Iterator[str]:
         done = sweep.completed
         looked = done is not None and done["changeLog"] == "read" and sweep.began >= shows
         gaps = {each["subscriptionId"] for each in sweep.named("CoverageGap")}
-        unread = gaps & {subscription, ""}
+        unread = (gaps | sweep.unshown) & {subscription, ""}
         in_window = sweep.last is None or write.at >= sweep.last - OVERLAP
         if looked and not unread and in_window:
             yield f"which shows in the change log, is not told by sweep {sweep.number}"

@@ -18,11 +18,10 @@ from tests.keysweep import _environ, insights, settings_of
 from tests.local_azure import ABSENT, Account, LocalAzure, PatchForm, SeenRequest, Tenant
 from tests.local_azure.faults import Effect as Struck
 from tests.local_azure.faults import Faults, Hang
-from tests.local_azure.graph.translation import Translation
 from tests.local_azure.state import ids
 from tests.local_azure.state.account import Flag
 from tests.soak import planted
-from tests.soak.child import ChildProcess, Order
+from tests.soak.child import ChildProcess, Order, hand
 from tests.soak.driver import Child, DrivenClock, Driver, StuckError
 from tests.soak.laws import TAG, Record, Seen, Standing, Swept, Written, levels_say
 from tests.soak.program import (
@@ -53,11 +52,10 @@ _LONG_GRAPH_LAG = 600.0
 _GROUP = "contoso"
 _CHILD = 2
 _MOST_STEPS = 20_000
+_MOMENT = 0.001
 # Longer than any Retry-After, operation or lag of a program.
 _CALM = timedelta(hours=2)
 _LIFE_OF_A_PROCESS = timedelta(hours=12)
-
-_TRANSLATIONS: dict[str, Translation] = {}
 
 _ACCOUNT = re.compile(r"/subscriptions/[^/]+/resourcegroups/[^/]+/providers/[^/]+/accounts/[^/]+")
 _LEVEL = re.compile(r"/subscriptions/[^/]+(/resourcegroups/[^/]+)?")
@@ -130,7 +128,8 @@ class World:
     def __init__(self, program: Program, bug: planted.Bug | None = None) -> None:
         self.program = program
         self._bug = bug
-        self.clock = DrivenClock(START)
+        hand().value = 0.0
+        self.clock = DrivenClock(START, hand())
         self.tenant = _tenant()
         for born in program.accounts:
             self._bear(born)
@@ -154,8 +153,6 @@ class World:
         self.azure.services.identities[:] = [_alias(self.tenant, actor) for actor in range(3)]
         self.azure.admission.close(_is_gated)
         self.azure.before(self._serve)
-        # What a query means doesn't depend on the tenant, and working it out takes long.
-        self.azure.services.feed._loaded()._translations = _TRANSLATIONS
         for step in self.program.steps:
             await self._take(step)
         await self._finish()
@@ -183,7 +180,10 @@ class World:
         await self._rest()
         match step:
             case Team():
+                # The change log has milliseconds: what people do has one of its own.
+                self.clock.advance(_MOMENT)
                 self._do(step)
+                self.clock.advance(_MOMENT)
             case Fault():
                 self._plant(step)
             case Clear():
@@ -214,7 +214,7 @@ class World:
         last_text = last.isoformat() if last else ""
         if actor == _CHILD:
             environ = {**self._environ_of(actor, mode), **_own_telemetry(self.azure)}
-            order = Order(environ, START, self.clock.monotonic(), parent, last_text, self._bug)
+            order = Order(environ, START, parent, last_text, self._bug)
             running.child = ChildProcess(order)
         else:
             process = await self._process(actor, mode)
@@ -430,6 +430,9 @@ class World:
             function = self.tenant.function
             readable = (each.id for each in self.tenant.readable_subscriptions(function))
             swept.readable = frozenset(readable)
+        elif path.endswith("/microsoft.resourcegraph/resources"):
+            every = self.tenant.subscriptions.values()
+            swept.unshown |= {each.id for each in every if each.hidden_from_graph}
         self._served[seen.ordinal] = _Served(
             replace(seen, path=path), swept.number, self.clock.now(), tags, keys_on
         )

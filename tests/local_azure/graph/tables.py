@@ -14,7 +14,11 @@ from tests.local_azure.graph.translation import Translation, parameters, transla
 from tests.local_azure.graph.values import column_type, to_json
 
 MOST_BYTES = 16 * 1024 * 1024
+# What a query means doesn't depend on the rows, and working it out takes a tenth of a second: all
+# engines of a process share it.
 _REMEMBERED = 256
+_translations: dict[str, Translation] = {}
+_translating = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,6 @@ class GraphTables:
     def __init__(self, *, shuffle: bool = True, seed: int = 0) -> None:
         self._store = Store()
         self._lock = threading.RLock()
-        self._translations: dict[str, Translation] = {}
         self._shuffle = shuffle
         self._seed = seed
 
@@ -104,11 +107,12 @@ class GraphTables:
         return answer
 
     def _translation(self, query: str) -> Translation:
-        if query not in self._translations:
-            while len(self._translations) >= _REMEMBERED:
-                del self._translations[next(iter(self._translations))]
-            self._translations[query] = translate(query, self._store)
-        return self._translations[query]
+        with _translating:
+            if query not in _translations:
+                while len(_translations) >= _REMEMBERED:
+                    del _translations[next(iter(_translations))]
+                _translations[query] = translate(query, self._store)
+            return _translations[query]
 
     def _page(
         self, translation: Translation, top: int, skip: int, now: datetime
