@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import re
+import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,6 @@ from azure.core.exceptions import (
 )
 from azure.core.exceptions import (
     ClientAuthenticationError,
-    DeserializationError,
     HttpResponseError,
     ServiceRequestTimeoutError,
 )
@@ -36,6 +36,7 @@ from shared.errors import (
     NoRole,
     NotFound,
     NoToken,
+    OutOfTime,
     PolicyDenied,
     Refused,
     Throttled,
@@ -49,7 +50,7 @@ _DESCENDANTS = (
     "/providers/Microsoft.Management/managementGroups/{}/descendants?api-version=2023-04-01"
 )
 # What an SDK raises for a refusal, and for an answer that is not of the form it expects.
-_ODD = (SdkError, ValueError, LookupError, TypeError, AttributeError)
+_ODD = (SdkError, ValueError, LookupError, TypeError, AttributeError, zlib.error)
 _POLL_SECONDS = 3
 _QUERY = re.compile(r"(?<=[^\s?])\?(?=\S*=)\S+")
 # Longer than any update of an account that was recorded (40 s); after it the read-back decides.
@@ -61,7 +62,10 @@ _READ_BACK_SECONDS = 35.0
 class ArmReader:
     """Reads subscriptions, management groups and accounts."""
 
-    def __init__(self, endpoint: str, scope: str, pipeline: Pipeline, tokens: TokenCache) -> None:
+    def __init__(
+        self, endpoint: str, scope: str, pipeline: Pipeline, tokens: TokenCache, deadline: Deadline
+    ) -> None:
+        self._deadline = deadline
         self._scope = scope
         self._tokens = tokens
         self._shared: dict[str, Any] = {
@@ -90,10 +94,25 @@ class ArmReader:
         claims = await self._claims()
         return [str(claims[name]) for name in ("oid", "appid", "azp") if claims.get(name)]
 
+    async def own_names(self) -> Sequence[str]:
+        """Return `own_ids`, and for a person the name by which the change log knows them.
+
+        Raises AzureError.
+        """
+        claims = await self._claims()
+        said = [str(claims[name]) for name in ("upn", "unique_name") if claims.get(name)]
+        return list(dict.fromkeys([*said, *await self.own_ids()]))
+
     async def _claims(self) -> dict[str, Any]:
+        # It passes no pipeline of ours, whose pace would see to it that time is left.
+        left = self._deadline.left
         try:
-            payload = (await self._tokens.token(self._scope)).split(".")[1]
+            asked = self._tokens.token(self._scope)
+            token = await within(self._deadline.clock, left, asked)
+            payload = token.split(".")[1]
             claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        except TimeoutError:
+            raise OutOfTime(left, self._deadline.left) from None
         except _ODD as error:
             raise azure_error("Getting a token for", self._scope, error) from error
         return claims if isinstance(claims, dict) else {}
@@ -143,16 +162,22 @@ class ArmReader:
             raise azure_error(action, management_group, error) from error
         return found
 
-    async def accounts(self, subscription_id: str) -> AsyncIterator[Account | str]:
-        """List the accounts of every kind in one subscription; a row that can't be read as text.
+    async def pages(self, subscription_id: str) -> AsyncIterator[Sequence[Account | str]]:
+        """List the accounts of every kind in one subscription, page by page.
 
-        Raises AzureError.
+        A row that can't be read is a text that says why. Raises AzureError.
         """
         try:
-            async for each in self._client(subscription_id).accounts.list():
-                yield _account(each)
+            async for page in self._client(subscription_id).accounts.list().by_page():
+                yield [_account(each) async for each in page]
         except _ODD as error:
             raise azure_error("Listing the accounts of", subscription_id, error) from error
+
+    async def accounts(self, subscription_id: str) -> AsyncIterator[Account | str]:
+        """List the same, row by row. Raises AzureError."""
+        async for page in self.pages(subscription_id):
+            for each in page:
+                yield each
 
     async def account(self, account_id: AccountId) -> Account:
         """Read one account, as ARM knows it this moment.
@@ -160,12 +185,13 @@ class ArmReader:
         Raises AzureError; NotFound if it is gone.
         """
         try:
-            found = await self._client(account_id.subscription_id).accounts.get(
-                account_id.resource_group, account_id.name
+            account = _account(
+                await self._client(account_id.subscription_id).accounts.get(
+                    account_id.resource_group, account_id.name
+                )
             )
         except _ODD as error:
             raise azure_error("Reading", str(account_id), error) from error
-        account = _account(found)
         if isinstance(account, str):
             raise Unclear("Reading", str(account_id), code="NoAccount", message=account)
         return account
@@ -216,12 +242,6 @@ class ArmReader:
 
 class ArmWriter(ArmReader):
     """Also turns local auth off. Only a sweep that enforces is handed one."""
-
-    def __init__(
-        self, endpoint: str, scope: str, pipeline: Pipeline, tokens: TokenCache, deadline: Deadline
-    ) -> None:
-        super().__init__(endpoint, scope, pipeline, tokens)
-        self._deadline = deadline
 
     async def disable_local_auth(self, account_id: AccountId) -> None:
         """PATCH the one property, once, and follow the operation to its end.
@@ -331,10 +351,7 @@ def _kind_of(error: Exception, status: int | None, code: str) -> type[AzureError
     never_sent = isinstance(error, ServiceRequestTimeoutError) or isinstance(
         getattr(error, "inner_exception", None), aiohttp.ClientConnectorError
     )
-    unreadable_answer = isinstance(error, DeserializationError)
-    if never_sent or (isinstance(error, ValueError) and not unreadable_answer):
-        return Refused
-    return Unclear
+    return Refused if never_sent else Unclear
 
 
 def _said(error: Exception) -> tuple[str, str]:

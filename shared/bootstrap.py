@@ -50,6 +50,7 @@ class Process:
         self._environ = environ
         self._clock = clock
         self._connections = Connections(environ, clock)
+        self._told_until: datetime | None = None
 
     async def tick(
         self, trace_parent: str = "", trace_state: str = "", last: str = ""
@@ -106,8 +107,12 @@ class Process:
         parts = self._connections.parts(settings, channel, reserve)
         enforces = settings.mode is Mode.ENFORCE and not self._is_notice(settings)
         remediation = parts.remediation() if enforces else None
-        sweep = parts.sweep(sweep_id, _Channel(channel, context), remediation, _moment(last))
+        if self._told_until is None:
+            self._told_until = _moment(last)
+        sweep = parts.sweep(sweep_id, _Channel(channel, context), remediation, self._told_until)
         report = await sweep.run()
+        if not report.change_log_unread:
+            self._told_until = report.started
         channel.measure(report)
         _log.info("Sweep %s ends: %s", sweep_id, report.completed())
         return report

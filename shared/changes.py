@@ -106,6 +106,8 @@ class ChangeReader:
     async def read(self, subscriptions: Sequence[str]) -> ChangeLog:
         """Read what changed keys in these subscriptions. Never raises: what is unread is said."""
         found: dict[str, dict[str, KeyChange]] = defaultdict(dict)
+        if not subscriptions:
+            return ChangeLog({}, "no subscription could be read")
         try:
             own_ids = await self.identity.own_ids()
             for start in range(0, len(subscriptions), SUBSCRIPTIONS_AT_A_TIME):

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from shared.deadline import within
-from shared.errors import AzureError
+from shared.errors import AzureError, Throttled
 from shared.model import (
     Account,
     Census,
@@ -32,6 +32,7 @@ from shared.model import (
     SubscriptionState,
     TagsAbove,
 )
+from shared.schedule import Schedule
 from shared.settings import Scope
 
 # A summarized answer has no second page, and Resource Graph takes at most 1,000 subscriptions.
@@ -43,6 +44,9 @@ TURNS = 96
 """In so many sweeps a quarter of an hour apart, a day, every subscription is read twice."""
 # Resource Graph is behind ARM by a minute or so; nothing younger than this is a disagreement.
 _GRAPH_LAG = timedelta(minutes=10)
+# How long ARM may take for the next page of a subscription's accounts, its throttling included: the
+# others wait for their turn meanwhile.
+_PAGE_SECONDS = 120.0
 
 
 class Listing(Protocol):
@@ -104,8 +108,8 @@ class ArmLists(Protocol):
         """List the tags of a subscription's resource groups, by their names in lower case."""
         ...
 
-    def accounts(self, subscription_id: str) -> AsyncIterator[Account | str]:
-        """List the accounts of a subscription; what a row lacks, as text."""
+    def pages(self, subscription_id: str) -> AsyncIterator[Sequence[Account | str]]:
+        """List the accounts of a subscription, page by page; what a row lacks, as text."""
         ...
 
 
@@ -117,6 +121,8 @@ class _Findings:
     accounts: list[Account] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     disagreements: list[Disagreement] = field(default_factory=list)
+    kept_waiting: dict[str, str] = field(default_factory=dict)
+    """Subscriptions that ARM did not list in time, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +137,8 @@ class Discovery:
     tenant_id: str | None
     """The home tenant; None: that of the identity."""
     concurrency: int
-    interval: timedelta
-    """The time between sweeps."""
+    schedule: Schedule
+    """When the timer fires: each firing has its turn of the second look."""
     inherit: tuple[Level, ...] = ()
     """The levels above an account whose tags count for it, the nearest first."""
 
@@ -141,6 +147,10 @@ class Discovery:
         found = _Findings()
         swept, left_alone = await self._subscriptions(found)
         await self._directly(await self._through_graph(swept, found), found)
+        found.gaps.extend(
+            Gap(GapKind.SUBSCRIPTION, each, problem, each)
+            for each, problem in found.kept_waiting.items()
+        )
         await self._look_twice(found)
         return Inventory(
             tuple(found.coverage),
@@ -296,9 +306,10 @@ class Discovery:
         """Read a rotating 1/96 of the subscriptions from ARM too; what ARM says, counts.
 
         Within a day of sweeps every quarter of an hour, all were seen by both sources. What
-        changed a moment ago is no disagreement: Resource Graph lags.
+        changed a moment ago is no disagreement: Resource Graph lags. Where ARM keeps us waiting,
+        what Resource Graph showed stands.
         """
-        turn = int(self.clock.now().timestamp() // self.interval.total_seconds()) % TURNS
+        turn = self.schedule.number(self.clock.now()) % TURNS
         again = [
             each.subscription
             for each in found.coverage
@@ -335,18 +346,18 @@ class Discovery:
     async def _list(
         self, subscription: Subscription, found: _Findings, watched: Collection[str]
     ) -> None:
-        kinds = {kind.lower() for kind in self.scope.kinds}
-        kept: list[Account] = []
-        unreadable: list[str] = []
-        count: Counter[bool] = Counter()
+        rows = _Rows(frozenset(kind.lower() for kind in self.scope.kinds), self.tag, watched)
+        pages = self.arm.pages(subscription.id)
         try:
-            async for account in self.arm.accounts(subscription.id):
-                if isinstance(account, str):
-                    unreadable.append(account)
-                elif account.kind.lower() in kinds:
-                    count[account.keys_on] += 1
-                    if account.keys_on or account.id.key in watched or _mentions(account, self.tag):
-                        kept.append(account)
+            while (page := await within(self.clock, _PAGE_SECONDS, anext(pages, None))) is not None:
+                rows.add(page)
+        except TimeoutError:
+            problem = f"ARM kept us waiting for a page of its accounts for {_PAGE_SECONDS:.0f} s"
+            found.kept_waiting[subscription.id] = problem
+            return
+        except Throttled as error:
+            found.kept_waiting[subscription.id] = str(error)
+            return
         except AzureError as error:
             found.gaps.append(
                 Gap(GapKind.SUBSCRIPTION, subscription.id, str(error), subscription.id)
@@ -354,17 +365,42 @@ class Discovery:
             return
         found.gaps.extend(
             Gap(GapKind.ACCOUNT, row, "ARM's row lacks what we need", subscription.id)
-            for row in unreadable
+            for row in rows.unreadable
         )
         groups: Mapping[tuple[str, str], Mapping[str, str]] | None = {}
-        if kept and Level.RESOURCE_GROUP in self.inherit:
+        if rows.kept and Level.RESOURCE_GROUP in self.inherit:
             try:
                 named = await self.arm.groups(subscription.id)
                 groups = {(subscription.id, name): tags for name, tags in named.items()}
             except AzureError:
                 groups = None
-        found.accounts.extend(self._with_levels(each, subscription, groups) for each in kept)
-        found.coverage.append(Coverage(subscription, Source.ARM, Census(count[True], count[False])))
+        found.accounts.extend(self._with_levels(each, subscription, groups) for each in rows.kept)
+        found.coverage.append(Coverage(subscription, Source.ARM, rows.census))
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What ARM's list of one subscription holds: its kinds counted, and what matters kept."""
+
+    kinds: frozenset[str]
+    tag: str
+    watched: Collection[str]
+    kept: list[Account] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    count: Counter[bool] = field(default_factory=Counter)
+
+    @property
+    def census(self) -> Census:
+        return Census(self.count[True], self.count[False])
+
+    def add(self, page: Sequence[Account | str]) -> None:
+        for row in page:
+            if isinstance(row, str):
+                self.unreadable.append(row)
+            elif row.kind.lower() in self.kinds:
+                self.count[row.keys_on] += 1
+                if row.keys_on or row.id.key in self.watched or _mentions(row, self.tag):
+                    self.kept.append(row)
 
 
 @dataclass(frozen=True, slots=True)

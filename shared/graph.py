@@ -6,6 +6,7 @@ gives a summarized answer no second page, and is up to a minute or so behind ARM
 """
 
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -206,9 +207,12 @@ class Graph:
 
     async def _ask(self, request: QueryRequest) -> QueryResponse:
         try:
-            return await self._client.resources(request)
-        except (SdkError, ValueError) as error:
+            answer: object = await self._client.resources(request)
+        except (SdkError, ValueError, LookupError, TypeError, AttributeError, zlib.error) as error:
             raise azure_error("Querying", "Resource Graph", error) from error
+        if not isinstance(answer, QueryResponse):
+            raise _incomplete("an empty answer")
+        return answer
 
 
 def _incomplete(what: str) -> AzureError:

@@ -6,17 +6,18 @@ how fast it fills up again, requests are spaced before a refusal comes. No rate 
 buckets differ by subscription and change (recorded exchanges, fact 26). A Retry-After closes the
 lane, not just the request, for as long as it says.
 
-A unit of remediation gets a permit first: a place among the units at work, and room for one read
-and one write in its subscription's lanes. Its own read and its PATCH then never wait, so the
-decision is fresh when the PATCH leaves; `Freshness` looks once more, as the last step before it.
+A unit of remediation gets a permit first: a place among the units at work, and room in its
+subscription's lanes for its reads and its PATCH. These then never wait, so the decision is fresh
+when the PATCH leaves; `Freshness` looks once more, as the last step before it.
 """
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from azure.core.exceptions import (
@@ -30,7 +31,7 @@ from azure.core.pipeline.policies import AsyncHTTPPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from shared.deadline import Deadline, within
-from shared.errors import OutOfTime, Stale
+from shared.errors import OutOfTime, Stale, Throttled
 from shared.model import Clock
 
 type Use = Literal["read", "write", "query"]
@@ -53,7 +54,7 @@ _SUBSCRIPTION = re.compile(r"/subscriptions/([^/?]+)", re.IGNORECASE)
 _GRAPH = "/providers/microsoft.resourcegraph/"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Lane:
     """What Azure meters together, as far as its answers let us know it."""
 
@@ -72,15 +73,15 @@ class Lane:
     _left_then: int = 0
     _answers: int = 0
 
-    def wait(self, now: float) -> float:
-        """Return how many seconds to wait before one more request may leave; 0: none."""
+    def wait(self, now: float, count: int = 1) -> float:
+        """Return how many seconds to wait before `count` more requests may leave; 0: none."""
         if self.closed_until > now:
             return self.closed_until - now
         if self.left is None:
             return 0.0
         refilled = (self.refill or 0.0) * (now - self.told_at)
         room = min(self.left + refilled, self.most) - self.under_way - self._reserve
-        if room >= 1:
+        if room >= count:
             return 0.0
         # What fills up slower than we look again is looked at ever more seldom.
         look_again = min(_LOOK_AGAIN_SECONDS * 2.0 ** min(self.looks, 6), _LONGEST_BACKOFF)
@@ -89,7 +90,7 @@ class Lane:
         if self.under_way == 0 and now - self.told_at >= look_again:
             return 0.0
         if self.refill:
-            return min(max((1 - room) / self.refill, 0.05), _LONGEST_BACKOFF)
+            return min(max((count - room) / self.refill, 0.05), _LONGEST_BACKOFF)
         return _LOOK_AGAIN_SECONDS
 
     @property
@@ -120,8 +121,9 @@ class Lane:
         "Try again after '0' seconds" occurs (recorded exchanges, fact 31): that is without a word.
         """
         self.refusals += 1
-        wait = _retry_after(headers) or _resets_after(headers)
-        if not wait:
+        wait = _retry_after(headers) or _resets_after(headers) or 0.0
+        if wait < 1:
+            # A millisecond, again and again, is no word either.
             wait = min(2.0 ** (self.refusals - 1), _LONGEST_BACKOFF)
         # More requests were under way when it was closed: the longest word counts.
         self.closed_until = max(self.closed_until, now + wait)
@@ -145,7 +147,7 @@ def _left(headers: Mapping[str, str]) -> int | None:
     counts = [
         int(value)
         for name, value in headers.items()
-        if value.isdigit()
+        if _is_number(value)
         and (
             name.lower().startswith("x-ms-ratelimit-remaining-")
             or name.lower() == "x-ms-user-quota-remaining"
@@ -157,9 +159,13 @@ def _left(headers: Mapping[str, str]) -> int | None:
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     for name, unit in (("retry-after-ms", 1e-3), ("x-ms-retry-after-ms", 1e-3), ("retry-after", 1)):
         value = headers.get(name, "")
-        if value.isdigit():
+        if _is_number(value):
             return int(value) * unit
     return None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _resets_after(headers: Mapping[str, str]) -> float | None:
@@ -172,8 +178,10 @@ class _Unit:
     """A unit at work: the room that it holds, and when its oldest read left."""
 
     subscription_id: str
-    held: set[Use] = field(default_factory=set)
+    held: Counter[Use]
     read_at: float | None = None
+    sent: bool = False
+    """Whether its PATCH left."""
 
 
 _unit: ContextVar[_Unit | None] = ContextVar("unit", default=None)
@@ -212,20 +220,23 @@ class Pace:
         self._all = asyncio.Semaphore(concurrency)
         self._each: dict[str, asyncio.Semaphore] = {}
 
-    async def admit(self, *lanes: Lane) -> None:
-        """Wait until each lane has room, and take it.
+    async def admit(self, lane: Lane) -> None:
+        """Wait until the lane has room, and take it.
 
         Raises OutOfTime at once if that can't be before the deadline.
         """
-        await self._room(*lanes)
-        for lane in lanes:
-            lane.under_way += 1
+        await self._room({lane: 1})
+        lane.under_way += 1
 
-    async def _room(self, *lanes: Lane) -> None:
+    async def _room(self, needed: Mapping[Lane, int]) -> None:
         if not self.deadline.left:
             raise OutOfTime(0.0, 0.0)
-        while wait := max(lane.wait(self.clock.monotonic()) for lane in lanes):
+        while wait := self._wait(needed):
             await self.pause(wait)
+
+    def _wait(self, needed: Mapping[Lane, int]) -> float:
+        now = self.clock.monotonic()
+        return max(lane.wait(now, count) for lane, count in needed.items())
 
     async def pause(self, seconds: float) -> None:
         """Sleep. Raises OutOfTime at once if that outlasts the deadline."""
@@ -234,8 +245,8 @@ class Pace:
         await self.clock.sleep(seconds)
 
     @asynccontextmanager
-    async def unit(self, subscription_id: str) -> AsyncIterator[None]:
-        """Let one unit work: its next read and its PATCH don't wait.
+    async def unit(self, subscription_id: str, reads: int) -> AsyncIterator[None]:
+        """Let one unit work: so many reads and its PATCH don't wait.
 
         All waiting is before the body: for a place in the subscription, for its lanes, for a place
         among all units. A unit that waits for a closed lane takes no place from the others.
@@ -243,25 +254,24 @@ class Pace:
         Raises OutOfTime if that can't be before the deadline.
         """
         place = self._each.setdefault(subscription_id, asyncio.Semaphore(UNITS_PER_SUBSCRIPTION))
-        reads = self.lanes.lane(subscription_id, "read")
-        writes = self.lanes.lane(subscription_id, "write")
+        held: Counter[Use] = Counter({"read": reads, "write": 1})
+        needed = {self.lanes.lane(subscription_id, use): count for use, count in held.items()}
         async with place:
             while True:
-                await self._room(reads, writes)
+                await self._room(needed)
                 async with self._all:
-                    if reads.wait(self.clock.monotonic()) or writes.wait(self.clock.monotonic()):
+                    if self._wait(needed):
                         # Closed while we waited for the place: it is for somebody else.
                         continue
-                    unit = _Unit(subscription_id, {"read", "write"})
-                    reads.under_way += 1
-                    writes.under_way += 1
-                    token = _unit.set(unit)
+                    for lane, count in needed.items():
+                        lane.under_way += count
+                    token = _unit.set(_Unit(subscription_id, held))
                     try:
                         yield
                     finally:
                         _unit.reset(token)
-                        for use in unit.held:
-                            self.lanes.lane(subscription_id, use).under_way -= 1
+                        for use, count in held.items():
+                            self.lanes.lane(subscription_id, use).under_way -= count
                     return
 
 
@@ -301,6 +311,12 @@ class Pacing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
                 lane.refused(headers, now)
             else:
                 lane.refusals = 0
+            unit = _unit.get()
+            if status == _THROTTLED and unit is not None and not unit.sent:
+                # It waits without its place among the units, and begins again.
+                raise Throttled(
+                    "Sending", method, code="TooManyRequests", message="Azure said so.", status=429
+                )
             if method == "PATCH" or not self._again(status, attempt):
                 return response
             if status != _THROTTLED:
@@ -312,10 +328,10 @@ class Pacing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
     async def _admit(self, lane: Lane, use: Use) -> None:
         unit = _unit.get()
-        if unit is not None and use in unit.held:
+        if unit is not None and unit.held[use]:
             held = self._pace.lanes.lane(unit.subscription_id, use)
             if held is lane:
-                unit.held.discard(use)
+                unit.held[use] -= 1
                 return
         await self._pace.admit(lane)
 
@@ -350,6 +366,7 @@ class Freshness(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
                 raise Stale("its decision is no longer fresh")
             if lane.closed_until > now:
                 raise Stale("its lane was closed meanwhile")
+            unit.sent = True
         elif unit is not None and unit.read_at is None:
             unit.read_at = now
         return await self.next.send(request)

@@ -7,7 +7,7 @@ time budget of its own.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -63,6 +63,11 @@ class Parts:
     """The time budget, less what is kept for telemetry to leave."""
     arm: ArmReader
     graph: Graph
+    made: Callable[[Settings], "Parts"]
+
+    def again(self, settings: Settings | None = None) -> "Parts":
+        """Return new parts on the same connections, whose time budget begins now."""
+        return self.made(settings or self.settings)
 
     def discovery(self) -> Discovery:
         """Return what finds the accounts in scope."""
@@ -74,7 +79,7 @@ class Parts:
             tag=self.settings.rules.tag,
             tenant_id=self.settings.tenant_id,
             concurrency=self.settings.concurrency,
-            interval=self.settings.schedule.interval,
+            schedule=self.settings.schedule,
             inherit=self.settings.inherit,
         )
 
@@ -101,7 +106,7 @@ class Parts:
         sweep_id: str,
         emitter: Emitter,
         remediation: Remediation | None,
-        last_tick: datetime | None = None,
+        told_until: datetime | None = None,
     ) -> Sweep:
         """Return a sweep; without a remediation it can't write."""
         return Sweep(
@@ -112,7 +117,7 @@ class Parts:
             changes=self.changes(),
             remediation=remediation,
             emitter=emitter,
-            last_tick=last_tick,
+            told_until=told_until,
         )
 
 
@@ -149,8 +154,9 @@ class Connections:
             pace=pace,
             deadline=deadline,
             work_seconds=work,
-            arm=ArmReader(cloud.endpoint, cloud.scope, pipeline, self._tokens),
+            arm=ArmReader(cloud.endpoint, cloud.scope, pipeline, self._tokens, deadline),
             graph=Graph(cloud.endpoint, cloud.scope, pipeline),
+            made=lambda settings: self.parts(settings, observer, reserve),
         )
 
     async def close(self) -> None:

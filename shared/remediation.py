@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from shared.allowance import Allowance
 from shared.deadline import Deadline
 from shared.decision import Rules, decide
 from shared.errors import (
@@ -73,8 +74,11 @@ class Accounts(AccountReads, Protocol):
 class Permits(Protocol):
     """Lets units work."""
 
-    def unit(self, subscription_id: str) -> AbstractAsyncContextManager[None]:
-        """Wait until a unit may work, and hold its place. Raises OutOfTime if it never may."""
+    def unit(self, subscription_id: str, reads: int) -> AbstractAsyncContextManager[None]:
+        """Wait until a unit may work, and hold its place and room for so many reads and a PATCH.
+
+        Raises OutOfTime if it never may.
+        """
         ...
 
 
@@ -106,7 +110,7 @@ class SecondLook:
                 break
             try:
                 above.append(TagsAbove(level, await self.accounts.tags_above(account_id, level)))
-            except OutOfTime:
+            except Throttled:
                 raise
             except AzureError:
                 above.append(TagsAbove(level, None))
@@ -125,14 +129,15 @@ class Remediation:
     inherit: tuple[Level, ...] = ()
     unit_seconds: float = UNIT_SECONDS
 
-    async def remediate(self, decision: Decision) -> Outcome:
+    async def remediate(self, decision: Decision, allowance: Allowance) -> Outcome:
         """Do what the decision says, if it still holds. Never raises for what Azure answers."""
+        subscription, reads = decision.account.id.subscription_id, 1 + len(self.inherit)
         refused_token, stale = False, 0
         while self.deadline.left > self.unit_seconds:
             try:
-                async with self.permits.unit(decision.account.id.subscription_id):
+                async with self.permits.unit(subscription, reads):
                     if self.deadline.left > self.unit_seconds:
-                        return await self._unit(decision)
+                        return await self._allowed(decision, allowance)
             except OutOfTime as error:
                 return Outcome(decision, Result.DEFERRED, str(error), error.code, error.message)
             except Stale as error:
@@ -149,6 +154,21 @@ class Remediation:
             except AzureError as error:
                 return refused(decision, error)
         return Outcome(decision, Result.DEFERRED, "The time budget ended before its turn.")
+
+    async def _allowed(self, decision: Decision, allowance: Allowance) -> Outcome:
+        """Do it if the brake lets one more through. Raises as `_unit`."""
+        if not await allowance.take():
+            return Outcome(decision, Result.DEFERRED, "The brake lets no more through.")
+        used = True
+        try:
+            outcome = await self._unit(decision)
+            used = outcome.accepted
+        except AzureError:
+            used = False
+            raise
+        finally:
+            await allowance.give_back(used=used)
+        return outcome
 
     async def _unit(self, decision: Decision) -> Outcome:
         """Read, decide again, write, read back. Raises Refused if nothing was changed."""

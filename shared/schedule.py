@@ -20,6 +20,7 @@ _FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
     ("day of the week", 0, 6, _DAYS),
 )
 _HORIZON = timedelta(days=5 * 366)
+_FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +57,35 @@ class Schedule:
         second = self.next_after(first) if first else None
         return second - first if first and second else _HORIZON
 
+    def number(self, moment: datetime) -> int:
+        """Return which firing the last one up to `moment` is, counted from 0 since 2024."""
+        seconds, minutes, hours = self.fields[:3]
+        today = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        days = range((today - _FIRST_DAY).days)
+        before = sum(self._fires_on(_FIRST_DAY + timedelta(days=day)) for day in days)
+        count = before * len(hours) * len(minutes) * len(seconds)
+        if self._fires_on(today):
+            count += sum(hour < moment.hour for hour in hours) * len(minutes) * len(seconds)
+            if moment.hour in hours:
+                count += sum(minute < moment.minute for minute in minutes) * len(seconds)
+                if moment.minute in minutes:
+                    count += sum(second <= moment.second for second in seconds)
+        return count - 1
+
+    def _fires_on(self, day: datetime) -> bool:
+        # Both the day and the day of the week must match; cron elsewhere takes either.
+        days, months, weekdays = self.fields[3:]
+        weekday = (day.weekday() + 1) % 7
+        return day.day in days and day.month in months and weekday in weekdays
+
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first time after `moment` at which it fires; None if not in five years."""
-        seconds, minutes, hours, days, months, weekdays = self.fields
+        seconds, minutes, hours = self.fields[:3]
         last_day = moment + _HORIZON
         first = moment + timedelta(seconds=1)
         day = first.replace(hour=0, minute=0, second=0, microsecond=0)
         while day <= last_day:
-            # Both the day and the day of the week must match; cron elsewhere takes either.
-            weekday = (day.weekday() + 1) % 7
-            if day.day in days and day.month in months and weekday in weekdays:
+            if self._fires_on(day):
                 for hour in sorted(hours):
                     for minute in sorted(minutes):
                         for second in sorted(seconds):

@@ -1,12 +1,14 @@
 """One run: discover, decide, remediate, report. Events are emitted as things happen."""
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
+from shared.allowance import Allowance
 from shared.changes import ChangeLog
 from shared.decision import Plan, braked, decide, plan
 from shared.events import (
@@ -56,8 +58,8 @@ class ChangeReader(Protocol):
 class Remediator(Protocol):
     """Turns the keys of one account off."""
 
-    async def remediate(self, decision: Decision) -> Outcome:
-        """Turn them off, if the decision still holds."""
+    async def remediate(self, decision: Decision, allowance: Allowance) -> Outcome:
+        """Turn them off, if the decision still holds and the allowance lets one more through."""
         ...
 
 
@@ -69,9 +71,11 @@ class Emitter(Protocol):
         ...
 
 
+_log = logging.getLogger("keysweep")
+
 # Units of one subscription that may be at work, or wait for its lanes, at the same time.
 HANDS_PER_SUBSCRIPTION = 4
-# KeyAccessChanged is told for changes since the last tick less this: the change log lags.
+# KeyAccessChanged is told for changes since they were last told, less this: the change log lags.
 _OVERLAP = timedelta(hours=1)
 _DAY = timedelta(days=1)
 
@@ -87,8 +91,8 @@ class Sweep:
     changes: ChangeReader
     remediation: Remediator | None
     emitter: Emitter
-    last_tick: datetime | None = None
-    """When the timer last fired, if it is known."""
+    told_until: datetime | None = None
+    """Up to when changes of keys were told, as far as is known: the last tick that read them."""
 
     async def run(self) -> SweepReport:
         """Sweep once. What Azure refuses is in the report; it is not raised."""
@@ -142,7 +146,7 @@ class Sweep:
         return report
 
     async def _tell_changes(self, log: ChangeLog, now: datetime) -> None:
-        for change in log.since((self.last_tick or now - _DAY) - _OVERLAP):
+        for change in log.since((self.told_until or now - _DAY) - _OVERLAP):
             await self.emitter.emit(key_access_changed(change, log.flips(change.account.key)))
         for account, (on, off) in log.wars().items():
             await self.emitter.emit(patch_war(on, off, log.flips(account)))
@@ -189,11 +193,10 @@ class Sweep:
 
         async def work(pile: Iterator[Decision]) -> None:
             for decision in pile:
-                if await allowance.take():
-                    outcome = await remediation.remediate(decision)
-                    await allowance.give_back(used=outcome.accepted)
-                else:
-                    outcome = Outcome(decision, Result.DEFERRED, "The brake lets no more through.")
+                try:
+                    outcome = await remediation.remediate(decision, allowance)
+                except Exception as error:  # noqa: BLE001 - a bug with one account stops no other
+                    outcome = _unexpected(decision, error)
                 outcomes.append(outcome)
                 await self.emitter.emit(remediation_outcome(outcome))
 
@@ -208,33 +211,12 @@ class Sweep:
         return tuple(outcomes)
 
 
-class Allowance:
-    """How many more writes Azure may accept in this sweep; those under way count."""
-
-    def __init__(self, most: int | None) -> None:
-        self._left = most
-        self._under_way = 0
-        self._changed = asyncio.Condition()
-
-    async def take(self) -> bool:
-        """Take one, waiting while those under way may still give theirs back; False: none left."""
-        if self._left is None:
-            return True
-        async with self._changed:
-            await self._changed.wait_for(lambda: not self._left or self._under_way < self._left)
-            if not self._left:
-                return False
-            self._under_way += 1
-            return True
-
-    async def give_back(self, *, used: bool) -> None:
-        """Say whether the write that one was taken for was accepted."""
-        if self._left is None:
-            return
-        async with self._changed:
-            self._under_way -= 1
-            self._left -= used
-            self._changed.notify_all()
+def _unexpected(decision: Decision, error: Exception) -> Outcome:
+    """Say that something of ours went wrong: whether the account was changed is not known."""
+    _log.error("Remediating %s went wrong", decision.account.id, exc_info=error)
+    detail = "Keysweep itself went wrong here: look at the account, and report this."
+    name = type(error).__name__
+    return Outcome(decision, Result.UNVERIFIED, detail, name, str(error), accepted=True)
 
 
 def _started(settings: Settings) -> SweepStarted:

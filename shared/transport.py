@@ -179,11 +179,22 @@ def _host_and_path(url: str) -> tuple[str, str]:
 
 
 class ClockedTransport(AioHttpTransport):  # type: ignore[misc] # azure-core loads it lazily, untyped
-    """The connection pool. Whatever sleeps through it, such as polling, sleeps by our clock."""
+    """The connection pool. Whatever sleeps through it, such as polling, sleeps by our clock.
+
+    It reads every answer whole. The SDK asks for that of a PATCH as a stream, which it would read
+    outside the pipeline, where no time-out of ours holds.
+    """
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(connection_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS)
         self._clock = clock
+
+    async def send(self, request: HttpRequest, **config: Any) -> AsyncHttpResponse:
+        """Send one request, and read its answer to the end."""
+        response: AsyncHttpResponse = await super().send(request, **config)
+        if config.get("stream"):
+            await response.read()
+        return response
 
     async def sleep(self, duration: float) -> None:
         """Sleep so many seconds."""

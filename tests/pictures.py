@@ -6,7 +6,7 @@
 import io
 import os
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.local_azure import trust
@@ -26,8 +26,8 @@ _SPINNER = re.compile(r"(\x1b\[[0-9;]*m)*[\u2800-\u28ff]")
 _MOVES = re.compile(r"\x1b\[[0-9;?]*[A-HJKSTf-ln-su]")
 
 
-def draw(name: str, azure: LocalAzure, *arguments: str, typed: str = "", rows: int = _ROWS) -> None:
-    """Run a command and draw what it left in the terminal."""
+def draw(name: str, azure: LocalAzure, *arguments: str, typed: str = "", rows: int = _ROWS) -> str:
+    """Run a command, draw what it left in the terminal, and return that."""
     answers = {"[y/N]": typed} if typed else None
     ran = in_terminal(azure, *arguments, columns=_COLUMNS, answers=answers)
     lines = [_MOVES.sub("", line).rpartition("\r")[2] for line in ran.out.split("\r\n")]
@@ -44,6 +44,7 @@ def draw(name: str, azure: LocalAzure, *arguments: str, typed: str = "", rows: i
     # A picture asks no other host for its fonts.
     drawn = re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL)
     (DOCS / f"cli-{name}.svg").write_text(drawn)
+    return ran.plain
 
 
 def main() -> None:
@@ -67,14 +68,11 @@ def main() -> None:
         reason = ("--reason", "CHG0042", "--owner", "web@contoso.com")
         draw("exempt", azure, "exempt", "site-search", "--for", "14d", *reason, "--enable-keys")
         draw("exemptions", azure, "exempt", "--list")
-        draw("sweep", azure, "sweep", "--only", "mail-triage", "--only", "audit-archive",
+        swept = draw("sweep", azure, "sweep", "--only", "mail-triage", "--only", "audit-archive",
              "--only", "treasury-bot", "--only", "doc-compare", typed="y\n")  # fmt: skip
-        swept, *_ = [
-            f"{write.at - timedelta(seconds=5):%Y%m%dT%H%M%SZ}"
-            for write in azure.writes
-            if write.account_id.endswith("mail-triage")
-        ]
-        draw("undo", azure, "undo", f"{swept}-1f3a9c0d", typed="y\n")
+        way_back = re.search(r"keysweep (undo \S+ --identity \S+)", swept)
+        assert way_back
+        draw("undo", azure, *way_back[1].split(), typed="y\n")
 
 
 if __name__ == "__main__":

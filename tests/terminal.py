@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -81,12 +82,12 @@ def in_terminal(
     azure: LocalAzure,
     *arguments: str,
     columns: int = 100,
-    answers: Mapping[str, str | signal.Signals | Callable[[], str]] | None = None,
+    answers: Mapping[str, str | signal.Signals | Callable[[], str | signal.Signals]] | None = None,
     **environ: str,
 ) -> Ran:
     """Run it in a terminal.
 
-    `answers`: once a text was shown, type or send this, or do this and type what it returns.
+    `answers`: once a text was shown, type or send this, or what this returns.
     """
     process, terminal = pty.fork()
     if process == 0:
@@ -96,6 +97,8 @@ def in_terminal(
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     shown, left, ends = "", dict(answers or {}), time.monotonic() + _SECONDS
     while time.monotonic() < ends:
+        if not select.select([terminal], [], [], 1)[0]:
+            continue
         try:
             data = os.read(terminal, 65_536)
         except OSError:
@@ -111,6 +114,8 @@ def in_terminal(
                 os.write(terminal, answer.encode())
             else:
                 os.kill(process, answer)
+    else:
+        os.kill(process, signal.SIGKILL)
     _, status = os.waitpid(process, 0)
     os.close(terminal)
     assert "Traceback" not in shown, shown

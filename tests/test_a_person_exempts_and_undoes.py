@@ -1,6 +1,8 @@
 """`keysweep exempt` and `keysweep undo`: the tag first, read back, and only then the keys."""
 
 import re
+import signal
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -122,6 +124,7 @@ MANY = {f"tag-{number}": "x" for number in range(50)}
     [
         (["--until", "2020-01-01"], "has passed"),
         (["--for", "soon"], "no span such as 14d"),
+        (["--for", "9999999d"], "no span such as 14d"),
         (["--until", "31/12/2026"], "2026"),
         ([], "Say how long"),
         (["--open-ended", "--reason", "x" * 300], "shorten --reason by 51"),
@@ -154,7 +157,7 @@ def test_no_right_to_tag_is_said_with_azures_own_code(serve: Serve) -> None:
     tenant.deny(tenant.team, scope, ["Microsoft.Resources/tags/write"])
     ran = keysweep(at_once(serve, tenant), "exempt", "bot", "--open-ended")
     assert "403 DenyAssignmentAuthorizationFailed" in ran.err
-    assert "You need a role that allows this" in ran.err
+    assert "You need a role that allows this there, such as Tag Contributor;" in ran.err
     assert ran.code == 2
 
 
@@ -197,6 +200,25 @@ def test_undo_without_a_yes_changes_nothing(serve: Serve) -> None:
     assert not azure.writes
 
 
+def test_ctrl_c_finishes_the_account_in_hand_and_begins_no_other(serve: Serve) -> None:
+    tenant, sweep_id = swept()
+    azure = at_once(serve, tenant)
+    tagging = threading.Event()
+    azure.before(lambda request: tagging.set() if request.method == "PATCH" else None)
+    azure.faults.on(method="PATCH", times=1).hang(1, after_acting=True)
+
+    def interrupt() -> signal.Signals:
+        assert tagging.wait(30)
+        return signal.SIGINT
+
+    ran = in_terminal(azure, "undo", sweep_id, answers={"[y/N]": "y\n", "Giving back": interrupt})
+    assert "1 account given back, 0 not. You stopped it: 1 account not attempted." in ran.plain
+    on = {each.name for each in azure.tenant.accounts if each.keys_on}
+    assert on == {each.name for each in azure.tenant.accounts if TAG in (each.tags or {})}
+    assert len(on) == 1
+    assert ran.code == 1
+
+
 def test_undo_asks_whose_sweep_it_was_when_two_turned_keys_off(serve: Serve) -> None:
     tenant, sweep_id = swept()
     other = tenant.add_principal("spn-other")
@@ -221,3 +243,13 @@ def test_one_account_that_cannot_be_given_back_leaves_the_other_done(serve: Serv
     assert "1 account given back, 1 not." in ran.out
     assert {each.name for each in azure.tenant.accounts if each.keys_on} == {"two"}
     assert ran.code == 2
+
+
+def test_undo_says_so_when_the_one_that_is_named_took_nothing_and_others_did(serve: Serve) -> None:
+    tenant, sweep_id = swept()
+    azure = at_once(serve, tenant)
+    ran = keysweep(azure, "undo", sweep_id, "--yes", "--identity", "somebody-else")
+    assert "somebody-else turned no keys off then, and others did" in ran.err
+    assert tenant.function.client_id in ran.err
+    assert not azure.writes
+    assert ran.code == 64

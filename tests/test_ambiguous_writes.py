@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.model import Result
+from shared.errors import AzureError
+from shared.model import Decision, Outcome, Result
+from shared.remediation import Remediation
 from tests.keysweep import Swept, sweep
 from tests.local_azure import LocalAzure, PatchForm, SeenRequest, Tenant
 from tests.local_azure.faults import Fault
@@ -277,3 +279,70 @@ async def test_a_definite_refusal_is_not_read_back(serve: Serve) -> None:
 
     assert (outcome(swept)["result"], outcome(swept)["accepted"]) == (Result.FAILED, "false")
     assert azure.operations[-1].method == "PATCH"
+
+
+ODD = {"Content-Type": "application/json; charset=utf-8"}
+
+
+@pytest.mark.parametrize(
+    "strike",
+    [
+        lambda fault: fault.answer(200, "no gzip", {**ODD, "Content-Encoding": "gzip"}),
+        lambda fault: fault.answer(503, {}, {"Retry-After": "1\u00b2"}),
+        lambda fault: fault.answer(200, "null", ODD),
+        lambda fault: fault.answer(200, "", ODD),
+    ],
+    ids=["broken gzip", "a Retry-After that is no number", "null", "empty"],
+)
+async def test_a_patch_that_was_done_and_is_answered_oddly_is_read_back(
+    serve: Serve, strike: Callable[[Fault], Fault]
+) -> None:
+    azure = serve(bot(PatchForm.OK_200))
+    fault = azure.faults.on(method="PATCH")
+    strike(fault)
+
+    def act(seen: SeenRequest) -> None:
+        if seen.method == "PATCH":
+            azure.tenant.disable_keys("bot")
+
+    azure.before(act)
+
+    swept = await sweep(azure)
+
+    assert (fault.hits, outcome(swept)["result"]) == (1, Result.DISABLED)
+    assert outcome(swept)["accepted"] == "true"
+
+
+@pytest.mark.parametrize("body", ["null", "", "5", "[]", '"x"'])
+async def test_a_read_back_that_is_odd_is_tried_again_and_others_go_on(
+    serve: Serve, body: str
+) -> None:
+    tenant = bot(PatchForm.OK_200)
+    tenant.add_account("other", local_auth=True, patch=PatchForm.OK_200)
+    azure = serve(tenant)
+    azure.faults.on(method="GET", path="*/accounts/bot", skip=1, times=2).answer(200, body, ODD)
+
+    swept = await sweep(azure)
+
+    assert swept.results == {"bot": Result.DISABLED, "other": Result.DISABLED}
+
+
+async def test_a_bug_of_ours_with_one_account_stops_no_other_and_is_unverified(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = bot(PatchForm.OK_200)
+    tenant.add_account("other", local_auth=True, patch=PatchForm.OK_200)
+    azure = serve(tenant)
+    read_back = Remediation._read_back
+
+    async def buggy(self: Remediation, decision: Decision, doubt: AzureError | None) -> Outcome:
+        if decision.account.id.name == "bot":
+            raise ZeroDivisionError("a bug")
+        return await read_back(self, decision, doubt)
+
+    monkeypatch.setattr(Remediation, "_read_back", buggy)
+
+    swept = await sweep(azure)
+
+    assert swept.results == {"bot": Result.UNVERIFIED, "other": Result.DISABLED}
+    assert not swept.whole

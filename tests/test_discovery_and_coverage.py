@@ -449,6 +449,20 @@ async def test_resource_graph_may_fail_at_any_of_its_queries(serve: Serve, nth: 
     assert count(tick, "accounts") == 4
 
 
+@pytest.mark.parametrize("body", ["null", "", "5", "[]"])
+async def test_when_resource_graph_answers_oddly_everything_is_listed_from_arm(
+    serve: Serve, body: str
+) -> None:
+    azure = serve(nested())
+    odd = {"Content-Type": "application/json; charset=utf-8"}
+    azure.faults.on(action=GRAPH, times=None).answer(200, body, odd)
+
+    tick = await sweep(azure)
+
+    assert tick.whole
+    assert keys_on(azure) == set()
+
+
 def _lose_a_row(body: dict[str, Any]) -> None:
     body["data"].pop()
 

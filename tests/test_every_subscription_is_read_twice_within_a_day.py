@@ -3,11 +3,13 @@
 import zlib
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from shared.discovery import TURNS
 from shared.model import Result
+from shared.schedule import Schedule
 from tests.keysweep import Swept, process, sweep, tick
 from tests.local_azure import LocalAzure, MovedClock, PatchForm, Tenant
 from tests.local_azure.clock import START
@@ -215,3 +217,31 @@ async def test_both_looks_count_each_account_once(serve: Serve) -> None:
     counts = {name: completed[name] for name in ("accounts", "compliant", "exempt", "drift")}
     assert counts == {"accounts": 3, "compliant": 1, "exempt": 1, "drift": 1}
     assert len(swept.events("DriftFound")) == 1
+
+
+async def test_a_second_look_that_arm_keeps_waiting_costs_the_sweep_nothing(serve: Serve) -> None:
+    azure = serve(bot(), clock=starting_at_its_turn())
+    azure.faults.on(path="*/providers/microsoft.cognitiveservices/accounts", times=None).answer(
+        429, {"error": {"code": "TooManyRequests", "message": "Later."}}, {"Retry-After": "300"}
+    )
+
+    swept = await sweep(azure)
+
+    assert listed(azure), "not its turn: this proves nothing"
+    assert (swept.whole, swept.results) == (True, {"bot": Result.DISABLED})
+
+
+@pytest.mark.parametrize(
+    "text", ["0 */15 * * * *", "0 */15 8-17 * * 1-5", "0 0 9,10 * * *", "30 5 0 1 * *"]
+)
+def test_any_schedule_gives_each_subscription_its_turn_in_ninety_six_sweeps(text: str) -> None:
+    schedule = Schedule.parse(text)
+    moment: datetime | None = START
+    turns = set()
+    for _ in range(TURNS):
+        assert moment is not None
+        moment = schedule.next_after(moment)
+        assert moment is not None
+        turns.add(schedule.number(moment + timedelta(seconds=20)) % TURNS)
+
+    assert turns == set(range(TURNS))

@@ -2,14 +2,11 @@
 
 import json
 from collections.abc import Callable
-from contextlib import nullcontext
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from shared.events import Event
 from shared.model import Verdict
 from shared.parts import Connections
 from shared.report import SweepReport
@@ -17,27 +14,20 @@ from shared.settings import OPERATOR_SETTINGS, read_settings
 from tests.local_azure import LocalAzure, MovedClock, scenarios
 from tests.local_azure.state import ids
 from tests.terminal import keysweep
+from tests.unobserved import Unobserved
 
 # No read shows a policy's deny, nor that an update will fail inside Azure.
 NOT_FORETOLD = {"treasury-bot": "POLICY_DENIED", "image-captions": "UNVERIFIED"}
 
 
-class _Unseen:
-    """Nobody sees the requests, and nobody is told of the events."""
-
-    def request(self, *_: str, **__: str) -> nullcontext[Any]:
-        return nullcontext(SimpleNamespace(answered=lambda _: None))
-
-    async def emit(self, event: Event) -> None:
-        pass
-
-
 async def sweep(azure: LocalAzure, environ: dict[str, str]) -> SweepReport:
     """Sweep with the parts that the Function is made of."""
     connections = Connections(environ, azure.clock)
-    parts = connections.parts(read_settings(environ, OPERATOR_SETTINGS), _Unseen())
+    parts = connections.parts(read_settings(environ, OPERATOR_SETTINGS), Unobserved())
     try:
-        return await parts.sweep("20261124T090000Z-00000000", _Unseen(), parts.remediation()).run()
+        return await parts.sweep(
+            "20261124T090000Z-00000000", Unobserved(), parts.remediation()
+        ).run()
     finally:
         await connections.close()
 
@@ -103,3 +93,12 @@ async def test_what_no_read_can_show_is_said_to_be_so(
     ran = keysweep(azure, "explain", name, MAX_CHANGES_PER_SWEEP="100")
     assert "Not foretold" in ran.out
     assert ran.code == 1
+
+
+async def test_a_list_that_lags_is_said_to_lag(serve: Callable[..., LocalAzure]) -> None:
+    azure = serve(scenarios.four_accounts(), clock=MovedClock(datetime.now(UTC)), graph_lag=3600)
+    azure.tenant.disable_keys("contoso-chat")
+    ran = keysweep(azure, "explain", "contoso-chat")
+    assert "Its keys are off." in ran.out
+    assert "Resource Graph still shows its keys on" in ran.out
+    assert "The next sweep sends nothing: ALREADY_OFF." in ran.out

@@ -154,6 +154,22 @@ def test_law_with_any_rates_all_is_done_that_arithmetic_allows_and_refusals_are_
         assert azure.clock.monotonic() <= 1210
 
 
+@pytest.mark.parametrize("reads", [Rates(30, 1), Rates(20, 0.5), Rates(5, 1)])
+async def test_reads_of_the_levels_above_have_room_before_a_unit_begins(
+    serve: Serve, reads: Rates
+) -> None:
+    azure = serve(drifted(20), settings=Settings(throttled=True, rates={"reads": reads}))
+
+    swept = await sweep(azure, EXEMPTION_INHERIT="true", **MANY)
+
+    # Three reads each, and one more to read back.
+    fits = (4 * 20 - reads.size) / reads.refill < 500
+    assert set(swept.results.values()) <= {Result.DISABLED, Result.DEFERRED}
+    assert fits is (keys_on(azure) == set())
+    assert_refusals_are_rare(azure)
+    assert_fresh(azure)
+
+
 async def test_a_bucket_that_fills_slower_than_by_one_a_second_is_not_tried_every_second(
     serve: Serve,
 ) -> None:
@@ -540,3 +556,64 @@ async def test_a_subscription_whose_lane_is_closed_takes_no_place_from_the_other
     assert results == {Result.DISABLED: 12, Result.DEFERRED: 12}
     assert azure.clock.monotonic() < 60
     assert swept.whole
+
+
+def close(azure: LocalAzure, method: str, subscriptions: int, path: str) -> None:
+    """Close lanes for longer than half of the budget: those of the first subscriptions."""
+    for each in list(azure.tenant.subscriptions)[:subscriptions]:
+        fault = azure.faults.on(method=method, path=f"/subscriptions/{each}/{path}", times=None)
+        fault.answer(429, BUSY, {"Retry-After": "1100"})
+
+
+def left_in(azure: LocalAzure) -> Counter[str]:
+    return Counter(each.subscription_id for each in azure.tenant.accounts if each.keys_on)
+
+
+async def test_subscriptions_whose_reads_are_closed_take_no_place_from_the_others(
+    serve: Serve,
+) -> None:
+    azure = serve(drifted(24, 3))
+    close(azure, "GET", 2, "*/accounts/*")
+
+    swept = await sweep(azure, SWEEP_CONCURRENCY="2")
+
+    assert sorted(left_in(azure).values()) == [8, 8]
+    assert Counter(swept.results.values()) == {Result.DISABLED: 8, Result.DEFERRED: 16}
+
+
+async def test_subscriptions_whose_writes_are_closed_take_nothing_of_what_the_brake_lets_through(
+    serve: Serve,
+) -> None:
+    azure = serve(drifted(30, 5))
+    close(azure, "PATCH", 4, "*")
+
+    await sweep(azure, BRAKE="trickle", MAX_CHANGES_PER_SWEEP="4")
+
+    assert sorted(left_in(azure).values()) == [2, 6, 6, 6, 6]
+
+
+async def test_lists_that_are_closed_are_gaps_and_the_others_are_read_and_swept(
+    serve: Serve,
+) -> None:
+    tenant = drifted(20, 20)
+    for each in tenant.subscriptions.values():
+        each.hidden_from_graph = True
+    azure = serve(tenant)
+    close(azure, "GET", 8, "*/accounts")
+
+    swept = await sweep(azure)
+
+    assert len(swept.events("CoverageGap")) == len(keys_on(azure)) == 8
+    assert Counter(swept.results.values()) == {Result.DISABLED: 12}
+
+
+async def test_a_millisecond_of_retry_after_is_no_word(serve: Serve) -> None:
+    azure = serve(drifted(1))
+    azure.faults.on(method="PATCH", times=8).answer(429, BUSY, {"x-ms-retry-after-ms": "1"})
+
+    await sweep(azure)
+
+    assert keys_on(azure) == set()
+    waits = [(b.at - a.at).total_seconds() for a, b in pairwise(patches(azure, "bot-0"))]
+    assert waits == sorted(waits)
+    assert waits[-1] >= 30

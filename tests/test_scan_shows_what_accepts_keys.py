@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from tests.local_azure import LocalAzure, RunningClock, Tenant, scenarios
-from tests.terminal import COMMAND, ROOT, at_once, environment, in_terminal, keysweep
+from tests.terminal import COMMAND, ROOT, Ran, at_once, environment, in_terminal, keysweep
 
 type Serve = Callable[..., LocalAzure]
 
@@ -29,6 +29,18 @@ def demo() -> Iterator[LocalAzure]:
         yield azure
 
 
+@pytest.fixture(scope="module")
+def scanned(demo: LocalAzure) -> Ran:
+    """Return what one plain `keysweep scan` in a pipe left, for tests that look at it."""
+    return keysweep(demo, "scan")
+
+
+@pytest.fixture(scope="module")
+def watched(demo: LocalAzure) -> Ran:
+    """Return what one plain `keysweep scan` in a terminal left."""
+    return in_terminal(demo, "scan")
+
+
 def clean_tenant() -> Tenant:
     tenant = Tenant.with_one_subscription()
     tenant.add_account("keyless", local_auth=False)
@@ -36,8 +48,8 @@ def clean_tenant() -> Tenant:
     return tenant
 
 
-def test_drift_comes_first_and_the_exit_code_is_1(demo: LocalAzure) -> None:
-    ran = keysweep(demo, "scan")
+def test_drift_comes_first_and_the_exit_code_is_1(scanned: Ran) -> None:
+    ran = scanned
     states = re.findall(r"^(DRIFT|HELD|EXEMPT)", ran.out, re.MULTILINE)
     assert states == sorted(states, key=["DRIFT", "HELD", "EXEMPT"].index)
     assert "site-search " in ran.out
@@ -99,8 +111,25 @@ def test_sarif_is_as_oasis_says_and_has_a_place_for_every_finding(demo: LocalAzu
         # Code scanning wants a relative path and a line, and tells findings apart by fingerprint.
         assert not place["physicalLocation"]["artifactLocation"]["uri"].startswith("/")
         assert place["physicalLocation"]["region"]["startLine"] == 1
-    prints = [each["partialFingerprints"]["resource/v1"] for each in run["results"]]
+    prints = [each["partialFingerprints"]["primaryLocationLineHash"] for each in run["results"]]
     assert len(set(prints)) == len(prints)
+    for rule in run["tool"]["driver"]["rules"]:
+        # What GitHub's page on SARIF support calls required, and 0.0 to 10.0 for security.
+        assert rule["shortDescription"]["text"]
+        assert rule["fullDescription"]["text"]
+        assert rule["help"]["text"]
+        assert 0 < float(rule["properties"]["security-severity"]) <= 10
+
+
+def test_sarif_tells_a_finding_by_the_same_fingerprint_each_time(demo: LocalAzure) -> None:
+    first, second = (
+        {
+            (each["ruleId"], *each["partialFingerprints"].values())
+            for each in json.loads(keysweep(demo, "scan", "-o", "sarif").out)["runs"][0]["results"]
+        }
+        for _ in range(2)
+    )
+    assert first == second
 
 
 def test_csv_has_a_line_for_each_account_that_is_not_compliant(demo: LocalAzure) -> None:
@@ -134,14 +163,14 @@ def test_the_table_fits_the_terminal(demo: LocalAzure, columns: int) -> None:
     assert "contract-review-test" in "".join(table)
 
 
-def test_progress_is_for_a_terminal_alone(demo: LocalAzure) -> None:
-    assert "subscriptions listed" in in_terminal(demo, "scan").plain
-    assert keysweep(demo, "scan").err == ""
+def test_progress_is_for_a_terminal_alone(scanned: Ran, watched: Ran) -> None:
+    assert "subscriptions listed" in watched.plain
+    assert scanned.err == ""
 
 
-def test_a_pipe_and_no_color_get_no_escapes(demo: LocalAzure) -> None:
-    assert "\x1b" not in keysweep(demo, "scan").out
-    assert "\x1b[1;31m" in in_terminal(demo, "scan").out
+def test_a_pipe_and_no_color_get_no_escapes(demo: LocalAzure, scanned: Ran, watched: Ran) -> None:
+    assert "\x1b" not in scanned.out
+    assert "\x1b[1;31m" in watched.out
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", in_terminal(demo, "scan", NO_COLOR="1").out)
 
 

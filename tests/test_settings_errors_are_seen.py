@@ -143,7 +143,7 @@ async def test_it_is_seen_at_the_very_first_tick_of_a_process_too() -> None:
     assert await alone(_first_tick_then_mended) == {
         "succeeded": [False, True],
         "hosts": ["identity", "ingestion"],
-        "events": ["SettingsRejected", "SweepStarted", "SweepCompleted"],
+        "events": ["SettingsRejected", "SweepStarted", "SubscriptionRead", "SweepCompleted"],
     }
 
 

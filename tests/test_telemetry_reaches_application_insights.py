@@ -288,8 +288,8 @@ def _four_accounts() -> Tenant:
     return tenant
 
 
-# A start, four drifts, four outcomes, and an end.
-EVENTS_OF_FOUR_ACCOUNTS = 10
+# A start, four drifts, the subscription, four outcomes, and an end.
+EVENTS_OF_FOUR_ACCOUNTS = 11
 
 
 @contextmanager
@@ -360,7 +360,7 @@ async def test_an_event_that_ingestion_refuses_is_counted_as_lost(
     assert keys_on(azure) == set()
     assert swept.error.emitted == EVENTS_OF_FOUR_ACCOUNTS
     assert swept.error.acknowledged == EVENTS_OF_FOUR_ACCOUNTS - 1
-    assert "acknowledged 9 of 10 events" in str(swept.error)
+    assert "acknowledged 10 of 11 events" in str(swept.error)
     assert "Too old" in str(swept.error)
     await _then_the_next_tick_is_fine(azure)
 
@@ -428,7 +428,7 @@ async def test_a_sweep_that_is_not_whole_says_so_even_if_its_telemetry_is_lost(
             invocation = await functions.fire(trace_parent=TRACE_PARENT)
 
     assert not invocation.succeeded
-    assert "acknowledged 0 of 10 events" in invocation.message
+    assert "acknowledged 0 of 11 events" in invocation.message
     assert "contoso-docs: FAILED (Nope)" in invocation.message + invocation.stack_trace
 
 
@@ -463,12 +463,12 @@ async def _with_a_burst_and_no_ingestion() -> dict[str, Any]:
         assert isinstance(swept.error, TelemetryLost)
         assert swept.report is None
         insights().stop()
-        return {"lost": swept.error.emitted - swept.error.acknowledged, "in time": took < 75}
+        return {"lost": swept.error.emitted - swept.error.acknowledged, "in time": took < 150}
 
 
 @pytest.mark.slow
 async def test_a_burst_into_an_ingestion_that_is_down_is_counted_and_ends_in_bounded_time() -> None:
-    assert await alone(_with_a_burst_and_no_ingestion) == {"lost": 10_002, "in time": True}
+    assert await alone(_with_a_burst_and_no_ingestion) == {"lost": 10_022, "in time": True}
 
 
 @pytest.mark.parametrize("effect", ["cut", "hang"])
@@ -476,7 +476,7 @@ async def test_when_ingestion_never_answers_the_sweep_is_done_in_bounded_time_an
     effect: str,
 ) -> None:
     first = await alone(_with_a_dead_connection, effect=effect)
-    assert first == {"counts": [10, 0], "keys on": [], "writes": 4}
+    assert first == {"counts": [11, 0], "keys on": [], "writes": 4}
 
 
 async def _with_no_token_for_telemetry() -> dict[str, Any]:
@@ -502,7 +502,7 @@ async def _with_no_token_for_telemetry() -> dict[str, Any]:
 async def test_a_token_that_never_comes_does_not_hold_the_sweep_for_ever() -> None:
     found = await alone(_with_no_token_for_telemetry)
     assert (found["in time"], found["sent"]) == (True, 0)
-    assert "acknowledged 0 of 10 events" in found["message"]
+    assert "acknowledged 0 of 11 events" in found["message"]
 
 
 # In a process of its own: what is made once a process is made as in production
@@ -542,7 +542,7 @@ async def test_production_sends_under_the_apps_name_by_its_identity_and_is_silen
         "before": 0,
         "succeeded": True,
         "roles": ["func-contoso-keys"],
-        "events": ["SweepStarted", "SweepCompleted"],
+        "events": ["SweepStarted", "SubscriptionRead", "SweepCompleted"],
         "senders": [found["function"]],
         "function": found["function"],
         "paths": ["v2.1/track"],

@@ -168,6 +168,27 @@ async def test_key_changes_are_told_since_the_last_tick_less_an_hour(serve: Serv
     assert told == ["off", "on"]
 
 
+async def test_what_changed_while_the_log_could_not_be_read_is_told_once_it_can_be(
+    serve: Serve,
+) -> None:
+    azure = serve(bot(local_auth=False))
+
+    async with process(azure) as same:
+        await tick(same, azure.now() - QUARTER)
+        azure.tenant.enable_keys("bot")
+        azure.tenant.disable_keys("bot")
+        azure.faults.on(action="Microsoft.ResourceGraph/resources/read", times=None).answer(503)
+        for _ in range(8):
+            azure.clock.advance(QUARTER)
+            unread = await tick(same, azure.now() - QUARTER)
+            assert unread.events("KeyAccessChanged") == []
+        azure.faults.clear()
+        azure.clock.advance(QUARTER)
+        told = await tick(same, azure.now() - QUARTER)
+
+    assert [each["turned"] for each in told.events("KeyAccessChanged")] == ["on", "off"]
+
+
 async def test_a_host_that_never_fired_before_hears_of_a_day(serve: Serve) -> None:
     tenant = bot(local_auth=False)
     tenant.enable_keys("bot", at=ago(hours=26))

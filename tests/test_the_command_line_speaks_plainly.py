@@ -9,10 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from azure.core.exceptions import ServiceRequestTimeoutError
 
+from shared.arm import azure_error
 from shared.cli.screen import inert
+from shared.cli.session import told
 from tests.local_azure import LocalAzure, Tenant, scenarios
-from tests.terminal import ROOT, at_once, environment, in_terminal, keysweep
+from tests.terminal import COMMAND, ROOT, at_once, environment, in_terminal, keysweep
 
 type Serve = Callable[..., LocalAzure]
 
@@ -66,6 +69,37 @@ def test_an_id_that_is_not_there(serve: Serve) -> None:
     ran = keysweep(azure, "exempt", gone, "--open-ended")
     assert "There is no account" in ran.err
     assert ran.code == 64
+    explained = keysweep(azure, "explain", gone)
+    assert "It is not there: ResourceNotFound" in explained.out
+    assert explained.code == 2
+
+
+def test_an_azure_that_is_not_reached_is_said_to_be_so() -> None:
+    error = azure_error(
+        "Listing", "the subscriptions", ServiceRequestTimeoutError("Cannot connect to x")
+    )
+    assert "Azure was not reached: look at the network" in told(error)
+    assert "documentation" not in told(error)
+
+
+def test_a_missing_role_is_the_persons_and_is_named(serve: Serve) -> None:
+    tenant = scenarios.four_accounts()
+    scope = tenant.subscription("contoso-prod").scope
+    tenant.deny(tenant.team, scope, ["Microsoft.CognitiveServices/accounts/listKeys/action"])
+    azure = at_once(serve, tenant)
+    nowhere = keysweep(azure, "scan", "--management-group", "nowhere")
+    assert "Enforcing would change nothing of what was seen." in nowhere.out
+    keys = keysweep(azure, "probe", "contoso-chat")
+    for said, role in ((nowhere.out, "Reader"), (keys.out, "Cognitive Services Contributor")):
+        plain = " ".join(said.split())
+        assert f"You need a role that allows this there, such as {role};" in plain
+        assert "Keysweep's identity" not in plain
+
+
+def test_help_in_a_narrow_terminal_is_whole(serve: Serve) -> None:
+    ran = in_terminal(at_once(serve, scenarios.empty()), "--help", columns=80)
+    assert "..." not in ran.plain.replace("[ARGS]...", "")
+    assert "shows the plan, asks, and does it." in ran.plain
 
 
 def test_an_ambiguous_name_lists_the_candidates(serve: Serve) -> None:
@@ -97,7 +131,14 @@ def test_wrong_settings_are_all_named_at_once(serve: Serve) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["frobnicate"], ["scan", "--nope"], ["scan", "-o", "xml"], ["exempt"], ["probe"]],
+    [
+        ["frobnicate"],
+        ["scan", "--nope"],
+        ["scan", "-o", "xml"],
+        ["exempt"],
+        ["probe"],
+        ["undo", "20261124T090000Z-1f3a9c0d", "--for", "9999999d"],
+    ],
 )
 def test_bad_usage_is_exit_code_64(arguments: list[str]) -> None:
     ran = keysweep(None, *arguments)
@@ -195,3 +236,16 @@ def test_completion_offers_commands_and_options() -> None:
         )  # fmt: skip
         assert f"plain,{offered}" in ran.out.splitlines()
     assert "complete -o" in keysweep(None, _KEYSWEEP_COMPLETE="bash_source").out
+
+
+def test_a_full_disk_is_one_message(serve: Serve) -> None:
+    azure = at_once(serve, scenarios.four_accounts())
+    for form in ("table", "json"):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(  # noqa: S603 - our own command
+                [*COMMAND, "scan", "-o", form], cwd=ROOT, env=environment(azure), stdout=full,
+                stderr=subprocess.PIPE, text=True, check=False,
+            )  # fmt: skip
+        assert "Traceback" not in done.stderr
+        assert "The output could not be written" in done.stderr
+        assert done.returncode == 2

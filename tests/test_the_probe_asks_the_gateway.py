@@ -78,6 +78,12 @@ def test_a_deployment_that_does_not_exist_is_told_from_a_refusal(serve: Serve) -
     assert "200: your own sign-in is let in." in there.out
 
 
+def test_a_deployments_name_stays_one_part_of_the_path(serve: Serve) -> None:
+    azure = at_once(serve, one(local_auth=False))
+    ran = keysweep(azure, "probe", "bot", "--deployment", "a b?x#y")
+    assert "there is no deployment of this name" in ran.out
+
+
 def test_no_custom_subdomain_is_said_with_what_to_do(serve: Serve) -> None:
     ran = keysweep(at_once(serve, one(local_auth=False, subdomain=None)), "probe", "bot")
     assert "--custom-domain" in ran.out
@@ -131,6 +137,14 @@ def test_wait_says_when_there_is_no_key_to_wait_with(serve: Serve) -> None:
     ("answer", "means"),
     [
         (Answer(429, "429", "Rate limit is exceeded."), Meaning.TAKEN),
+        (
+            Answer(400, "unsupported_parameter", "Unsupported parameter: 'max_tokens' is not"),
+            Meaning.TAKEN,
+        ),
+        (
+            Answer(400, "OperationNotSupported", "The chatCompletion operation does not work"),
+            Meaning.TAKEN,
+        ),
         (
             Answer(403, "403", "Access denied due to Virtual Network/Firewall rules."),
             Meaning.NETWORK,

@@ -30,7 +30,8 @@ PLACES: dict[str, dict[str, Any]] = {
     "descendants": {"path": "*/descendants"},
     "graph": {"path": GRAPH},
     "graph, then": {"path": GRAPH, "skip": 1},
-    "the change log": {"path": GRAPH, "skip": 3},
+    "groups": {"path": GRAPH, "skip": 3},
+    "the change log": {"path": GRAPH, "skip": 4},
     "list": {"path": "*/providers/microsoft.cognitiveservices/accounts"},
     "group": {"path": "*/resourcegroups/rg-ai"},
     "account": {"method": "GET", "path": "*/accounts/bot-*"},
@@ -188,3 +189,24 @@ async def test_a_form_of_accepting_that_never_ends_keeps_the_budget_too(serve: S
     assert azure.clock.monotonic() <= 200 + MARGIN
     assert set(swept.results.values()) <= {Result.UNVERIFIED, Result.DISABLED, Result.DEFERRED}
     assert_honest(swept, azure)
+
+
+@pytest.mark.parametrize("budget", [30, 40, 60])
+async def test_a_small_budget_is_kept_when_no_token_comes(serve: Serve, budget: int) -> None:
+    azure = serve(bots(1))
+    azure.faults.on(host="identity", times=None).hang()
+
+    await sweep(azure, **settings(budget))
+
+    assert azure.clock.monotonic() <= budget + MARGIN
+
+
+async def test_an_answer_that_stalls_is_given_up_after_a_minute(serve: Serve) -> None:
+    azure = serve(bots(1))
+    stalls = azure.faults.on(method="PATCH", path="*/bot-0").stall()
+
+    swept = await sweep(azure, **settings(300))
+
+    assert (stalls.hits, azure.clock.monotonic() <= 100) == (1, True)
+    assert_honest(swept, azure)
+    assert swept.results["bot-0"] is Result.DISABLED

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import click
 
 from shared import __version__
 
-_USAGE = 64
+_USAGE, _NOT_WHOLE = 64, 2
 _OUTPUT = click.Choice(["table", "json", "csv", "sarif"])
 
 EPILOG = """\b
@@ -33,6 +33,13 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """Write each command's line whole: click would cut it."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, each.get_short_help_str(limit=200)) for name, each in self.commands.items()]
+            )
 
 
 @click.group(cls=_Commands, epilog=EPILOG, context_settings={"max_content_width": 96})
@@ -218,14 +225,20 @@ def exempt(
 
 
 def _last_day(until: datetime | None, span: str | None) -> date | None:
+    if span is not None:
+        return datetime.now(UTC).date() + _span(span)
+    return until.date() if until else None
+
+
+def _span(text: str) -> timedelta:
     from shared.cli.exempt import days  # noqa: PLC0415
 
-    if span is not None:
-        try:
-            return datetime.now(UTC).date() + days(span)
-        except (ValueError, OverflowError) as error:
-            raise click.BadParameter(f"{span!r} is no span such as 14d or 2w.") from error
-    return until.date() if until else None
+    try:
+        length = days(text)
+        datetime.now(UTC).date() + length  # the calendar ends in 9999
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(f"{text!r} is no span such as 14d or 2w.") from error
+    return length
 
 
 @keysweep.command(
@@ -259,13 +272,9 @@ def undo(
     What it took comes from the platform's change log, which lags by a minute or two and goes back
     14 days. Shows the list and asks.
     """
-    from shared.cli.exempt import days  # noqa: PLC0415
     from shared.cli.undo import undo as command  # noqa: PLC0415
 
-    try:
-        length = days(span)
-    except ValueError as error:
-        raise click.BadParameter(f"{span!r} is no span such as 14d or 2w.") from error
+    length = _span(span)
     return _run(
         options,
         lambda parts, screen: command(
@@ -391,10 +400,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _USAGE
     except click.Abort:
         return 130
-    except BrokenPipeError:
-        # Who reads has had enough, as `head` does.
+    except OSError as error:
+        # What is still in the buffer goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        if isinstance(error, BrokenPipeError):
+            return 0  # Who reads has had enough, as `head` does.
+        click.echo(f"keysweep: The output could not be written: {error}", err=True)
+        return _NOT_WHOLE
     return int(code or 0)
 
 

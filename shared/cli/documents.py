@@ -1,6 +1,7 @@
 """A report as rows, and rows as JSON, CSV and SARIF. Pure."""
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -211,10 +212,32 @@ def _cell(text: str) -> str:
 
 
 _RULES = (
-    ("keys-on", "KeysOn", "error", "An Azure OpenAI account accepts API keys."),
-    ("keys-held", "KeysHeld", "warning", "An account accepts API keys, and its tag needs mending."),
-    ("keys-exempt", "KeysExempt", "note", "An account accepts API keys, and a tag exempts it."),
-    ("not-seen", "NotSeen", "error", "Something in scope could not be read."),
+    (
+        *("keys-on", "KeysOn", "error", "7.0"),
+        "An Azure OpenAI account accepts API keys.",
+        (
+            "Move its clients to Entra ID and turn local authentication off, "
+            "or let it keep its keys for a while (`keysweep exempt`)."
+        ),
+    ),
+    (
+        *("keys-held", "KeysHeld", "warning", "5.0"),
+        "An account accepts API keys, and Keysweep deliberately leaves it alone.",
+        (
+            "The finding says why: mostly a tag that can't be read. Mend that; until then no sweep "
+            "changes the account."
+        ),
+    ),
+    (
+        *("keys-exempt", "KeysExempt", "note", "3.0"),
+        "An account accepts API keys, and a tag exempts it.",
+        "Nothing is to be done before the exemption ends (`keysweep exempt --list`).",
+    ),
+    (
+        *("not-seen", "NotSeen", "error", "5.0"),
+        "Something in scope could not be read.",
+        "What can't be read may hold accounts with keys on: give the role that is missing.",
+    ),
 )
 _RULE_OF = {"DRIFT": 0, "HELD": 1, "EXEMPT": 2}
 # What is fixed, or not there any more, is no finding.
@@ -240,10 +263,12 @@ def as_sarif(report: SweepReport, found: Sequence[Row]) -> str:
             "id": rule,
             "name": name,
             "shortDescription": {"text": text},
+            "fullDescription": {"text": text},
+            "help": {"text": advice},
             "defaultConfiguration": {"level": level},
-            "properties": {"tags": ["security"]},
+            "properties": {"tags": ["security"], "security-severity": severity},
         }
-        for rule, name, level, text in _RULES
+        for rule, name, level, severity, text, advice in _RULES
     ]
     log = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -266,7 +291,7 @@ def as_sarif(report: SweepReport, found: Sequence[Row]) -> str:
 
 
 def _result(rule: int, resource: str, text: str) -> dict[str, Any]:
-    rule_id, _, level, _ = _RULES[rule]
+    rule_id, _, level, *_ = _RULES[rule]
     path = "".join(each if each.isalnum() or each in "/-_." else "_" for each in resource)
     return {
         "ruleId": rule_id,
@@ -282,7 +307,11 @@ def _result(rule: int, resource: str, text: str) -> dict[str, Any]:
                 "logicalLocations": [{"fullyQualifiedName": resource, "kind": "resource"}],
             }
         ],
-        "partialFingerprints": {"resource/v1": resource.lower()},
+        # The one fingerprint that code scanning looks at; there is no line here to make it from.
+        "partialFingerprints": {
+            "primaryLocationLineHash": hashlib.sha256(resource.lower().encode()).hexdigest()[:16]
+            + ":1"
+        },
     }
 
 

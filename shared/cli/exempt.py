@@ -14,7 +14,7 @@ from rich.text import Text
 from shared.cli.names import resolve
 from shared.cli.operator import Operator
 from shared.cli.screen import Screen, counted, grid, shown
-from shared.cli.session import FINE, NOT_WHOLE, UsageProblem
+from shared.cli.session import FINE, NOT_WHOLE, UsageProblem, told
 from shared.decision import decide
 from shared.errors import Stale, Throttled, Unclear
 from shared.exemption import read_exemption
@@ -164,7 +164,7 @@ class Exempting:
         """Wait, read, write: no write leaves on a read that is older than five seconds."""
         while True:
             try:
-                async with self.parts.pace.unit(account_id.subscription_id):
+                async with self.parts.pace.unit(account_id.subscription_id, reads=1):
                     await write(await self.azure.account(account_id))
                     return
             except (Stale, Throttled):
@@ -241,7 +241,7 @@ async def listing(parts: Parts, screen: Screen) -> int:
         screen.show(drawn, "")
     screen.show(shown(f"{counted(count, 'account')} with the tag {rules.tag}.", "bold"))
     for gap in inventory.gaps:
-        screen.problem(f"Not seen: {gap.kind} {gap.name}: {gap.problem}")
+        screen.problem(f"Not seen: {gap.kind} {gap.name}: {told(gap.problem)}")
     return NOT_WHOLE if inventory.gaps else FINE
 
 

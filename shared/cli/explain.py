@@ -7,14 +7,14 @@ show, such as a policy's deny or an operation that fails, is not foretold, and t
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.changes import ChangeLog
 from shared.cli.names import identify
 from shared.cli.operator import Operator
 from shared.cli.screen import Screen, grid, shown
-from shared.cli.session import FINE, NOT_WHOLE, REMAINS
+from shared.cli.session import FINE, NOT_WHOLE, REMAINS, told
 from shared.decision import decide, plan
 from shared.errors import AzureError, NotFound
 from shared.model import Account, AccountId, Decision, Inventory, Outcome, Result, Source, Verdict
@@ -46,10 +46,12 @@ class Explanation:
     expected: Result | None
     """What will come of it, as far as a read can show; None: nothing is attempted."""
     prediction: str
+    read: bool = True
+    """Whether the account itself could be read."""
 
 
 async def explain(parts: Parts, screen: Screen, accounts: Sequence[str], output: str) -> int:
-    """Explain accounts. Returns 0, or 1 if the next sweep changes or holds one, or 2."""
+    """Explain accounts. Returns 0, or 1 if a sweep changes or holds one, 2 if one can't be read."""
     wanted = [await identify(parts, each) for each in accounts]
     with screen.spinner() as progress:
         progress.add_task("Looking as a sweep does")
@@ -60,7 +62,8 @@ async def explain(parts: Parts, screen: Screen, accounts: Sequence[str], output:
     else:
         for each in found:
             _show(screen, each)
-    if any(each.verdict is None for each in found) and explainer.inventory.gaps:
+    unseen = any(each.verdict is None for each in found) and explainer.inventory.gaps
+    if unseen or not all(each.read for each in found):
         return NOT_WHOLE
     concerned = {Verdict.DRIFT, Verdict.HELD}
     return REMAINS if any(each.verdict in concerned for each in found) else FINE
@@ -85,10 +88,26 @@ class _Explainer:
     decisions: Mapping[str, Decision]
 
     async def explain(self, account_id: AccountId) -> Explanation:
-        steps = [await self._read(account_id), self._scope(account_id)]
+        seen, off = await self._read(account_id)
+        steps = [seen, self._scope(account_id)]
         decision = self.decisions.get(account_id.key)
         if decision is None:
-            return await self._unlisted(account_id, steps)
+            return replace(await self._unlisted(account_id, steps), read=off is not None)
+        explained = await self._decided(account_id, steps, decision, off=off)
+        return replace(explained, read=off is not None)
+
+    async def _decided(
+        self, account_id: AccountId, steps: list[Step], decision: Decision, *, off: bool | None
+    ) -> Explanation:
+        """Explain an account that the sweep's list has."""
+        if off:
+            steps.append(
+                Step(
+                    "Lag",
+                    "Resource Graph still shows its keys on, and what follows begins there. A "
+                    "sweep reads again just before a change.",
+                )
+            )
         steps.append(Step("Decision", f"{_verdict(decision)}: {decision.reason}"))
         steps.append(self._history(account_id))
         if decision.verdict is not Verdict.DRIFT:
@@ -105,11 +124,14 @@ class _Explainer:
         steps.append(Step("Second look", "Still a drift just before the change."))
         return await self._change(account_id, steps, decision)
 
-    async def _read(self, account_id: AccountId) -> Step:
+    async def _read(self, account_id: AccountId) -> tuple[Step, bool | None]:
+        """Read the account itself, and whether its keys are off; None if it can't be read."""
         try:
             raw = await self.azure.raw(account_id)
+        except NotFound as error:
+            return Step("Account", f"It is not there: {error.code}: {error.message}"), None
         except AzureError as error:
-            return Step("Account", f"It can't be read: {error}")
+            return Step("Account", f"It can't be read: {told(error)}"), None
         properties = raw.get("properties", {})
         flag = (
             json.dumps(properties["disableLocalAuth"])
@@ -127,7 +149,8 @@ class _Explainer:
             or "none of ours",
         }
         said = "Its keys are off." if off else "Its keys are on: only `true` is off."
-        return Step("Account", said, ", ".join(f"{name}: {each}" for name, each in values.items()))
+        raws = ", ".join(f"{name}: {each}" for name, each in values.items())
+        return Step("Account", said, raws), off
 
     def _scope(self, account_id: AccountId) -> Step:
         name = account_id.subscription_id

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from azure.core.exceptions import AzureError as SdkError
 from azure.core.pipeline import AsyncPipeline
@@ -89,9 +90,10 @@ class Gateway:
         base = f"{self._endpoint}/openai"
         if self._deployment is None:
             return HttpRequest("GET", f"{base}/models?api-version={_VERSION}")
+        name = quote(self._deployment, safe="")
         return HttpRequest(
             "POST",
-            f"{base}/deployments/{self._deployment}/chat/completions?api-version={_VERSION}",
+            f"{base}/deployments/{name}/chat/completions?api-version={_VERSION}",
             json={"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1},
         )
 

@@ -17,6 +17,9 @@ from shared.parts import Parts
 _KEYS_OFF = "authenticationtypedisabled"
 _NO_LIST = "disablelocalauth is set to be true"
 _THROTTLED, _REDIRECT = 429, 300
+# What a model says that can't answer this question: it was asked, so the credential was taken
+# (github.com/langgenius/dify/issues/9746, github.com/run-llama/llama_index/issues/16503).
+_OF_THE_MODEL = frozenset({"unsupported_parameter", "unsupported_value", "operationnotsupported"})
 
 
 class Meaning(StrEnum):
@@ -41,6 +44,8 @@ def meaning(answer: Answer) -> Meaning:
             return Meaning.KEYS_OFF
         case status if status < _REDIRECT or status == _THROTTLED:
             # A rate is counted once it is known whose it is.
+            return Meaning.TAKEN
+        case 400 if code in _OF_THE_MODEL:
             return Meaning.TAKEN
         case 404 if code == "deploymentnotfound":
             return Meaning.NO_DEPLOYMENT
@@ -99,7 +104,8 @@ async def probe(
     key = given if given is not None else await _fetched(azure, account_id)
     if wait is not None and isinstance(key, str):
         await _until_refused(parts, screen, gateway, key, wait, every)
-        raw = await azure.raw(account_id)
+        # The time budget of what came before may have ended meanwhile.
+        raw = await Operator(parts.again()).raw(account_id)
     elif wait is not None:
         screen.note(
             "There is no key to wait with: a bogus one can't tell when keys stop working. Start "
@@ -143,7 +149,7 @@ async def _real_key(gateway: Gateway, key: str | AzureError, *, keys_off: bool) 
         return Check(title, Verdict.OPEN, f"No key could be fetched: {told(key)}")
     answer = await _asked(gateway, key)
     if isinstance(answer, AzureError):
-        return Check(title, Verdict.OPEN, str(answer))
+        return Check(title, Verdict.OPEN, told(answer))
     match meaning(answer):
         case Meaning.TAKEN | Meaning.NO_DEPLOYMENT:
             says = "The key works: keys are on, or the gateway doesn't know better yet (--wait)."
@@ -168,7 +174,7 @@ async def _bogus_key(gateway: Gateway, bogus: str) -> Check:
     title = "A bogus key is refused differently"
     answer = await _asked(gateway, bogus)
     if isinstance(answer, AzureError):
-        return Check(title, Verdict.OPEN, str(answer))
+        return Check(title, Verdict.OPEN, told(answer))
     match meaning(answer):
         case Meaning.NOT_KNOWN:
             says = f"{answer.status}: a key that nobody knows is told apart from keys that are off."
@@ -190,7 +196,7 @@ async def _token(gateway: Gateway, account_id: AccountId) -> Check:
     try:
         answer = await gateway.with_token()
     except AzureError as error:
-        return Check(title, Verdict.OPEN, str(error))
+        return Check(title, Verdict.OPEN, told(error))
     found = meaning(answer)
     match found:
         case Meaning.TAKEN:

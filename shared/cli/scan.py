@@ -18,6 +18,7 @@ from shared.cli.documents import (
     rows,
 )
 from shared.cli.screen import Screen, counted, grid, shown
+from shared.cli.session import told
 from shared.cli.watch import Collected, watched
 from shared.errors import AzureError
 from shared.model import Account, Decision, Gap, GapKind, Result
@@ -152,6 +153,11 @@ def _brief(message: str) -> str:
     return brief if len(brief) <= _LONGEST_MESSAGE else f"{brief[:_LONGEST_MESSAGE]}…"
 
 
+def not_seen(gap: Gap) -> str:
+    """Say what could not be read, and why."""
+    return f"{gap.kind} {gap.name}: {told(gap.problem)}"
+
+
 def totals(report: SweepReport) -> list[Text]:
     """Return the lines under a table: counts, what was not seen, what enforcing would do."""
     inventory = report.inventory
@@ -168,8 +174,7 @@ def totals(report: SweepReport) -> list[Text]:
         if count:
             lines.append(shown(f"{counted(count, 'subscription')} left alone: {what}", "dim"))
     lines.extend(
-        Text("Not seen: ", "bold red").append(shown(f"{gap.kind} {gap.name}: {gap.problem}"))
-        for gap in inventory.gaps
+        Text("Not seen: ", "bold red").append(shown(not_seen(gap))) for gap in inventory.gaps
     )
     if report.change_log_unread:
         lines.append(shown(f"The change log could not be read: {report.change_log_unread}", "dim"))
@@ -181,6 +186,8 @@ def totals(report: SweepReport) -> list[Text]:
         lines.append(
             shown(f"Enforcing would turn keys off on {counted(would, 'account')}.", "bold yellow")
         )
+    elif not report.outcomes and inventory.gaps:
+        lines.append(shown("Enforcing would change nothing of what was seen.", "yellow"))
     elif not report.outcomes:
         lines.append(shown("Enforcing would change nothing.", "green"))
     else:

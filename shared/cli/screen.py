@@ -72,10 +72,10 @@ class Screen:
 
     def ask(self, question: str) -> bool:
         """Ask; anything but yes is no."""
-        self.err.print(shown(f"{question} [y/N] ", "bold"), end="")
         # asyncio would wait for the line before it heard of a Ctrl-C.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
+            self.err.print(shown(f"{question} [y/N] ", "bold"), end="")
             answer = sys.stdin.readline()
         finally:
             signal.signal(signal.SIGINT, before)

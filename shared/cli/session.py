@@ -1,13 +1,16 @@
 """How every command runs: settings from the environment and the line, parts, errors, exit codes."""
 
 import asyncio
+import contextlib
 import json
 import logging
+import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from shared.cli.screen import Screen
 from shared.errors import AzureError, KeysweepError, NoRole, NoToken, SettingsError
@@ -100,14 +103,20 @@ def run(
     logging.getLogger("azure").propagate = False
     try:
         return asyncio.run(_run(options, screen, settings(), command))
-    except (SettingsError, UsageProblem) as error:
+    except SettingsError as error:
+        lines = "".join(f"\n  {problem}" for problem in error.problems)
+        screen.problem(f"These settings are wrong; nothing was read or changed:{lines}")
+        return USAGE
+    except UsageProblem as error:
         screen.problem(str(error))
         return USAGE
     except KeysweepError as error:
         screen.problem(told(error))
         return NOT_WHOLE
     except KeyboardInterrupt:
-        screen.problem("Stopped. Nothing more is begun; what was changed before was shown.")
+        screen.problem(
+            "Stopped. What was under way may be done; the same command can be run again."
+        )
         return STOPPED
 
 
@@ -140,14 +149,48 @@ async def _sign_in(parts: Parts) -> None:
         )
 
 
-def told(error: KeysweepError) -> str:
+_ROLES = {
+    "Microsoft.Resources/tags/": "Tag Contributor",
+    "Microsoft.CognitiveServices/accounts/write": "Cognitive Services Contributor",
+    "Microsoft.CognitiveServices/accounts/listKeys/": "Cognitive Services Contributor",
+}
+_NOT_REACHED = (
+    "Azure was not reached: look at the network, at HTTPS_PROXY, and at the certificates "
+    "(SSL_CERT_FILE)."
+)
+
+
+def told(error: KeysweepError | str) -> str:
     """Say an error to the person who asked: a missing role is theirs, not the Function's."""
-    if isinstance(error, NoRole):
-        return (
-            f"{error.action} {error.resource}: {error.status or ''} {error.code}: {error.message} "
-            "You need a role that allows this at this scope; a new one takes minutes to arrive."
-        )
-    return str(error)
+    text = str(error)
+    if "ServiceRequest" in text:
+        return text.replace(AzureError.advice, _NOT_REACHED)
+    role = next((role for action, role in _ROLES.items() if action in text), "Reader")
+    yours = f"You need a role that allows this there, such as {role}; a new one takes minutes."
+    return text.replace(NoRole.advice, yours)
+
+
+@contextmanager
+def interrupts(
+    screen: Screen, stop: asyncio.Event, running: "asyncio.Future[Any]"
+) -> Iterator[None]:
+    """Let the first Ctrl-C stop what is not begun, and the second break off."""
+
+    def interrupt() -> None:
+        if stop.is_set():
+            running.cancel()
+            return
+        stop.set()
+        screen.say("Stopping: what is in flight is finished. Ctrl-C again breaks off.")
+
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(NotImplementedError):  # Windows: there Ctrl-C breaks off at once
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(NotImplementedError):
+            loop.remove_signal_handler(signal.SIGINT)
 
 
 class NotSignedIn(NoToken):

@@ -2,27 +2,28 @@
 
 import asyncio
 import contextlib
-import signal
+import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from shared.changes import ChangeLog
 from shared.cli.documents import Row, exit_code, rows
 from shared.cli.names import resolve
-from shared.cli.scan import look, present, table
+from shared.cli.scan import look, not_seen, present, table
 from shared.cli.screen import Screen, counted, shown
-from shared.cli.session import NOT_WHOLE, REMAINS, UsageProblem
+from shared.cli.session import NOT_WHOLE, REMAINS, UsageProblem, interrupts
 from shared.cli.watch import Collected
-from shared.errors import Stopped
+from shared.errors import AzureError, Stopped
 from shared.events import Event, RemediationOutcome
 from shared.model import AccountId, Census, Coverage, Inventory, Result
 from shared.parts import Parts
 from shared.remediation import Permits
 from shared.report import SweepReport
 from shared.settings import Mode
+from shared.sweep import new_sweep_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ class _UntilStopped:
     stop: asyncio.Event
 
     @asynccontextmanager
-    async def unit(self, subscription_id: str) -> AsyncIterator[None]:
-        async with self.permits.unit(subscription_id):
+    async def unit(self, subscription_id: str, reads: int) -> AsyncIterator[None]:
+        async with self.permits.unit(subscription_id, reads):
             if self.stop.is_set():
                 raise Stopped
             yield
@@ -95,7 +96,7 @@ def show_plan(screen: Screen, planned: SweepReport, found: Sequence[Row]) -> Non
     if planned.brake:
         beside.show(shown("The timer's brake would hold these; your yes lets them through.", "dim"))
     for gap in planned.inventory.gaps:
-        beside.show(shown(f"Not seen: {gap.kind} {gap.name}: {gap.problem}", "red"))
+        beside.show(shown(f"Not seen: {not_seen(gap)}", "red"))
 
 
 async def _enforce(
@@ -111,7 +112,9 @@ async def _enforce(
         enforce_from=None,
         limits=replace(parts.settings.limits, release_until=release),
     )
-    parts = replace(parts, settings=settings)
+    # However long the person thought: the budget begins now, and so does the sweep that undo seeks.
+    parts = parts.again(settings)
+    sweep_id = new_sweep_id(parts.clock.now(), secrets.token_hex(4))
     results: Counter[str] = Counter()
     bar = screen.bar()
     task = bar.add_task("Turning keys off", total=planned.drift, counts="")
@@ -123,47 +126,34 @@ async def _enforce(
 
     remediation = parts.remediation(_UntilStopped(parts.pace, stop))
     sweep = replace(
-        parts.sweep(planned.sweep_id, Collected(told), remediation), discovery=seen, changes=seen
+        parts.sweep(sweep_id, Collected(told), remediation), discovery=seen, changes=seen
     )
     running = asyncio.ensure_future(sweep.run())
     try:
-        with _interrupts(screen, stop, running), bar:
+        with interrupts(screen, stop, running), bar:
             report = await running
     except asyncio.CancelledError:
         left = planned.drift - sum(results.values())
         screen.problem(
-            f"Broken off: {_counts(results) or 'nothing'} of {planned.drift} is known, and "
-            f"{left} were in flight or not begun. Run `keysweep scan`."
+            f"Sweep {sweep_id} was broken off: {_counts(results) or 'nothing'} of {planned.drift} "
+            f"is known, and {left} were in flight or not begun. Run `keysweep scan`."
         )
         return NOT_WHOLE
     present(screen, output, report, rows(report, looked.events))
+    if any(each.accepted for each in report.outcomes):
+        await _tell_the_way_back(parts, screen, sweep_id)
     if stop.is_set():
         left = report.results.get(Result.DEFERRED, 0)
         screen.say(f"You stopped it: {counted(left, 'account')} not attempted.")
     return exit_code(report)
 
 
-@contextmanager
-def _interrupts(
-    screen: Screen, stop: asyncio.Event, running: "asyncio.Future[SweepReport]"
-) -> Iterator[None]:
-    """Let the first Ctrl-C stop what is not begun, and the second break off."""
-
-    def interrupt() -> None:
-        if stop.is_set():
-            running.cancel()
-            return
-        stop.set()
-        screen.say("Stopping: what is in flight is finished. Ctrl-C again breaks off.")
-
-    loop = asyncio.get_running_loop()
-    with contextlib.suppress(NotImplementedError):  # Windows: there Ctrl-C breaks off at once
-        loop.add_signal_handler(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(NotImplementedError):
-            loop.remove_signal_handler(signal.SIGINT)
+async def _tell_the_way_back(parts: Parts, screen: Screen, sweep_id: str) -> None:
+    """Say how to undo, with the name by which the change log knows who sweeps."""
+    whose = ""
+    with contextlib.suppress(AzureError):
+        whose = f" --identity {(await parts.arm.own_names())[0]}"
+    screen.say(f"To give back what this sweep took: keysweep undo {sweep_id}{whose}")
 
 
 def _narrowed(report: SweepReport, chosen: Sequence[AccountId]) -> SweepReport:

@@ -5,6 +5,7 @@ which the sweep's id begins, or from a saved report. Each account is exempted fi
 are turned on once the exemption reads back.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from pathlib import Path
 from shared.cli.exempt import Exempting, Wish
 from shared.cli.operator import Operator
 from shared.cli.screen import Screen, counted, grid, shown
-from shared.cli.session import FINE, NOT_WHOLE, REMAINS, UsageProblem, told
+from shared.cli.session import FINE, NOT_WHOLE, REMAINS, UsageProblem, interrupts, told
 from shared.errors import AzureError
 from shared.model import AccountId, KeyChange, Turned
 from shared.parts import Parts
@@ -94,30 +95,45 @@ def _reported(path: Path, sweep_id: str) -> list[Taken]:
 async def _logged(
     parts: Parts, screen: Screen, began: datetime, identity: str | None
 ) -> list[Taken]:
-    """Ask the change log. Raises UsageProblem if nobody can tell whose changes to look for."""
+    """Ask the change log. Raises UsageProblem if it can't tell whose changes to look for."""
     with screen.spinner() as progress:
         progress.add_task("Reading the change log")
         readable = [each.id for each in await parts.arm.subscriptions()]
         visible = sorted(await parts.graph.visible(readable)) if readable else []
         end = began + timedelta(seconds=parts.settings.budget) + _MARGIN
-        own = [identity] if identity else []
-        changes = _during(await parts.graph.key_changes(visible, own), began, end)
+        own = await parts.arm.own_names()
         if identity is None:
-            identity = _only_author(changes, began)
-            changes = _during(await parts.graph.key_changes(visible, [identity]), began, end)
+            shown_to_all = _during(await parts.graph.key_changes(visible, []), began, end)
+            identity = _only_author(shown_to_all, began, own)
+        names = {identity.lower()}
+        if not names.isdisjoint(each.lower() for each in own):
+            names = {each.lower() for each in own}
+        changes = _during(await parts.graph.key_changes(visible, sorted(names)), began, end)
     last: dict[str, KeyChange] = {}
     for change in sorted(changes, key=lambda each: each.at):
-        if change.by.lower() == identity.lower():
+        if change.by.lower() in names:
             last[change.account.key] = change
-    return [Taken(each.account, each.at) for each in last.values() if each.turned is Turned.OFF]
+    taken = [Taken(each.account, each.at) for each in last.values() if each.turned is Turned.OFF]
+    others = _authors(changes)
+    if not taken and others:
+        raise UsageProblem(
+            f"{identity} turned no keys off then, and others did. Say --identity as the change log "
+            "writes it, which of an application may be its object or its application id:\n"
+            + "\n".join(f"  {each}" for each in others)
+        )
+    return taken
 
 
 def _during(changes: Sequence[KeyChange], began: datetime, end: datetime) -> list[KeyChange]:
     return [each for each in changes if began <= each.at <= end]
 
 
-def _only_author(changes: Sequence[KeyChange], began: datetime) -> str:
-    authors = sorted({each.by for each in changes if each.turned is Turned.OFF})
+def _authors(changes: Sequence[KeyChange]) -> list[str]:
+    return sorted({each.by for each in changes if each.turned is Turned.OFF})
+
+
+def _only_author(changes: Sequence[KeyChange], began: datetime, own: Sequence[str]) -> str:
+    authors = _authors(changes)
     if len(authors) == 1:
         return authors[0]
     if not authors:
@@ -125,7 +141,8 @@ def _only_author(changes: Sequence[KeyChange], began: datetime) -> str:
             f"The change log shows nobody who turned keys off after {began:%Y-%m-%d %H:%M:%S} UTC. "
             "It lags by a minute or two, goes back 14 days, and hides the first change of a flag "
             "from those who don't name its author: say --identity with the object or application "
-            "id of the Function's identity, or --report with a saved report."
+            f"id of the Function's identity (or {own[0]}, if you swept), or --report with a saved "
+            "report."
         )
     listed = "\n".join(f"  {each}" for each in authors)
     raise UsageProblem(
@@ -146,25 +163,59 @@ def _show(screen: Screen, taken: Sequence[Taken]) -> None:
     screen.err.print(drawn)
 
 
+@dataclass(slots=True)
+class _Given:
+    """How far it is."""
+
+    back: int = 0
+    failed: int = 0
+
+
 async def _give_back(
     parts: Parts, screen: Screen, taken: Sequence[Taken], sweep_id: str, until: date
 ) -> int:
-    exempting = Exempting(parts, Operator(parts))
-    wish = Wish(until, f"undo of sweep {sweep_id}", "")
-    failed = 0
-    with screen.bar() as bar:
-        task = bar.add_task("Giving back", total=len(taken), counts="")
+    wish, given, stop = Wish(until, f"undo of sweep {sweep_id}", ""), _Given(), asyncio.Event()
+    bar = screen.bar()
+    task = bar.add_task("Giving back", total=len(taken), counts="")
+
+    async def each_in_turn() -> None:
         for each in taken:
+            if stop.is_set():
+                return
             try:
-                await exempting.grant(each.account, wish)
-                await exempting.enable_keys(each.account)
+                await _give(parts, each.account, wish)
+                given.back += 1
                 screen.say(f"{each.account.name}: exempt until {until}, accepts keys again")
             except (AzureError, UsageProblem) as error:
-                failed += 1
+                given.failed += 1
                 screen.problem(f"{each.account.name}: {told(error)}")
-            bar.update(task, advance=1, counts=f"{failed} failed" if failed else "")
-    given = len(taken) - failed
-    screen.show(
-        shown(f"{counted(given, 'account')} given back, {failed} not.", "red" if failed else "bold")
-    )
-    return NOT_WHOLE if failed else FINE
+            counts = f"{given.failed} failed" if given.failed else ""
+            bar.update(task, advance=1, counts=counts)
+
+    running = asyncio.ensure_future(each_in_turn())
+    broken_off = False
+    try:
+        with interrupts(screen, stop, running), bar:
+            await running
+    except asyncio.CancelledError:
+        broken_off = True
+        screen.problem(
+            "Broken off: one account may be exempt and still without keys. The same command can "
+            "be run again."
+        )
+    left = len(taken) - given.back - given.failed
+    said = f"{counted(given.back, 'account')} given back, {given.failed} not."
+    if left:
+        said += f" You stopped it: {counted(left, 'account')} not attempted."
+    screen.show(shown(said, "red" if given.failed else "bold"))
+    if given.failed or broken_off:
+        return NOT_WHOLE
+    return REMAINS if left else FINE
+
+
+async def _give(parts: Parts, account: AccountId, wish: Wish) -> None:
+    # One account's waiting takes nothing from the time of the others.
+    own = parts.again()
+    exempting = Exempting(own, Operator(own))
+    await exempting.grant(account, wish)
+    await exempting.enable_keys(account)

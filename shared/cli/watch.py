@@ -94,12 +94,13 @@ class _Arm:
     async def groups(self, subscription_id: str) -> Mapping[str, Mapping[str, str]]:
         return await self.arm.groups(subscription_id)
 
-    async def accounts(self, subscription_id: str) -> AsyncIterator[Account | str]:
+    async def pages(self, subscription_id: str) -> AsyncIterator[Sequence[Account | str]]:
         again = subscription_id in self.tally.read
         self.tally.read.add(subscription_id)
-        async for each in self.arm.accounts(subscription_id):
-            if isinstance(each, Account) and not again:
-                self.tally.accounts += 1
-                self.tally.keys_on += each.keys_on
-                self.tally.changed(self.tally)
-            yield each
+        async for page in self.arm.pages(subscription_id):
+            for each in page:
+                if isinstance(each, Account) and not again:
+                    self.tally.accounts += 1
+                    self.tally.keys_on += each.keys_on
+            self.tally.changed(self.tally)
+            yield page

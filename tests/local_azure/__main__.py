@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.local_azure import LocalAzure, RunningClock, scenarios, sources
 from tests.local_azure.scenarios import Scenario
+from tests.local_azure.services import Settings
 from tests.local_azure.state.tenant import Tenant
 
 _MEANINGS = {
@@ -32,6 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
         default="demo",
         help="the tenant to serve (demo)",
     )
+    parser.add_argument(
+        "--person",
+        action="store_true",
+        help="print the environment of a person with a terminal, for `keysweep`",
+    )
     parser.add_argument("--behaviours", action="store_true", help="print what is modelled")
     parser.add_argument("--unmodelled", action="store_true", help="print what is not")
     parser.add_argument(
@@ -44,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.unmodelled:
             _say("Not modelled", *(f"  {line}" for line in sources.UNMODELLED))
         return 0
-    _serve(options.scenario, options.capture)
+    _serve(options.scenario, options.capture, person=options.person)
     return 0
 
 
@@ -58,10 +64,12 @@ def _print_behaviours() -> None:
         _say("")
 
 
-def _serve(name: str, capture: Path | None) -> None:
+def _serve(name: str, capture: Path | None, *, person: bool) -> None:
     clock = RunningClock()
-    with LocalAzure(_scenario(name, clock), clock) as azure:
-        _say(*(f"export {key}={shlex.quote(value)}" for key, value in azure.environ.items()))
+    settings = Settings(reachable_endpoints=True)
+    with LocalAzure(_scenario(name, clock), clock, settings=settings) as azure:
+        environ = azure.operator_environ if person else azure.environ
+        _say(*(f"export {key}={shlex.quote(value)}" for key, value in environ.items()))
         sys.stderr.write(f"The local Azure serves {name!r}. Ctrl-C stops it.\n")
         try:
             threading.Event().wait()

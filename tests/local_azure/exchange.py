@@ -36,6 +36,8 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     etag: str | None = None
     reason: str | None = None
+    stalls: bool = False
+    """Whether half of the body is sent, and then nothing more."""
 
 
 class Refusal(Exception):

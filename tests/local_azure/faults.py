@@ -42,7 +42,14 @@ class Hang:
     acting: bool = False
 
 
-type Effect = Refuse | Cut | Hang
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Let the server act, send the headers and half of the body, and nothing more for good."""
+
+    acting: bool = True
+
+
+type Effect = Refuse | Cut | Hang | Stall
 
 
 @dataclass(slots=True)
@@ -80,6 +87,11 @@ class Fault:
     def hang(self, seconds: float | None = None, *, after_acting: bool = False) -> "Fault":
         """Hang for so many seconds of the clock, or until the server stops."""
         self.effect = Hang(seconds, after_acting)
+        return self
+
+    def stall(self) -> "Fault":
+        """Send half of the answer's body, and nothing more."""
+        self.effect = Stall()
         return self
 
     def matches(self, request: SeenRequest) -> bool:

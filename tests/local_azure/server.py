@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 from tests.local_azure import routes, trust
 from tests.local_azure.admission import Admission
 from tests.local_azure.exchange import Answer, Origin
-from tests.local_azure.faults import Cut, Effect, Faults, Hang, Refuse
+from tests.local_azure.faults import Cut, Effect, Faults, Hang, Refuse, Stall
 from tests.local_azure.gateway import Gateway, http_date, not_modelled
 from tests.local_azure.handlers import data_plane, identity, ingestion
 from tests.local_azure.log import Host, Operation, SeenRequest
@@ -178,7 +178,10 @@ class Server:
                     request.transport.abort()
                 raise
             self._note(seen, answer)
-            return _response(answer, http_date(self._services.clock.now()))
+            response = _response(answer, http_date(self._services.clock.now()))
+            if answer.stalls and isinstance(response.body, bytes):
+                await self._stall(request, response, response.body)
+            return response
 
     async def _answer(
         self, seen: SeenRequest, found: tuple[routes.Route, Mapping[str, str]] | None
@@ -206,7 +209,16 @@ class Server:
                 answer = await asyncio.to_thread(self._gateway.answer, seen, route, params)
             else:
                 answer = self._gateway.answer(seen, route, params)
-        return await self._struck(effect, seen, acting=True) or answer
+        answer = await self._struck(effect, seen, acting=True) or answer
+        return replace(answer, stalls=isinstance(effect, Stall))
+
+    async def _stall(self, request: web.BaseRequest, whole: web.Response, body: bytes) -> None:
+        half = web.StreamResponse(status=whole.status, headers=whole.headers)
+        half.content_length = len(body)
+        await half.prepare(request)
+        await half.write(body[: len(body) // 2])
+        with self._services.clock.waiting():
+            await self._hang(None)
 
     async def _struck(
         self, effect: Effect | None, seen: SeenRequest, *, acting: bool
@@ -223,6 +235,8 @@ class Server:
             case Hang(seconds):
                 with self._services.clock.waiting():
                     await self._hang(seconds)
+            case Stall():
+                pass  # its moment is when the answer is sent
         return None
 
     async def _hang(self, seconds: float | None) -> None:

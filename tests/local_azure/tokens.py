@@ -50,6 +50,7 @@ class Tokens:
         """Return a token for the audience, and when it expires (unix time)."""
         now = int(self._clock.now().timestamp())
         expires = now + int(self.lifetime)
+        person = principal.kind == "User"
         claims = {
             "aud": audience,
             "iss": f"https://sts.windows.net/{self._tenant.id}/",
@@ -59,6 +60,7 @@ class Tokens:
             "appid": principal.client_id,
             "idtyp": "app" if principal.kind == "Application" else "user",
             "oid": principal.object_id,
+            **(dict.fromkeys(("upn", "unique_name"), principal.name) if person else {}),
             "sub": principal.object_id,
             "tid": self._tenant.id,
             "ver": "1.0",

@@ -116,7 +116,7 @@ class Swept:
     last: datetime | None
     ended: datetime | None = None
     paused: float = 0.0
-    """Seconds for which its process stood still while time went on."""
+    """Seconds past its budget for which its process stood still while time went on."""
     cut: bool = False
     """Whether it was killed or cancelled."""
     error: str = ""

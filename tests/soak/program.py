@@ -130,6 +130,9 @@ class Program:
     by_group: bool = False
     """Whether the scope is a management group, or all that can be read."""
     budget: int = 300
+    concurrency: int = 8
+    bucket: int | None = None
+    """The size of Azure's buckets, each filled by one a second; None: it does not throttle."""
 
 
 _FORMS: tuple[Form, ...] = Form.__value__.__args__
@@ -212,4 +215,6 @@ def programs(*, kill: bool = True, most_rounds: int = 4) -> st.SearchStrategy[Pr
         inherit=st.booleans(),
         by_group=st.booleans(),
         budget=st.sampled_from((60, 300, 1200)),
+        concurrency=st.sampled_from((8, 8, 2, 1)),
+        bucket=st.sampled_from((None, None, 12, 5)),
     )

@@ -16,8 +16,10 @@ from shared.bootstrap import Process
 from shared.errors import KeysweepError
 from tests.keysweep import _environ, insights, settings_of
 from tests.local_azure import ABSENT, Account, LocalAzure, PatchForm, SeenRequest, Tenant
+from tests.local_azure.allowance import Kind, Rates
 from tests.local_azure.faults import Effect as Struck
 from tests.local_azure.faults import Faults, Hang
+from tests.local_azure.services import Settings
 from tests.local_azure.state import ids
 from tests.local_azure.state.account import Flag
 from tests.soak import planted
@@ -134,7 +136,11 @@ class World:
         for born in program.accounts:
             self._bear(born)
         self.azure = LocalAzure(
-            self.tenant, self.clock, graph_lag=GRAPH_LAG, changes_lag=CHANGES_LAG
+            self.tenant,
+            self.clock,
+            graph_lag=GRAPH_LAG,
+            changes_lag=CHANGES_LAG,
+            settings=_throttling(program.bucket),
         )
         self.faults = NotedFaults()
         self.azure.faults = self.faults
@@ -237,6 +243,7 @@ class World:
         settings = {
             "AZURE_CLIENT_ID": _alias(self.tenant, actor).client_id,
             "SWEEP_BUDGET_SECONDS": str(self.program.budget),
+            "SWEEP_CONCURRENCY": str(self.program.concurrency),
             "EXEMPTION_INHERIT": str(self.program.inherit).lower(),
         }
         if self.program.by_group:
@@ -309,8 +316,12 @@ class World:
 
     def _wait(self, seconds: float) -> None:
         self.clock.advance(seconds)
+        now = self.clock.now()
         for running in self._running.values():
-            running.swept.paused += seconds
+            swept = running.swept
+            # What stood still within its budget has less left, and has to end in time all the same.
+            over = (now - swept.began).total_seconds() - swept.budget
+            swept.paused += min(max(over, 0.0), seconds)
 
     def _calm_down(self) -> None:
         self.faults.clear()
@@ -510,7 +521,7 @@ class World:
         return {
             ordinal
             for ordinal, effect in self.faults.struck.items()
-            if not isinstance(effect, Hang)
+            if not isinstance(effect, Hang) or effect.seconds is None
         }
 
     def trail(self) -> list[tuple[str, ...]]:
@@ -576,6 +587,13 @@ def _tenant() -> Tenant:
         tenant.add_subscription(name, parent=_GROUP)
     tenant.assign_function(ids.management_group_scope(_GROUP))
     return tenant
+
+
+def _throttling(bucket: int | None) -> Settings:
+    if bucket is None:
+        return Settings()
+    rates: dict[Kind, Rates] = {"reads": Rates(bucket, 1), "writes": Rates(bucket, 1)}
+    return Settings(throttled=True, rates=rates)
 
 
 def _alias(tenant: Tenant, actor: int) -> Any:

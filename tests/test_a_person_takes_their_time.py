@@ -1,0 +1,105 @@
+"""However long a person thinks or waits, the work after that has its whole time budget."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.cli.probe import probe
+from shared.cli.screen import Screen
+from shared.cli.session import Options
+from shared.cli.sweep import sweep
+from shared.cli.undo import undo
+from shared.parts import Connections, Parts
+from tests.local_azure import LocalAzure, MovedClock, Tenant, scenarios
+from tests.local_azure.handlers.keys import keys_of
+from tests.local_azure.log import SeenRequest
+from tests.local_azure.services import Settings
+from tests.unobserved import Unobserved
+
+type Serve = Callable[..., LocalAzure]
+
+ALL = {"contoso-chat", "contoso-search", "contoso-agents", "contoso-docs"}
+HOURS = timedelta(hours=3)
+
+
+class Slow(Screen):
+    """A person who says yes after three hours."""
+
+    def __init__(self, azure: LocalAzure) -> None:
+        super().__init__()
+        self.azure = azure
+        self.said: list[str] = []
+
+    @property
+    def can_ask(self) -> bool:
+        """There is somebody."""
+        return True
+
+    def ask(self, question: str) -> bool:  # noqa: ARG002 - whatever it is
+        """Think."""
+        self.azure.clock.advance(HOURS)
+        return True
+
+    def say(self, text: str) -> None:
+        """Keep what is said."""
+        self.said.append(text)
+
+
+@asynccontextmanager
+async def at_a_terminal(azure: LocalAzure, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Parts]:
+    environ = azure.operator_environ
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
+        monkeypatch.setenv(name, environ[name])  # azure-identity looks nowhere else
+    connections = Connections(environ, azure.clock)
+    try:
+        yield connections.parts(Options(environ).settings(), Unobserved())
+    finally:
+        await connections.close()
+
+
+def keys_on(azure: LocalAzure) -> set[str]:
+    return {each.name for each in azure.tenant.accounts if each.keys_on}
+
+
+async def test_a_sweep_that_was_agreed_to_late_is_done_and_can_be_undone(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    azure = serve(scenarios.four_accounts(), clock=MovedClock(datetime.now(UTC)))
+    person = Slow(azure)
+    async with at_a_terminal(azure, monkeypatch) as parts:
+        assert await sweep(parts, person, "table", (), audit=False, yes=False) == 0
+        assert keys_on(azure) == set()
+        (hint,) = [each for each in person.said if "keysweep undo " in each]
+        assert hint.endswith(" --identity ann@contoso.com")
+        azure.clock.advance(timedelta(minutes=5))  # the change log lags
+        code = await undo(
+            parts.again(), person, hint.split()[-3],
+            identity=azure.tenant.team.object_id, report=None, span=timedelta(days=1), yes=False,
+        )  # fmt: skip
+    assert code == 0
+    assert keys_on(azure) == ALL
+
+
+async def test_the_gateway_may_take_longer_than_a_sweeps_budget(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = Tenant.with_one_subscription()
+    account = tenant.add_account("bot", local_auth=False)
+    settings = Settings(reachable_endpoints=True, gateway_lag=HOURS.total_seconds())
+    azure = serve(tenant, clock=MovedClock(datetime.now(UTC)), settings=settings)
+    tenant.enable_keys("bot")
+    tenant.disable_keys("bot")
+    asked: list[str] = []
+
+    def seen(request: SeenRequest) -> None:
+        asked.append(request.host)
+
+    azure.before(seen)
+    person = Slow(azure)
+    async with at_a_terminal(azure, monkeypatch) as parts:
+        key = keys_of(account)[0]
+        code = await probe(parts, person, "bot", None, given=key, wait=5 * 3600.0, every=3600.0)
+    assert code == 1  # no role on the data plane: the check of the token
+    assert asked.count("openai") >= HOURS / timedelta(hours=1)

@@ -1,0 +1,18 @@
+"""Nobody sees the requests, and nobody is told of the events."""
+
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+from shared.events import Event
+
+
+class Unobserved:
+    """An observer and an emitter for parts that a test makes itself."""
+
+    def request(self, *_: str, **__: str) -> nullcontext[Any]:
+        """See nothing of a request."""
+        return nullcontext(SimpleNamespace(answered=lambda _: None))
+
+    async def emit(self, event: Event) -> None:
+        """Tell nobody."""
