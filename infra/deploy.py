@@ -12,6 +12,7 @@ deployed before all checks have passed. Needs the standard library and `shared` 
 import argparse
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -33,6 +34,7 @@ from shared.settings import SETTINGS, read_settings
 ROOT = Path(__file__).parent.parent
 TENANT_TEMPLATE = "infra/compiled/tenant.json"
 """Compiled, so that whoever has the rights needs nothing but `az`."""
+APP_TEMPLATE, AZD_PARAMETERS = "infra/compiled/app.json", "infra/app.parameters.json"
 ASKED = ("SWEEP_MODE", "SWEEP_KINDS", "AZURE_TENANT_ID", "AZURE_MANAGEMENT_GROUP_ID")
 GUARDRAILS = ("off", "audit", "deny", "modify")
 # Parameters of tenant.bicep, and azd's names for their values.
@@ -47,6 +49,12 @@ _TENANT_PARAMETERS = {
     "guardrail": "KEYSWEEP_GUARDRAIL",
 }
 _NO_GOVERNMENT = "Azure Government has no Flex Consumption, so Keysweep can't be deployed there"
+_SUBSCRIPTION_RIGHTS = (
+    "Microsoft.Resources/subscriptions/resourceGroups/write",
+    "Microsoft.Resources/deployments/write",
+    "Microsoft.Web/sites/write",
+    "Microsoft.Authorization/roleAssignments/write",
+)
 _ROLE_RIGHTS = (
     "Microsoft.Authorization/roleDefinitions/write",
     "Microsoft.Authorization/roleAssignments/write",
@@ -101,6 +109,13 @@ class Plan:
     management_group: str
     location: str
     guardrail: str = "off"
+    # Empty: not known yet. azd asks for it after the checks, the first time.
+    subscription: str = ""
+
+    @property
+    def where(self) -> str:
+        """The scope that carries the role."""
+        return f"/providers/Microsoft.Management/managementGroups/{self.management_group}"
 
 
 def settings_problems(settings: Mapping[str, str]) -> list[str]:
@@ -136,8 +151,52 @@ def plan_problems(plan: Plan) -> list[str]:
     return problems
 
 
+def parameter_problems(environ: Mapping[str, str]) -> list[str]:
+    """Judge the values that azd would send by the rules of app.bicep's parameters.
+
+    Azure Resource Manager has the same rules, and would judge by them when azd has begun.
+    """
+    rules = json.loads((ROOT / APP_TEMPLATE).read_text())["parameters"]
+    given = json.loads((ROOT / AZD_PARAMETERS).read_text())["parameters"]
+    problems = []
+    for name, each in given.items():
+        variable = each["value"].strip("${}")
+        # What is not set at all azd leaves out, and the default counts.
+        if variable in environ and (allowed := _refused(environ[variable], rules[name])):
+            problems.append(f"{variable} is {environ[variable]!r}: it must be {allowed}")
+    return problems
+
+
+def _refused(value: str, rule: Mapping[str, Any]) -> str | None:
+    """Return what is allowed instead of a value, None if it is allowed itself."""
+    if not value.strip():
+        # azd sends it as it is, which is no number and takes the place of a default. Without
+        # either, azd asks.
+        kept = rule.get("defaultValue", "") != "" or rule.get("nullable")
+        return "left out of .azure/*/.env, or have a value" if kept else None
+    match rule:
+        case {"type": "int"}:
+            low, high = rule.get("minValue", float("-inf")), rule.get("maxValue", float("inf"))
+            if re.fullmatch(r"-?[0-9]+", value) and low <= int(value) <= high:
+                return None
+            return "a whole number" + "".join(
+                f", at {word} {rule[limit]}"
+                for word, limit in (("least", "minValue"), ("most", "maxValue"))
+                if limit in rule
+            )
+        case {"type": "bool"}:
+            return None if value.lower() in {"true", "false"} else "true or false"
+        case {"allowedValues": [*allowed]}:
+            names = [str(each) for each in allowed]
+            known = value.lower() in {each.lower() for each in names}
+            return None if known else f"one of {', '.join(names)}"
+        case _:
+            low, high = rule.get("minLength", 0), rule.get("maxLength", float("inf"))
+            return None if low <= len(value) <= high else f"{low} to {high} characters long"
+
+
 def azure_problems(plan: Plan, said: Sequence[str] = ()) -> list[str]:
-    """Judge what Azure knows: sign-in, tenant, cloud, management group, region. Reads only.
+    """Judge what Azure knows: sign-in, tenant, cloud, groups, region, rights. Reads only.
 
     `said` are the problems that were found without it.
     """
@@ -172,18 +231,27 @@ def azure_problems(plan: Plan, said: Sequence[str] = ()) -> list[str]:
             f"AZURE_LOCATION is {plan.location!r}: it must be a region with Flex Consumption: "
             f"{allowed}"
         )
+    if plan.subscription:
+        lacking = _lacking(f"/subscriptions/{plan.subscription}", _SUBSCRIPTION_RIGHTS)
+        if lacking:
+            problems.append(
+                f"AZURE_SUBSCRIPTION_ID is {plan.subscription!r}: you lack {', '.join(lacking)} "
+                "there; Owner has them, or Contributor with Role Based Access Control Administrator"
+            )
     return problems
 
 
-def rights_missing(management_group: str, guardrail: str) -> list[str] | None:
+def rights_missing(plan: Plan) -> list[str] | None:
     """Return the actions that tenant.bicep needs and you lack; None if that can't be seen."""
-    scope = f"/providers/Microsoft.Management/managementGroups/{management_group}"
+    return _lacking(plan.where, _ROLE_RIGHTS + (_POLICY_RIGHTS if plan.guardrail != "off" else ()))
+
+
+def _lacking(scope: str, wanted: Sequence[str]) -> list[str] | None:
     url = f"{scope}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
     try:
         granted = _az("rest", "--method", "get", "--url", url)["value"]
     except (CommandFailed, KeyError, TypeError):
         return None
-    wanted = _ROLE_RIGHTS + (_POLICY_RIGHTS if guardrail != "off" else ())
     return [action for action in wanted if not _granted(action, granted)]
 
 
@@ -199,9 +267,16 @@ def _granted(action: str, permissions: Iterable[Mapping[str, Sequence[str]]]) ->
     )
 
 
-def check(plan: Plan) -> None:
-    """Refuse what Azure, the host or the product would refuse later. Raises DeploymentStopped."""
+def check(plan: Plan, environ: Mapping[str, str] | None = None) -> None:
+    """Refuse what Azure, the host or the product would refuse later. Raises DeploymentStopped.
+
+    `environ`: azd's environment, where azd deploys. (The compiler judges a parameter file.)
+    """
     problems = plan_problems(plan)
+    # What is no value for the product is said once.
+    said = {each.partition(" is ")[0] for each in problems}
+    more = parameter_problems(environ or {})
+    problems += [each for each in more if each.partition(" is ")[0] not in said]
     problems += azure_problems(plan, problems) if plan.management_group else []
     if problems:
         raise DeploymentStopped(
@@ -219,6 +294,7 @@ def plan_of(environ: Mapping[str, str]) -> Plan:
         management_group=environ.get("AZURE_MANAGEMENT_GROUP_ID", "").strip(),
         location=environ.get("AZURE_LOCATION", "").strip(),
         guardrail=environ.get("KEYSWEEP_GUARDRAIL", "").strip() or "off",
+        subscription=environ.get("AZURE_SUBSCRIPTION_ID", "").strip(),
     )
 
 
@@ -232,15 +308,14 @@ def preprovision(
     answers = _answers(environ, now, ask) if ask else {}
     found = {**environ, **answers}
     # azd asks for the location later than this hook runs, the first time.
-    plan = plan_of(found)
-    missing = [name for name in ("AZURE_LOCATION",) if not found.get(name)]
-    if missing and ask:
+    if not found.get("AZURE_LOCATION") and ask:
         answers["AZURE_LOCATION"] = ask("Region (AZURE_LOCATION), such as westeurope: ").strip()
-        plan = plan_of({**found, **answers})
-    check(plan)
+        found |= answers
+    plan = plan_of(found)
+    check(plan, found)
     for name, value in answers.items():
         run("azd", "env", "set", name, value)
-    lacking = rights_missing(plan.management_group, plan.guardrail)
+    lacking = rights_missing(plan)
     where = f"management group {plan.management_group}"
     if lacking is None:
         print(f"Your rights at {where} can't be seen; Azure will judge when the role is made.")
@@ -395,6 +470,14 @@ def remove(management_group: str, environment: str) -> None:
     print(f"Nothing of Keysweep {environment} is left at management group {management_group}.")
 
 
+def postdown(environ: Mapping[str, str]) -> None:
+    """Take the tenant's part of azd's environment away. Raises DeploymentStopped."""
+    group = environ.get("AZURE_MANAGEMENT_GROUP_ID", "").strip()
+    # An environment that was never provisioned has none.
+    if group:
+        remove(group, environ["AZURE_ENV_NAME"])
+
+
 # The package
 
 
@@ -482,7 +565,13 @@ def _plan_of_file(path: str, management_group: str) -> Plan:
         )
 
     settings = {each.name: text(parameter_of(each.name)) for each in SETTINGS}
-    return Plan(settings, management_group, text("location"), text("guardrail") or "off")
+    return Plan(
+        settings,
+        management_group,
+        text("location"),
+        text("guardrail") or "off",
+        text("subscriptionId"),
+    )
 
 
 def parameter_of(setting: str) -> str:
@@ -494,7 +583,7 @@ def parameter_of(setting: str) -> str:
 def _check_command(arguments: argparse.Namespace) -> None:
     plan = _plan_of_file(arguments.parameters, arguments.management_group)
     check(plan)
-    lacking = rights_missing(plan.management_group, plan.guardrail)
+    lacking = rights_missing(plan)
     if lacking:
         raise DeploymentStopped(
             f"You lack {', '.join(lacking)} at management group {plan.management_group}: ask "
@@ -551,7 +640,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             case "postprovision":
                 postprovision(environ)
             case "postdown":
-                remove(environ["AZURE_MANAGEMENT_GROUP_ID"], environ["AZURE_ENV_NAME"])
+                postdown(environ)
     except DeploymentStopped as stopped:
         print(stopped, file=sys.stderr)
         return 1

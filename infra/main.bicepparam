@@ -2,7 +2,7 @@
 using 'main.bicep'
 
 param environmentName = 'prod'
-param location = 'westeurope'
+param location = readEnvironmentVariable('AZURE_LOCATION', 'westeurope')
 // The subscription that holds the Function, and the tenant that it belongs to.
 param subscriptionId = readEnvironmentVariable('AZURE_SUBSCRIPTION_ID')
 param azureTenantId = readEnvironmentVariable('AZURE_TENANT_ID')

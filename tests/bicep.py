@@ -20,9 +20,10 @@ SOURCES = tuple(sorted(INFRA.glob("*.bicep")))
 # What is deployed by itself; the other files are parts of these.
 ENTRIES = ("app", "main", "tenant")
 CASES = ("audit", "enforce", "everything")
+BESIDE = ROOT.parent / "shared" / "tools" / "bicep"
 NONE = (
-    "no Bicep CLI on PATH or in ~/.azure/bin (`az bicep install` puts it there): only the "
-    "compiled JSON and the snapshots that are committed were looked at"
+    f"no Bicep CLI on PATH, in ~/.azure/bin (`az bicep install` puts it there) or at {BESIDE}: "
+    "only the compiled JSON and the snapshots that are committed were looked at"
 )
 _WHERE = (
     *("--tenant-id", "11111111-1111-1111-1111-111111111111"),
@@ -33,9 +34,9 @@ _WHERE = (
 
 @cache
 def compiler() -> str | None:
-    """Return the path of the Bicep CLI: on PATH, or where `az bicep install` puts it."""
-    installed = Path.home() / ".azure" / "bin" / "bicep"
-    return shutil.which("bicep") or (str(installed) if installed.exists() else None)
+    """Return the path of the Bicep CLI: on PATH, where `az bicep install` puts it, or beside us."""
+    places = (Path.home() / ".azure" / "bin" / "bicep", BESIDE)
+    return shutil.which("bicep") or next((str(each) for each in places if each.exists()), None)
 
 
 def run(*arguments: str) -> str:

@@ -12,10 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import role_in_use
 from tests.local_azure import LocalAzure, Tenant
 
 if TYPE_CHECKING:
     from tests.captured import Captured
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin the journal of what the Function's identity does."""
+    role_in_use.begin(config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Compare it with the role, if all tests were run; a difference fails the run."""
+    role_in_use.compare(session)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what came of that."""
+    role_in_use.say(terminalreporter)
 
 
 @pytest.fixture

@@ -77,7 +77,6 @@ _MADE_FOR = {
     "Microsoft.OperationalInsights/workspaces": "keeps the telemetry; local auth off, daily cap",
     "Microsoft.Insights/components": "takes the telemetry, with Entra ID tokens alone",
     "Microsoft.Insights/workbooks": "where people review drift",
-    "Microsoft.Insights/scheduledQueryRules": "an alert of alerts.yaml",
     "Microsoft.Storage/storageAccounts": "the package and the timer's lock; shared keys off",
     "Microsoft.Storage/storageAccounts/blobServices": "keeps what was deleted for a week",
     "Microsoft.Storage/storageAccounts/blobServices/containers": "where packages go",
@@ -107,7 +106,12 @@ def _resources() -> str:
             if re.fullmatch(r"\[guid.*|[0-9a-f-]{36}|[0-9a-f-]{23}…", name)
             else f"`{name}`"
         )
-        rows.append(f"| `{each['type']}` | {shown} | {where} | {_MADE_FOR[each['type']]} |")
+        made_for = (
+            f"alert: {each['properties']['displayName'].removeprefix('Keysweep: ')}"
+            if each["type"] == "Microsoft.Insights/scheduledQueryRules"
+            else _MADE_FOR[each["type"]]
+        )
+        rows.append(f"| `{each['type']}` | {shown} | {where} | {made_for} |")
     return "\n".join([*lines, *dict.fromkeys(rows)]) + "\n"
 
 

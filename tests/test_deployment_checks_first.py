@@ -85,6 +85,14 @@ def test_what_is_right_passes_and_changes_nothing(cli: AzureCli) -> None:
         ("KEYSWEEP_GUARDRAIL", "block", "off, audit, deny, modify"),
         ("SWEEP_BUDGET_SECONDS", "1500", "functionTimeout"),
         ("BRAKE_RELEASE_UNTIL", "tomorrow", "a moment such as"),
+        # What the product would take, or never sees, and the template refuses.
+        ("AZURE_ENV_NAME", "keysweep-for-all-of-contoso", "1 to 20 characters long"),
+        ("EXEMPTION_INHERIT", "subscription,resourceGroup", "resourceGroup,subscription"),
+        ("EXEMPTION_MAX_DAYS", "", "left out"),
+        ("EXEMPTION_TAG", "", "left out"),
+        ("KEYSWEEP_RETENTION_DAYS", "7", "a whole number, at least 30, at most 730"),
+        ("KEYSWEEP_DAILY_QUOTA_GB", "0.5", "a whole number, at least 1"),
+        ("KEYSWEEP_ALERT_NO_SWEEP_WINDOW", "1h", "one of PT30M, PT1H"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_name_and_what_is_allowed(
@@ -214,9 +222,21 @@ def test_rights_that_can_not_be_seen_are_not_taken_for_missing_nor_for_there(
     assert "can't be seen" in capsys.readouterr().out
 
 
+def test_who_may_not_deploy_into_the_subscription_is_refused(cli: AzureCli) -> None:
+    subscription = "22222222-2222-2222-2222-222222222222"
+    cli.answer(f"az rest --method get --url /subscriptions/{subscription}/", {"value": CONTRIBUTOR})
+    said = refused({**ENVIRON, "AZURE_SUBSCRIPTION_ID": subscription})
+    (line,) = [each for each in said.splitlines() if each.startswith("- ")]
+    assert line.startswith(f"- AZURE_SUBSCRIPTION_ID is '{subscription}': you lack ")
+    assert "Microsoft.Authorization/roleAssignments/write there" in line
+    assert "Microsoft.Web/sites/write" not in line
+    assert changes(cli) == []
+
+
 def test_the_guardrail_asks_for_rights_of_its_own(cli: AzureCli) -> None:
     cli.answer("az rest --method get", {"value": [{"actions": ["Microsoft.Authorization/role*"]}]})
-    assert deploy.rights_missing(GROUP, "deny") == [
+    plan = deploy.Plan({}, GROUP, "westeurope", "deny")
+    assert deploy.rights_missing(plan) == [
         "Microsoft.Resources/deployments/write",
         "Microsoft.Authorization/policyDefinitions/write",
         "Microsoft.Authorization/policyAssignments/write",
@@ -325,6 +345,11 @@ def test_removal_takes_away_what_the_deployment_made_and_nothing_else(cli: Azure
     cli.refuse("az role definition delete", "(AuthorizationFailed)")
     with pytest.raises(deploy.DeploymentStopped, match="Left to do"):
         deploy.remove(GROUP, "prod")
+
+
+def test_an_environment_that_was_never_provisioned_has_nothing_to_remove(cli: AzureCli) -> None:
+    assert deploy.main(["postdown"], {"AZURE_ENV_NAME": "prod"}) == 0
+    assert cli.calls == []
 
 
 # The package

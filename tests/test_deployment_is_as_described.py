@@ -150,15 +150,6 @@ def test_the_roles_actions_are_the_list_that_the_readme_shows() -> None:
     assert role_actions("everything") == [each["name"] for each in listed]
 
 
-def test_every_action_is_one_that_azure_knows() -> None:
-    """ARM rejects a whole role for one unknown action."""
-    known = json.loads((ROOT / "tests/data/permissions/actions.json").read_text())["actions"]
-    names = {name.lower() for name in known}
-    for action in role_actions("everything"):
-        assert "*" not in action
-        assert action.lower() in names, action
-
-
 @every_case
 def test_the_role_is_defined_and_assigned_at_the_management_group_alone(case: str) -> None:
     role = one(case, "Microsoft.Authorization/roleDefinitions")
@@ -269,6 +260,18 @@ def test_exactly_one_resource_is_azds_service() -> None:
         if "azd-service-name" in each.get("tags", {})
     ]
     assert tagged == ["Microsoft.Web/sites"]
+
+
+@every_case
+def test_no_alert_asks_so_often_that_it_costs_more(case: str) -> None:
+    """Below a quarter of an hour a rule costs two and three times as much."""
+    rules = [
+        each["properties"]
+        for each in bicep.resources(case)
+        if each["type"] == "Microsoft.Insights/scheduledQueryRules"
+    ]
+    assert len(rules) == 10
+    assert {each["evaluationFrequency"] for each in rules} <= {"PT15M", "PT1H", "PT6H", "P1D"}
 
 
 # The guardrail

@@ -4,6 +4,8 @@ The judge is the server's log, which names the action of every request that it s
 """
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,7 +13,9 @@ import pytest
 from tests.functions_worker import ROOT
 from tests.keysweep import sweep
 from tests.local_azure import LocalAzure, Tenant, scenarios
+from tests.local_azure.journal import Entry
 from tests.local_azure.state import ids
+from tests.role_in_use import differences
 
 type Serve = Callable[..., LocalAzure]
 
@@ -126,3 +130,40 @@ def test_the_role_reads_but_for_one_action_and_names_each_once() -> None:
         "Microsoft.CognitiveServices/accounts/write"
     ]
     assert not [each for each in every if "*" in each]
+
+
+# Over a whole run
+
+
+def test_an_action_that_nobody_used_and_one_that_the_role_lacks_are_both_named() -> None:
+    journal = [
+        Entry("tests/test_a.py", ("a/READ", "a/write")),
+        Entry("tests/test_b.py", ("a/write",)),
+        Entry("tests/test_local_azure_keys.py", ("a/listKeys/action",)),
+    ]
+    assert differences(["A/read", "a/delete"], journal) == [
+        "a/delete is in the role, and no test saw it used",
+        "a/write was used in test_a.py, test_b.py, and is not in the role",
+    ]
+    assert differences(["a/read", "A/Write"], journal) == []
+
+
+def test_a_run_of_all_tests_fails_if_the_role_has_an_action_that_none_of_them_used() -> None:
+    """Here "all" is one file, run by two processes; none of its tests needs every action."""
+    done = subprocess.run(  # noqa: S603 - pytest
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider"),
+            *("-o", "testpaths=tests/test_audit_changes_nothing.py"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
+    assert " passed" in done.stdout
+    assert " failed" not in done.stdout
+    unused = "Microsoft.Resources/subscriptions/resourceGroups/read is in the role, and no test saw"
+    assert unused in done.stdout
+    # What they did use was collected from both processes.
+    assert "CognitiveServices/accounts/read is in the role" not in done.stdout

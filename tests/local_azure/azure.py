@@ -5,7 +5,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from tests.local_azure import trust
+from tests.local_azure import journal, trust
 from tests.local_azure.admission import Admission
 from tests.local_azure.allowance import ArmBuckets, GraphQuota
 from tests.local_azure.clock import MovedClock, ServerClock
@@ -97,6 +97,7 @@ class LocalAzure:
         """Stop serving. What was seen stays to be looked at."""
         self._running.stop()
         self.services.feed.close()
+        journal.note(self.actions())
 
     @property
     def _running(self) -> "Server":
