@@ -89,12 +89,19 @@ def in_terminal(
 
     `answers`: once a text was shown, type or send this, or what this returns.
     """
-    process, terminal = pty.fork()
-    if process == 0:
-        os.chdir(ROOT)
-        more = {"TERM": "xterm-256color", **environ}
-        os.execve(COMMAND[0], [*COMMAND, *arguments], environment(azure, **more))  # noqa: S606
+    # Not pty.fork(): this process has threads, and Python code in a fork of it may crash.
+    terminal, theirs = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [*COMMAND, *arguments],
+        cwd=ROOT,
+        env=environment(azure, TERM="xterm-256color", **environ),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
     shown, left, ends = "", dict(answers or {}), time.monotonic() + _SECONDS
     while time.monotonic() < ends:
         if not select.select([terminal], [], [], 1)[0]:
@@ -113,10 +120,10 @@ def in_terminal(
             if isinstance(answer, str):
                 os.write(terminal, answer.encode())
             else:
-                os.kill(process, answer)
+                process.send_signal(answer)
     else:
-        os.kill(process, signal.SIGKILL)
-    _, status = os.waitpid(process, 0)
+        process.kill()
+    code = process.wait()
     os.close(terminal)
     assert "Traceback" not in shown, shown
-    return Ran(os.waitstatus_to_exitcode(status), shown)
+    return Ran(code, shown)
