@@ -61,7 +61,8 @@ lock: ## Pin the packages again, with hashes (needs uv)
 		--quiet -o requirements-infra.txt
 
 clean: ## Take away what was made
-	rm -rf .venv .venv-infra .mypy_cache .ruff_cache .pytest_cache .hypothesis build
+	rm -rf .venv .venv-infra .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
+		tests/kql/node_modules build
 
 docs: .venv/.installed ## Write the README's tables and pictures anew
 	@.venv/bin/python -m infra.workbook

@@ -132,7 +132,11 @@ class AccountHeld(AccountEvent):
     """An account lets keys in, has no exemption in force, and was deliberately left alone."""
 
     name: ClassVar[str] = "AccountHeld"
-    hold_reason: Annotated[str, "A HoldReason."]
+    hold_reason: Annotated[
+        str,
+        "`UNREADABLE_TAG`, `TAG_BREAKS_RULE`, `NEAR_MISS_TAG`, `UNREADABLE_LEVEL`, `NO_SUBDOMAIN` "
+        "or `BRAKE`.",
+    ]
     reason: Annotated[str, "One sentence that says what to mend."]
 
 
@@ -143,7 +147,7 @@ class ExemptionObserved(AccountEvent):
     name: ClassVar[str] = "ExemptionObserved"
     state: Annotated[str, "`active`, `lapsed`, `refused` (an explicit no) or `unreadable`."]
     keys_on: Annotated[bool, "False: the exemption is not needed."]
-    verdict: Annotated[str, "The account's Verdict."]
+    verdict: Annotated[str, "The account's verdict: `COMPLIANT`, `EXEMPT`, `HELD` or `DRIFT`."]
     until: Annotated[str | None, "The last day, YYYY-MM-DD; absent: open-ended."]
     days_left: Annotated[int | None, "Days until then; negative once lapsed."]
     exemption_reason: Annotated[str, "The reason that the tag gives."]
@@ -157,7 +161,7 @@ class RemediationOutcome(AccountEvent):
     """What came of one drift."""
 
     name: ClassVar[str] = "RemediationOutcome"
-    result: Annotated[str, "A Result."]
+    result: Annotated[str, "The drift's result, as in the README: `DISABLED`, `LOCKED` and so on."]
     detail: Annotated[str, "One sentence."]
     azure_code: Annotated[str, "Azure's own error code, where it refused."]
     azure_message: Annotated[str, "Azure's own message."]
@@ -271,8 +275,8 @@ class Metric:
     meaning: str
 
 
-ACCOUNTS = Metric("keysweep.accounts", "accounts", ("state",), "Accounts by Verdict, each sweep.")
-REMEDIATIONS = Metric("keysweep.remediations", "accounts", ("result",), "Drifts by Result.")
+ACCOUNTS = Metric("keysweep.accounts", "accounts", ("state",), "Accounts by verdict, each sweep.")
+REMEDIATIONS = Metric("keysweep.remediations", "accounts", ("result",), "Drifts by result.")
 DURATION = Metric("keysweep.sweep.duration", "s", ("mode",), "How long a sweep took.")
 REQUESTS = Metric(
     "keysweep.requests", "requests", ("method", "outcome"), "Requests by status code or error."

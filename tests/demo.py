@@ -270,7 +270,7 @@ def show_dashboard(envelopes: list[dict[str, Any]], console: Console) -> None:
     page.write_text(draw(read_workbook(), Tables(envelopes)))
     with ThreadPoolExecutor(1) as apart:  # Playwright's sync API wants no event loop around it
         made = apart.submit(picture, page, _BUILD, widths=(1400,)).result()
-    pictured = f"pictures of its tabs: {made[0].name} ..." if made else "no Chromium, no pictures"
+    pictured = f"pictures of its tabs: {made[0]} ..." if made else "no Chromium, no pictures"
     console.print(f"Open [bold]{page}[/] in a browser ({pictured}).")
 
 

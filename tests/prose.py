@@ -118,6 +118,7 @@ def _resources() -> str:
 def _map() -> str:
     lines = ["| file | what it is |", "| --- | --- |"]
     modules = [ROOT / "function_app.py", *sorted((ROOT / "shared").rglob("*.py"))]
+    modules += [ROOT / "dashboard" / "__init__.py", ROOT / "bench" / "__init__.py"]
     modules += [ROOT / "infra" / name for name in ("deploy.py", "package.py")]
     modules += [ROOT / "tests" / "local_azure" / "__init__.py"]
     for path in modules:

@@ -192,6 +192,18 @@ def test_undo_gives_back_what_that_sweep_took_and_nothing_else(serve: Serve) -> 
     assert ran.code == 0
 
 
+def test_undo_right_after_the_sweep_says_that_the_change_log_may_not_show_it_yet(
+    serve: Serve,
+) -> None:
+    tenant = one()
+    azure = at_once(serve, tenant)
+    sweep_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-1f3a9c0d"
+    ran = keysweep(azure, "undo", sweep_id, "--yes", "--identity", tenant.function.client_id)
+    assert "may be missing here" in ran.err
+    assert "--report" in ran.err
+    assert ran.code == 2
+
+
 def test_undo_without_a_yes_changes_nothing(serve: Serve) -> None:
     tenant, sweep_id = swept()
     azure = at_once(serve, tenant)

@@ -109,9 +109,15 @@ def test_every_setting_that_the_readme_names_exists() -> None:
     "document", sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("docs/**/*.md")) + [DEPLOYING]
 )
 def test_every_local_link_leads_somewhere(document: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+?)\)", document.read_text()):
-        if "://" not in target:
-            assert (document.parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", document.read_text()):
+        if "://" in target:
+            continue
+        path = document.parent / target if target else document
+        assert path.exists(), target
+        if anchor:
+            titles = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+            anchors = {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in titles}
+            assert anchor in anchors, f"{target}#{anchor}"
 
 
 def test_every_make_target_that_the_documents_name_exists() -> None:
@@ -152,6 +158,7 @@ def test_nothing_tracked_names_a_registry_or_a_machine() -> None:
     machine_paths = re.compile(r"(?<![\w.])/(?:root|home|work|Users)/\w")
     for name in filter(None, listed.stdout.split("\0")):
         path = ROOT / name
+        assert not path.is_symlink(), f"{name} leads to one machine's own place"
         if not path.is_file() or path.suffix in {".png", ".svg"}:
             continue
         text = path.read_text(errors="replace")

@@ -153,7 +153,8 @@ async def _tell_the_way_back(parts: Parts, screen: Screen, sweep_id: str) -> Non
     whose = ""
     with contextlib.suppress(AzureError):
         whose = f" --identity {(await parts.arm.own_names())[0]}"
-    screen.say(f"To give back what this sweep took: keysweep undo {sweep_id}{whose}")
+    way = f"keysweep undo {sweep_id}{whose}"
+    screen.say(f"To give back what this sweep took, in five minutes or later: {way}")
 
 
 def _narrowed(report: SweepReport, chosen: Sequence[AccountId]) -> SweepReport:

@@ -24,6 +24,8 @@ from shared.parts import Parts
 _SWEEP_ID = re.compile(r"(?P<at>\d{8}T\d{6}Z)-[0-9a-f]{8}")
 # The change log stamps a change a little after the sweep that made it may have ended.
 _MARGIN = timedelta(minutes=2)
+# "Changes show in less than five minutes" (Resource Graph's documentation).
+_LOG_LAG = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,14 @@ async def undo(
         taken = _reported(report, sweep_id)
     else:
         taken = await _logged(parts, screen, began, identity)
+    if report is None and parts.clock.now() - began < _LOG_LAG:
+        screen.say(
+            "The change log shows a change a minute or two later: what this sweep did a moment ago "
+            f"may be missing here. Run it again after {began + _LOG_LAG:%H:%M} UTC to be sure, or "
+            "give the sweep's own --report."
+        )
+        if not taken:
+            return NOT_WHOLE
     if not taken:
         screen.show(f"Sweep {sweep_id} turned no keys off, as far as can be seen.")
         return FINE
