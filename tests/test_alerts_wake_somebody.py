@@ -254,7 +254,27 @@ def test_an_alert_has_a_window_and_a_frequency_that_azure_allows(alert: dict[str
     assert span(alert["frequency"]) <= span(alert["window"])
     assert alert["severity"] in range(5)
     assert set(alert) <= {"name", "title", "description", "severity", "frequency", "window",
-                          "threshold", "fewer", "query"}  # fmt: skip
+                          "threshold", "fewer", "each", "query"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "alert", [each for each in ALERTS if "each" in each], ids=lambda each: each["name"]
+)
+def test_an_alert_of_each_account_has_a_row_for_each_and_fires_on_one(
+    month: Captured, alert: dict[str, Any]
+) -> None:
+    assert alert["threshold"] == 0
+    month.tables.everything()
+    rows = month.tables.query(alert["query"].replace("{lapseDays}", LAPSE_DAYS)).dicts()
+    split = [row[alert["each"]] for row in rows]
+    assert split
+    assert len(split) == len(set(split))
+
+
+def test_a_state_that_lasts_is_told_by_account() -> None:
+    assert {alert["name"] for alert in ALERTS if alert["severity"] == 3} == {
+        alert["name"] for alert in ALERTS if alert.get("each") == "accountId"
+    }
 
 
 def test_each_alert_has_its_page_in_the_runbook_and_no_page_is_left_over() -> None:
