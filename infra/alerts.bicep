@@ -56,6 +56,9 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
             query: replace(alert.query, '{lapseDays}', string(lapseDays))
             timeAggregation: 'Count'
             operator: (alert.?fewer ?? false) ? 'LessThan' : 'GreaterThan'
+            dimensions: contains(alert, 'each')
+              ? [{ name: alert.each, operator: 'Include', values: ['*'] }]
+              : []
             threshold: thresholds[?alert.name] ?? alert.threshold
             failingPeriods: {
               numberOfEvaluationPeriods: 1

@@ -116,7 +116,7 @@ param alertActionGroupId string = ''
 @allowed(['PT30M', 'PT1H', 'PT2H', 'PT4H', 'P1D', 'P2D'])
 param alertNoSweepWindow string = 'PT1H'
 
-@description('More accounts adrift than this in one sweep call somebody.')
+@description('More accounts adrift than this within an hour, kept so by no lock and no policy, call somebody.')
 @minValue(0)
 param alertDriftThreshold int = 10
 

@@ -22,8 +22,13 @@ resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
     displayName: displayName
     category: 'workbook'
     sourceId: appInsightsId
-    version: 'Notebook/1.0'
-    serializedData: loadTextContent('workbook.json')
+    version: '1.0'
+    // Opened by a share link or a pin, it has nothing else that says whose telemetry it shows.
+    serializedData: replace(
+      loadTextContent('workbook.json'),
+      '"$schema":',
+      '"fallbackResourceIds": ["${appInsightsId}"], "$schema":'
+    )
   }
 }
 

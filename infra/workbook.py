@@ -20,13 +20,14 @@ _COMPONENT = {"queryType": 0, "resourceType": "microsoft.insights/components"}
 _NAMES = uuid.UUID("5a0c27a5-3c8e-4d49-9d0b-9f7e2a3e6b11")
 _DAYS_MS = 86_400_000
 
-# Events of the chosen subscriptions, with the ids that everything is joined by.
+# Events of the chosen subscriptions, with the ids that everything is joined by. What is about no
+# single subscription, such as a gap of the whole tenant, is about the chosen ones too.
 SCOPED = """
 let scoped = customEvents
 | extend subscriptionId = tostring(customDimensions.subscriptionId),
     sweepId = tostring(customDimensions.sweepId), accountId = tostring(customDimensions.accountId),
     Account = tostring(customDimensions.accountName)
-| where '*' in ({Subscription}) or subscriptionId in ({Subscription});
+| where '*' in ({Subscription}) or subscriptionId in ({Subscription}) or isempty(subscriptionId);
 """.strip()
 
 # The current state of a subscription is what the last sweep that read it found. One that the
@@ -42,7 +43,8 @@ let gaps = customEvents
 let wide = toscalar(gaps | where gapKind in ('tenant', 'managementGroup') | summarize count());
 let unread = gaps | where gapKind == 'subscription'
 | summarize problem = take_any(problem)
-    by subscriptionId = tostring(customDimensions.subscriptionId);
+    by subscriptionId = tostring(customDimensions.subscriptionId)
+| where '*' in ({{Subscription}}) or subscriptionId in ({{Subscription}});
 let readings = scoped
 | where name == 'SubscriptionRead'
 | summarize arg_max(timestamp, *) by subscriptionId
@@ -132,7 +134,7 @@ WHAT_TO_DO = """case(
     Result == 'BUSY', 'Nothing: the next sweep tries again.',
     Result == 'DEFERRED', 'Nothing: the next sweep carries on.',
     Result == 'WOULD_DISABLE', 'Tag what must keep its keys, then enforce.',
-    Result == 'NOT_TOLD', 'The sweep was killed before it could tell; look at Health.',
+    Result == 'NOT_TOLD', 'The sweep still runs, or was killed before it could tell: see Health.',
     'Read the message of Azure, and the runbook.')"""
 WHAT_TO_MEND = """case(
     Reason == 'UNREADABLE_TAG', 'Mend the value of the tag.',
@@ -440,30 +442,35 @@ def overview() -> Step:
             f"""
 {DRIFTED}
 let numbers = present
-| summarize accounts = sum(accounts), compliant = sum(compliant), exempt = sum(exempt),
-    held = sum(held), unseen = countif(Seen == 'Unseen')
+| summarize accounts = coalesce(sum(accounts), 0), compliant = coalesce(sum(compliant), 0),
+    exempt = coalesce(sum(exempt), 0), held = coalesce(sum(held), 0),
+    unseen = countif(Seen == 'Unseen'), read = count()
 | extend open = toscalar(open | summarize count()),
     fixed = toscalar(drifted | where Result in ('DISABLED', 'ALREADY_OFF') | summarize count()),
-    never = toscalar(unread | join kind=leftanti readings on subscriptionId | summarize count());
+    never = toscalar(unread | join kind=leftanti readings on subscriptionId | summarize count())
+| where read > 0 or isnotempty(newest);
 union
 (numbers | project place = 1, Title = 'Open drift', Value = open,
-    status = iff(open > 0, 'bad', 'good'), Note = iff(open > 0, 'see Drift', 'none')),
-(numbers | project place = 2, Title = 'Held', Value = held, status = iff(held > 0, 'warn', 'good'),
-    Note = iff(held > 0, 'see Held and failed', 'none')),
+    status = iff(open > 0 or read == 0, 'bad', 'good'),
+    Note = case(read == 0, 'nothing was read', open > 0, 'see Drift', 'none')),
+(numbers | project place = 2, Title = 'Held', Value = held,
+    status = case(read == 0, '', held > 0, 'warn', 'good'),
+    Note = case(read == 0, 'nothing was read', held > 0, 'see Held and failed', 'none')),
 (numbers | project place = 3, Title = 'Exempt', Value = exempt, status = '',
     Note = 'see Exemptions'),
-(numbers | project place = 4, Title = 'Keys off', Value = compliant + fixed, status = 'good',
-    Note = strcat('of ', tostring(accounts), ' accounts')),
+(numbers | project place = 4, Title = 'Keys off', Value = compliant + fixed,
+    status = iff(read == 0, '', 'good'), Note = strcat('of ', tostring(accounts), ' accounts')),
 (numbers | project place = 5, Title = 'Unseen subscriptions', Value = unseen + never,
-    status = iff(unseen + never > 0, 'bad', 'good'),
-    Note = iff(unseen + never > 0, 'unseen is not fixed', 'all were read'))
+    status = iff(unseen + never + wide > 0, 'bad', 'good'),
+    Note = case(wide > 0, 'a whole scope could not be read',
+        unseen + never > 0, 'unseen is not fixed', 'all were read'))
 | order by place asc
 | project Title, Value, status, Note""",
             "No sweep reported in this time range: look at Health.",
         ),
         chart(
             "overview-states-over-time",
-            "Accounts by what the sweeps found",
+            "Accounts that were read, by what the sweeps found",
             f"""
 {SCOPED}
 scoped
@@ -482,7 +489,7 @@ scoped
         ),
         chart(
             "overview-compliance-over-time",
-            "Compliance: accounts with keys off or exempt, %",
+            "Compliance of what was read: keys off or exempt, %",
             f"""
 {SCOPED}
 scoped
@@ -527,7 +534,6 @@ union
 (readings | project subscriptionId, Subscription, Seen, LastRead = readAt, Accounts = accounts,
     Compliant = compliant, Exempt = exempt, Held = held, Drift = drift, Source, Problem = problem),
 (unread | join kind=leftanti readings on subscriptionId
-| where '*' in ({{Subscription}}) or subscriptionId in ({{Subscription}})
 | project subscriptionId, Subscription = subscriptionId, Seen = 'Unseen',
     LastRead = datetime(null), Accounts = int(null), Compliant = int(null), Exempt = int(null),
     Held = int(null), Drift = int(null), Source = '', Problem = problem)
@@ -550,7 +556,7 @@ gaps
     Name = iff(isempty(Subscription), tostring(customDimensions.gapName), Subscription),
     Problem = problem
 | order by Kind asc, Name asc""",
-            "The newest sweep saw everything in its scope.",
+            "The newest sweep told of no gap.",
             fine=True,
         ),
         grid(
@@ -637,14 +643,13 @@ scoped
 {NAMES}
 let outcomes = scoped
 | where name == 'RemediationOutcome'
-| summarize arg_max(timestamp, customDimensions) by accountId
-| project accountId, Result = tostring(customDimensions.result);
+| project sweepId, accountId, Result = tostring(customDimensions.result);
 scoped
 | where name == 'DriftFound'
 | summarize Sweeps = dcount(sweepId), LastSeen = max(timestamp),
-    arg_max(timestamp, Account, subscriptionId, customDimensions, customMeasurements)
+    arg_max(timestamp, sweepId, Account, subscriptionId, customDimensions, customMeasurements)
     by accountId
-| join kind=leftouter outcomes on accountId
+| join kind=leftouter outcomes on sweepId, accountId
 | join kind=leftouter names on subscriptionId
 | extend {who}
 | project Account, Subscription, Result = iff(isempty(Result), 'NOT_TOLD', Result), TurnedOnBy,
@@ -684,7 +689,8 @@ let numbers = inForce
     endless = countif(isempty(Until))
 | extend unneeded = toscalar(tagged | where State == 'active' and keysOn == 'false'
     | summarize count()),
-    broken = toscalar(wrong | summarize count());
+    broken = toscalar(wrong | summarize count()), read = toscalar(present | summarize count())
+| where read > 0;
 union
 (numbers | project place = 1, Title = 'Lapse within 30 days', Value = soon,
     status = iff(soon > 0, 'warn', 'good'), Note = iff(soon > 0, 'ask the owners', 'none')),
@@ -698,7 +704,7 @@ union
     Note = 'keys are off already')
 | order by place asc
 | project Title, Value, status, Note""",
-            "No sweep reported in this time range: look at Health.",
+            "No sweep read a subscription in this time range: look at Overview.",
         ),
         grid(
             "exemptions-soon",
@@ -723,7 +729,7 @@ inForce
 wrong
 | project Account, Subscription, Reason, Effect, Why, ToDo = {WHAT_TO_MEND}, accountId
 | order by Reason asc, Account asc""",
-            "Every tag can be read, and keeps the rules.",
+            "Every tag that was read makes sense, and keeps the rules.",
             ACCOUNT,
             {"Effect": "The tag", "Why": "What is wrong", "ToDo": "What to do"},
             fine=True,
@@ -771,7 +777,7 @@ tagged
         ),
         grid(
             "exemptions-lapsed",
-            "Lapsed in this time range: keys turned off, unless something refused",
+            "Lapsed: the last day has passed, and the tag keeps no keys any more",
             f"""
 {NAMES}
 scoped
@@ -782,7 +788,7 @@ scoped
     Owner = tostring(customDimensions.owner), Reason = tostring(customDimensions.exemptionReason),
     KeysOn = tostring(customDimensions.keysOn), LastSeen = timestamp, accountId
 | order by Until desc, Account asc""",
-            "No exemption lapsed in this time range.",
+            "No tag with a day that has passed was seen in this time range.",
             [*ACCOUNT, *moment("LastSeen")],
             {"KeysOn": "Keys on when last seen", "LastSeen": "Last seen"},
             fine=True,
@@ -802,7 +808,7 @@ def held_and_failed() -> Step:
 heldNow
 | summarize Accounts = count() by Reason
 | order by Accounts desc, Reason asc""",
-            "Nothing is held.",
+            "Nothing that was read is held.",
             "piechart",
             fine=True,
         ),
@@ -846,7 +852,7 @@ open
 heldNow
 | project Account, Subscription, Reason, Why, ToDo = {WHAT_TO_MEND}, accountId
 | order by Reason asc, Account asc""",
-            "Nothing is held.",
+            "Nothing that was read is held.",
             ACCOUNT,
             {"Why": "What is wrong", "ToDo": "What to do"},
             fine=True,
@@ -883,7 +889,7 @@ def patch_wars() -> Step:
         ),
         grid(
             "wars",
-            "Accounts that flip, with both sides",
+            "Accounts that flipped, with both sides",
             f"""
 {NAMES}
 scoped
@@ -901,7 +907,7 @@ scoped
     TurnedOffAt = todatetime(tostring(customDimensions.turnedOffAt)), LastTold = timestamp,
     accountId
 | order by Flips desc, Account asc""",
-            "No account flips.",
+            "No account flipped in this time range.",
             [*ACCOUNT, bar("Flips", "orange"),
              *moment("TurnedOnAt", "TurnedOffAt", "LastTold")],
             {"TurnedOnBy": "Turns them on", "OnType": "Which is a", "TurnedOnWith": "With",

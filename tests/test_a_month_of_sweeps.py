@@ -222,10 +222,9 @@ def results_by_day(history: History, wanted: set[str] | None = None) -> list[Row
 
 def last_results(history: History) -> list[Row]:
     sweeps = Counter(each.account.id for _, each in all_drift(history))
-    last = {each.account.id: what for _, each, what in told_results(history)}
     newest = {each.account.id: (tick, each.account) for tick, each in all_drift(history)}
     return [
-        (account.name, account.subscription, last.get(key, "NOT_TOLD"),
+        (account.name, account.subscription, result(tick, account),
          *turned_on(history, tick, key), flips(history, tick, key), sweeps[key],
          minute(naive(tick.at)))
         for key, (tick, account) in newest.items()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dashboard.tables import Tables
 from tests.captured import Captured, captured, naive
 from tests.month import EVERY, Tick
 from tests.month_truth import known_turns, mode, readable, result, said, seen, wrong_tag
@@ -105,12 +106,14 @@ def brakes(_: Captured, window: list[Tick]) -> list[Row]:
 
 
 def drifted(_: Captured, window: list[Tick]) -> list[Row]:
+    """Return the drifts that no lock and no policy keeps: those have an alert of their own."""
+    refused = {account for account, _ in results(window, {"LOCKED", "POLICY_DENIED"})}
     return [
         (each.account.id,)
         for tick in window
         if reads(tick)
         for each in seen(tick)
-        if each.verdict == "DRIFT"
+        if each.verdict == "DRIFT" and each.account.id not in refused
     ]
 
 
@@ -128,10 +131,10 @@ IN_SCOPE = 5
 
 
 def uncovered(_: Captured, window: list[Tick]) -> list[Row]:
-    """Return a row for each sweep that read less than another, and one for each gap."""
+    """Return a row for the newest sweep if another read more, and one for each gap."""
     done = [each for each in window if completes(each)]
     most = max(map(covered, done), default=0)
-    fewer = [(started(each), covered(each)) for each in done if covered(each) < most]
+    fewer = [(started(each), covered(each)) for each in done[-1:] if covered(each) < most]
     gaps = [
         (started(each), None)
         for each in done
@@ -247,6 +250,29 @@ def stays_silent(calm: Captured, alert: dict[str, Any]) -> None:
         assert not fires(alert, len(asked(calm, alert, at, span(alert["window"])).rows)), at
 
 
+def test_a_subscription_that_is_new_is_no_drop_and_one_that_left_is() -> None:
+    (alert,) = (each for each in ALERTS if each["name"] == "coverage-dropped")
+
+    def rows(*read: int) -> int:
+        sweeps = [
+            {
+                "time": f"2026-11-23T0{hour}:00:00Z",
+                "data": {
+                    "baseType": "EventData",
+                    "baseData": {
+                        "name": "SweepCompleted",
+                        "measurements": {"subscriptionsRead": number},
+                    },
+                },
+            }
+            for hour, number in enumerate(read)
+        ]
+        return len(Tables(sweeps).query(alert["query"]).rows)
+
+    assert rows(4, 4, 5) == 0
+    assert rows(5, 5, 4) == 1
+
+
 @pytest.mark.parametrize("alert", ALERTS, ids=NAMES)
 def test_an_alert_has_a_window_and_a_frequency_that_azure_allows(alert: dict[str, Any]) -> None:
     assert alert["window"] in _WINDOWS
@@ -254,7 +280,27 @@ def test_an_alert_has_a_window_and_a_frequency_that_azure_allows(alert: dict[str
     assert span(alert["frequency"]) <= span(alert["window"])
     assert alert["severity"] in range(5)
     assert set(alert) <= {"name", "title", "description", "severity", "frequency", "window",
-                          "threshold", "fewer", "query"}  # fmt: skip
+                          "threshold", "fewer", "each", "query"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "alert", [each for each in ALERTS if "each" in each], ids=lambda each: each["name"]
+)
+def test_an_alert_of_each_account_has_a_row_for_each_and_fires_on_one(
+    month: Captured, alert: dict[str, Any]
+) -> None:
+    assert alert["threshold"] == 0
+    month.tables.everything()
+    rows = month.tables.query(alert["query"].replace("{lapseDays}", LAPSE_DAYS)).dicts()
+    split = [row[alert["each"]] for row in rows]
+    assert split
+    assert len(split) == len(set(split))
+
+
+def test_a_state_that_lasts_is_told_by_account() -> None:
+    assert {alert["name"] for alert in ALERTS if alert["severity"] == 3} == {
+        alert["name"] for alert in ALERTS if alert.get("each") == "accountId"
+    }
 
 
 def test_each_alert_has_its_page_in_the_runbook_and_no_page_is_left_over() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from infra.workbook import written
+from tests.bicep import DEPLOYMENTS
 from tests.captured import Captured
 from tests.queries import ROOT, WORKBOOK, queries, steps
 
@@ -47,6 +48,19 @@ def test_it_names_no_subscription_no_template_and_no_resource() -> None:
     assert not re.search(r"/subscriptions/[0-9a-f-]{36}", text, re.IGNORECASE)
     assert "fromTemplateId" not in text
     assert "crossComponentResources" not in text
+
+
+def test_it_is_deployed_as_it_is_with_the_telemetry_that_it_is_about() -> None:
+    snapshot = json.loads((DEPLOYMENTS / "enforce.snapshot.json").read_text())
+    (deployed,) = (
+        each["properties"]
+        for each in snapshot["predictedResources"]
+        if each["type"] == "Microsoft.Insights/workbooks"
+    )
+    content = json.loads(deployed["serializedData"])
+    assert content.pop("fallbackResourceIds") == [deployed["sourceId"]]
+    assert content == WORKBOOK
+    assert deployed["version"] == "1.0"
 
 
 def test_it_fits_into_what_bicep_can_load() -> None:
