@@ -1,6 +1,6 @@
 """Envelopes as Application Insights' tables, in DuckDB, and KQL run on them.
 
-The mapping from envelope to row is a model of the service (telemetry facts §1.5), for the tables
+The mapping from envelope to row is a model of the service (docs/facts.md, 9), for the tables
 that Keysweep fills: `customEvents` and `customMetrics`. DuckDB runs the KQL by `duckdb-kql`.
 """
 

@@ -89,7 +89,7 @@ class ArmReader:
     async def own_ids(self) -> Sequence[str]:
         """Return the object id and the application id of the identity, as its token has them.
 
-        Which of the two the change log shows is not known (azure facts §5). Raises AzureError.
+        Which of the two the change log shows is not known (docs/facts.md, 4). Raises AzureError.
         """
         claims = await self._claims()
         return [str(claims[name]) for name in ("oid", "appid", "azp") if claims.get(name)]
@@ -246,7 +246,7 @@ class ArmWriter(ArmReader):
     async def disable_local_auth(self, account_id: AccountId) -> None:
         """PATCH the one property, once, and follow the operation to its end.
 
-        The body is exactly `{"properties": {"disableLocalAuth": true}}` (azure facts, SDK §1, run).
+        The body is exactly `{"properties": {"disableLocalAuth": true}}` (docs/facts.md, 1).
 
         Raises Refused if Azure definitely did not do it (Stale if it was not even sent), Unclear
         if it may have.
@@ -263,7 +263,7 @@ class ArmWriter(ArmReader):
                 account_id.name,
                 SdkAccount(properties=properties),
                 # Our pipeline has no retry policy of azure-core: it would re-send a PATCH after
-                # 429 and 503 by itself (azure facts §4, run).
+                # 429 and 503 by itself (docs/facts.md, 2).
                 polling=AsyncARMPolling(timeout=_POLL_SECONDS),
             )
         except _ODD as error:

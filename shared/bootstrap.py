@@ -126,7 +126,7 @@ class Process:
         )
 
     def _sync_credential(self) -> TokenCredential:
-        """Make the exporter's credential, which must be the sync kind (telemetry facts §6, run)."""
+        """Make the exporter's credential, which must be the sync kind (docs/facts.md, 5)."""
         client_id = self._environ.get("AZURE_CLIENT_ID", "").strip() or None
         if self._environ.get("IDENTITY_ENDPOINT"):
             return azure.identity.ManagedIdentityCredential(client_id=client_id)

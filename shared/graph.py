@@ -2,7 +2,7 @@
 
 Resource Graph knows a part of KQL only (no `let`), omits in silence what the caller can't read,
 gives a summarized answer no second page, and is up to a minute or so behind ARM
-(resource-graph facts). So nothing that it says is taken as proof that something isn't there.
+(docs/facts.md, 7). So nothing that it says is taken as proof that something isn't there.
 """
 
 import re

@@ -2,7 +2,7 @@
 
 The Functions host accepts more than it fires: `24:00:00` is 24 days to it, `Fri-Mon` is swapped to
 Mon-Fri, the 30th of February never comes. What it reads otherwise than a person would is refused
-here (host facts §10: WebJobs.Extensions TimerSchedule.cs and NCrontab.Signed 3.3.2, run).
+here (docs/facts.md, 6).
 """
 
 from dataclasses import dataclass, field

@@ -1,7 +1,7 @@
 """Border: events, metrics and spans leave for Application Insights.
 
 The only module that knows the exporter. It is made once a process, since OpenTelemetry's providers
-are. Facts behind it (telemetry facts §6, run): the default sampler drops most spans; `force_flush`
+are. What is behind it (docs/facts.md, 5): the default sampler drops most spans; `force_flush`
 says True whatever happened and hangs as long as the endpoint does; a queue of 2,048 loses the rest
 of a burst; a handler on the root logger feeds the exporter its own log; the credential must be the
 sync kind. So what Application Insights acknowledged is counted where it answers, and nothing else

@@ -58,7 +58,7 @@ class Observer(Protocol):
 class TokenCache:
     """Tokens of one identity, one per scope, fetched once however many ask at the same time.
 
-    The aio credentials have no single flight (azure facts §5, run: 20 first calls, 20 requests),
+    The aio credentials have no single flight (docs/facts.md, 3),
     and no way to make them forget: once Azure refuses a token that looks good, they give it again
     and again. So the credential is made here, and made anew then.
     """

@@ -23,7 +23,7 @@ from shared.transport import Observation
 
 _VERSION = "2024-10-21"
 _SECONDS = 30.0
-# Of the two clouds that offer Azure OpenAI (azure facts §10).
+# Of the two clouds that offer Azure OpenAI (docs/facts.md, 8).
 _GOVERNMENT = "usgovcloudapi.net"
 
 

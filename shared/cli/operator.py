@@ -1,8 +1,8 @@
 """Border: what a person may do to an account and the Function never does.
 
 Tags through ARM's tags API, whose `Merge` and `Delete` leave every other tag untouched whoever
-else writes at the same time: a PATCH of the account itself may replace the whole map (azure
-facts: nobody showed which). Keys on again. `listKeys`. And reads that explain.
+else writes at the same time: a PATCH of the account itself may replace the whole map (nobody
+showed which). Keys on again. `listKeys`. And reads that explain.
 """
 
 import json

@@ -75,6 +75,7 @@ async def sweep(
     drift = planned.drift
     if audit or not drift:
         present(screen, output, planned, rows(planned, collected.events))
+        screen.say("Audit: nothing was changed." if audit else "There is nothing to change.")
         return exit_code(planned)
     show_plan(screen, planned, rows(planned, collected.events))
     if not yes and not screen.ask(f"Turn keys off on {counted(drift, 'account')}?"):
