@@ -30,8 +30,11 @@ class ChangeQueries(Protocol):
 
     async def key_changes(
         self, subscriptions: Sequence[str], own_ids: Sequence[str]
-    ) -> Sequence[KeyChange]:
-        """List what changed keys in the last 14 days, and all that our identity changed."""
+    ) -> Sequence[KeyChange | str]:
+        """List what changed keys in the last 14 days, and all that our identity changed.
+
+        A row that can't be read is a text that says why.
+        """
         ...
 
 
@@ -43,6 +46,8 @@ class ChangeLog:
     """By `AccountId.key`, the oldest first."""
     unread: str = ""
     """Why it could not be read; empty if it was."""
+    lacking: int = 0
+    """Rows of it that lack what we need."""
 
     def last_on(self, account: str) -> KeyChange | None:
         """Return who last let keys in: turned them on, or created the account."""
@@ -106,6 +111,7 @@ class ChangeReader:
     async def read(self, subscriptions: Sequence[str]) -> ChangeLog:
         """Read what changed keys in these subscriptions. Never raises: what is unread is said."""
         found: dict[str, dict[str, KeyChange]] = defaultdict(dict)
+        lacking = 0
         if not subscriptions:
             return ChangeLog({}, "no subscription could be read")
         try:
@@ -114,13 +120,16 @@ class ChangeReader:
                 batch = subscriptions[start : start + SUBSCRIPTIONS_AT_A_TIME]
                 asked = self.queries.key_changes(batch, own_ids)
                 for change in await within(self.clock, PATIENCE_SECONDS, asked):
-                    found[change.account.key][change.id] = change
+                    if isinstance(change, str):
+                        lacking += 1
+                    else:
+                        found[change.account.key][change.id] = change
         except AzureError as error:
             return ChangeLog(_in_order(found), str(error))
         except TimeoutError:
             waited = f"Querying Resource Graph: no answer within {PATIENCE_SECONDS:.0f} s"
             return ChangeLog(_in_order(found), waited)
-        return ChangeLog(_in_order(found))
+        return ChangeLog(_in_order(found), lacking=lacking)
 
 
 def _in_order(found: Mapping[str, Mapping[str, KeyChange]]) -> dict[str, Sequence[KeyChange]]:

@@ -95,7 +95,10 @@ class SweepCompleted(Event):
     needing_attention: Annotated[int, "Drifts that ended NO_ROLE, UNVERIFIED or FAILED."]
     deferred: Annotated[int, "Drifts that were not attempted: the next sweep carries on."]
     brake: Annotated[str, "What the brake did, or in audit mode would do; empty: nothing."]
-    change_log: Annotated[str, "`read`, or why the platform's change log could not be read."]
+    change_log: Annotated[
+        str,
+        "`read`, with how many rows lack what we need, or why the change log could not be read.",
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

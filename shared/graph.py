@@ -168,10 +168,10 @@ class Graph:
 
     async def key_changes(
         self, subscriptions: Sequence[str], own_ids: Sequence[str]
-    ) -> Sequence[KeyChange]:
+    ) -> Sequence[KeyChange | str]:
         """List what changed keys in the last 14 days, and all that our identity changed.
 
-        Raises AzureError.
+        A row that can't be read is a text that says why. Raises AzureError.
         """
         query = _CHANGES.format(own=_literals(own_ids or ["-"]))
         rows = await self._rows(query, subscriptions)
@@ -241,10 +241,11 @@ def _tags(tags: Mapping[str, Any] | None) -> dict[str, str]:
     return {name: str(value or "") for name, value in (tags or {}).items()}
 
 
-def _key_change(row: Mapping[str, Any], own_ids: Sequence[str]) -> KeyChange | None:
-    """Read one row; None if it is about something else or lacks what we need."""
+def _key_change(row: Mapping[str, Any], own_ids: Sequence[str]) -> KeyChange | str | None:
+    """Read one row; None if it is about something else, a text if it lacks what we need."""
     try:
-        ours = row["changedBy"].lower() in {own.lower() for own in own_ids}
+        by = row["changedBy"] or ""
+        ours = by.lower() in {own.lower() for own in own_ids}
         turned = _turned(row, ours=ours)
         if turned is None:
             return None
@@ -253,14 +254,14 @@ def _key_change(row: Mapping[str, Any], own_ids: Sequence[str]) -> KeyChange | N
             at=_in_utc(datetime.fromisoformat(row["at"])),
             account=AccountId.parse(row["account"]),
             turned=turned,
-            by=row["changedBy"],
-            by_type=row["changedByType"],
-            client=row["clientType"],
-            operation=row["operation"],
+            by=by,
+            by_type=row["changedByType"] or "",
+            client=row["clientType"] or "",
+            operation=row["operation"] or "",
             ours=ours,
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return f"a change record lacks what we need: {error}"
 
 
 def _in_utc(moment: datetime) -> datetime:

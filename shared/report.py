@@ -31,6 +31,15 @@ class SweepReport:
     """What the brake did, or in audit mode would do; empty: nothing."""
     change_log_unread: str = ""
     """Why the platform's change log could not be read; empty if it was."""
+    change_log_lacking: int = 0
+    """Rows of it that lack what we need."""
+
+    @property
+    def change_log(self) -> str:
+        """Say how the change log was read."""
+        rows = "1 row" if self.change_log_lacking == 1 else f"{self.change_log_lacking} rows"
+        read = f"read, but for {rows}" if self.change_log_lacking else "read"
+        return self.change_log_unread or read
 
     def with_verdict(self, verdict: Verdict) -> tuple[Decision, ...]:
         """Return the decisions with one verdict."""
@@ -125,7 +134,7 @@ class SweepReport:
             needing_attention=sum(each.result.fails_the_sweep for each in self.outcomes),
             deferred=self.results.get(Result.DEFERRED, 0),
             brake=self.brake,
-            change_log=self.change_log_unread or "read",
+            change_log=self.change_log,
         )
 
 

@@ -141,6 +141,7 @@ class Sweep:
             duration=self.clock.monotonic() - began,
             brake=brake,
             change_log_unread=log.unread,
+            change_log_lacking=log.lacking,
         )
         await self.emitter.emit(report.completed())
         return report

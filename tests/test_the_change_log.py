@@ -12,6 +12,7 @@ from tests.keysweep import Swept, process, sweep, tick
 from tests.local_azure import ABSENT, LocalAzure, PatchForm, SeenRequest, Tenant
 from tests.local_azure.clock import START
 from tests.local_azure.state.account import Flag
+from tests.test_discovery_and_coverage import doctor
 
 type Serve = Callable[..., LocalAzure]
 
@@ -199,6 +200,27 @@ async def test_a_host_that_never_fired_before_hears_of_a_day(serve: Serve) -> No
     for last in (None, never):
         told = (await sweep_after(azure, last)).events("KeyAccessChanged")
         assert [each["turned"] for each in told] == ["off"]
+
+
+async def test_a_record_that_lacks_what_we_need_is_counted_and_the_others_are_told(
+    serve: Serve,
+) -> None:
+    tenant = bot(local_auth=False)
+    tenant.enable_keys("bot", at=ago(minutes=30))
+    tenant.disable_keys("bot", at=ago(minutes=20))
+    azure = serve(tenant)
+
+    def spoil(body: dict[str, Any]) -> None:
+        first, second = body["data"]
+        first["at"], second["changedBy"] = "yesterday", None
+
+    doctor(azure, lambda seen: b"resourcechanges" in seen.body, spoil)
+
+    swept = await sweep_after(azure, START - QUARTER)
+
+    told = only(swept, "KeyAccessChanged")
+    assert (told["turned"] in {"on", "off"}, told["changedBy"]) == (True, "")
+    assert only(swept, "SweepCompleted")["changeLog"] == "read, but for 1 row"
 
 
 async def test_the_same_change_is_told_again_under_the_same_id(serve: Serve) -> None:

@@ -157,7 +157,7 @@ def as_json(report: SweepReport, found: Sequence[Row]) -> str:
         "whole": report.whole,
         "reasons": list(report.reasons),
         "brake": report.brake,
-        "changeLog": report.change_log_unread or "read",
+        "changeLog": report.change_log,
         "counts": {
             "accounts": report.accounts,
             **{verdict.lower(): count for verdict, count in report.verdicts.items()},

@@ -118,7 +118,11 @@ async def _logged(
         names = {identity.lower()}
         if not names.isdisjoint(each.lower() for each in own):
             names = {each.lower() for each in own}
-        changes = _during(await parts.graph.key_changes(visible, sorted(names)), began, end)
+        found = await parts.graph.key_changes(visible, sorted(names))
+        changes = _during(found, began, end)
+    unread = sum(isinstance(each, str) for each in found)
+    if unread:
+        screen.say(f"{counted(unread, 'row')} of the change log can't be read, and may be of it.")
     last: dict[str, KeyChange] = {}
     for change in sorted(changes, key=lambda each: each.at):
         if change.by.lower() in names:
@@ -134,8 +138,8 @@ async def _logged(
     return taken
 
 
-def _during(changes: Sequence[KeyChange], began: datetime, end: datetime) -> list[KeyChange]:
-    return [each for each in changes if began <= each.at <= end]
+def _during(changes: Sequence[KeyChange | str], began: datetime, end: datetime) -> list[KeyChange]:
+    return [each for each in changes if isinstance(each, KeyChange) and began <= each.at <= end]
 
 
 def _authors(changes: Sequence[KeyChange]) -> list[str]:
