@@ -136,8 +136,7 @@ class Remediation:
         while self.deadline.left > self.unit_seconds:
             try:
                 async with self.permits.unit(subscription, reads):
-                    if self.deadline.left > self.unit_seconds:
-                        return await self._allowed(decision, allowance)
+                    return await self._allowed(decision, allowance)
             except OutOfTime as error:
                 return Outcome(decision, Result.DEFERRED, str(error), error.code, error.message)
             except Stale as error:
@@ -153,7 +152,7 @@ class Remediation:
                 refused_token = True
             except AzureError as error:
                 return refused(decision, error)
-        return Outcome(decision, Result.DEFERRED, "The time budget ended before its turn.")
+        return _too_late(decision)
 
     async def _allowed(self, decision: Decision, allowance: Allowance) -> Outcome:
         """Do it if the brake lets one more through. Raises as `_unit`."""
@@ -161,7 +160,9 @@ class Remediation:
             return Outcome(decision, Result.DEFERRED, "The brake lets no more through.")
         used = True
         try:
-            outcome = await self._unit(decision)
+            # Waiting, for the permit and for the allowance, may have taken all the time.
+            in_time = self.deadline.left > self.unit_seconds
+            outcome = await self._unit(decision) if in_time else _too_late(decision)
             used = outcome.accepted
         except AzureError:
             used = False
@@ -210,6 +211,10 @@ class Remediation:
                 state = account.provisioning_state
                 detail = f"It reads back as off, and its provisioning state is still {state}."
         return outcome(Result.UNVERIFIED, detail)
+
+
+def _too_late(decision: Decision) -> Outcome:
+    return Outcome(decision, Result.DEFERRED, "The time budget ended before its turn.")
 
 
 def _no_longer(decision: Decision, account: Account, now: Decision) -> Outcome | None:
