@@ -44,6 +44,8 @@ TURNS = 96
 """In so many sweeps a quarter of an hour apart, a day, every subscription is read twice."""
 # Resource Graph is behind ARM by a minute or so; nothing younger than this is a disagreement.
 _GRAPH_LAG = timedelta(minutes=10)
+# A page of a large subscription takes megabytes while the SDK makes models of it.
+_LISTS_AT_A_TIME = 8
 # How long ARM may take for the next page of a subscription's accounts, its throttling included: the
 # others wait for their turn meanwhile.
 _PAGE_SECONDS = 120.0
@@ -292,7 +294,7 @@ class Discovery:
         watched: Collection[str] = (),
     ) -> None:
         """List subscriptions from ARM, some at a time; keep the accounts in `watched` as well."""
-        permits = asyncio.Semaphore(self.concurrency)
+        permits = asyncio.Semaphore(min(self.concurrency, _LISTS_AT_A_TIME))
 
         async def read(subscription: Subscription) -> None:
             async with permits:

@@ -1,7 +1,7 @@
 """What can happen to a tenant and to sweeps, as values; and how it is drawn."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hypothesis import strategies as st
@@ -194,7 +194,7 @@ def programs(*, kill: bool = True, most_rounds: int = 4) -> st.SearchStrategy[Pr
             draw(_idle),
         ]
 
-    return st.builds(
+    drawn = st.builds(
         Program,
         accounts=st.lists(
             st.builds(
@@ -218,3 +218,10 @@ def programs(*, kill: bool = True, most_rounds: int = 4) -> st.SearchStrategy[Pr
         concurrency=st.sampled_from((8, 8, 2, 1)),
         bucket=st.sampled_from((None, None, 12, 5)),
     )
+    return drawn.map(_with_time_for_all)
+
+
+def _with_time_for_all(program: Program) -> Program:
+    """Give few hands a budget in which they can do all there is: forty seconds for each account."""
+    least = 60 if program.concurrency > len(PLACES) else 300
+    return replace(program, budget=max(program.budget, least))
