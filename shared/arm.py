@@ -6,7 +6,6 @@ import json
 import re
 import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -42,15 +41,15 @@ from shared.errors import (
     Throttled,
     Unclear,
 )
-from shared.model import Account, AccountId, Level, Subscription
+from shared.model import Account, AccountId, Level, Subscription, in_utc
 from shared.transport import NoCredential, Pipeline, TokenCache
 
 _SUBSCRIPTION_TYPE = "/subscriptions"
 _DESCENDANTS = (
     "/providers/Microsoft.Management/managementGroups/{}/descendants?api-version=2023-04-01"
 )
-# What an SDK raises for a refusal, and for an answer that is not of the form it expects.
-_ODD = (SdkError, ValueError, LookupError, TypeError, AttributeError, zlib.error)
+ODD = (SdkError, ValueError, LookupError, TypeError, AttributeError, zlib.error)
+"""What an SDK raises for a refusal, and for an answer that is not of the form it expects."""
 _POLL_SECONDS = 3
 _QUERY = re.compile(r"(?<=[^\s?])\?(?=\S*=)\S+")
 # Longer than any update of an account that was recorded (40 s); after it the read-back decides.
@@ -113,7 +112,7 @@ class ArmReader:
             claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         except TimeoutError:
             raise OutOfTime(left, self._deadline.left) from None
-        except _ODD as error:
+        except ODD as error:
             raise azure_error("Getting a token for", self._scope, error) from error
         return claims if isinstance(claims, dict) else {}
 
@@ -134,7 +133,7 @@ class ArmReader:
                 async for each in self._subscriptions.subscriptions.list()
                 if each.subscription_id
             ]
-        except _ODD as error:
+        except ODD as error:
             raise azure_error("Listing", "the subscriptions", error) from error
 
     async def descendants(self, management_group: str) -> list[str]:
@@ -157,7 +156,7 @@ class ArmReader:
                 # The service's description says `@nextLink` and the SDK 2.0.0 reads `nextLink`:
                 # with the wrong one, the rest of a large group would be lost without a word.
                 link = page.get("nextLink") or page.get("@nextLink")
-        except _ODD as error:
+        except ODD as error:
             action = "Listing the descendants of management group"
             raise azure_error(action, management_group, error) from error
         return found
@@ -170,7 +169,7 @@ class ArmReader:
         try:
             async for page in self._client(subscription_id).accounts.list().by_page():
                 yield [_account(each) async for each in page]
-        except _ODD as error:
+        except ODD as error:
             raise azure_error("Listing the accounts of", subscription_id, error) from error
 
     async def accounts(self, subscription_id: str) -> AsyncIterator[Account | str]:
@@ -190,7 +189,7 @@ class ArmReader:
                     account_id.resource_group, account_id.name
                 )
             )
-        except _ODD as error:
+        except ODD as error:
             raise azure_error("Reading", str(account_id), error) from error
         if isinstance(account, str):
             raise Unclear("Reading", str(account_id), code="NoAccount", message=account)
@@ -206,7 +205,7 @@ class ArmReader:
                 str(each.name).lower(): _tags(each.tags)
                 async for each in self._resources(subscription_id).resource_groups.list()
             }
-        except _ODD as error:
+        except ODD as error:
             action = "Listing the resource groups of"
             raise azure_error(action, subscription_id, error) from error
 
@@ -222,7 +221,7 @@ class ArmReader:
                 return _tags((await groups.get(group)).tags)
             subscription = await self._subscriptions.subscriptions.get(subscription_id)
             return _tags(subscription.tags)
-        except _ODD as error:
+        except ODD as error:
             raise azure_error(f"Reading the {level} of", str(account_id), error) from error
 
     def _resources(self, subscription_id: str) -> ResourceManagementClient:
@@ -266,7 +265,7 @@ class ArmWriter(ArmReader):
                 # 429 and 503 by itself (docs/facts.md, 2).
                 polling=AsyncARMPolling(timeout=_POLL_SECONDS),
             )
-        except _ODD as error:
+        except ODD as error:
             raise azure_error(action, str(account_id), error) from error
         await self._finish(action, str(account_id), poller)
 
@@ -278,7 +277,7 @@ class ArmWriter(ArmReader):
         except TimeoutError:
             message = f"The operation is still running after {seconds:.0f} s."
             raise Unclear(action, resource, code="StillRunning", message=message) from None
-        except (*_ODD, Refused) as error:
+        except (*ODD, Refused) as error:
             code, message = _said(error)
             raise Unclear(action, resource, code=code, message=message) from error
 
@@ -289,6 +288,7 @@ def _account(found: SdkAccount) -> Account | str:
     except ValueError as error:
         return str(error)
     properties, system = found.properties, found.system_data
+    modified = system.last_modified_at if system else None
     return Account(
         id=account_id,
         kind=found.kind or "",
@@ -297,13 +297,9 @@ def _account(found: SdkAccount) -> Account | str:
         tags=_tags(found.tags),
         custom_subdomain=(properties.custom_sub_domain_name or None) if properties else None,
         provisioning_state=_text(properties.provisioning_state) if properties else "",
-        changed_at=_in_utc(system.last_modified_at) if system else None,
+        changed_at=in_utc(modified) if modified else None,
         changed_by=(system.last_modified_by or "") if system else "",
     )
-
-
-def _in_utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 def _tags(tags: Mapping[str, str] | None) -> dict[str, str]:

@@ -8,7 +8,7 @@ import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import azure.identity
 from azure.core.credentials import TokenCredential
@@ -16,7 +16,7 @@ from azure.core.credentials import TokenCredential
 from shared import __version__, telemetry
 from shared.errors import SettingsError, SweepNotWhole
 from shared.events import Event, SettingsRejected, SweepContext
-from shared.model import Clock
+from shared.model import Clock, in_utc
 from shared.parts import Connections, SystemClock
 from shared.report import SweepReport
 from shared.settings import Mode, Settings, read_connection_string, read_settings
@@ -136,8 +136,7 @@ class Process:
 def _moment(text: str) -> datetime | None:
     """Read what the host says of the last firing; a host that never fired says the year 1."""
     try:
-        moment = datetime.fromisoformat(text)
+        moment = in_utc(datetime.fromisoformat(text))
     except ValueError:
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return moment if moment.year > 1 else None

@@ -6,19 +6,17 @@ gives a summarized answer no second page, and is up to a minute or so behind ARM
 """
 
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from azure.core.exceptions import AzureError as SdkError
 from azure.mgmt.resourcegraph.aio import ResourceGraphClient
 from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions, QueryResponse
 
-from shared.arm import azure_error
+from shared.arm import ODD, azure_error
 from shared.errors import AzureError, Unclear
-from shared.model import Account, AccountId, Census, KeyChange, Turned
+from shared.model import Account, AccountId, Census, KeyChange, Turned, in_utc
 from shared.transport import NoCredential, Pipeline
 
 PAGE = 1000
@@ -208,7 +206,7 @@ class Graph:
     async def _ask(self, request: QueryRequest) -> QueryResponse:
         try:
             answer: object = await self._client.resources(request)
-        except (SdkError, ValueError, LookupError, TypeError, AttributeError, zlib.error) as error:
+        except ODD as error:
             raise azure_error("Querying", "Resource Graph", error) from error
         if not isinstance(answer, QueryResponse):
             raise _incomplete("an empty answer")
@@ -251,7 +249,7 @@ def _key_change(row: Mapping[str, Any], own_ids: Sequence[str]) -> KeyChange | s
             return None
         return KeyChange(
             id=row["id"],
-            at=_in_utc(datetime.fromisoformat(row["at"])),
+            at=in_utc(datetime.fromisoformat(row["at"])),
             account=AccountId.parse(row["account"]),
             turned=turned,
             by=by,
@@ -262,10 +260,6 @@ def _key_change(row: Mapping[str, Any], own_ids: Sequence[str]) -> KeyChange | s
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return f"a change record lacks what we need: {error}"
-
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _turned(row: Mapping[str, Any], *, ours: bool) -> Turned | None:

@@ -8,7 +8,7 @@ compare by and keep the spelling that Azure gave for people to read.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Protocol, Self
 
@@ -33,6 +33,11 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Come back after so many seconds."""
         ...
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return a moment with a zone: Azure and the host mean UTC where they name none."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from typing import Any
 from shared.bootstrap import Process
 from shared.errors import KeysweepError
 from tests.local_azure import Account, LocalAzure, MovedClock, PatchForm, Principal, Tenant
+from tests.local_azure.scenarios.tenants import forbid_changes
 from tests.local_azure.state import ids
 
 START = datetime(2026, 10, 25, 0, 0, tzinfo=UTC)
@@ -360,14 +361,8 @@ def _add_accounts(tenant: Tenant) -> None:
     add("lab", "prompt-lab", local_auth=True)
     # Somebody's deliberate no
     locked = add("finance-prod", "audit-archive", local_auth=True, group="rg-audit")
-    tenant.add_lock(str(ids.resource_group_of(locked.id)))
     refused = add("finance-prod", "treasury-bot", local_auth=True, group="rg-treasury")
-    tenant.add_policy(
-        str(ids.resource_group_of(refused.id)),
-        name="finance-change-freeze",
-        display_name="No changes to AI accounts during quarter close",
-        message="Quarter close: changes need a change record.",
-    )
+    forbid_changes(tenant, locked, refused)
     # Exempt: open-ended, until a day of this month, until soon, until later
     add("corp-prod", "scanner-gateway", local_auth=True, tags={TAG: "vendor appliance, no Entra"})
     add("finance-prod", "sap-connector", local_auth=True, tags={TAG: "true"})

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from tests.local_azure.clock import START
 from tests.local_azure.scenarios.scenario import Scenario
+from tests.local_azure.scenarios.tenants import forbid_changes
 from tests.local_azure.state import access, ids
 from tests.local_azure.state.account import ABSENT, Account, PatchForm
 from tests.local_azure.state.tenant import OTHER_TENANT, Tenant
@@ -117,14 +118,8 @@ def _add_drift(scenario: Scenario, day: date) -> None:
     drift("web-test", "voice-menu-test", local_auth=True, provisioning_state="Failed")
     # Somebody's no
     locked = drift("finance-prod", "audit-archive", local_auth=True, group="rg-audit")
-    tenant.add_lock(str(ids.resource_group_of(locked.id)))
     refused = drift("finance-prod", "treasury-bot", local_auth=True, group="rg-treasury")
-    tenant.add_policy(
-        str(ids.resource_group_of(refused.id)),
-        name="finance-change-freeze",
-        display_name="No changes to AI accounts during quarter close",
-        message="Quarter close: changes need a change record.",
-    )
+    forbid_changes(tenant, locked, refused)
     drift("lab", "prompt-lab", local_auth=True)
     # Somebody is faster
     gone = drift("corp-test", "spike-vision", local_auth=True)

@@ -1,6 +1,7 @@
 """Tenants that tests build on."""
 
 from tests.local_azure.state import ids
+from tests.local_azure.state.account import Account
 from tests.local_azure.state.tenant import Tenant
 
 
@@ -43,3 +44,14 @@ def large(accounts: int = 100_000, drifted: int = 5_000, subscriptions: int = 20
             lean=True,
         )
     return tenant
+
+
+def forbid_changes(tenant: Tenant, locked: Account, refused: Account) -> None:
+    """Put somebody's deliberate no on two accounts' groups: a lock, and a policy that denies."""
+    tenant.add_lock(str(ids.resource_group_of(locked.id)))
+    tenant.add_policy(
+        str(ids.resource_group_of(refused.id)),
+        name="finance-change-freeze",
+        display_name="No changes to AI accounts during quarter close",
+        message="Quarter close: changes need a change record.",
+    )
