@@ -15,7 +15,19 @@ from tests.soak import examples
 from tests.soak.driver import quiet
 from tests.soak.hunt import Tally, check, run
 from tests.soak.laws import TAG, Say, judge, levels_say
-from tests.soak.program import Admit, Born, Cut, Fault, Finish, Program, Start, Team, Wait, programs
+from tests.soak.program import (
+    Actor,
+    Admit,
+    Born,
+    Cut,
+    Fault,
+    Finish,
+    Program,
+    Start,
+    Team,
+    Wait,
+    programs,
+)
 from tests.soak.world import happen
 
 # Three hundred sweeps in all, of which some run in processes that are killed: the same ones each
@@ -115,7 +127,7 @@ def test_requests_are_let_in_in_the_order_that_the_program_says() -> None:
 def test_a_sweep_cut_at_any_request_loses_nothing_that_it_changed(
     actor: int, requests: int
 ) -> None:
-    who = cast("examples.Actor", actor)
+    who = cast("Actor", actor)
     steps = (Start(who), Admit(requests), Cut(who, acted=True), Wait(95), Start(1), Finish())
 
     record = run(Program((Born("a"), Born("d")), steps))

@@ -31,7 +31,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--planted", action="store_true", help="hunt the planted bugs")
     parser.add_argument("--in-process", action="store_true", help="no child processes: faster")
     parser.add_argument("--once", action="store_true", help="stop at the first finding")
-    parser.add_argument("--excuse", action="append", default=[], help="a law not to judge by")
     return parser.parse_args()
 
 
@@ -46,7 +45,6 @@ def _main(arguments: argparse.Namespace) -> int:
     with _progress(console) as progress:
         while time.monotonic() < until and not (arguments.once and findings):
             hunt = _hunt(progress, tally, until, None, kill=not arguments.in_process)
-            hunt.excused = frozenset(arguments.excuse)
             found = hunt.hunt(number)
             # Far from the seeds that this hunt used.
             number += 100_000

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from tests.soak.planted import Bug
 from tests.soak.program import (
-    Actor,
     Admit,
     Born,
     Cut,
@@ -15,8 +14,6 @@ from tests.soak.program import (
     Team,
     Wait,
 )
-
-__all__ = ["FINDINGS", "PLANTED", "Actor"]
 
 PLANTED: Mapping[Bug, Program] = {
     Bug.NO_RE_READ: Program((Born("a"),), (), budget=60),

@@ -59,12 +59,11 @@ def check(
     program: Program,
     tally: Tally,
     bug: planted.Bug | None = None,
-    excused: frozenset[str] = frozenset(),
 ) -> None:
-    """Run a program and judge it, but for the laws that are excused. Raises LawBrokenError."""
+    """Run a program and judge it. Raises LawBrokenError."""
     record = run(program, bug)
     tally.add(record)
-    broken = [each for each in judge(record) if each.law not in excused]
+    broken = judge(record)
     if broken:
         raise LawBrokenError(program, broken)
 
@@ -78,7 +77,6 @@ class Hunt:
     tally: Tally
     bug: planted.Bug | None = None
     kill: bool = True
-    excused: frozenset[str] = frozenset()
     progress: Callable[[str], None] = lambda _: None
 
     def hunt(self, number: int) -> LawBrokenError | None:
@@ -102,7 +100,7 @@ class Hunt:
                 smaller = replace(found.program, **{field: parts[:index] + parts[index + 1 :]})
                 self.progress("trimming")
                 try:
-                    check(smaller, self.tally, self.bug, self.excused)
+                    check(smaller, self.tally, self.bug)
                 except LawBrokenError as error:
                     if laws & {each.law for each in error.broken}:
                         found = error
@@ -131,7 +129,7 @@ class Hunt:
             if late and program not in failing:
                 return
             try:
-                check(program, self.tally, self.bug, self.excused)
+                check(program, self.tally, self.bug)
             except LawBrokenError as error:
                 if not failing:
                     shrink_until = time.monotonic() + _SHRINK_SECONDS
