@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from shared.decision import Brake, Limits, Rules
+from shared.decision import Brake, Limits, Rules, Scope
 from shared.errors import SettingsError
 from shared.model import Level
 from shared.schedule import Schedule
@@ -47,16 +47,6 @@ CLOUDS = {
         "https://management.chinacloudapi.cn", "https://management.chinacloudapi.cn/.default"
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which subscriptions a sweep is about. Both lists empty: all that the identity can read."""
-
-    management_groups: tuple[str, ...] = ()
-    subscriptions: tuple[str, ...] = ()
-    excluded_subscriptions: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ("OpenAI", "AIServices")
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ class Exempting:
         today = self.parts.clock.now().date()
         value = wish.value(self._tag, today)
 
-        async def merge(account: Account) -> None:
+        async def merge(account: Account, read_at: float) -> None:
             spelled = [name for name in account.tags if name.lower() == self._tag.lower()]
             if not spelled and len(account.tags) >= MOST_TAGS:
                 raise UsageProblem(
@@ -96,7 +96,8 @@ class Exempting:
                     "take one away first."
                 )
             self._would_count(account, value, today)
-            await self.azure.merge_tag(account_id, spelled[0] if spelled else self._tag, value)
+            name = spelled[0] if spelled else self._tag
+            await self.azure.merge_tag(account_id, name, value, read_at)
 
         await self._unit(account_id, merge)
         return await self._until(
@@ -109,11 +110,11 @@ class Exempting:
         """Take the tag away; returns what it said. Raises UsageProblem, AzureError."""
         held: dict[str, str] = {}
 
-        async def delete(account: Account) -> None:
+        async def delete(account: Account, read_at: float) -> None:
             held.update(self._ours(account))
             if not held:
                 raise UsageProblem(f"{account_id.name} has no tag {self._tag!r}.")
-            await self.azure.delete_tags(account_id, held)
+            await self.azure.delete_tags(account_id, held, read_at)
 
         await self._unit(account_id, delete)
         await self._until(
@@ -126,7 +127,7 @@ class Exempting:
     async def enable_keys(self, account_id: AccountId) -> None:
         """Turn keys on, if this moment's read says exempt, and read back. Raises AzureError."""
 
-        async def enable(account: Account) -> None:
+        async def enable(account: Account, read_at: float) -> None:
             today = self.parts.clock.now().date()
             exemption = read_exemption(account.tags, self._tag, today)
             if not isinstance(exemption, Exempt):
@@ -137,7 +138,7 @@ class Exempting:
                     message="Its exemption is not there any more. Nothing was sent.",
                 )
             if not account.keys_on:
-                await self.azure.enable_local_auth(account_id)
+                await self.azure.enable_local_auth(account_id, read_at)
 
         await self._unit(account_id, enable)
         await self._until(
@@ -154,18 +155,20 @@ class Exempting:
         tagged = Account(
             account.id, account.kind, account.location, keys_on=True, tags={self._tag: value}
         )
-        decision = decide(tagged, self.parts.settings.rules, today)
+        settings = self.parts.settings
+        decision = decide(tagged, settings.scope, settings.rules, today)
         if decision.verdict is not Verdict.EXEMPT:
             raise UsageProblem(f"A sweep would hold the account all the same: {decision.reason}")
 
     async def _unit(
-        self, account_id: AccountId, write: Callable[[Account], Awaitable[None]]
+        self, account_id: AccountId, write: Callable[[Account, float], Awaitable[None]]
     ) -> None:
         """Wait, read, write: no write leaves on a read that is older than five seconds."""
         while True:
             try:
                 async with self.parts.pace.unit(account_id.subscription_id, reads=1):
-                    await write(await self.azure.account(account_id))
+                    read_at = self.parts.clock.monotonic()
+                    await write(await self.azure.account(account_id), read_at)
                     return
             except (Stale, Throttled):
                 if self.parts.deadline.left <= 0:
@@ -228,7 +231,7 @@ async def listing(parts: Parts, screen: Screen) -> int:
         inventory = await parts.discovery().discover()
     drawn = grid("days left", "until", "keys", "account", "reason")
     found = sorted(
-        (decide(each, rules, today) for each in inventory.accounts),
+        (decide(account, parts.settings.scope, rules, today) for account in inventory.accounts),
         key=lambda each: (_last_day(each.exemption), each.account.id.key),
     )
     count = 0

@@ -74,7 +74,8 @@ async def _prepared(parts: Parts) -> "_Explainer":
     log = await parts.changes().read([each.subscription.id for each in inventory.coverage])
     now = parts.clock.now()
     decisions = {
-        each.id.key: decide(each, parts.settings.rules, now.date()) for each in inventory.accounts
+        account.id.key: decide(account, parts.settings.scope, parts.settings.rules, now.date())
+        for account in inventory.accounts
     }
     return _Explainer(parts, Operator(parts), inventory, log, decisions)
 
@@ -192,9 +193,9 @@ class _Explainer:
                 account = await self.azure.account(account_id)
             except NotFound:
                 account = None
-        kinds = self.parts.settings.scope.kinds
-        if account is not None and account.kind.lower() not in {kind.lower() for kind in kinds}:
-            said = f"The next sweep leaves it alone: its kind is none of {', '.join(kinds)}."
+        scope = self.parts.settings.scope
+        if account is not None and not scope.has_kind(account.kind):
+            said = f"The next sweep leaves it alone: its kind is none of {', '.join(scope.kinds)}."
             steps.append(Step("Kind", f"{account.kind} is not in scope."))
         elif account is not None and not account.keys_on:
             steps.append(Step("Decision", "COMPLIANT: Its keys are off."))
@@ -247,11 +248,14 @@ class _Explainer:
 
     async def _second_look(self, decision: Decision) -> Outcome | None:
         settings = self.parts.settings
-        look = SecondLook(self.azure, self.parts.clock, settings.rules, settings.inherit)
+        look = SecondLook(
+            self.azure, self.parts.clock, settings.scope, settings.rules, settings.inherit
+        )
         try:
-            return await look.look(decision)
+            found = await look.look(decision)
         except AzureError as error:
             return refused(decision, error)
+        return found if isinstance(found, Outcome) else None
 
     async def _change(
         self, account_id: AccountId, steps: list[Step], decision: Decision

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shared.addresses import Address
 from shared.cli.screen import Screen
 from shared.errors import AzureError, KeysweepError, NoRole, NoToken, SettingsError
 from shared.parts import Connections, Parts, SystemClock
@@ -80,7 +81,7 @@ class _Narrator:
     began: float = field(default_factory=time.monotonic)
 
     @contextmanager
-    def request(self, method: str, host: str, path: str) -> Iterator[_Record]:
+    def request(self, method: str, address: Address) -> Iterator[_Record]:
         """Open a record that lasts as long as the attempt."""
         record, sent = _Record(), time.monotonic()
         try:
@@ -88,7 +89,7 @@ class _Narrator:
         finally:
             if self.verbose:
                 took = (time.monotonic() - sent) * 1000
-                self.screen.note(f"{method} {host}{path} {record.outcome} {took:.0f} ms")
+                self.screen.note(f"{method} {address} {record.outcome} {took:.0f} ms")
 
 
 def run(
