@@ -100,6 +100,12 @@ class Call:
         """The api-version, which the gateway has seen to."""
         return self.query["api-version"]
 
+    @property
+    def resource(self) -> str:
+        """The path of what the request is about, in its letters: without a POST's verb."""
+        path = self.request.path.rstrip("/")
+        return path.rpartition("/")[0] if self.request.method == "POST" else path
+
     def json(self) -> dict[str, Any]:
         """Return the body, which has to be an object."""
         try:
