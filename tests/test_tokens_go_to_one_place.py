@@ -7,11 +7,22 @@ as much as connects to it.
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from azure.core.credentials import AccessTokenInfo
+from azure.core.exceptions import AzureError as SdkError
+from azure.core.pipeline import PipelineContext, PipelineRequest
+from azure.core.pipeline.policies import AsyncHTTPPolicy
+from azure.core.rest import AsyncHttpResponse, HttpRequest
 
+from shared.errors import Elsewhere
 from shared.model import Result
+from shared.parts import SystemClock
+from shared.settings import Cloud
+from shared.transport import Authorization, TokenCache
 from tests.keysweep import process, sweep, tick
 from tests.local_azure import LocalAzure, PatchForm, SeenRequest, Tenant
 from tests.local_azure.exchange import Answer
@@ -90,6 +101,91 @@ def assert_nobody_asked(azure: LocalAzure, evil: LocalAzure) -> None:
     assert evil.connections.asked() == 0
     assert evil.operations == ()
     assert {operation.host for operation in azure.operations} <= {"arm", "identity"}
+
+
+# The policy itself, whose Azure Resource Manager is the public one
+
+
+class Credential:
+    """Gives one token, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def get_token_info(self, *_: str, **__: Any) -> AccessTokenInfo:
+        """Give it."""
+        self.asked += 1
+        return AccessTokenInfo("the-token", int(SystemClock().now().timestamp()) + 86_400)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+class Sent(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """Keeps what would be sent, and answers 200."""
+
+    def __init__(self) -> None:
+        self.requests: list[HttpRequest] = []
+
+    async def send(self, request: PipelineRequest[HttpRequest]) -> Any:
+        """Keep it."""
+        self.requests.append(request.http_request)
+        return SimpleNamespace(http_response=SimpleNamespace(status_code=200))
+
+
+async def sent_to(url: str) -> list[HttpRequest]:
+    """Return the requests that leave when one to this address is asked for."""
+    credential: Any = Credential()
+    sent = Sent()
+    tokens = TokenCache(lambda: credential, SystemClock())
+    cloud = Cloud("https://management.azure.com", "https://management.azure.com/.default")
+    policy: Any = Authorization(tokens, cloud)
+    policy.next = sent
+    request = HttpRequest("GET", "https://management.azure.com/")
+    request.url = url
+    try:
+        await policy.send(PipelineRequest(request, PipelineContext(None)))
+    except (Elsewhere, SdkError):
+        assert credential.asked == 0
+    return sent.requests
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example?x=.management.azure.com/",
+        "https://evil.example#.management.azure.com/",
+        "https://evil.example:8443?x=.management.azure.com/",
+        "https://evil.example\\.management.azure.com/",
+        "https://evil.example;.management.azure.com/",
+        "https://user@x.management.azure.com/",
+        "https://evil.example\t.management.azure.com/",
+        "https://management.azure.com@evil.example/",
+        "https://management.azure.com:8443/",
+        "http://management.azure.com/",
+    ],
+)
+async def test_no_request_that_leads_elsewhere_leaves_and_no_token_is_asked_for(url: str) -> None:
+    assert await sent_to(url) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://management.azure.com:443/subscriptions?api-version=1&t=a%2Fb",
+        "https://management.azure.com/subscriptions",
+        "https://MANAGEMENT.azure.com/subscriptions",
+        "https://swedencentral.management.azure.com:443/x",
+    ],
+)
+async def test_a_request_to_azure_resource_manager_has_its_token_and_its_address(url: str) -> None:
+    (request,) = await sent_to(url)
+
+    assert request.headers["Authorization"] == "Bearer the-token"
+    assert request.url == url
+
+
+# Over TLS
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
