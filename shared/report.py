@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.events import SweepCompleted
-from shared.model import Decision, HoldReason, Inventory, Outcome, Result, Source, Verdict
+from shared.model import Decision, Inventory, Outcome, Result, Source, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +84,6 @@ class SweepReport:
     def results(self) -> Mapping[Result, int]:
         """Drifts by result."""
         return Counter(outcome.result for outcome in self.outcomes)
-
-    @property
-    def holds(self) -> Mapping[HoldReason, int]:
-        """Held accounts by reason."""
-        return Counter(each.hold for each in self.decisions if each.hold is not None)
 
     @property
     def reasons(self) -> tuple[str, ...]:
