@@ -104,6 +104,7 @@ class Sweep:
         for disagreement in inventory.disagreements:
             await self.emitter.emit(sources_disagree(disagreement))
         log = await self.changes.read([each.subscription.id for each in inventory.coverage])
+        log = log.held_against(inventory)
         await self._tell_changes(log, started)
         rules, today = self.settings.rules, started.date()
         decisions = [decide(account, rules, today) for account in inventory.accounts]
@@ -137,7 +138,7 @@ class Sweep:
             started=started,
             inventory=inventory,
             decisions=tuple(decisions),
-            outcomes=await self._act(planned),
+            outcomes=await self._act(planned, log),
             duration=self.clock.monotonic() - began,
             brake=brake,
             change_log_unread=log.unread,
@@ -160,7 +161,16 @@ class Sweep:
         if decision.verdict is Verdict.HELD:
             await self.emitter.emit(account_held(decision))
         elif decision.verdict is Verdict.DRIFT:
-            await self.emitter.emit(drift_found(decision, log.last_on(account), log.flips(account)))
+            now = self.clock.now()
+            opened = log.open_since(decision, now)
+            await self.emitter.emit(
+                drift_found(decision, log.last_on(account), log.flips(account), opened, now)
+            )
+
+    async def _tell_outcome(self, outcome: Outcome, log: ChangeLog) -> None:
+        now = self.clock.now()
+        opened = log.open_since(outcome.decision, now)
+        await self.emitter.emit(remediation_outcome(outcome, opened, now))
 
     def _brake(self, planned: Plan) -> str:
         """Say what the brake does, or in audit mode would do; empty if nothing."""
@@ -169,9 +179,9 @@ class Sweep:
         would = "would " if self.remediation is None else ""
         return f"{would}{planned.brake}: {planned.forecast}"
 
-    async def _act(self, planned: Plan) -> tuple[Outcome, ...]:
+    async def _act(self, planned: Plan, log: ChangeLog) -> tuple[Outcome, ...]:
         if self.remediation is not None:
-            return await self._remediate(self.remediation, planned)
+            return await self._remediate(self.remediation, planned, log)
         detail = "Audit mode changes nothing."
         if self.settings.mode is Mode.ENFORCE and self.settings.enforce_from is not None:
             detail = f"Its keys go off from {self.settings.enforce_from:%Y-%m-%dT%H:%MZ} on."
@@ -181,10 +191,12 @@ class Sweep:
             Outcome(each, Result.WOULD_DISABLE, detail) for each in (*planned.change, *planned.held)
         )
         for outcome in outcomes:
-            await self.emitter.emit(remediation_outcome(outcome))
+            await self._tell_outcome(outcome, log)
         return outcomes
 
-    async def _remediate(self, remediation: Remediator, planned: Plan) -> tuple[Outcome, ...]:
+    async def _remediate(
+        self, remediation: Remediator, planned: Plan, log: ChangeLog
+    ) -> tuple[Outcome, ...]:
         """Work through the plan, each subscription with a few hands of its own.
 
         So a subscription whose lane is closed keeps nobody else waiting.
@@ -199,7 +211,7 @@ class Sweep:
                 except Exception as error:  # noqa: BLE001 - a bug with one account stops no other
                     outcome = _unexpected(decision, error)
                 outcomes.append(outcome)
-                await self.emitter.emit(remediation_outcome(outcome))
+                await self._tell_outcome(outcome, log)
 
         piles: dict[str, list[Decision]] = defaultdict(list)
         for decision in planned.change:
