@@ -1,15 +1,22 @@
-"""How many writes the brake lets through. Pure but for its waiting."""
+"""How many writes the brake lets through, and until when. Pure but for its waiting."""
 
 import asyncio
+from datetime import datetime
 
 
 class Allowance:
     """How many more writes Azure may accept in this sweep; those under way count."""
 
-    def __init__(self, most: int | None) -> None:
+    def __init__(self, most: int | None = None, until: datetime | None = None) -> None:
+        """Allow `most` writes, and none from the moment `until` on; None: no limit."""
         self._left = most
+        self._until = until
         self._under_way = 0
         self._changed = asyncio.Condition()
+
+    def has_ended(self, now: datetime) -> bool:
+        """Whether the release of the brake is over: to be looked at before each write."""
+        return self._until is not None and now >= self._until
 
     async def take(self) -> bool:
         """Take one, waiting while those under way may still give theirs back; False: none left."""

@@ -1,57 +1,71 @@
-"""Border: Azure Resource Manager. Reads, and the one write, in a class of its own."""
+"""Border: Azure Resource Manager. Reads, and the one write, in a class of its own.
 
-import asyncio
+Single resources and the update go through the SDKs. Lists are asked for page by page: the SDKs'
+pagers follow a link that leads back to itself for ever, and one bad row costs them a whole page.
+"""
+
 import base64
 import json
-import re
-import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urljoin, urlsplit, urlunsplit
 
-import aiohttp
-from azure.core.exceptions import (
-    AzureError as SdkError,
-)
-from azure.core.exceptions import (
-    ClientAuthenticationError,
-    HttpResponseError,
-    ServiceRequestTimeoutError,
-)
+from azure.core.exceptions import HttpResponseError
 from azure.core.polling import AsyncLROPoller
 from azure.core.rest import HttpRequest
 from azure.mgmt.cognitiveservices.aio import CognitiveServicesManagementClient
 from azure.mgmt.cognitiveservices.models import Account as SdkAccount
 from azure.mgmt.cognitiveservices.models import AccountProperties
 from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
-from azure.mgmt.managementgroups.aio import ManagementGroupsMgmtClient
 from azure.mgmt.resource.resources.aio import ResourceManagementClient
 from azure.mgmt.resource.subscriptions.aio import SubscriptionClient
 
-from shared.deadline import Deadline, within
-from shared.errors import (
-    AzureError,
-    Busy,
-    Locked,
-    NoRole,
-    NotFound,
-    NoToken,
-    OutOfTime,
-    PolicyDenied,
-    Refused,
-    Throttled,
-    Unclear,
+from shared.addresses import Address, Links
+from shared.answers import (
+    LINK_NAMES,
+    a_page,
+    account_problem,
+    an_object,
+    decoded,
+    subscription_problem,
+    tags_problem,
+    the_account,
+    the_resource_group,
+    the_subscription,
 )
-from shared.model import Account, AccountId, Level, Subscription, in_utc
+from shared.deadline import Deadline, within
+from shared.errors import AzureError, OutOfTime, Refused, Unclear, Unfinished
+from shared.model import Account, AccountId, Level, Page, Subscription, in_utc
+from shared.refusals import AFTER_A_WRITE, SDK_ERRORS, azure_error, said
 from shared.transport import NoCredential, Pipeline, TokenCache
 
-_SUBSCRIPTION_TYPE = "/subscriptions"
-_DESCENDANTS = (
-    "/providers/Microsoft.Management/managementGroups/{}/descendants?api-version=2023-04-01"
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """A list of ARM's: its path, and the api-version in which it is read."""
+
+    path: str
+    version: str
+
+    def of(self, name: str) -> "_List":
+        return _List(self.path.format(name), self.version)
+
+    def is_led_to_by(self, url: str) -> bool:
+        """Whether an address is of this list: a link never leads to the rows of another one."""
+        return unquote(Address.parse(url).path).rstrip("/").lower() == self.path.lower()
+
+
+_SUBSCRIPTIONS = _List("/subscriptions", "2022-12-01")
+_ACCOUNTS = _List("/subscriptions/{}/providers/Microsoft.CognitiveServices/accounts", "2025-09-01")
+_GROUPS = _List("/subscriptions/{}/resourcegroups", "2025-04-01")
+_DESCENDANTS = _List(
+    "/providers/Microsoft.Management/managementGroups/{}/descendants", "2023-04-01"
 )
-ODD = (SdkError, ValueError, LookupError, TypeError, AttributeError, zlib.error)
-"""What an SDK raises for a refusal, and for an answer that is not of the form it expects."""
+_SUBSCRIPTION_TYPE = "/subscriptions"
+_OK = 200
 _POLL_SECONDS = 3
-_QUERY = re.compile(r"(?<=[^\s?])\?(?=\S*=)\S+")
 # Longer than any update of an account that was recorded (40 s); after it the read-back decides.
 _OPERATION_SECONDS = 120.0
 # What the read-back needs of the time that is left.
@@ -65,7 +79,9 @@ class ArmReader:
         self, endpoint: str, scope: str, pipeline: Pipeline, tokens: TokenCache, deadline: Deadline
     ) -> None:
         self._deadline = deadline
+        self._endpoint = endpoint
         self._scope = scope
+        self._pipeline = pipeline
         self._tokens = tokens
         self._shared: dict[str, Any] = {
             "credential": NoCredential(),
@@ -74,7 +90,6 @@ class ArmReader:
             "pipeline": pipeline,
         }
         self._subscriptions = SubscriptionClient(**self._shared)
-        self._groups = ManagementGroupsMgmtClient(**self._shared)
         self._clients: dict[str, CognitiveServicesManagementClient] = {}
         self._group_clients: dict[str, ResourceManagementClient] = {}
 
@@ -99,8 +114,8 @@ class ArmReader:
         Raises AzureError.
         """
         claims = await self._claims()
-        said = [str(claims[name]) for name in ("upn", "unique_name") if claims.get(name)]
-        return list(dict.fromkeys([*said, *await self.own_ids()]))
+        names = [str(claims[name]) for name in ("upn", "unique_name") if claims.get(name)]
+        return list(dict.fromkeys([*names, *await self.own_ids()]))
 
     async def _claims(self) -> dict[str, Any]:
         # It passes no pipeline of ours, whose pace would see to it that time is left.
@@ -108,75 +123,79 @@ class ArmReader:
         try:
             asked = self._tokens.token(self._scope)
             token = await within(self._deadline.clock, left, asked)
-            payload = token.split(".")[1]
-            claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         except TimeoutError:
             raise OutOfTime(left, self._deadline.left) from None
-        except ODD as error:
+        except SDK_ERRORS as error:
             raise azure_error("Getting a token for", self._scope, error) from error
+        try:
+            payload = token.split(".")[1]
+            claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        except (ValueError, LookupError, RecursionError):
+            # Azure's tokens are readable today, and nothing promises that they stay so.
+            return {}
         return claims if isinstance(claims, dict) else {}
 
     async def subscriptions(self) -> list[Subscription]:
         """List every subscription that the identity can read, those of other tenants included.
 
-        Raises AzureError.
+        Raises AzureError; one row that can't be read, and the list is none.
         """
+        action, resource = "Listing", "the subscriptions"
+        found = {}
+        async for rows in self._pages(action, resource, _SUBSCRIPTIONS):
+            for row in rows:
+                problem = subscription_problem(row)
+                if problem:
+                    raise _odd(action, resource, problem)
+                subscription = _subscription(row)
+                found[subscription.id] = subscription
+        return list(found.values())
+
+    async def subscription(self, subscription_id: str) -> Subscription:
+        """Read one subscription. Raises AzureError; NotFound if nobody knows it."""
         try:
-            return [
-                Subscription(
-                    id=(each.subscription_id or "").lower(),
-                    name=each.display_name or "",
-                    state=str(getattr(each.state, "value", each.state) or ""),
-                    tenant_id=(each.tenant_id or "").lower(),
-                    tags=_tags(each.tags),
-                )
-                async for each in self._subscriptions.subscriptions.list()
-                if each.subscription_id
-            ]
-        except ODD as error:
-            raise azure_error("Listing", "the subscriptions", error) from error
+            row: Any = await self._subscriptions.subscriptions.get(
+                subscription_id, expects=the_subscription(subscription_id), cls=decoded
+            )
+        except SDK_ERRORS as error:
+            raise azure_error("Reading", f"subscription {subscription_id}", error) from error
+        return _subscription(row)
 
     async def descendants(self, management_group: str) -> list[str]:
         """List the ids of all subscriptions below a management group, at any depth.
 
         Raises AzureError.
         """
-        found: list[str] = []
-        link = _DESCENDANTS.format(management_group)
-        try:
-            while link:
-                response = await self._groups.send_request(HttpRequest("GET", link))
-                response.raise_for_status()
-                page = response.json()
-                found.extend(
-                    str(each["name"]).lower()
-                    for each in page["value"]
-                    if str(each["type"]).lower().endswith(_SUBSCRIPTION_TYPE)
-                )
-                # The service's description says `@nextLink` and the SDK 2.0.0 reads `nextLink`:
-                # with the wrong one, the rest of a large group would be lost without a word.
-                link = page.get("nextLink") or page.get("@nextLink")
-        except ODD as error:
-            action = "Listing the descendants of management group"
-            raise azure_error(action, management_group, error) from error
-        return found
+        action = "Listing the descendants of management group"
+        found: dict[str, None] = {}
+        wanted = _DESCENDANTS.of(management_group)
+        async for rows in self._pages(action, management_group, wanted):
+            for row in rows:
+                if not all(isinstance(row.get(name), str) for name in ("name", "type")):
+                    raise _odd(action, management_group, "a row lacks its name or its type")
+                if row["type"].lower().endswith(_SUBSCRIPTION_TYPE):
+                    found[row["name"].lower()] = None
+        return list(found)
 
-    async def pages(self, subscription_id: str) -> AsyncIterator[Sequence[Account | str]]:
-        """List the accounts of every kind in one subscription, page by page.
+    async def page(self, subscription_id: str, link: str | None = None) -> Page:
+        """Return a page of the accounts of every kind in one subscription, by default the first.
 
-        A row that can't be read is a text that says why. Raises AzureError.
+        Raises AzureError.
         """
-        try:
-            async for page in self._client(subscription_id).accounts.list().by_page():
-                yield [_account(each) async for each in page]
-        except ODD as error:
-            raise azure_error("Listing the accounts of", subscription_id, error) from error
+        action = "Listing the accounts of"
+        wanted = _ACCOUNTS.of(subscription_id)
+        rows, next_link = await self._page(action, subscription_id, wanted, link or wanted.path)
+        return Page(tuple(_row(row, subscription_id) for row in rows), next_link)
 
     async def accounts(self, subscription_id: str) -> AsyncIterator[Account | str]:
-        """List the same, row by row. Raises AzureError."""
-        async for page in self.pages(subscription_id):
-            for each in page:
-                yield each
+        """List the same, row by row; a row that can't be read is a text that says why.
+
+        Raises AzureError.
+        """
+        action = "Listing the accounts of"
+        async for rows in self._pages(action, subscription_id, _ACCOUNTS.of(subscription_id)):
+            for row in rows:
+                yield _row(row, subscription_id)
 
     async def account(self, account_id: AccountId) -> Account:
         """Read one account, as ARM knows it this moment.
@@ -184,45 +203,81 @@ class ArmReader:
         Raises AzureError; NotFound if it is gone.
         """
         try:
-            account = _account(
-                await self._client(account_id.subscription_id).accounts.get(
-                    account_id.resource_group, account_id.name
-                )
+            body: Any = await self._client(account_id.subscription_id).accounts.get(
+                account_id.resource_group,
+                account_id.name,
+                expects=the_account(account_id),
+                cls=decoded,
             )
-        except ODD as error:
+        except SDK_ERRORS as error:
             raise azure_error("Reading", str(account_id), error) from error
-        if isinstance(account, str):
-            raise Unclear("Reading", str(account_id), code="NoAccount", message=account)
-        return account
+        return _account(body)
 
     async def groups(self, subscription_id: str) -> Mapping[str, Mapping[str, str]]:
         """List the tags of a subscription's resource groups, by their names in lower case.
 
         Raises AzureError.
         """
-        try:
-            return {
-                str(each.name).lower(): _tags(each.tags)
-                async for each in self._resources(subscription_id).resource_groups.list()
-            }
-        except ODD as error:
-            action = "Listing the resource groups of"
-            raise azure_error(action, subscription_id, error) from error
+        action = "Listing the resource groups of"
+        found = {}
+        async for rows in self._pages(action, subscription_id, _GROUPS.of(subscription_id)):
+            for row in rows:
+                problem = tags_problem(row) or (
+                    "" if isinstance(row.get("name"), str) else "a row has no name"
+                )
+                if problem:
+                    raise _odd(action, subscription_id, problem)
+                found[str(row["name"]).lower()] = _tags(row.get("tags"))
+        return found
 
     async def tags_above(self, account_id: AccountId, level: Level) -> Mapping[str, str]:
         """Read the tags of an account's resource group or subscription, as they are this moment.
 
         Raises AzureError.
         """
-        subscription_id, group = account_id.subscription_id, account_id.resource_group
+        subscription_id = account_id.subscription_id
+        if level is not Level.RESOURCE_GROUP:
+            return (await self.subscription(subscription_id)).tags
         try:
-            if level is Level.RESOURCE_GROUP:
-                groups = self._resources(subscription_id).resource_groups
-                return _tags((await groups.get(group)).tags)
-            subscription = await self._subscriptions.subscriptions.get(subscription_id)
-            return _tags(subscription.tags)
-        except ODD as error:
+            body: Any = await self._resources(subscription_id).resource_groups.get(
+                account_id.resource_group, expects=the_resource_group(account_id), cls=decoded
+            )
+        except SDK_ERRORS as error:
             raise azure_error(f"Reading the {level} of", str(account_id), error) from error
+        return _tags(body.get("tags"))
+
+    async def _pages(
+        self, action: str, resource: str, wanted: _List
+    ) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+        """Return the rows of a list, page by page; each is an object. Raises AzureError."""
+        links = Links(action, resource)
+        link: str | None = wanted.path
+        seen: set[str] = set()
+        while link is not None:
+            rows, link = await self._page(action, resource, wanted, links.follow(link))
+            if not all(isinstance(row, dict) for row in rows):
+                raise _odd(action, resource, "a row is no object")
+            ids = {str(row.get("id")).lower() for row in rows}
+            if ids and ids <= seen:
+                links.repeats()
+            seen |= ids
+            yield rows
+
+    async def _page(
+        self, action: str, resource: str, wanted: _List, link: str
+    ) -> tuple[list[Any], str | None]:
+        """Return the rows of one page, and the link to the next one. Raises AzureError."""
+        try:
+            url = _with_version(urljoin(self._endpoint, link), wanted.version)
+            if not wanted.is_led_to_by(url):
+                raise ValueError("a link of the list leads to something else")
+            response = await self._pipeline.run(HttpRequest("GET", url), expects=a_page)
+            if response.http_response.status_code != _OK:
+                raise HttpResponseError(response=response.http_response)
+        except SDK_ERRORS as error:
+            raise azure_error(action, resource, error) from error
+        body = decoded(response)
+        return body["value"], next(filter(None, (body.get(name) for name in LINK_NAMES)), None)
 
     def _resources(self, subscription_id: str) -> ResourceManagementClient:
         if subscription_id not in self._group_clients:
@@ -242,19 +297,21 @@ class ArmReader:
 class ArmWriter(ArmReader):
     """Also turns local auth off. Only a sweep that enforces is handed one."""
 
-    async def disable_local_auth(self, account_id: AccountId) -> None:
+    async def disable_local_auth(self, account_id: AccountId, read_at: float) -> None:
         """PATCH the one property, once, and follow the operation to its end.
 
         The body is exactly `{"properties": {"disableLocalAuth": true}}` (docs/facts.md, 1).
+        `read_at` is when the oldest read behind the decision was sent, on the clock's monotonic
+        count: as the last step before it leaves, the PATCH is stopped if that is too long ago.
 
         Raises Refused if Azure definitely did not do it (Stale if it was not even sent), Unclear
-        if it may have.
+        if it may have (Unfinished if it was accepted, and may still fail).
         """
         properties = AccountProperties(disable_local_auth=True)
-        await self._update("Turning local auth off for", account_id, properties)
+        await self._update("Turning local auth off for", account_id, properties, read_at)
 
     async def _update(
-        self, action: str, account_id: AccountId, properties: AccountProperties
+        self, action: str, account_id: AccountId, properties: AccountProperties, read_at: float
     ) -> None:
         try:
             poller = await self._client(account_id.subscription_id).accounts.begin_update(
@@ -263,126 +320,89 @@ class ArmWriter(ArmReader):
                 SdkAccount(properties=properties),
                 # Our pipeline has no retry policy of azure-core: it would re-send a PATCH after
                 # 429 and 503 by itself (docs/facts.md, 2).
-                polling=AsyncARMPolling(timeout=_POLL_SECONDS),
+                polling=AsyncARMPolling(timeout=_POLL_SECONDS, expects=an_object),
+                read_at=read_at,
             )
-        except ODD as error:
+        except AFTER_A_WRITE as error:
             raise azure_error(action, str(account_id), error) from error
         await self._finish(action, str(account_id), poller)
 
     async def _finish(self, action: str, resource: str, poller: AsyncLROPoller[Any]) -> None:
-        """Follow an operation to its end. Raises Unclear: whatever it says, it was accepted."""
+        """Follow an operation to its end. Raises Unfinished: whatever it says, it was accepted."""
         seconds = min(_OPERATION_SECONDS, max(self._deadline.left - _READ_BACK_SECONDS, 1.0))
         try:
             await within(self._deadline.clock, seconds, poller.result())
         except TimeoutError:
             message = f"The operation is still running after {seconds:.0f} s."
-            raise Unclear(action, resource, code="StillRunning", message=message) from None
-        except (*ODD, Refused) as error:
-            code, message = _said(error)
-            raise Unclear(action, resource, code=code, message=message) from error
+            raise Unfinished(action, resource, code="StillRunning", message=message) from None
+        except (*AFTER_A_WRITE, Refused) as error:
+            code, message = said(error)
+            raise Unfinished(action, resource, code=code, message=message) from error
 
 
-def _account(found: SdkAccount) -> Account | str:
+def _odd(action: str, resource: str, problem: str) -> AzureError:
+    return Unclear(action, resource, code="OddAnswer", message=f"The answer is odd: {problem}.")
+
+
+def _with_version(url: str, version: str) -> str:
+    """Return an address with an api-version. ARM's links have theirs, and keep it."""
+    parts = urlsplit(url)
+    if any(name.lower() == "api-version" for name, _ in parse_qsl(parts.query)):
+        return url
+    query = f"{parts.query}&api-version={version}" if parts.query else f"api-version={version}"
+    return urlunsplit(parts._replace(query=query))
+
+
+def _subscription(row: Mapping[str, Any]) -> Subscription:
+    return Subscription(
+        id=row["subscriptionId"].lower(),
+        name=str(row.get("displayName") or ""),
+        state=row["state"],
+        tenant_id=row["tenantId"].lower(),
+        tags=_tags(row.get("tags")),
+    )
+
+
+def _row(row: object, subscription_id: str) -> Account | str:
+    """Read a row of one subscription's list; a text says why it can't be."""
+    problem = account_problem(row)
+    name = str(row.get("id")) if isinstance(row, dict) and row.get("id") else "a row"
+    if problem or not isinstance(row, dict):
+        return f"{name}: {problem}"
     try:
-        account_id = AccountId.parse(found.id or "")
+        account = _account(row)
     except ValueError as error:
         return str(error)
-    properties, system = found.properties, found.system_data
-    modified = system.last_modified_at if system else None
+    if account.id.subscription_id != subscription_id:
+        return f"{name}: it is of another subscription"
+    return account
+
+
+def _account(row: Mapping[str, Any]) -> Account:
+    """Read an account that passed its check. Raises ValueError for an id that is no account's."""
+    properties: Mapping[str, Any] = row["properties"]
+    system = row.get("systemData")
+    system = system if isinstance(system, dict) else {}
     return Account(
-        id=account_id,
-        kind=found.kind or "",
-        location=found.location or "",
-        keys_on=properties is None or properties.disable_local_auth is not True,
-        tags=_tags(found.tags),
-        custom_subdomain=(properties.custom_sub_domain_name or None) if properties else None,
-        provisioning_state=_text(properties.provisioning_state) if properties else "",
-        changed_at=in_utc(modified) if modified else None,
-        changed_by=(system.last_modified_by or "") if system else "",
+        id=AccountId.parse(row["id"]),
+        kind=row["kind"],
+        location=str(row.get("location") or ""),
+        keys_on=properties.get("disableLocalAuth") is not True,
+        tags=_tags(row.get("tags")),
+        custom_subdomain=properties.get("customSubDomainName") or None,
+        provisioning_state=properties.get("provisioningState") or "",
+        changed_at=_moment(system.get("lastModifiedAt")),
+        changed_by=str(system.get("lastModifiedBy") or ""),
     )
 
 
-def _tags(tags: Mapping[str, str] | None) -> dict[str, str]:
-    return {name: value or "" for name, value in (tags or {}).items()}
-
-
-def _text(value: object) -> str:
-    return str(getattr(value, "value", value) or "")
-
-
-def azure_error(action: str, resource: str, error: Exception) -> AzureError:
-    """Say in our own tree what an SDK's error means for what was asked.
-
-    Codes: data/errors of the reference shelf, each with its source there.
-    """
-    code, message = _said(error)
-    status = error.status_code if isinstance(error, HttpResponseError) else None
-    return _kind_of(error, status, code)(
-        action, resource, code=code, message=message, status=status
-    )
-
-
-_BY_CODE: dict[str, type[AzureError]] = {
-    "requestdisallowedbypolicy": PolicyDenied,
-    "scopelocked": Locked,
-    "accountprovisioningstateinvalid": Busy,
-}
-_BY_STATUS: dict[int, type[AzureError]] = {
-    401: NoRole,
-    403: NoRole,
-    404: NotFound,
-    408: Unclear,
-    409: Busy,
-    429: Throttled,
-}
-
-
-def _kind_of(error: Exception, status: int | None, code: str) -> type[AzureError]:
-    if status is not None and 400 <= status < 500:  # noqa: PLR2004 - the client errors
-        return _BY_CODE.get(code.lower()) or _BY_STATUS.get(status, Refused)
-    if isinstance(error, ClientAuthenticationError):
-        return NoToken
-    # azure-core raises ServiceRequestError for a connection that was cut after the request had
-    # left as well (its aiohttp transport, read): only a connection never made is a definite no.
-    never_sent = isinstance(error, ServiceRequestTimeoutError) or isinstance(
-        getattr(error, "inner_exception", None), aiohttp.ClientConnectorError
-    )
-    return Refused if never_sent else Unclear
-
-
-def _said(error: Exception) -> tuple[str, str]:
-    """Return Azure's own code and message, or what stands in for them.
-
-    Without the queries of addresses: that of a polling URL carries a signature.
-    """
-    code, message = _told(error)
-    return code, _QUERY.sub("", message)
-
-
-def _told(error: Exception) -> tuple[str, str]:
-    if isinstance(error, AzureError):
-        return error.code, error.message
-    if isinstance(error, HttpResponseError) and error.response is not None:
-        if error.error is not None and error.error.code:
-            return str(error.error.code), str(error.error.message or "")
-        # Some providers send the code without `error` around it; proxies send HTML, which is
-        # nobody's message.
-        code, message = _bare_error(error)
-        return code or f"HTTP{error.status_code or ''}", message or str(error.reason or "")
-    return type(error).__name__, str(error).strip().splitlines()[0] if str(error).strip() else ""
-
-
-def _bare_error(error: HttpResponseError) -> tuple[str, str]:
+def _moment(text: object) -> datetime | None:
+    """Read when an account was last changed; None if that can't be read, which decides nothing."""
     try:
-        body = json.loads(error.response.text()) if error.response is not None else None
-    except (ValueError, AttributeError, asyncio.InvalidStateError):
-        return "", ""
-    if not isinstance(body, dict):
-        return "", ""
-    inner = body.get("Error", body)
-    if not isinstance(inner, dict):
-        return "", ""
-    return (
-        str(inner.get("code", inner.get("Code", "")) or ""),
-        str(inner.get("message", inner.get("Message", "")) or ""),
-    )
+        return in_utc(datetime.fromisoformat(text)) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def _tags(tags: Mapping[str, str | None] | None) -> dict[str, str]:
+    return {name: value or "" for name, value in (tags or {}).items()}

@@ -6,7 +6,7 @@ the first tick and used by the next ones.
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,7 @@ import azure.identity
 from azure.core.credentials import TokenCredential
 
 from shared import __version__, telemetry
+from shared.deadline import Deadline
 from shared.errors import SettingsError, SweepNotWhole
 from shared.events import Event, SettingsRejected, SweepContext
 from shared.model import Clock, in_utc
@@ -33,13 +34,17 @@ _log = logging.getLogger("keysweep")
 
 @dataclass(frozen=True, slots=True)
 class _Channel:
-    """Sends the events of one sweep."""
+    """Sends the events of one sweep. Its waiting counts into the sweep's time budget."""
 
     telemetry: Telemetry
     context: SweepContext
+    deadline: Deadline
 
     async def emit(self, event: Event) -> None:
-        await self.telemetry.emit(self.context, event)
+        await self.telemetry.emit(self.context, event, self.deadline.left)
+
+    async def acknowledged(self, events: Sequence[Event]) -> Sequence[Event]:
+        return await self.telemetry.acknowledged(self.context, events, self.deadline.left)
 
 
 class Process:
@@ -50,7 +55,8 @@ class Process:
         self._environ = environ
         self._clock = clock
         self._connections = Connections(environ, clock)
-        self._told_until: datetime | None = None
+        self._last: datetime | None = None
+        self._reserve = _FLUSH_SECONDS
 
     async def tick(
         self, trace_parent: str = "", trace_state: str = "", last: str = ""
@@ -79,13 +85,13 @@ class Process:
                     await self.close()
             finally:
                 # Raised over the sweep's own error, which stays visible as its context.
-                await channel.flush()
+                await channel.flush(self._reserve)
 
     async def close(self) -> None:
         """Let go of connections and credential; the next tick makes new ones."""
         await self._connections.close()
 
-    async def _sweep(self, channel: Telemetry, last: str) -> SweepReport:
+    async def _sweep(self, channel: Telemetry, last_firing: str) -> SweepReport:
         sweep_id = new_sweep_id(self._clock.now(), secrets.token_hex(4))
         try:
             settings = read_settings(self._environ)
@@ -95,24 +101,26 @@ class Process:
                 SettingsRejected(
                     problems="; ".join(error.problems), problem_count=len(error.problems)
                 ),
+                _FLUSH_SECONDS,
             )
             raise
         _log.info("Sweep %s begins: %s", sweep_id, settings)
+        for note in settings.notes:
+            _log.warning("Sweep %s: %s", sweep_id, note)
         coming = settings.enforce_from if self._is_notice(settings) else None
         context = SweepContext(
             sweep_id, settings.mode, __version__, coming.isoformat() if coming else None
         )
         # What is left at the end is for the telemetry to leave.
-        reserve = min(_FLUSH_SECONDS, settings.budget / 4)
-        parts = self._connections.parts(settings, channel, reserve)
+        self._reserve = min(_FLUSH_SECONDS, settings.budget / 4)
+        now = self._clock.now()
+        last = _moment(last_firing) or self._last
+        self._last = now
+        parts = self._connections.parts(settings, channel, self._reserve, last)
         enforces = settings.mode is Mode.ENFORCE and not self._is_notice(settings)
         remediation = parts.remediation() if enforces else None
-        if self._told_until is None:
-            self._told_until = _moment(last)
-        sweep = parts.sweep(sweep_id, _Channel(channel, context), remediation, self._told_until)
-        report = await sweep.run()
-        if not report.change_log_unread:
-            self._told_until = report.started
+        emitter = _Channel(channel, context, parts.deadline)
+        report = await parts.sweep(sweep_id, emitter, remediation).run()
         channel.measure(report)
         _log.info("Sweep %s ends: %s", sweep_id, report.completed())
         return report

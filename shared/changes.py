@@ -20,13 +20,16 @@ KEPT_DAYS = 14
 """How far back the change log goes."""
 WAR = 3
 """So many flips within that time are a patch war."""
-SUBSCRIPTIONS_AT_A_TIME = 400
 PATIENCE_SECONDS = 60.0
 """How long one query may take: attribution is not worth a sweep's time."""
 
 
 class ChangeQueries(Protocol):
     """What this step asks of Resource Graph. Raises AzureError."""
+
+    def batches[T](self, items: Sequence[T]) -> list[Sequence[T]]:
+        """Cut a list of subscriptions into as many as are asked about at a time."""
+        ...
 
     async def key_changes(
         self, subscriptions: Sequence[str], own_ids: Sequence[str]
@@ -116,8 +119,7 @@ class ChangeReader:
             return ChangeLog({}, "no subscription could be read")
         try:
             own_ids = await self.identity.own_ids()
-            for start in range(0, len(subscriptions), SUBSCRIPTIONS_AT_A_TIME):
-                batch = subscriptions[start : start + SUBSCRIPTIONS_AT_A_TIME]
+            for batch in self.queries.batches(subscriptions):
                 asked = self.queries.key_changes(batch, own_ids)
                 for change in await within(self.clock, PATIENCE_SECONDS, asked):
                     if isinstance(change, str):

@@ -23,6 +23,30 @@ from shared.model import (
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What a sweep is about. Both lists empty: all subscriptions that the identity can read."""
+
+    management_groups: tuple[str, ...] = ()
+    subscriptions: tuple[str, ...] = ()
+    excluded_subscriptions: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ("OpenAI", "AIServices")
+
+    def has_kind(self, kind: str) -> bool:
+        """Whether accounts of this kind are in scope, in whatever letter case it is written."""
+        return kind.lower() in {known.lower() for known in self.kinds}
+
+    def leaves_out(self, account: Account) -> str:
+        """Say why an account is not in scope, as far as it shows that itself; empty: it is."""
+        if not self.has_kind(account.kind):
+            return f"Its kind is {account.kind}, and {' and '.join(self.kinds)} are in scope."
+        if account.id.subscription_id in self.excluded_subscriptions:
+            return "Its subscription is in SWEEP_EXCLUDE_SUBSCRIPTIONS."
+        if self.subscriptions and account.id.subscription_id not in self.subscriptions:
+            return "Its subscription is not in SWEEP_SUBSCRIPTIONS."
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What the tenant asks of exemptions and of accounts."""
 
@@ -37,8 +61,11 @@ class Rules:
     """True: an account that Entra ID can't reach yet is held instead of cut off."""
 
 
-def decide(account: Account, rules: Rules, today: date) -> Decision:
+def decide(account: Account, scope: Scope, rules: Rules, today: date) -> Decision:
     """Say what is to become of one account on the UTC day `today`."""
+    left_out = scope.leaves_out(account)
+    if left_out:
+        return Decision(account, Verdict.OUT_OF_SCOPE, NotExempt(), left_out)
     exemption = nearest_exemption(account.tags, account.above, rules.tag, today)
     if not account.keys_on:
         known = NotExempt() if isinstance(exemption, Level) else exemption
@@ -141,6 +168,8 @@ class Plan:
     """Drifts that the brake holds."""
     most_writes: int | None = None
     """After so many accepted writes the rest is deferred; None: no limit."""
+    released_until: datetime | None = None
+    """From then on the rest is deferred: the brake is released until then, and no longer."""
     brake: Brake | None = None
     """What the brake does; None: nothing."""
     forecast: str = ""
@@ -157,8 +186,10 @@ def plan(
     `interval` is the time between sweeps, for the forecast.
     """
     count, most = len(drift), limits.most_changes
-    if count <= most or (limits.release_until is not None and now < limits.release_until):
+    if count <= most:
         return Plan(tuple(drift))
+    if limits.release_until is not None and now < limits.release_until:
+        return Plan(tuple(drift), released_until=limits.release_until)
     sweeps = -(-count // most)
     forecast = (
         f"{count} changes, brake at {most}; trickle: {sweeps} sweeps, {_span(interval * sweeps)}"

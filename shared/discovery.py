@@ -3,70 +3,57 @@
 Resource Graph does the counting, so that a calm sweep costs the same at a hundred accounts and at a
 hundred thousand. It omits in silence what it doesn't show, so it is never believed alone: ARM's own
 list of subscriptions says what there is, its census and its list must agree, and what Resource
-Graph does not show is listed from ARM directly. What neither shows is a gap.
+Graph does not show is listed from ARM directly. What neither shows is a gap. What was seen is a set
+of resource ids: a row that comes twice is one account.
 """
 
 import asyncio
-import zlib
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Protocol
 
-from shared.deadline import within
-from shared.errors import AzureError, Throttled
+from shared.addresses import Links
+from shared.cross_check import cross_check, has_turn, watched
+from shared.deadline import Deadline, within
+from shared.decision import Scope
+from shared.errors import AzureError, OutOfTime, Throttled
+from shared.exemption import carries
 from shared.model import (
     Account,
     Census,
-    Clock,
     Coverage,
     Disagreement,
     Gap,
     GapKind,
     Inventory,
-    LeftAlone,
     Level,
+    Page,
+    Reading,
     Source,
     Subscription,
-    SubscriptionState,
     TagsAbove,
 )
-from shared.schedule import Schedule
-from shared.settings import Scope
+from shared.scope import ScopeReader, ScopeReads, SubscriptionsShown
 
-# A summarized answer has no second page, and Resource Graph takes at most 1,000 subscriptions.
-SUBSCRIPTIONS_AT_A_TIME = 400
 _ASK_AGAIN_SECONDS = 2.0
 GRAPH_SECONDS = 120.0
 """How long one batch of subscriptions may take Resource Graph."""
-TURNS = 96
-"""In so many sweeps a quarter of an hour apart, a day, every subscription is read twice."""
-# Resource Graph is behind ARM by a minute or so; nothing younger than this is a disagreement.
-_GRAPH_LAG = timedelta(minutes=10)
-# A page of a large subscription takes megabytes while the SDK makes models of it.
-_LISTS_AT_A_TIME = 8
-# How long ARM may take for the next page of a subscription's accounts, its throttling included: the
-# others wait for their turn meanwhile.
-_PAGE_SECONDS = 120.0
+# Resource Graph that failed for so many batches is down: the others are not tried.
+_MOST_FAILURES = 2
+# The share that a list may take of the time that is left, however many pages it has.
+_SHARE = 0.75
+# How long ARM may take to be the second source of this sweep's share.
+_SECOND_SOURCE_SECONDS = 120.0
 
 
-class Listing(Protocol):
-    """Accounts that a query showed, and rows that lack what we need."""
-
-    @property
-    def accounts(self) -> Sequence[Account]:
-        """Accounts as the query showed them."""
-        ...
-
-    @property
-    def unreadable(self) -> Sequence[str]:
-        """What the other rows lack."""
-        ...
-
-
-class GraphQueries(Protocol):
+class GraphQueries(SubscriptionsShown, Protocol):
     """What discovery asks of Resource Graph. Each raises AzureError."""
+
+    def batches[T](self, items: Sequence[T]) -> list[Sequence[T]]:
+        """Cut a list of subscriptions into as many as are asked about at a time."""
+        ...
 
     async def visible(self, subscriptions: Sequence[str]) -> frozenset[str]:
         """Say which subscriptions Resource Graph shows."""
@@ -80,8 +67,8 @@ class GraphQueries(Protocol):
 
     async def listing(
         self, subscriptions: Sequence[str], kinds: Sequence[str], tag: str
-    ) -> Listing:
-        """List accounts with keys on, and those whose tags mention `tag`."""
+    ) -> Sequence[Account]:
+        """List accounts with keys on, and those whose tags mention `tag`; each once."""
         ...
 
     async def groups(
@@ -91,40 +78,43 @@ class GraphQueries(Protocol):
         ...
 
 
-class ArmLists(Protocol):
+class ArmLists(ScopeReads, Protocol):
     """What discovery asks of ARM. Each raises AzureError."""
-
-    async def home_tenant(self) -> str:
-        """Return the tenant of the identity."""
-        ...
-
-    async def subscriptions(self) -> list[Subscription]:
-        """List the subscriptions that the identity can read."""
-        ...
-
-    async def descendants(self, management_group: str) -> list[str]:
-        """List the ids of the subscriptions below a management group."""
-        ...
 
     async def groups(self, subscription_id: str) -> Mapping[str, Mapping[str, str]]:
         """List the tags of a subscription's resource groups, by their names in lower case."""
         ...
 
-    def pages(self, subscription_id: str) -> AsyncIterator[Sequence[Account | str]]:
-        """List the accounts of a subscription, page by page; what a row lacks, as text."""
+    async def page(self, subscription_id: str, link: str | None = None) -> Page:
+        """Return a page of a subscription's accounts, by default the first."""
         ...
 
 
-@dataclass(slots=True)
-class _Findings:
-    """What has been seen so far."""
+class PagePermits(Protocol):
+    """Lets pages be read."""
 
-    coverage: list[Coverage] = field(default_factory=list)
-    accounts: list[Account] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-    disagreements: list[Disagreement] = field(default_factory=list)
-    kept_waiting: dict[str, str] = field(default_factory=dict)
-    """Subscriptions that ARM did not list in time, and why."""
+    def page(self, subscription_id: str) -> AbstractAsyncContextManager[None]:
+        """Wait until a page may be read, and hold its place.
+
+        Raises OutOfTime if it never may.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Unlisted:
+    """A subscription whose accounts ARM did not list, and whether it only kept us waiting."""
+
+    gap: Gap
+    kept_waiting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What Resource Graph showed: a reading or a gap by subscription, and why not all of it."""
+
+    readings: Mapping[str, Reading | Gap]
+    unread: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,327 +123,288 @@ class Discovery:
 
     arm: ArmLists
     graph: GraphQueries
-    clock: Clock
+    permits: PagePermits
+    deadline: Deadline
+    """The sweep's: each step of discovery has a share of what is left of it."""
     scope: Scope
     tag: str
     tenant_id: str | None
     """The home tenant; None: that of the identity."""
-    concurrency: int
-    schedule: Schedule
-    """When the timer fires: each firing has its turn of the second look."""
+    turns: frozenset[int]
+    """Whose turn it is to be read by a second source."""
     inherit: tuple[Level, ...] = ()
     """The levels above an account whose tags count for it, the nearest first."""
 
     async def discover(self) -> Inventory:
         """Find the accounts in scope. Never raises for what can't be read: that is a gap."""
-        found = _Findings()
-        swept, left_alone = await self._subscriptions(found)
-        await self._directly(await self._through_graph(swept, found), found)
-        found.gaps.extend(
-            Gap(GapKind.SUBSCRIPTION, each, problem, each)
-            for each, problem in found.kept_waiting.items()
-        )
-        await self._look_twice(found)
+        reader = ScopeReader(self.arm, self.graph, self.scope, self.tenant_id, self._share())
+        in_scope = await reader.read()
+        shown = await self._through_graph(in_scope.subscriptions)
+        unseen = [each for each in in_scope.subscriptions if each.id not in shown.readings]
+        until = self._share()
+        listed = await self._directly(unseen, until)
+        readings: dict[str, Reading | Gap] = dict(shown.readings)
+        for subscription_id, found in listed.items():
+            readings[subscription_id] = found.gap if isinstance(found, _Unlisted) else found
+        checked, disagreements, gaps = await self._second_source(readings, until)
+        read = [found for found in checked.values() if isinstance(found, Reading)]
+        unread = [found for found in checked.values() if isinstance(found, Gap)]
         return Inventory(
-            tuple(found.coverage),
-            tuple(found.accounts),
-            tuple(found.gaps),
-            left_alone,
-            tuple(found.disagreements),
+            coverage=tuple(reading.coverage for reading in read),
+            accounts=tuple(account for reading in read for account in reading.accounts),
+            gaps=(
+                *in_scope.gaps,
+                *unread,
+                *gaps,
+                *(gap for reading in read for gap in reading.gaps),
+            ),
+            left_alone=in_scope.left_alone,
+            disagreements=tuple(disagreements),
+            graph_unread=shown.unread,
         )
 
-    async def _subscriptions(self, found: _Findings) -> tuple[list[Subscription], LeftAlone]:
-        try:
-            home = self.tenant_id or await self.arm.home_tenant()
-            listed = {each.id: each for each in await self.arm.subscriptions()}
-        except AzureError as error:
-            found.gaps.append(Gap(GapKind.TENANT, self.tenant_id or "of the identity", str(error)))
-            return [], LeftAlone()
-        excluded = set(self.scope.excluded_subscriptions)
-        expected = await self._expected(listed, found)
-        disabled: list[Subscription] = []
-        others: list[Subscription] = []
-        swept: list[Subscription] = []
-        for subscription_id in expected:
-            subscription = listed.get(subscription_id)
-            if subscription_id in excluded:
-                continue
-            if subscription is None:
-                problem = "it is in scope, and the identity can't read it"
-                found.gaps.append(
-                    Gap(GapKind.SUBSCRIPTION, subscription_id, problem, subscription_id)
-                )
-            elif subscription.tenant_id != home:
-                others.append(subscription)
-            elif not SubscriptionState.allows_changes(subscription.state):
-                disabled.append(subscription)
-            else:
-                swept.append(subscription)
-        if not swept and not found.gaps:
-            problem = (
-                "no subscription is in scope: the role has perhaps not reached the identity yet"
-            )
-            found.gaps.append(Gap(GapKind.TENANT, home, problem))
-        left_out = tuple(each for each in expected if each in excluded)
-        return swept, LeftAlone(tuple(disabled), tuple(others), left_out)
+    def _share(self) -> Deadline:
+        """Return when a list has had its share of the time: then it is a gap."""
+        return Deadline.after(self.deadline.clock, self.deadline.left * _SHARE)
 
-    async def _expected(
-        self, listed: Mapping[str, Subscription], found: _Findings
-    ) -> Sequence[str]:
-        """Return the ids of the subscriptions in scope, each once."""
-        if self.scope.subscriptions:
-            return self.scope.subscriptions
-        if not self.scope.management_groups:
-            return tuple(listed)
-        expected: dict[str, None] = {}
-        for group in self.scope.management_groups:
-            try:
-                expected.update(dict.fromkeys(await self.arm.descendants(group)))
-            except AzureError as error:
-                found.gaps.append(Gap(GapKind.MANAGEMENT_GROUP, group, str(error)))
-        return tuple(expected)
+    async def _through_graph(self, subscriptions: Sequence[Subscription]) -> _Shown:
+        """Read what Resource Graph shows; what it doesn't, ARM's own lists show at a higher price.
 
-    async def _through_graph(
-        self, subscriptions: Sequence[Subscription], found: _Findings
-    ) -> list[Subscription]:
-        """Read what Resource Graph shows; return the subscriptions that it didn't."""
-        unseen = {each.id: each for each in subscriptions}
-        for batch in _batches(subscriptions, SUBSCRIPTIONS_AT_A_TIME):
-            try:
-                reading = self._read_batch(batch, found)
-                shown = await within(self.clock, GRAPH_SECONDS, reading)
-            except (AzureError, TimeoutError):
-                # Resource Graph is down, refuses or keeps us waiting: ARM's own lists show the
-                # same, at a higher price.
+        A batch is believed whole or not at all.
+        """
+        readings: dict[str, Reading | Gap] = {}
+        problems: list[str] = []
+        for batch in self.graph.batches(subscriptions):
+            if len(problems) == _MOST_FAILURES:
                 break
-            for subscription_id in shown:
-                del unseen[subscription_id]
-        return list(unseen.values())
+            try:
+                reading = self._batch(batch)
+                readings |= await within(self.deadline.clock, GRAPH_SECONDS, reading)
+            except AzureError as error:
+                problems.append(str(error))
+            except TimeoutError:
+                problems.append(f"Resource Graph: no answer within {GRAPH_SECONDS:.0f} s")
+                break
+        return _Shown(readings, "; ".join(dict.fromkeys(problems)))
 
-    async def _read_batch(self, batch: Sequence[Subscription], found: _Findings) -> list[str]:
-        """Read a batch, all of it or nothing; return the ids that Resource Graph showed."""
-        by_id = {each.id: each for each in batch}
-        shown = sorted(set(await self.graph.visible(list(by_id))) & set(by_id))
-        if shown:
-            await self._counted_and_listed([by_id[each] for each in shown], found)
-        return shown
+    async def _batch(self, batch: Sequence[Subscription]) -> Mapping[str, Reading | Gap]:
+        """Read those of a batch that Resource Graph shows. Raises AzureError."""
+        by_id = {subscription.id: subscription for subscription in batch}
+        visible = await self.graph.visible(list(by_id))
+        shown = [subscription for subscription in batch if subscription.id in visible]
+        if not shown:
+            return {}
+        readings = await self._counted_and_listed(shown)
+        if Level.RESOURCE_GROUP not in self.inherit:
+            return {name: self._with_levels(found, {}) for name, found in readings.items()}
+        groups = await self.graph.groups([subscription.id for subscription in shown], self.tag)
+        return {name: self._with_levels(found, groups) for name, found in readings.items()}
 
     async def _counted_and_listed(
-        self, subscriptions: Sequence[Subscription], found: _Findings
-    ) -> None:
+        self, subscriptions: Sequence[Subscription]
+    ) -> dict[str, Reading | Gap]:
         """Take a census and a list, which must agree: those that don't are asked about again."""
-        asked = list(subscriptions)
-        answers: list[_Answer] = []
-        for attempt in (1, 2):
-            ids = [each.id for each in asked]
-            census = await self.graph.census(ids, self.scope.kinds)
-            listing = await self.graph.listing(ids, self.scope.kinds, self.tag)
-            disputes = _disputes(asked, census, listing)
-            last = not disputes or attempt == 2  # noqa: PLR2004 - the second answer stands
-            settled = [each for each in asked if last or each.id not in disputes]
-            unreadable = listing.unreadable if last else ()
-            answers.append(_Answer(settled, census, listing.accounts, unreadable, disputes))
-            if last:
-                break
-            asked = [each for each in asked if each.id in disputes]
-            await self.clock.sleep(_ASK_AGAIN_SECONDS)
-        ids = [each.id for each in subscriptions]
-        by_group = Level.RESOURCE_GROUP in self.inherit
-        groups = await self.graph.groups(ids, self.tag) if by_group else {}
-        by_id = {each.id: each for each in subscriptions}
-        for answer in answers:
-            first = len(found.accounts)
-            answer.add_to(found)
-            found.accounts[first:] = [
-                self._with_levels(each, by_id[each.id.subscription_id], groups)
-                for each in found.accounts[first:]
-            ]
+        readings = await self._asked_once(subscriptions)
+        disputed = [each for each in subscriptions if isinstance(readings[each.id], Gap)]
+        if disputed:
+            await self.deadline.clock.sleep(_ASK_AGAIN_SECONDS)
+            readings |= await self._asked_once(disputed)
+        return readings
+
+    async def _asked_once(self, subscriptions: Sequence[Subscription]) -> dict[str, Reading | Gap]:
+        """Hold the census against the list: a reading where they agree, else a gap."""
+        ids = [subscription.id for subscription in subscriptions]
+        census = await self.graph.census(ids, self.scope.kinds)
+        accounts = await self.graph.listing(ids, self.scope.kinds, self.tag)
+        listed: dict[str, list[Account]] = {name: [] for name in ids}
+        for account in accounts:
+            listed[account.id.subscription_id].append(account)
+        return {
+            subscription.id: _agreed(
+                subscription, census.get(subscription.id, Census()), listed[subscription.id]
+            )
+            for subscription in subscriptions
+        }
 
     def _with_levels(
         self,
-        account: Account,
-        subscription: Subscription,
+        found: Reading | Gap,
         groups: Mapping[tuple[str, str], Mapping[str, str]] | None,
-    ) -> Account:
-        """Put the tags of the levels above on an account; no groups: they could not be read."""
-        if not self.inherit:
-            return account
-        key = (subscription.id, account.id.resource_group.lower())
-        above = {
-            Level.RESOURCE_GROUP: None if groups is None else groups.get(key, {}),
-            Level.SUBSCRIPTION: subscription.tags,
-        }
-        return replace(
-            account, above=tuple(TagsAbove(level, above[level]) for level in self.inherit)
+    ) -> Reading | Gap:
+        """Put the tags of the levels above on the accounts; no groups: they could not be read."""
+        if isinstance(found, Gap) or not self.inherit:
+            return found
+        subscription = found.coverage.subscription
+
+        def tags_of(level: Level, account: Account) -> Mapping[str, str] | None:
+            if level is Level.SUBSCRIPTION:
+                return subscription.tags
+            key = (subscription.id, account.id.resource_group.lower())
+            return None if groups is None else groups.get(key, {})
+
+        accounts = tuple(
+            replace(
+                account,
+                above=tuple(TagsAbove(level, tags_of(level, account)) for level in self.inherit),
+            )
+            for account in found.accounts
         )
+        return replace(found, accounts=accounts)
+
+    async def _second_source(
+        self, readings: Mapping[str, Reading | Gap], until: Deadline
+    ) -> tuple[Mapping[str, Reading | Gap], list[Disagreement], list[Gap]]:
+        """Read those whose turn it is from ARM too, and hold the two readings together.
+
+        Where ARM keeps us waiting, what Resource Graph showed stands; where it refuses, that is a
+        gap besides.
+        """
+        graph = {
+            name: found
+            for name, found in readings.items()
+            if isinstance(found, Reading)
+            and found.coverage.source is Source.GRAPH
+            and has_turn(name, self.turns)
+        }
+        patience = min(until.left, _SECOND_SOURCE_SECONDS)
+        arm = await self._directly(
+            [found.coverage.subscription for found in graph.values()],
+            Deadline.after(until.clock, patience),
+            {key for found in graph.values() for key in watched(found)},
+        )
+        checked = dict(readings)
+        disagreements: list[Disagreement] = []
+        gaps: list[Gap] = []
+        for name, found in arm.items():
+            if isinstance(found, Reading):
+                both = cross_check(graph[name], found, until.clock.now())
+                checked[name] = both.reading
+                disagreements.extend(both.disagreements)
+            elif not found.kept_waiting:
+                gaps.append(found.gap)
+        return checked, disagreements, gaps
 
     async def _directly(
         self,
         subscriptions: Sequence[Subscription],
-        found: _Findings,
-        watched: Collection[str] = (),
-    ) -> None:
-        """List subscriptions from ARM, some at a time; keep the accounts in `watched` as well."""
-        permits = asyncio.Semaphore(min(self.concurrency, _LISTS_AT_A_TIME))
-
-        async def read(subscription: Subscription) -> None:
-            async with permits:
-                await self._list(subscription, found, watched)
-
+        until: Deadline,
+        keep: Collection[str] = (),
+    ) -> dict[str, Reading | _Unlisted]:
+        """List subscriptions from ARM; keep the accounts in `keep` whatever their keys."""
         async with asyncio.TaskGroup() as group:
-            for subscription in subscriptions:
-                group.create_task(read(subscription))
-
-    async def _look_twice(self, found: _Findings) -> None:
-        """Read a rotating 1/96 of the subscriptions from ARM too; what ARM says, counts.
-
-        Within a day of sweeps every quarter of an hour, all were seen by both sources. What
-        changed a moment ago is no disagreement: Resource Graph lags. Where ARM keeps us waiting,
-        what Resource Graph showed stands.
-        """
-        turn = self.schedule.number(self.clock.now()) % TURNS
-        again = [
-            each.subscription
-            for each in found.coverage
-            if each.source is Source.GRAPH
-            and zlib.crc32(each.subscription.id.encode()) % TURNS == turn
-        ]
-        turned = {each.id for each in again}
-        graph = {
-            each.id.key: each.keys_on
-            for each in found.accounts
-            if each.id.subscription_id in turned
-        }
-        direct = _Findings()
-        await self._directly(again, direct, watched=graph.keys())
-        read = {each.subscription.id for each in direct.coverage}
-        settled = self.clock.now() - _GRAPH_LAG
-        for account in direct.accounts:
-            known = graph.get(account.id.key, False)
-            lags = account.changed_at is not None and account.changed_at >= settled
-            if known != account.keys_on and not lags:
-                said = _word(keys_on=known) if account.id.key in graph else "off, or absent"
-                found.disagreements.append(
-                    Disagreement(account, said, _word(keys_on=account.keys_on))
-                )
-        found.gaps.extend(direct.gaps)
-        unread = {gap.subscription_id for gap in direct.gaps if gap.kind is GapKind.SUBSCRIPTION}
-        found.coverage = [
-            each for each in found.coverage if each.subscription.id not in read | unread
-        ] + direct.coverage
-        found.accounts = [
-            each for each in found.accounts if each.id.subscription_id not in read
-        ] + direct.accounts
+            lists = {
+                subscription.id: group.create_task(self._list(subscription, until, keep))
+                for subscription in subscriptions
+            }
+        return {name: task.result() for name, task in lists.items()}
 
     async def _list(
-        self, subscription: Subscription, found: _Findings, watched: Collection[str]
-    ) -> None:
-        rows = _Rows(frozenset(kind.lower() for kind in self.scope.kinds), self.tag, watched)
-        pages = self.arm.pages(subscription.id)
+        self, subscription: Subscription, until: Deadline, keep: Collection[str]
+    ) -> Reading | _Unlisted:
+        rows = _Rows(self.scope, self.tag, keep)
+
+        def unlisted(problem: str, *, kept_waiting: bool = False) -> _Unlisted:
+            gap = Gap(GapKind.SUBSCRIPTION, subscription.id, problem, subscription.id)
+            return _Unlisted(gap, kept_waiting)
+
         try:
-            while (page := await within(self.clock, _PAGE_SECONDS, anext(pages, None))) is not None:
-                rows.add(page)
+            await within(until.clock, until.left, self._pages(subscription.id, rows))
+            groups = await within(until.clock, until.left, self._groups(subscription.id, rows))
         except TimeoutError:
-            problem = f"ARM kept us waiting for a page of its accounts for {_PAGE_SECONDS:.0f} s"
-            found.kept_waiting[subscription.id] = problem
-            return
+            problem = "ARM's list of its accounts outlasted its share of the time"
+            return unlisted(problem, kept_waiting=True)
         except Throttled as error:
-            found.kept_waiting[subscription.id] = str(error)
-            return
+            return unlisted(str(error), kept_waiting=True)
         except AzureError as error:
-            found.gaps.append(
-                Gap(GapKind.SUBSCRIPTION, subscription.id, str(error), subscription.id)
-            )
-            return
-        found.gaps.extend(
+            return unlisted(str(error))
+        gaps = tuple(
             Gap(GapKind.ACCOUNT, row, "ARM's row lacks what we need", subscription.id)
             for row in rows.unreadable
         )
-        groups: Mapping[tuple[str, str], Mapping[str, str]] | None = {}
-        if rows.kept and Level.RESOURCE_GROUP in self.inherit:
+        coverage = Coverage(subscription, Source.ARM, rows.census)
+        found = self._with_levels(Reading(coverage, tuple(rows.kept.values()), gaps), groups)
+        return found if isinstance(found, Reading) else _Unlisted(found)
+
+    async def _pages(self, subscription_id: str, rows: "_Rows") -> None:
+        """Read a list to its end. Raises AzureError."""
+        links = Links("Listing the accounts of", subscription_id)
+        link: str | None = ""
+        while link is not None:
+            links.follow(link)
+            page = await self._page(subscription_id, link or None)
+            if not rows.add(page.rows) and page.rows:
+                links.repeats()
+            link = page.next_link
+
+    async def _page(self, subscription_id: str, link: str | None) -> Page:
+        """Read one page; while its lane is closed it keeps no place. Raises AzureError."""
+        while True:
             try:
-                named = await self.arm.groups(subscription.id)
-                groups = {(subscription.id, name): tags for name, tags in named.items()}
-            except AzureError:
-                groups = None
-        found.accounts.extend(self._with_levels(each, subscription, groups) for each in rows.kept)
-        found.coverage.append(Coverage(subscription, Source.ARM, rows.census))
+                async with self.permits.page(subscription_id):
+                    return await self.arm.page(subscription_id, link)
+            except OutOfTime:
+                raise
+            except Throttled:
+                continue
+
+    async def _groups(
+        self, subscription_id: str, rows: "_Rows"
+    ) -> Mapping[tuple[str, str], Mapping[str, str]] | None:
+        """List the tags of the resource groups, if they matter; None: they can't be read."""
+        if not rows.kept or Level.RESOURCE_GROUP not in self.inherit:
+            return {}
+        try:
+            named = await self.arm.groups(subscription_id)
+        except AzureError:
+            return None
+        return {(subscription_id, name): tags for name, tags in named.items()}
 
 
 @dataclass(slots=True)
 class _Rows:
     """What ARM's list of one subscription holds: its kinds counted, and what matters kept."""
 
-    kinds: frozenset[str]
+    scope: Scope
     tag: str
-    watched: Collection[str]
-    kept: list[Account] = field(default_factory=list)
+    keep: Collection[str]
+    kept: dict[str, Account] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
-    count: Counter[bool] = field(default_factory=Counter)
+    keys_on: dict[str, bool] = field(default_factory=dict)
+    """By account of a kind in scope, each once."""
+    seen: set[str] = field(default_factory=set)
 
     @property
     def census(self) -> Census:
-        return Census(self.count[True], self.count[False])
+        """How many accounts there are."""
+        count = Counter(self.keys_on.values())
+        return Census(count[True], count[False])
 
-    def add(self, page: Sequence[Account | str]) -> None:
-        for row in page:
+    def add(self, rows: Sequence[Account | str]) -> bool:
+        """Take a page; say whether anything in it was new."""
+        before = len(self.seen)
+        for row in rows:
+            key = row if isinstance(row, str) else row.id.key
+            if key in self.seen:
+                continue
+            self.seen.add(key)
             if isinstance(row, str):
                 self.unreadable.append(row)
-            elif row.kind.lower() in self.kinds:
-                self.count[row.keys_on] += 1
-                if row.keys_on or row.id.key in self.watched or _mentions(row, self.tag):
-                    self.kept.append(row)
+            elif self.scope.has_kind(row.kind):
+                self.keys_on[key] = row.keys_on
+                if row.keys_on or key in self.keep or carries(row.tags, self.tag):
+                    self.kept[key] = row
+        return len(self.seen) > before
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What Resource Graph counted and listed, and the subscriptions for which that stands."""
-
-    subscriptions: Sequence[Subscription]
-    census: Mapping[str, Census]
-    accounts: Sequence[Account]
-    unreadable: Sequence[str]
-    disputes: Mapping[str, Gap]
-
-    def add_to(self, found: _Findings) -> None:
-        ids = {each.id for each in self.subscriptions}
-        found.accounts.extend(each for each in self.accounts if each.id.subscription_id in ids)
-        found.gaps.extend(Gap(GapKind.ACCOUNT, "a row", problem) for problem in self.unreadable)
-        for subscription in self.subscriptions:
-            if subscription.id in self.disputes:
-                found.gaps.append(self.disputes[subscription.id])
-            else:
-                counted = self.census.get(subscription.id, Census())
-                found.coverage.append(Coverage(subscription, Source.GRAPH, counted))
-
-
-def _disputes(
-    subscriptions: Sequence[Subscription], census: Mapping[str, Census], listing: Listing
-) -> dict[str, Gap]:
-    """Hold the census against the list: the subscriptions in which they don't agree."""
-    on: Counter[str] = Counter()
-    off: Counter[str] = Counter()
-    for account in listing.accounts:
-        (on if account.keys_on else off)[account.id.subscription_id] += 1
-    disputes = {}
-    for subscription in subscriptions:
-        name, counted = subscription.id, census.get(subscription.id, Census())
-        if counted.keys_on != on[name] or counted.keys_off < off[name]:
-            problem = (
-                f"Resource Graph counts {counted.keys_on} accounts with keys on and lists "
-                f"{on[name]}, even after asking again"
-            )
-            disputes[name] = Gap(GapKind.SUBSCRIPTION, name, problem, name)
-    return disputes
-
-
-def _mentions(account: Account, tag: str) -> bool:
-    return any(tag.lower() in name.lower() for name in account.tags)
-
-
-def _word(*, keys_on: bool) -> str:
-    return "on" if keys_on else "off"
-
-
-def _batches[T](items: Sequence[T], size: int) -> list[Sequence[T]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
+def _agreed(
+    subscription: Subscription, counted: Census, listed: Sequence[Account]
+) -> Reading | Gap:
+    """Return the reading of a subscription, or the gap if census and list don't agree."""
+    keys_on = sum(account.keys_on for account in listed)
+    if counted.keys_on == keys_on and counted.keys_off >= len(listed) - keys_on:
+        return Reading(Coverage(subscription, Source.GRAPH, counted), tuple(listed))
+    problem = (
+        f"Resource Graph counts {counted.keys_on} accounts with keys on and {counted.keys_off} "
+        f"with keys off, and lists {keys_on} and {len(listed) - keys_on}, even after asking again"
+    )
+    return Gap(GapKind.SUBSCRIPTION, subscription.id, problem, subscription.id)

@@ -9,6 +9,8 @@
     │   │   ├── NotFound             it is not there (any more)
     │   │   ├── NoRole               the identity may not do it
     │   │   ├── NoToken              the identity got no token: nothing was sent
+    │   │   ├── WrongTenant          the identity is signed in to another tenant
+    │   │   ├── Elsewhere            a link leads away from Azure: nothing was sent
     │   │   ├── PolicyDenied         an Azure Policy forbids it
     │   │   ├── Locked               a lock forbids it
     │   │   ├── Busy                 another operation is running on it
@@ -17,6 +19,7 @@
     │   │   │       └── Stopped              a person stopped the sweep before this was begun
     │   │   └── Stale                a decision grew old before its PATCH left: nothing was sent
     │   └── Unclear              perhaps: it may have been done all the same
+    │       └── Unfinished           it was accepted, and nobody saw how it ended
     ├── SweepNotWhole            the sweep ran, and somebody must look
     └── TelemetryLost            what was learned did not all reach Application Insights
 
@@ -89,6 +92,25 @@ class NoToken(Refused):
     )
 
 
+class WrongTenant(Refused):
+    """The identity's token is of another tenant than the resource."""
+
+    advice = (
+        "This is no missing role: sign in to the tenant of that subscription, or leave the "
+        "subscription out of the scope."
+    )
+
+
+class Elsewhere(Refused):
+    """An address, mostly a link in an answer, is not Azure Resource Manager's: nothing was sent."""
+
+    advice = "A token is sent to Azure Resource Manager alone. If this goes on, ask who answers."
+
+    def __init__(self, address: str) -> None:
+        message = "A link leads there, and it is not Azure Resource Manager."
+        super().__init__("Following", address, code="Elsewhere", message=message)
+
+
 class PolicyDenied(Refused):
     """An Azure Policy forbids the change."""
 
@@ -148,6 +170,10 @@ class Unclear(AzureError):
     """Azure gave no definite answer: what was asked for may have happened."""
 
     advice = "The read-back or the next sweep shows which."
+
+
+class Unfinished(Unclear):
+    """Azure accepted a change, and its operation could not be followed to a good end."""
 
 
 class SweepNotWhole(KeysweepError):

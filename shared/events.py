@@ -5,10 +5,12 @@ alerts are compared with these in tests. A field that is a number becomes a meas
 one a property; a field that is None is left out. On the wire names are in camelCase.
 """
 
+import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 
 from shared.model import (
@@ -38,6 +40,9 @@ class SweepContext:
     enforce_from: Annotated[str | None, "When the keys will go off, while that is yet to come."] = (
         None
     )
+    event_id: Annotated[
+        str, "The event's own id: the same if a batch is sent twice, so that readers keep one."
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +75,7 @@ class SweepStarted(Event):
     scope: Annotated[str, "The management groups or subscriptions that it is about."]
     kinds: Annotated[str, "The kinds of account in scope."]
     exemption_tag: Annotated[str, "The tag that exempts an account."]
+    notes: Annotated[str, "Settings that this sweep leaves out of account, and why."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +104,10 @@ class SweepCompleted(Event):
     change_log: Annotated[
         str,
         "`read`, with how many rows lack what we need, or why the change log could not be read.",
+    ]
+    resource_graph: Annotated[
+        str,
+        "`read`, or why Resource Graph could not be; ARM's own lists were read in its place.",
     ]
 
 
@@ -345,6 +355,13 @@ def properties(value: Event | SweepContext) -> dict[str, str]:
 def measurements(value: Event) -> dict[str, float]:
     """Return the fields that are numbers, by their names on the wire."""
     return {name: float(each) for name, each in _values(value, measurements=True)}
+
+
+def identified(context: SweepContext, event: Event) -> SweepContext:
+    """Return what an event of a sweep carries, its id included: made of all that the event says."""
+    said = [context.sweep_id, event.name, properties(event), measurements(event)]
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return replace(context, event_id=digest[:32])
 
 
 _FIELDS: dict[type, tuple[EventField, ...]] = {

@@ -2,25 +2,31 @@
 
 Resource Graph knows a part of KQL only (no `let`), omits in silence what the caller can't read,
 gives a summarized answer no second page, and is up to a minute or so behind ARM
-(docs/facts.md, 7). So nothing that it says is taken as proof that something isn't there.
+(docs/facts.md, 7). So nothing that it says is taken as proof that something isn't there. A row that
+stands in an answer twice takes the place of one that is not in it: rows are counted by what they
+are about.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from azure.mgmt.resourcegraph.aio import ResourceGraphClient
-from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions, QueryResponse
+from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions
 
-from shared.arm import ODD, azure_error
+from shared.addresses import Links
+from shared.answers import a_graph_page, columns_problem, decoded
 from shared.errors import AzureError, Unclear
+from shared.exemption import resembling_pattern
 from shared.model import Account, AccountId, Census, KeyChange, Turned, in_utc
+from shared.refusals import SDK_ERRORS, azure_error
 from shared.transport import NoCredential, Pipeline
 
 PAGE = 1000
 """Rows in an answer: Resource Graph's most."""
+SUBSCRIPTIONS_AT_A_TIME = 400
+"""A summarized answer has no second page, and Resource Graph takes at most 1,000 subscriptions."""
 
 _ACCOUNTS = """\
 resources
@@ -42,11 +48,13 @@ _LIST = (
     provisioningState = tostring(properties.provisioningState)
 | order by id asc"""
 )
-_SUBSCRIPTIONS = """\
-resourcecontainers
-| where type =~ 'microsoft.resources/subscriptions'
-| project id, subscriptionId
-| order by id asc"""
+_CHANGE_COLUMNS = (
+    "id", "at", "changeType", "changedBy", "account", "before", "after", "changedByType",
+    "clientType", "operation",
+)  # fmt: skip
+_LIST_COLUMNS = (
+    "id", "name", "kind", "location", "tags", "flag", "subdomain", "provisioningState",
+)  # fmt: skip
 _GROUPS = """\
 resourcecontainers
 | where type =~ 'microsoft.resources/subscriptions/resourcegroups'
@@ -78,12 +86,23 @@ resourcechanges
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """What the list query showed."""
+class _Query:
+    """A query, the columns that each of its rows has, and the one that tells its rows apart."""
 
-    accounts: tuple[Account, ...]
-    unreadable: tuple[str, ...]
-    """Rows that lack what we need, and what they lack."""
+    text: str
+    columns: tuple[str, ...]
+    key: str = "id"
+
+
+_SUBSCRIPTIONS = _Query(
+    """\
+resourcecontainers
+| where type =~ 'microsoft.resources/subscriptions'
+| project id, subscriptionId
+| order by id asc""",
+    ("id", "subscriptionId"),
+    "subscriptionId",
+)
 
 
 class Graph:
@@ -97,57 +116,72 @@ class Graph:
             pipeline=pipeline,
         )
 
+    def batches[T](self, items: Sequence[T]) -> list[Sequence[T]]:
+        """Cut a list of subscriptions into as many as are asked about at a time."""
+        size = SUBSCRIPTIONS_AT_A_TIME
+        return [items[start : start + size] for start in range(0, len(items), size)]
+
+    async def everywhere(self) -> frozenset[str]:
+        """Say which subscriptions Resource Graph shows at all, those of other tenants included.
+
+        Raises AzureError.
+        """
+        return _ids(await self._rows(_SUBSCRIPTIONS, None))
+
     async def visible(self, subscriptions: Sequence[str]) -> frozenset[str]:
         """Say which of the subscriptions Resource Graph shows, empty ones too.
 
         Raises AzureError.
         """
-        rows = await self._rows(_SUBSCRIPTIONS, subscriptions)
-        try:
-            return frozenset(str(row["subscriptionId"]).lower() for row in rows)
-        except (LookupError, TypeError) as error:
-            raise _incomplete("a row without a subscription") from error
+        return _ids(await self._all_rows(_SUBSCRIPTIONS, subscriptions))
 
     async def census(
         self, subscriptions: Sequence[str], kinds: Sequence[str]
     ) -> Mapping[str, Census]:
         """Count the accounts by subscription; one without any is not in the answer.
 
-        Raises AzureError. At most 1,000 subscriptions: a summarized answer has no second page.
+        Raises AzureError.
         """
-        rows = await self._rows(_CENSUS.format(kinds=_literals(kinds)), subscriptions)
-        try:
-            return {
-                str(row["subscriptionId"]).lower(): Census(int(row["keysOn"]), int(row["keysOff"]))
-                for row in rows
-            }
-        except (LookupError, TypeError, ValueError) as error:
-            raise _incomplete("a row without its counts") from error
+        query = _Query(
+            _CENSUS.format(kinds=_literals(kinds)),
+            ("subscriptionId", "keysOn", "keysOff"),
+            "subscriptionId",
+        )
+        counted = {}
+        for row in await self._all_rows(query, subscriptions):
+            counts = (row["keysOn"], row["keysOff"])
+            if not all(isinstance(count, int) and count >= 0 for count in counts):
+                raise _incomplete("a row without its counts")
+            counted[row["subscriptionId"].lower()] = Census(*counts)
+        return counted
 
     async def listing(
         self, subscriptions: Sequence[str], kinds: Sequence[str], tag: str
-    ) -> Listing:
+    ) -> Sequence[Account]:
         """List the accounts with keys on, and those with keys off whose tags mention `tag`.
 
-        Raises AzureError.
+        Raises AzureError; one row that can't be read, and the answer is none.
         """
-        query = _LIST.format(kinds=_literals(kinds), tag=_literals([tag]))
-        accounts: list[Account] = []
-        unreadable: list[str] = []
-        for row in await self._rows(query, subscriptions):
-            try:
-                accounts.append(_account(row))
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                unreadable.append(f"a row of Resource Graph's lacks what we need: {error}")
-        return Listing(tuple(accounts), tuple(unreadable))
+        query = _Query(_LIST.format(kinds=_literals(kinds), tag=_literals([tag])), _LIST_COLUMNS)
+        accounts = []
+        for row in await self._all_rows(query, subscriptions):
+            account = _account(row)
+            if account.id.subscription_id not in subscriptions:
+                raise _incomplete("an account of a subscription that nobody asked about")
+            accounts.append(account)
+        return accounts
 
     async def named(self, subscriptions: Sequence[str], name: str) -> Sequence[AccountId]:
         """Return the ids of the accounts of this name, of every kind.
 
         Raises AzureError.
         """
-        rows = await self._rows(_NAMED.format(name=_literals([name])), subscriptions)
-        return [AccountId.parse(str(row["id"])) for row in rows]
+        query = _Query(_NAMED.format(name=_literals([name])), ("id",))
+        rows = await self._all_rows(query, subscriptions)
+        try:
+            return [AccountId.parse(row["id"]) for row in rows]
+        except ValueError as error:
+            raise _incomplete(f"a row that is no account: {error}") from error
 
     async def groups(
         self, subscriptions: Sequence[str], tag: str
@@ -156,13 +190,17 @@ class Graph:
 
         Raises AzureError.
         """
-        letters = (re.escape(letter) for letter in tag if letter not in "-_. ")
-        query = _GROUPS.format(tag=_literals(["(?i)" + "[-_. ]*".join(letters)]))
-        rows = await self._rows(query, subscriptions)
-        return {
-            (str(row["subscriptionId"]).lower(), str(row["name"]).lower()): _tags(row["tags"])
-            for row in rows
-        }
+        query = _Query(
+            _GROUPS.format(tag=_literals([resembling_pattern(tag)])),
+            ("id", "subscriptionId", "name", "tags"),
+        )
+        found = {}
+        for row in await self._all_rows(query, subscriptions):
+            tags = _tags(row["tags"])
+            if tags is None or not all(_is_text(row[name]) for name in ("subscriptionId", "name")):
+                raise _incomplete("a resource group whose tags or name can't be read")
+            found[row["subscriptionId"].lower(), row["name"].lower()] = tags
+        return found
 
     async def key_changes(
         self, subscriptions: Sequence[str], own_ids: Sequence[str]
@@ -171,46 +209,74 @@ class Graph:
 
         A row that can't be read is a text that says why. Raises AzureError.
         """
-        query = _CHANGES.format(own=_literals(own_ids or ["-"]))
-        rows = await self._rows(query, subscriptions)
+        query = _Query(_CHANGES.format(own=_literals(own_ids or ["-"])), ("id",))
+        rows = await self._all_rows(query, subscriptions)
         changes = (_key_change(row, own_ids) for row in rows)
         return [change for change in changes if change is not None]
 
-    async def _rows(self, query: str, subscriptions: Sequence[str]) -> list[dict[str, Any]]:
+    async def _all_rows(self, query: _Query, subscriptions: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the rows of a query about any number of subscriptions. Raises AzureError."""
         rows: list[dict[str, Any]] = []
-        total: int | None = None
-        token: str | None = None
-        while True:
-            request = QueryRequest(
-                query=query,
-                subscriptions=list(subscriptions),
-                options=QueryRequestOptions(
-                    top=PAGE, skip_token=token, result_format="objectArray"
-                ),
-            )
-            answer = await self._ask(request)
-            data: object = answer.data
-            if not isinstance(data, list):
-                raise _incomplete("an answer without rows")
-            rows.extend(data)
-            total = answer.total_records if total is None else total
-            token = answer.skip_token
-            if str(getattr(answer.result_truncated, "value", answer.result_truncated)) == "true":
-                raise _incomplete("a truncated answer")
-            if not token:
-                break
-        if total != len(rows):
-            raise _incomplete(f"{len(rows)} of {total} rows")
+        for batch in self.batches(subscriptions):
+            rows.extend(await self._rows(query, batch))
         return rows
 
-    async def _ask(self, request: QueryRequest) -> QueryResponse:
+    async def _rows(
+        self, query: _Query, subscriptions: Sequence[str] | None
+    ) -> list[dict[str, Any]]:
+        """Return the rows of a query, whole and each once; None asks about the whole tenant.
+
+        Raises AzureError.
+        """
+        rows: dict[str, dict[str, Any]] = {}
+        total: int | None = None
+        links = Links("Querying", "Resource Graph")
+        token: str | None = ""
+        while token is not None:
+            page = await self._page(query.text, subscriptions, links.follow(token) or None)
+            for row in page["data"]:
+                problem = columns_problem(row, query.columns)
+                if problem or not _is_text(row[query.key]):
+                    raise _incomplete(problem or f"a row without its {query.key}")
+                rows[row[query.key].lower()] = row
+            total = page["totalRecords"] if total is None else total
+            token = page.get("$skipToken")
+            if page["resultTruncated"] == "true":
+                raise _incomplete("a truncated answer")
+        if total != len(rows):
+            raise _incomplete(f"{len(rows)} of {total} rows")
+        asked = None if subscriptions is None else {name.lower() for name in subscriptions}
+        if asked is not None and not asked.issuperset(_subscriptions_in(rows.values())):
+            raise _incomplete("a row of a subscription that nobody asked about")
+        return list(rows.values())
+
+    async def _page(
+        self, query: str, subscriptions: Sequence[str] | None, token: str | None
+    ) -> dict[str, Any]:
+        request = QueryRequest(
+            query=query,
+            subscriptions=None if subscriptions is None else list(subscriptions),
+            options=QueryRequestOptions(top=PAGE, skip_token=token, result_format="objectArray"),
+        )
         try:
-            answer: object = await self._client.resources(request)
-        except ODD as error:
+            page: Any = await self._client.resources(request, expects=a_graph_page, cls=decoded)
+        except SDK_ERRORS as error:
             raise azure_error("Querying", "Resource Graph", error) from error
-        if not isinstance(answer, QueryResponse):
-            raise _incomplete("an empty answer")
-        return answer
+        return dict(page)
+
+
+def _ids(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    return frozenset(row["subscriptionId"].lower() for row in rows)
+
+
+def _subscriptions_in(rows: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the subscriptions that rows name, in lower case, where they name any."""
+    named = {row["subscriptionId"] for row in rows if _is_text(row.get("subscriptionId"))}
+    return {name.lower() for name in named}
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 def _incomplete(what: str) -> AzureError:
@@ -224,33 +290,54 @@ def _literals(texts: Sequence[str]) -> str:
 
 
 def _account(row: Mapping[str, Any]) -> Account:
+    """Read a row of the list. Raises AzureError if it is odd."""
+    texts = ("kind", "location", "flag", "subdomain", "provisioningState")
+    tags = _tags(row["tags"])
+    if tags is None or not all(isinstance(row[name], str | None) for name in texts):
+        raise _incomplete(f"{row['id']} with a value of the wrong kind")
+    if not _is_text(row["kind"]):
+        raise _incomplete(f"{row['id']} without its kind")
+    try:
+        account_id = AccountId.parse(row["id"])
+    except ValueError as error:
+        raise _incomplete(f"a row that is no account: {error}") from error
     return Account(
-        id=AccountId.parse(row["id"]),
+        id=account_id,
         kind=row["kind"],
-        location=row["location"],
+        location=row["location"] or "",
         keys_on=row["flag"] != "true",
-        tags=_tags(row["tags"]),
+        tags=tags,
         custom_subdomain=row["subdomain"] or None,
         provisioning_state=row["provisioningState"] or "",
     )
 
 
-def _tags(tags: Mapping[str, Any] | None) -> dict[str, str]:
-    return {name: str(value or "") for name, value in (tags or {}).items()}
+def _tags(tags: object) -> dict[str, str] | None:
+    """Read tags, null where there are none (recorded exchanges, fact 42); None: they are odd."""
+    if tags is None:
+        return {}
+    if not isinstance(tags, dict) or not all(
+        isinstance(value, str | None) for value in tags.values()
+    ):
+        return None
+    return {name: value or "" for name, value in tags.items()}
 
 
 def _key_change(row: Mapping[str, Any], own_ids: Sequence[str]) -> KeyChange | str | None:
     """Read one row; None if it is about something else, a text if it lacks what we need."""
+    problem = columns_problem(row, _CHANGE_COLUMNS)
+    if problem or not all(isinstance(row[name], str | None) for name in _CHANGE_COLUMNS):
+        return f"a change record lacks what we need: {problem or 'a value is no text'}"
+    by = row["changedBy"] or ""
+    ours = by.lower() in {own.lower() for own in own_ids}
+    turned = _turned(row, ours=ours)
+    if turned is None:
+        return None
     try:
-        by = row["changedBy"] or ""
-        ours = by.lower() in {own.lower() for own in own_ids}
-        turned = _turned(row, ours=ours)
-        if turned is None:
-            return None
         return KeyChange(
             id=row["id"],
-            at=in_utc(datetime.fromisoformat(row["at"])),
-            account=AccountId.parse(row["account"]),
+            at=in_utc(datetime.fromisoformat(row["at"] or "")),
+            account=AccountId.parse(row["account"] or ""),
             turned=turned,
             by=by,
             by_type=row["changedByType"] or "",
@@ -258,14 +345,15 @@ def _key_change(row: Mapping[str, Any], own_ids: Sequence[str]) -> KeyChange | s
             operation=row["operation"] or "",
             ours=ours,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except ValueError as error:
         return f"a change record lacks what we need: {error}"
 
 
 def _turned(row: Mapping[str, Any], *, ours: bool) -> Turned | None:
-    if row["changeType"].lower() == "create":
+    change_type = (row["changeType"] or "").lower()
+    if change_type == "create":
         return Turned.CREATED
     if row["before"] == row["after"]:
         # Nothing of the flag is listed: by us, it is the flag that appeared for the first time.
-        return Turned.OFF if ours and row["changeType"].lower() == "update" else None
+        return Turned.OFF if ours and change_type == "update" else None
     return Turned.OFF if row["after"] == "true" else Turned.ON

@@ -163,6 +163,7 @@ class Verdict(StrEnum):
     EXEMPT = "EXEMPT"
     DRIFT = "DRIFT"
     HELD = "HELD"
+    OUT_OF_SCOPE = "OUT_OF_SCOPE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,7 @@ class Result(StrEnum):
     GONE = "GONE"
     BUSY = "BUSY"
     DEFERRED = "DEFERRED"
+    OUT_OF_SCOPE = "OUT_OF_SCOPE"
     LOCKED = "LOCKED"
     POLICY_DENIED = "POLICY_DENIED"
     NO_ROLE = "NO_ROLE"
@@ -212,19 +214,32 @@ class Outcome:
     azure_message: str = ""
     accepted: bool = False
     """Whether Azure took the PATCH, or may have taken it."""
+    unannounced: bool = False
+    """Whether it was not begun because nothing acknowledged its announcement."""
 
 
 class SubscriptionState(StrEnum):
-    """Azure's states of a subscription that matter here; writes are refused in the others."""
+    """Azure's states of a subscription (azure-mgmt-resource-subscriptions 1.0.0)."""
 
     ENABLED = "Enabled"
     WARNED = "Warned"
     PAST_DUE = "PastDue"
+    DISABLED = "Disabled"
+    DELETED = "Deleted"
 
     @classmethod
-    def allows_changes(cls, state: str) -> bool:
+    def read(cls, text: str) -> Self | None:
+        """Return the state that a text names, in any letter case; None if nobody knows it."""
+        return next((state for state in cls if state.value.lower() == text.lower()), None)
+
+    @property
+    def allows_changes(self) -> bool:
         """Whether resources of a subscription in this state can be changed."""
-        return state.lower() in {member.value.lower() for member in cls}
+        return self in {
+            SubscriptionState.ENABLED,
+            SubscriptionState.WARNED,
+            SubscriptionState.PAST_DUE,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +275,15 @@ class Coverage:
     subscription: Subscription
     source: Source
     census: Census
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of ARM's list of a subscription's accounts, of every kind."""
+
+    rows: tuple[Account | str, ...]
+    """Accounts; what a row that can't be read lacks, as a text."""
+    next_link: str | None = None
 
 
 class GapKind(StrEnum):
@@ -309,6 +333,17 @@ class KeyChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What one source showed of one subscription. Compliant accounts are counted and not kept."""
+
+    coverage: Coverage
+    accounts: tuple[Account, ...]
+    """Accounts with keys on, and accounts with keys off whose tags mention ours."""
+    gaps: tuple[Gap, ...] = ()
+    """Accounts of it that could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Disagreement:
     """An account of which Resource Graph says one thing and ARM another, beyond its lag."""
 
@@ -336,3 +371,5 @@ class Inventory:
     gaps: tuple[Gap, ...]
     left_alone: LeftAlone = field(default_factory=LeftAlone)
     disagreements: tuple[Disagreement, ...] = ()
+    graph_unread: str = ""
+    """Why Resource Graph could not be read, or a part of it; empty if it was."""

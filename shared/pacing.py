@@ -6,9 +6,9 @@ how fast it fills up again, requests are spaced before a refusal comes. No rate 
 buckets differ by subscription and change (recorded exchanges, fact 26). A Retry-After closes the
 lane, not just the request, for as long as it says.
 
-A unit of remediation gets a permit first: a place among the units at work, and room in its
-subscription's lanes for its reads and its PATCH. These then never wait, so the decision is fresh
-when the PATCH leaves; `Freshness` looks once more, as the last step before it.
+A unit of remediation, or a page of a list, gets a permit first: a place among those at work, and
+room in its subscription's lanes. All waiting is before the permit, so the decision is fresh when
+the PATCH leaves, and a subscription whose lane is closed keeps no place from the others.
 """
 
 import asyncio
@@ -18,10 +18,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Literal
 
 from azure.core.exceptions import (
-    DecodeError,
     ServiceRequestError,
     ServiceResponseError,
     ServiceResponseTimeoutError,
@@ -32,17 +33,21 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from shared.deadline import Deadline, within
 from shared.errors import OutOfTime, Stale, Throttled
-from shared.model import Clock
+from shared.model import Clock, in_utc
 
 type Use = Literal["read", "write", "query"]
 
-# No decision is older than this when its PATCH leaves.
-FRESH_SECONDS = 5.0
 UNITS_PER_SUBSCRIPTION = 4
 REQUEST_SECONDS = 60.0
 """How long one attempt may take."""
 _ATTEMPTS = 4
 _LONGEST_BACKOFF = 60.0
+# However long Azure says that a lane is closed, after this it is looked at again.
+_LONGEST_CLOSURE = 3600.0
+# Pages of lists at a time: one of a large subscription takes megabytes.
+_PAGES_AT_A_TIME = 8
+# No number in a header counts for more than this: one of 400 digits is nobody's meaning.
+_MOST = 10**9
 # Room that is left in a lane, for those whom we don't see: another sweep, an operator.
 _RESERVE = 3
 _LOOK_AGAIN_SECONDS = 1.0
@@ -110,23 +115,24 @@ class Lane:
         if resets is not None:
             # Resource Graph's quota is a window: at 0, nothing goes before it is over.
             if left == 0:
-                self.closed_until = max(self.closed_until, now + resets)
+                self.closed_until = max(self.closed_until, now + min(resets, _LONGEST_CLOSURE))
                 self.left = None
             return
         self._learn(left, now)
 
-    def refused(self, headers: Mapping[str, str], now: float) -> None:
+    def refused(self, headers: Mapping[str, str], now: float, moment: datetime) -> None:
         """Close after a refusal: as long as Azure says, or longer with each one without a word.
 
-        "Try again after '0' seconds" occurs (recorded exchanges, fact 31): that is without a word.
+        `now` is on the monotonic count, `moment` the time of day, by which Azure may say until
+        when. "Try again after '0' seconds" occurs (recorded exchanges, fact 31), and a millisecond
+        again and again: that is without a word.
         """
         self.refusals += 1
-        wait = _retry_after(headers) or _resets_after(headers) or 0.0
+        wait = max(_retry_after(headers, moment), _resets_after(headers) or 0.0)
         if wait < 1:
-            # A millisecond, again and again, is no word either.
             wait = min(2.0 ** (self.refusals - 1), _LONGEST_BACKOFF)
         # More requests were under way when it was closed: the longest word counts.
-        self.closed_until = max(self.closed_until, now + wait)
+        self.closed_until = max(self.closed_until, now + min(wait, _LONGEST_CLOSURE))
 
     def _learn(self, left: int, now: float) -> None:
         if self._since is not None:
@@ -145,43 +151,59 @@ class Lane:
 
 def _left(headers: Mapping[str, str]) -> int | None:
     counts = [
-        int(value)
+        count
         for name, value in headers.items()
-        if _is_number(value)
-        and (
-            name.lower().startswith("x-ms-ratelimit-remaining-")
-            or name.lower() == "x-ms-user-quota-remaining"
-        )
+        if name.lower().startswith("x-ms-ratelimit-remaining-")
+        or name.lower() == "x-ms-user-quota-remaining"
+        if (count := _number(value)) is not None
     ]
     return min(counts, default=None)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def _retry_after(headers: Mapping[str, str], moment: datetime) -> float:
+    """Return for how many seconds Azure asks to wait, by the longest of its words; 0: none."""
+    waits = [0.0]
     for name, unit in (("retry-after-ms", 1e-3), ("x-ms-retry-after-ms", 1e-3), ("retry-after", 1)):
         value = headers.get(name, "")
-        if _is_number(value):
-            return int(value) * unit
-    return None
+        # The same header twice is joined by commas, and a date has one of its own.
+        waits += [
+            number * unit for part in value.split(",") if (number := _number(part)) is not None
+        ]
+        waits.append(_until(value, moment))
+    return max(waits)
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+def _until(text: str, moment: datetime) -> float:
+    """Return the seconds from `moment` to an HTTP date; 0 if the text is none."""
+    try:
+        return (in_utc(parsedate_to_datetime(text)) - moment).total_seconds()
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def _number(text: str) -> int | None:
+    """Read a whole number, or the whole part of one; None if the text is no number."""
+    match = re.fullmatch(r"([0-9]+)(?:\.[0-9]*)?", text.strip(), re.ASCII)
+    if match is None:
+        return None
+    return int(match[1]) if len(match[1]) < len(str(_MOST)) else _MOST
 
 
 def _resets_after(headers: Mapping[str, str]) -> float | None:
-    match = re.fullmatch(r"(\d+):(\d\d):(\d\d)", headers.get("x-ms-user-quota-resets-after", ""))
+    match = re.fullmatch(
+        r"([0-9]{1,6}):([0-9]{2}):([0-9]{2})", headers.get("x-ms-user-quota-resets-after", "")
+    )
     return 3600.0 * int(match[1]) + 60.0 * int(match[2]) + int(match[3]) if match else None
 
 
 @dataclass(slots=True)
 class _Unit:
-    """A unit at work: the room that it holds, and when its oldest read left."""
+    """Work that has a permit, and the room in its subscription's lanes that it still holds."""
 
     subscription_id: str
     held: Counter[Use]
-    read_at: float | None = None
     sent: bool = False
-    """Whether its PATCH left."""
+    """Whether its PATCH was sent: what is throttled before that gives up its place and waits."""
 
 
 _unit: ContextVar[_Unit | None] = ContextVar("unit", default=None)
@@ -218,6 +240,7 @@ class Pace:
         self.clock = clock
         self.deadline = deadline
         self._all = asyncio.Semaphore(concurrency)
+        self._pages = asyncio.Semaphore(min(concurrency, _PAGES_AT_A_TIME))
         self._each: dict[str, asyncio.Semaphore] = {}
 
     async def admit(self, lane: Lane) -> None:
@@ -249,30 +272,48 @@ class Pace:
         """Let one unit work: so many reads and its PATCH don't wait.
 
         All waiting is before the body: for a place in the subscription, for its lanes, for a place
-        among all units. A unit that waits for a closed lane takes no place from the others.
-
-        Raises OutOfTime if that can't be before the deadline.
+        among all units. Raises OutOfTime if that can't be before the deadline.
         """
         place = self._each.setdefault(subscription_id, asyncio.Semaphore(UNITS_PER_SUBSCRIPTION))
         held: Counter[Use] = Counter({"read": reads, "write": 1})
+        async with place, self._permit(subscription_id, held, self._all):
+            yield
+
+    @asynccontextmanager
+    async def page(self, subscription_id: str) -> AsyncIterator[None]:
+        """Let one page of a subscription's list be read.
+
+        All waiting is before the body. Raises OutOfTime if that can't be before the deadline.
+        """
+        held: Counter[Use] = Counter({"read": 1})
+        async with self._permit(subscription_id, held, self._pages):
+            yield
+
+    @asynccontextmanager
+    async def _permit(
+        self, subscription_id: str, held: Counter[Use], places: asyncio.Semaphore
+    ) -> AsyncIterator[None]:
+        """Wait for room in the lanes, then for a place; give both back after the body.
+
+        Whoever waits for a closed lane takes no place from the others.
+        """
         needed = {self.lanes.lane(subscription_id, use): count for use, count in held.items()}
-        async with place:
-            while True:
-                await self._room(needed)
-                async with self._all:
-                    if self._wait(needed):
-                        # Closed while we waited for the place: it is for somebody else.
-                        continue
-                    for lane, count in needed.items():
-                        lane.under_way += count
-                    token = _unit.set(_Unit(subscription_id, held))
-                    try:
-                        yield
-                    finally:
-                        _unit.reset(token)
-                        for use, count in held.items():
-                            self.lanes.lane(subscription_id, use).under_way -= count
-                    return
+        while True:
+            await self._room(needed)
+            async with places:
+                if self._wait(needed):
+                    # The lane was closed while we waited for the place, which goes to others.
+                    continue
+                for lane, count in needed.items():
+                    lane.under_way += count
+                token = _unit.set(_Unit(subscription_id, held))
+                try:
+                    yield
+                finally:
+                    _unit.reset(token)
+                    for use, count in held.items():
+                        self.lanes.lane(subscription_id, use).under_way -= count
+                return
 
 
 class Pacing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
@@ -288,16 +329,26 @@ class Pacing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     async def send(
         self, request: PipelineRequest[HttpRequest]
     ) -> PipelineResponse[HttpRequest, AsyncHttpResponse]:
-        """Send one request. Raises OutOfTime if its lane stays closed past the deadline."""
+        """Send one request.
+
+        Raises OutOfTime if its lane stays closed past the deadline, Stale for a PATCH whose lane
+        was closed since it got its permit: nothing was sent.
+        """
         method = request.http_request.method
         lane = self._pace.lanes.of(method, _path(request))
+        unit = _unit.get()
         attempt = 0
         while True:
             attempt += 1
             await self._admit(lane, "write" if method == "PATCH" else "read")
+            if method == "PATCH" and unit is not None:
+                if lane.closed_until > self._pace.clock.monotonic():
+                    lane.under_way -= 1
+                    raise Stale("its lane was closed meanwhile")
+                unit.sent = True
             try:
                 response = await self._attempt(request)
-            except (ServiceRequestError, ServiceResponseError, DecodeError):
+            except (ServiceRequestError, ServiceResponseError):
                 if method == "PATCH" or attempt == _ATTEMPTS:
                     raise
                 await self._pace.pause(2.0 ** (attempt - 1))
@@ -307,11 +358,11 @@ class Pacing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
             status, now = response.http_response.status_code, self._pace.clock.monotonic()
             headers = response.http_response.headers
             lane.answered(headers, now)
-            if status == _THROTTLED or (status in _TRANSIENT and _retry_after(headers)):
-                lane.refused(headers, now)
+            moment = self._pace.clock.now()
+            if status == _THROTTLED or (status in _TRANSIENT and _retry_after(headers, moment)):
+                lane.refused(headers, now, moment)
             else:
                 lane.refusals = 0
-            unit = _unit.get()
             if status == _THROTTLED and unit is not None and not unit.sent:
                 # It waits without its place among the units, and begins again.
                 raise Throttled(
@@ -343,33 +394,6 @@ class Pacing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
             return await within(self._pace.clock, seconds, self.next.send(request))
         except TimeoutError as error:
             raise ServiceResponseTimeoutError(f"no answer within {seconds:.0f} s") from error
-
-
-class Freshness(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """The last step before a request leaves: no PATCH goes on an old decision."""
-
-    def __init__(self, pace: Pace) -> None:
-        super().__init__()
-        self._pace = pace
-
-    async def send(
-        self, request: PipelineRequest[HttpRequest]
-    ) -> PipelineResponse[HttpRequest, AsyncHttpResponse]:
-        """Send a read and note when; send a PATCH if its decision is fresh and its lane open.
-
-        Raises Stale otherwise: nothing was sent, and the unit starts again.
-        """
-        now, unit = self._pace.clock.monotonic(), _unit.get()
-        if request.http_request.method == "PATCH":
-            lane = self._pace.lanes.of("PATCH", _path(request))
-            if unit is None or unit.read_at is None or now - unit.read_at > FRESH_SECONDS:
-                raise Stale("its decision is no longer fresh")
-            if lane.closed_until > now:
-                raise Stale("its lane was closed meanwhile")
-            unit.sent = True
-        elif unit is not None and unit.read_at is None:
-            unit.read_at = now
-        return await self.next.send(request)
 
 
 def _path(request: PipelineRequest[HttpRequest]) -> str:

@@ -16,6 +16,7 @@ import azure.identity.aio
 from shared import __version__
 from shared.arm import ArmReader, ArmWriter
 from shared.changes import ChangeReader
+from shared.cross_check import turns_due
 from shared.deadline import Deadline
 from shared.discovery import Discovery
 from shared.graph import Graph
@@ -61,6 +62,8 @@ class Parts:
     deadline: Deadline
     work_seconds: float
     """The time budget, less what is kept for telemetry to leave."""
+    last: datetime | None
+    """When the timer fired before this, as far as is known."""
     arm: ArmReader
     graph: Graph
     made: Callable[[Settings], "Parts"]
@@ -74,12 +77,12 @@ class Parts:
         return Discovery(
             arm=self.arm,
             graph=self.graph,
-            clock=self.clock,
+            permits=self.pace,
+            deadline=self.deadline,
             scope=self.settings.scope,
             tag=self.settings.rules.tag,
             tenant_id=self.settings.tenant_id,
-            concurrency=self.settings.concurrency,
-            schedule=self.settings.schedule,
+            turns=turns_due(self.settings.schedule, self.last, self.clock.now()),
             inherit=self.settings.inherit,
         )
 
@@ -96,18 +99,13 @@ class Parts:
             permits=permits or self.pace,
             clock=self.clock,
             deadline=self.deadline,
+            scope=self.settings.scope,
             rules=self.settings.rules,
             inherit=self.settings.inherit,
             unit_seconds=min(UNIT_SECONDS, self.work_seconds / 2),
         )
 
-    def sweep(
-        self,
-        sweep_id: str,
-        emitter: Emitter,
-        remediation: Remediation | None,
-        told_until: datetime | None = None,
-    ) -> Sweep:
+    def sweep(self, sweep_id: str, emitter: Emitter, remediation: Remediation | None) -> Sweep:
         """Return a sweep; without a remediation it can't write."""
         return Sweep(
             sweep_id=sweep_id,
@@ -117,7 +115,7 @@ class Parts:
             changes=self.changes(),
             remediation=remediation,
             emitter=emitter,
-            told_until=told_until,
+            last=self.last,
         )
 
 
@@ -132,8 +130,17 @@ class Connections:
         self._tokens: TokenCache | None = None
         self._lanes = Lanes()
 
-    def parts(self, settings: Settings, observer: Observer, reserve: float = 0.0) -> Parts:
-        """Make the parts for one piece of work; `reserve` seconds of its budget are kept back."""
+    def parts(
+        self,
+        settings: Settings,
+        observer: Observer,
+        reserve: float = 0.0,
+        last: datetime | None = None,
+    ) -> Parts:
+        """Make the parts for one piece of work; `reserve` seconds of its budget are kept back.
+
+        `last` is when the timer fired before this, as far as is known.
+        """
         cloud = settings.cloud
         if self._transport is None or self._tokens is None:
             self._transport = ClockedTransport(self._clock)
@@ -154,9 +161,10 @@ class Connections:
             pace=pace,
             deadline=deadline,
             work_seconds=work,
+            last=last,
             arm=ArmReader(cloud.endpoint, cloud.scope, pipeline, self._tokens, deadline),
             graph=Graph(cloud.endpoint, cloud.scope, pipeline),
-            made=lambda settings: self.parts(settings, observer, reserve),
+            made=lambda settings: self.parts(settings, observer, reserve, last),
         )
 
     async def close(self) -> None:

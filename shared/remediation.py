@@ -3,7 +3,8 @@
 Waiting comes before the read. The decision is made on what ARM says this moment, so an exemption
 added a second ago wins, and the PATCH leaves at once after it: sent once, and on a decision at
 most five seconds old. A retry is the whole unit again. After a PATCH that was not definitely
-refused, the result is what the read-back says.
+refused, the result is what the read-back says; where Azure did not answer, and the read-back shows
+an account at rest with its keys on, the whole unit runs once more.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Protocol
 
 from shared.allowance import Allowance
 from shared.deadline import Deadline
-from shared.decision import Rules, decide
+from shared.decision import Rules, Scope, decide
 from shared.errors import (
     AzureError,
     Busy,
@@ -25,6 +26,7 @@ from shared.errors import (
     Stale,
     Throttled,
     Unclear,
+    Unfinished,
 )
 from shared.exemption import carries
 from shared.model import (
@@ -47,6 +49,8 @@ UNIT_SECONDS = 95.0
 # Azure attempts an update in these states and refuses it, with 409, in every other one.
 _TERMINAL_STATES = frozenset({"", "succeeded", "failed", "canceled"})
 _UNAUTHORIZED = 401
+_TIMEOUT = 408
+_SERVER_ERROR = 500
 # An account whose reads take so long that its decision is stale again and again needs a person.
 _MOST_STALE = 5
 
@@ -66,8 +70,12 @@ class AccountReads(Protocol):
 class Accounts(AccountReads, Protocol):
     """What remediation reads and the one thing that it writes."""
 
-    async def disable_local_auth(self, account_id: AccountId) -> None:
-        """Turn its keys off. Raises Refused if that did not happen, Unclear if it may have."""
+    async def disable_local_auth(self, account_id: AccountId, read_at: float) -> None:
+        """Turn its keys off, on a decision whose oldest read was sent at `read_at`.
+
+        Raises Refused if that did not happen (Stale if the read was too old: nothing was sent),
+        Unclear if it may have (Unfinished if it was accepted, and may still fail).
+        """
         ...
 
 
@@ -83,22 +91,32 @@ class Permits(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class StillDrift:
+    """What a second look found: nothing that a read can show stands in the way of the change."""
+
+    read_at: float
+    """When its oldest read was sent, in seconds of the clock's monotonic count."""
+
+
+@dataclass(frozen=True, slots=True)
 class SecondLook:
     """Reads an account once more and decides again: the last thing before a change."""
 
     accounts: AccountReads
     clock: Clock
+    scope: Scope
     rules: Rules
     inherit: tuple[Level, ...] = ()
 
-    async def look(self, decision: Decision) -> Outcome | None:
-        """Say what stands in the way of the change; None: nothing that a read can show.
+    async def look(self, decision: Decision) -> Outcome | StillDrift:
+        """Say what stands in the way of the change, if anything does.
 
         Raises AzureError, if the account can't be read.
         """
+        read_at = self.clock.monotonic()
         account = await self._read(decision.account.id)
-        today = self.clock.now().date()
-        return _no_longer(decision, account, decide(account, self.rules, today))
+        now = decide(account, self.scope, self.rules, self.clock.now().date())
+        return _no_longer(decision, account, now) or StillDrift(read_at)
 
     async def _read(self, account_id: AccountId) -> Account:
         """Read an account, and the levels above it as far as they can matter."""
@@ -118,6 +136,14 @@ class SecondLook:
 
 
 @dataclass(frozen=True, slots=True)
+class _NotTaken:
+    """A PATCH that Azure did not answer, and that left its account at rest with its keys on."""
+
+    outcome: Outcome
+    """What is said of it if it can't be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Remediation:
     """Turns keys off, one account at a time."""
 
@@ -125,12 +151,26 @@ class Remediation:
     permits: Permits
     clock: Clock
     deadline: Deadline
+    scope: Scope
     rules: Rules
     inherit: tuple[Level, ...] = ()
     unit_seconds: float = UNIT_SECONDS
 
     async def remediate(self, decision: Decision, allowance: Allowance) -> Outcome:
         """Do what the decision says, if it still holds. Never raises for what Azure answers."""
+        first = await self._tried(decision, allowance)
+        if not isinstance(first, _NotTaken):
+            return first
+        again = await self._tried(decision, allowance)
+        if isinstance(again, _NotTaken):
+            return again.outcome
+        if again.result is Result.DEFERRED:
+            # There was no time for it, or the brake let no more through.
+            return first.outcome
+        return replace(again, accepted=True)
+
+    async def _tried(self, decision: Decision, allowance: Allowance) -> Outcome | _NotTaken:
+        """Run the unit until it ends in something that another read would not mend."""
         subscription, reads = decision.account.id.subscription_id, 1 + len(self.inherit)
         refused_token, stale = False, 0
         while self.deadline.left > self.unit_seconds:
@@ -154,43 +194,48 @@ class Remediation:
                 return refused(decision, error)
         return _too_late(decision)
 
-    async def _allowed(self, decision: Decision, allowance: Allowance) -> Outcome:
+    async def _allowed(self, decision: Decision, allowance: Allowance) -> Outcome | _NotTaken:
         """Do it if the brake lets one more through. Raises as `_unit`."""
         if not await allowance.take():
             return Outcome(decision, Result.DEFERRED, "The brake lets no more through.")
         used = True
         try:
             # Waiting, for the permit and for the allowance, may have taken all the time.
-            in_time = self.deadline.left > self.unit_seconds
-            outcome = await self._unit(decision) if in_time else _too_late(decision)
-            used = outcome.accepted
+            if self.deadline.left <= self.unit_seconds:
+                used = False
+                return _too_late(decision)
+            done = await self._unit(decision, allowance)
+            used = not isinstance(done, _NotTaken) and done.accepted
         except AzureError:
             used = False
             raise
         finally:
             await allowance.give_back(used=used)
-        return outcome
+        return done
 
-    async def _unit(self, decision: Decision) -> Outcome:
+    async def _unit(self, decision: Decision, allowance: Allowance) -> Outcome | _NotTaken:
         """Read, decide again, write, read back. Raises Refused if nothing was changed."""
-        look = SecondLook(self.accounts, self.clock, self.rules, self.inherit)
-        changed = await look.look(decision)
-        if changed is not None:
-            return changed
+        look = SecondLook(self.accounts, self.clock, self.scope, self.rules, self.inherit)
+        found = await look.look(decision)
+        if isinstance(found, Outcome):
+            return found
+        if allowance.has_ended(self.clock.now()):
+            return Outcome(decision, Result.DEFERRED, "The release of the brake has ended.")
         doubt: AzureError | None = None
         try:
-            await self.accounts.disable_local_auth(decision.account.id)
+            await self.accounts.disable_local_auth(decision.account.id, found.read_at)
         except Unclear as error:
             doubt = error
         return await self._read_back(decision, doubt)
 
-    async def _read_back(self, decision: Decision, doubt: AzureError | None) -> Outcome:
+    async def _read_back(self, decision: Decision, doubt: AzureError | None) -> Outcome | _NotTaken:
         code, message = (doubt.code, doubt.message) if doubt else ("", "")
 
         def outcome(result: Result, detail: str) -> Outcome:
             return Outcome(decision, result, detail, code, message, accepted=True)
 
         detail = "The change was sent, and the account could not be read back."
+        is_untouched = False
         for pause in READ_BACK_PAUSES:
             if pause > self.deadline.left:
                 break
@@ -200,17 +245,26 @@ class Remediation:
             except NotFound:
                 return outcome(Result.GONE, "It was deleted after the change was sent.")
             except AzureError as error:
-                code, message = error.code, error.message
+                is_untouched, code, message = False, error.code, error.message
                 continue
+            is_untouched = account.keys_on and _is_at_rest(account)
             if account.keys_on:
                 detail = "The change was sent, and the account did not read back as off."
-            elif doubt is None or _is_at_rest(account):
+            elif _is_at_rest(account):
                 return outcome(Result.DISABLED, "Azure took the change and reads back: keys off.")
             else:
-                # An operation that nobody could follow may yet fail, and take its change back.
+                # Its operation may yet fail, and take its change back.
                 state = account.provisioning_state
                 detail = f"It reads back as off, and its provisioning state is still {state}."
-        return outcome(Result.UNVERIFIED, detail)
+        unverified = outcome(Result.UNVERIFIED, detail)
+        return _NotTaken(unverified) if is_untouched and _is_unanswered(doubt) else unverified
+
+
+def _is_unanswered(doubt: AzureError | None) -> bool:
+    """Whether Azure answered a PATCH with a failure of its own, or not at all."""
+    if doubt is None or isinstance(doubt, Unfinished):
+        return False
+    return doubt.status is None or doubt.status >= _SERVER_ERROR or doubt.status == _TIMEOUT
 
 
 def _too_late(decision: Decision) -> Outcome:
@@ -220,6 +274,8 @@ def _too_late(decision: Decision) -> Outcome:
 def _no_longer(decision: Decision, account: Account, now: Decision) -> Outcome | None:
     """Say what the re-read found, if it is not the drift that was decided on."""
     match now.verdict:
+        case Verdict.OUT_OF_SCOPE:
+            return Outcome(decision, Result.OUT_OF_SCOPE, now.reason)
         case Verdict.COMPLIANT:
             return Outcome(decision, Result.ALREADY_OFF, "Its keys are off already.")
         case Verdict.EXEMPT:

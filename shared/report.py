@@ -86,6 +86,11 @@ class SweepReport:
         return Counter(outcome.result for outcome in self.outcomes)
 
     @property
+    def unannounced(self) -> int:
+        """Changes that were not begun because nothing acknowledged their announcement."""
+        return sum(outcome.unannounced for outcome in self.outcomes)
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Why somebody must look; empty if the sweep is whole."""
         failed = tuple(
@@ -100,7 +105,15 @@ class SweepReport:
                 for gap in self.inventory.gaps
             )
             + failed
+            + self._unannounced
         )
+
+    @property
+    def _unannounced(self) -> tuple[str, ...]:
+        if not self.unannounced:
+            return ()
+        changes = "1 change was" if self.unannounced == 1 else f"{self.unannounced} changes were"
+        return (f"{changes} not begun: Application Insights did not acknowledge the announcement",)
 
     @property
     def whole(self) -> bool:
@@ -130,6 +143,7 @@ class SweepReport:
             deferred=self.results.get(Result.DEFERRED, 0),
             brake=self.brake,
             change_log=self.change_log,
+            resource_graph=self.inventory.graph_unread or "read",
         )
 
 

@@ -1,9 +1,14 @@
-"""One run: discover, decide, remediate, report. Events are emitted as things happen."""
+"""One run: discover, decide, announce, remediate, report. Events are emitted as things happen.
+
+Nothing is written unannounced: a change is begun once Application Insights has acknowledged the
+DriftFound that announces it. So a process that is killed at any moment leaves an announced change
+without an outcome, and no change that nobody was told of.
+"""
 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Protocol
@@ -13,6 +18,7 @@ from shared.changes import ChangeLog
 from shared.decision import Plan, braked, decide, plan
 from shared.events import (
     BrakeEngaged,
+    DriftFound,
     Event,
     SweepStarted,
     account_held,
@@ -67,7 +73,11 @@ class Emitter(Protocol):
     """Sends events."""
 
     async def emit(self, event: Event) -> None:
-        """Send one."""
+        """Send one. Never raises: what can't be sent is counted as lost."""
+        ...
+
+    async def acknowledged(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Wait, within reason, and return those of the events sent that arrived for certain."""
         ...
 
 
@@ -91,8 +101,8 @@ class Sweep:
     changes: ChangeReader
     remediation: Remediator | None
     emitter: Emitter
-    told_until: datetime | None = None
-    """Up to when changes of keys were told, as far as is known: the last tick that read them."""
+    last: datetime | None = None
+    """When the timer fired before this, as far as is known."""
 
     async def run(self) -> SweepReport:
         """Sweep once. What Azure refuses is in the report; it is not raised."""
@@ -104,9 +114,8 @@ class Sweep:
         for disagreement in inventory.disagreements:
             await self.emitter.emit(sources_disagree(disagreement))
         log = await self.changes.read([each.subscription.id for each in inventory.coverage])
-        await self._tell_changes(log, started)
-        rules, today = self.settings.rules, started.date()
-        decisions = [decide(account, rules, today) for account in inventory.accounts]
+        today = started.date()
+        decisions = self._decided(inventory, today)
         drift = [each for each in decisions if each.verdict is Verdict.DRIFT]
         planned = plan(
             drift, self.settings.limits, started, self.sweep_id, self.settings.schedule.interval
@@ -126,8 +135,17 @@ class Sweep:
             decisions += [
                 braked(each, len(planned.held), self.settings.limits) for each in planned.held
             ]
+        # First of all that is told: what is announced early is acknowledged early.
+        announcements = {
+            decision.account.id.key: self._announcement(decision, log)
+            for decision in decisions
+            if decision.verdict is Verdict.DRIFT
+        }
+        for announcement in announcements.values():
+            await self.emitter.emit(announcement)
+        await self._tell_changes(log, started)
         for decision in decisions:
-            await self._tell(decision, log, today)
+            await self._tell(decision, today)
         # Last: whoever reads a subscription's state finds all of its accounts told.
         for read in subscriptions_read(inventory, decisions):
             await self.emitter.emit(read)
@@ -137,7 +155,7 @@ class Sweep:
             started=started,
             inventory=inventory,
             decisions=tuple(decisions),
-            outcomes=await self._act(planned),
+            outcomes=await self._act(planned, announcements),
             duration=self.clock.monotonic() - began,
             brake=brake,
             change_log_unread=log.unread,
@@ -146,21 +164,28 @@ class Sweep:
         await self.emitter.emit(report.completed())
         return report
 
+    def _decided(self, inventory: Inventory, today: date) -> list[Decision]:
+        """Decide on each account that was seen, but for those that are not in scope."""
+        scope, rules = self.settings.scope, self.settings.rules
+        decisions = (decide(account, scope, rules, today) for account in inventory.accounts)
+        return [each for each in decisions if each.verdict is not Verdict.OUT_OF_SCOPE]
+
+    def _announcement(self, decision: Decision, log: ChangeLog) -> DriftFound:
+        account = decision.account.id.key
+        return drift_found(decision, log.last_on(account), log.flips(account))
+
     async def _tell_changes(self, log: ChangeLog, now: datetime) -> None:
-        for change in log.since((self.told_until or now - _DAY) - _OVERLAP):
+        for change in log.since((self.last or now - _DAY) - _OVERLAP):
             await self.emitter.emit(key_access_changed(change, log.flips(change.account.key)))
         for account, (on, off) in log.wars().items():
             await self.emitter.emit(patch_war(on, off, log.flips(account)))
 
-    async def _tell(self, decision: Decision, log: ChangeLog, today: date) -> None:
+    async def _tell(self, decision: Decision, today: date) -> None:
         observed = exemption_observed(decision, _days_left(decision, today))
         if observed is not None:
             await self.emitter.emit(observed)
-        account = decision.account.id.key
         if decision.verdict is Verdict.HELD:
             await self.emitter.emit(account_held(decision))
-        elif decision.verdict is Verdict.DRIFT:
-            await self.emitter.emit(drift_found(decision, log.last_on(account), log.flips(account)))
 
     def _brake(self, planned: Plan) -> str:
         """Say what the brake does, or in audit mode would do; empty if nothing."""
@@ -169,9 +194,11 @@ class Sweep:
         would = "would " if self.remediation is None else ""
         return f"{would}{planned.brake}: {planned.forecast}"
 
-    async def _act(self, planned: Plan) -> tuple[Outcome, ...]:
+    async def _act(
+        self, planned: Plan, announcements: Mapping[str, DriftFound]
+    ) -> tuple[Outcome, ...]:
         if self.remediation is not None:
-            return await self._remediate(self.remediation, planned)
+            return await self._remediate(self.remediation, planned, announcements)
         detail = "Audit mode changes nothing."
         if self.settings.mode is Mode.ENFORCE and self.settings.enforce_from is not None:
             detail = f"Its keys go off from {self.settings.enforce_from:%Y-%m-%dT%H:%MZ} on."
@@ -184,20 +211,31 @@ class Sweep:
             await self.emitter.emit(remediation_outcome(outcome))
         return outcomes
 
-    async def _remediate(self, remediation: Remediator, planned: Plan) -> tuple[Outcome, ...]:
+    async def _remediate(
+        self,
+        remediation: Remediator,
+        planned: Plan,
+        announcements: Mapping[str, DriftFound],
+    ) -> tuple[Outcome, ...]:
         """Work through the plan, each subscription with a few hands of its own.
 
         So a subscription whose lane is closed keeps nobody else waiting.
         """
-        allowance = Allowance(planned.most_writes)
+        wanted = [announcements[decision.account.id.key] for decision in planned.change]
+        acknowledged = await self.emitter.acknowledged(wanted) if wanted else ()
+        announced = {event.account_id for event in acknowledged if isinstance(event, DriftFound)}
+        allowance = Allowance(planned.most_writes, planned.released_until)
         outcomes: list[Outcome] = []
 
         async def work(pile: Iterator[Decision]) -> None:
             for decision in pile:
-                try:
-                    outcome = await remediation.remediate(decision, allowance)
-                except Exception as error:  # noqa: BLE001 - a bug with one account stops no other
-                    outcome = _unexpected(decision, error)
+                if decision.account.id.key not in announced:
+                    outcome = _unannounced(decision)
+                else:
+                    try:
+                        outcome = await remediation.remediate(decision, allowance)
+                    except Exception as error:  # noqa: BLE001 - a bug with one account stops no other
+                        outcome = _unexpected(decision, error)
                 outcomes.append(outcome)
                 await self.emitter.emit(remediation_outcome(outcome))
 
@@ -210,6 +248,15 @@ class Sweep:
                 for _ in range(min(HANDS_PER_SUBSCRIPTION, len(decisions))):
                     group.create_task(work(pile))
         return tuple(outcomes)
+
+
+def _unannounced(decision: Decision) -> Outcome:
+    """Put off a change whose announcement nothing acknowledged."""
+    detail = (
+        "Application Insights did not acknowledge the announcement of this change, and nothing is "
+        "written unannounced."
+    )
+    return Outcome(decision, Result.DEFERRED, detail, unannounced=True)
 
 
 def _unexpected(decision: Decision, error: Exception) -> Outcome:
@@ -227,6 +274,7 @@ def _started(settings: Settings) -> SweepStarted:
         scope=named or "all that the identity can read",
         kinds=", ".join(scope.kinds),
         exemption_tag=settings.rules.tag,
+        notes=" ".join(settings.notes),
     )
 
 

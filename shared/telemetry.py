@@ -11,10 +11,9 @@ is believed.
 import asyncio
 import json
 import logging
-import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,12 +26,13 @@ from azure.monitor.opentelemetry import configure_azure_monitor
 from opentelemetry import _logs, metrics, trace
 from opentelemetry._logs import LogRecord
 from opentelemetry.propagate import extract
-from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadWriteLogRecord
+from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind, StatusCode
 
+from shared.addresses import Address
 from shared.errors import TelemetryLost
 from shared.events import (
     ACCOUNTS,
@@ -41,6 +41,7 @@ from shared.events import (
     REQUESTS,
     Event,
     SweepContext,
+    identified,
     measurements,
     properties,
 )
@@ -52,12 +53,14 @@ _SCOPE = "keysweep"
 _LOGGER_NOBODY_USES = "keysweep.unused"
 _READ_SECONDS = 10.0
 _FLUSH_SECONDS = 20.0
-_DEAF_SECONDS = 30.0
-_LONGEST_PAUSE = 2.0
+# How long announced changes wait for their acknowledgement: without it nothing is written.
+_WITNESS_SECONDS = 60.0
+# How long nothing is sent to an Application Insights that did not answer.
+_PAUSE_SECONDS = 30.0
+_LONGEST_RETRY_PAUSE = 2.0
 # Well below the exporter's queues of 2,048, so that a burst waits instead of being lost.
 _MOST_PENDING = 1000
 _MOST_FAILURES = 3
-_EVENT = re.compile(rb'"baseType":\s*"EventData"')
 _BAD_REQUEST = 400
 
 
@@ -96,18 +99,17 @@ class Telemetry:
             yield
 
     @contextmanager
-    def request(self, method: str, host: str, path: str) -> Iterator[RequestRecord]:
+    def request(self, method: str, address: Address) -> Iterator[RequestRecord]:
         """Record one attempt of a request as a dependency and in the metric."""
         record = RequestRecord()
-        address, _, port = host.partition(":")
         with self._tracer.start_as_current_span(
-            f"{method} {path}",
+            f"{method} {address.path}",
             kind=SpanKind.CLIENT,
             attributes={
                 "http.request.method": method,
-                "server.address": address,
-                "server.port": int(port or 443),
-                "url.full": f"https://{host}{path}",
+                "server.address": address.host,
+                "server.port": address.port,
+                "url.full": f"https://{address}",
             },
             record_exception=False,
         ) as span:
@@ -120,10 +122,23 @@ class Telemetry:
                     span.set_status(StatusCode.ERROR, record.outcome)
                 self._requests.add(1, {"method": method, "outcome": record.outcome})
 
-    async def emit(self, context: SweepContext, event: Event) -> None:
-        """Send one event; wait while too many are on their way."""
+    async def emit(self, context: SweepContext, event: Event, seconds: float) -> None:
+        """Send one event; wait for at most so many seconds while too many are on their way.
+
+        Never raises: what can't be sent is counted, and `flush` says so.
+        """
+        self._ledger.emitted()
+        try:
+            self._logger.emit(self._record(context, event))
+        except Exception as error:  # noqa: BLE001 - telemetry that fails must stop no change half-way
+            self._ledger.give_up(f"{type(error).__name__}: {error}")
+        if self._ledger.pending > _MOST_PENDING and not self._ledger.is_paused:
+            await self._run(_flush_events, min(seconds, _FLUSH_SECONDS))
+            self._ledger.write_off(_MOST_PENDING)
+
+    def _record(self, context: SweepContext, event: Event) -> LogRecord:
         attributes: dict[str, Any] = {
-            **properties(context),
+            **properties(identified(context, event)),
             **properties(event),
             "microsoft.custom_event.name": event.name,
         }
@@ -131,10 +146,22 @@ class Telemetry:
         if numbers:
             attributes["microsoft.custom_measurements"] = json.dumps(numbers)
         moment = int(self._clock.now().timestamp() * 1e9)
-        self._logger.emit(LogRecord(timestamp=moment, attributes=attributes))
-        if self._ledger.pending > _MOST_PENDING and not self._ledger.deaf:
-            await self._run(_flush_events)
-            self._ledger.write_off(_MOST_PENDING)
+        return LogRecord(timestamp=moment, attributes=attributes)
+
+    async def acknowledged(
+        self, context: SweepContext, events: Sequence[Event], seconds: float
+    ) -> Sequence[Event]:
+        """Return those of the events sent that Application Insights acknowledged.
+
+        Waits until it has acknowledged all of them, or has failed; for so many seconds, and for a
+        minute at most. Never raises.
+        """
+        by_id = {identified(context, event).event_id: event for event in events}
+        if self._ledger.acknowledged_of(by_id.keys()) != by_id.keys():
+            enough = self._ledger.when_acknowledged(frozenset(by_id))
+            await self._run(_flush_events, min(seconds, _WITNESS_SECONDS), enough)
+        arrived = self._ledger.acknowledged_of(by_id.keys())
+        return [event for event_id, event in by_id.items() if event_id in arrived]
 
     def measure(self, report: SweepReport) -> None:
         """Record a finished sweep's metrics."""
@@ -144,32 +171,46 @@ class Telemetry:
             self._remediations.add(count, {"result": result.value})
         self._duration.record(report.duration, {"mode": report.mode})
 
-    async def flush(self) -> None:
-        """Wait until everything has left, for 20 s at most.
+    async def flush(self, seconds: float = _FLUSH_SECONDS) -> None:
+        """Wait until everything has left, for so many seconds at most.
 
         Raises TelemetryLost if Application Insights did not acknowledge every event.
         """
-        await self._run(_flush_all)
+        await self._run(_flush_all, min(seconds, _FLUSH_SECONDS))
         self._ledger.settle()
 
-    async def _run(self, work: Callable[[], None]) -> None:
-        """Run blocking work in a thread that can be left behind when it hangs."""
+    async def _run(
+        self, work: Callable[[], None], seconds: float, enough: "_Signal | None" = None
+    ) -> None:
+        """Run blocking work in a thread that can be left behind when it hangs.
+
+        `enough` ends the wait for it early.
+        """
         loop = asyncio.get_running_loop()
         done = asyncio.Event()
+
+        def end() -> None:
+            # The loop is gone if the process ended while the endpoint hung.
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(done.set)
 
         def run() -> None:
             try:
                 work()
             finally:
-                # The loop is gone if the process ended while the endpoint hung.
-                if not loop.is_closed():
-                    loop.call_soon_threadsafe(done.set)
+                end()
 
-        threading.Thread(target=run, name="keysweep-flush", daemon=True).start()
+        if enough is not None:
+            enough.then(end)
         try:
-            await asyncio.wait_for(done.wait(), _FLUSH_SECONDS)
+            threading.Thread(target=run, name="keysweep-flush", daemon=True).start()
+        except RuntimeError as error:
+            self._ledger.give_up(f"no thread could be started: {error}")
+            return
+        try:
+            await asyncio.wait_for(done.wait(), seconds)
         except TimeoutError:
-            self._ledger.give_up(f"it did not answer within {_FLUSH_SECONDS:.0f} s")
+            self._ledger.give_up(f"it did not answer within {seconds:.0f} s")
 
 
 def _flush_events() -> None:
@@ -187,18 +228,48 @@ def _flush_all() -> None:
         tracers.force_flush()
 
 
+class _Signal:
+    """Something that happens once, in whatever thread, and what is to be done then."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._happened = False
+        self._then: Callable[[], None] | None = None
+
+    def then(self, action: Callable[[], None]) -> None:
+        """Say what is to be done; at once, if it has happened already."""
+        with self._guard:
+            self._then = action
+            happened = self._happened
+        if happened:
+            action()
+
+    def happen(self) -> None:
+        """Let it happen."""
+        with self._guard:
+            self._happened, action = True, self._then
+        if action is not None:
+            action()
+
+
 class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it lazily, untyped
-    """Carries everything to Application Insights, and counts the events that it acknowledged."""
+    """Carries everything to Application Insights, and notes the events that it acknowledged.
+
+    One account of what was sent is kept for each sweep: an acknowledgement that arrives after its
+    sweep has ended is not counted for the next one.
+    """
 
     def __init__(self) -> None:
         super().__init__(connection_timeout=_READ_SECONDS, read_timeout=_READ_SECONDS)
         self._guard = threading.Lock()
         self._emitted = 0
-        self._acknowledged = 0
+        self._acknowledged: set[str] = set()
+        self._acknowledged_count = 0
         self._lost = 0
-        self._book = 0
+        self._sweep = 0
+        self._awaited: tuple[frozenset[str], _Signal] | None = None
         self._problem = ""
-        self._deaf_until = 0.0
+        self._paused_until = 0.0
         self._failures = 0
         self._given_up = 0
 
@@ -206,56 +277,68 @@ class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it la
     def pending(self) -> int:
         """Events that were emitted, and neither acknowledged nor given up."""
         with self._guard:
-            return self._emitted - self._acknowledged - self._lost
+            return self._emitted - self._acknowledged_count - self._lost
 
     @property
-    def deaf(self) -> bool:
+    def is_paused(self) -> bool:
         """Whether Application Insights failed to answer a moment ago."""
-        return time.monotonic() < self._deaf_until
+        return time.monotonic() < self._paused_until
 
     def emitted(self) -> None:
-        """Count an event that was handed to the exporter."""
+        """Count an event that is handed to the exporter."""
         with self._guard:
             self._emitted += 1
+
+    def acknowledged_of(self, event_ids: Collection[str]) -> set[str]:
+        """Return those of the events that Application Insights acknowledged in this sweep."""
+        with self._guard:
+            return self._acknowledged.intersection(event_ids)
+
+    def when_acknowledged(self, event_ids: frozenset[str]) -> _Signal:
+        """Return what happens when all of these events are acknowledged."""
+        signal = _Signal()
+        with self._guard:
+            self._awaited = (event_ids, signal)
+        return signal
 
     def give_up(self, problem: str) -> None:
         """Wait for Application Insights no longer, for a while."""
         self._problem = problem
         # Each time of a sweep for longer: what is down for good must not cost it all its time.
-        self._deaf_until = time.monotonic() + _DEAF_SECONDS * 2**self._given_up
+        self._paused_until = time.monotonic() + _PAUSE_SECONDS * 2**self._given_up
         self._given_up += 1
 
     def write_off(self, most: int) -> None:
         """Wait no longer for events that a flush left behind, if there are more than so many."""
         with self._guard:
-            pending = self._emitted - self._acknowledged - self._lost
+            pending = self._emitted - self._acknowledged_count - self._lost
             if pending <= most:
                 return
             self._lost += pending
-        if not self.deaf:
+        if not self.is_paused:
             self.give_up(self._problem)
 
     def settle(self) -> None:
-        """Close the books of a sweep. Raises TelemetryLost if they don't balance."""
+        """End a sweep's account. Raises TelemetryLost if an event was not acknowledged."""
         with self._guard:
-            lost = self._emitted - self._acknowledged
-            emitted, acknowledged, problem = self._emitted, self._acknowledged, self._problem
-            self._emitted = self._acknowledged = self._lost = 0
-            self._book += 1
-            self._problem = ""
+            emitted, acknowledged = self._emitted, self._acknowledged_count
+            problem, self._problem = self._problem, ""
+            self._emitted = self._acknowledged_count = self._lost = 0
+            self._acknowledged, self._awaited = set(), None
+            self._sweep += 1
             # The next sweep tries again, whatever this one met.
-            self._deaf_until, self._failures, self._given_up = 0.0, 0, 0
-        if lost > 0:
+            self._paused_until, self._failures, self._given_up = 0.0, 0, 0
+        if emitted > acknowledged:
             raise TelemetryLost(emitted, acknowledged, problem)
 
     def sleep(self, duration: float) -> None:
         """Pause between attempts: Retry-After has no ceiling, and the invocation waits for this."""
-        super().sleep(min(duration, _LONGEST_PAUSE))
+        super().sleep(min(duration, _LONGEST_RETRY_PAUSE))
 
     def send(self, request: Any, **kwargs: Any) -> Any:
-        """Send a batch, and note how many events of it were taken."""
-        book = self._book
-        if self.deaf:
+        """Send a batch, and note which events of it were taken."""
+        sweep = self._sweep
+        if self.is_paused:
             raise ServiceRequestError(f"Application Insights: {self._problem}")
         try:
             response = super().send(request, **kwargs)
@@ -267,48 +350,60 @@ class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it la
                 self.give_up(self._problem)
             raise
         self._failures = 0
-        self._note(request, response, book)
+        self._note(request, response, sweep)
         return response
 
-    def _note(self, request: Any, response: Any, book: int) -> None:
-        body = request.content if hasattr(request, "content") else request.data
-        sent = _events_in(body)
-        refused = 0
+    def _note(self, request: Any, response: Any, sweep: int) -> None:
         if response.status_code not in {200, 206}:
             self._problem = f"it answered {response.status_code}"
             return
-        errors = _errors_in(response.body() if callable(response.body) else response.content)
-        if errors is None:
-            self._problem = "its answer was none of Application Insights': a proxy's, perhaps"
+        body = request.content if hasattr(request, "content") else request.data
+        envelopes = json.loads(body or b"[]")
+        answer = response.body() if callable(response.body) else response.content
+        refused = _refused_in(answer, len(envelopes))
+        if refused is None:
+            self._problem = "its answer does not say what it took: a proxy's, perhaps"
             return
-        if errors:
-            envelopes = json.loads(body)
-            indexes = {each.get("index") for each in errors}
-            refused = sum(
-                _is_event(envelope) for index, envelope in enumerate(envelopes) if index in indexes
-            )
-            self._problem = f"it refused items: {errors[0].get('message', '')}"
+        if refused:
+            self._problem = f"it refused items: {next(iter(refused.values()))}"
+        taken = [
+            _event_id(envelope)
+            for index, envelope in enumerate(envelopes)
+            if _is_event(envelope) and index not in refused
+        ]
         with self._guard:
-            # A batch that a sweep gave up on may arrive late: it balances nobody else's book.
-            if book == self._book:
-                self._acknowledged += sent - refused
+            if sweep != self._sweep:
+                return
+            self._acknowledged_count += len(taken)
+            self._acknowledged.update(taken)
+            awaited = self._awaited
+            all_there = awaited is not None and awaited[0] <= self._acknowledged
+        if awaited is not None and all_there:
+            awaited[1].happen()
 
 
-def _events_in(body: Any) -> int:
-    raw = body.encode() if isinstance(body, str) else bytes(body or b"")
-    return len(_EVENT.findall(raw))
+def _refused_in(body: bytes, sent: int) -> dict[int, str] | None:
+    """Return the items that were refused, each with the reason.
 
-
-def _errors_in(body: bytes) -> list[dict[str, Any]] | None:
-    """Return the items that were refused; None if this is no answer of Application Insights."""
+    None if this is no answer of Application Insights that accounts for every item: what it does
+    not count as accepted, it names (recorded exchanges, fact 47).
+    """
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    if not isinstance(answer, dict) or "itemsAccepted" not in answer:
+    if not isinstance(answer, dict):
         return None
     errors = answer.get("errors") or []
-    return [each for each in errors if isinstance(each, dict)]
+    if not isinstance(errors, list):
+        return None
+    refused = {
+        error["index"]: str(error.get("message", ""))
+        for error in errors
+        if isinstance(error, dict) and isinstance(error.get("index"), int)
+    }
+    accounted = (answer.get("itemsReceived"), answer.get("itemsAccepted"))
+    return refused if accounted == (sent, sent - len(refused)) else None
 
 
 def _is_event(envelope: Mapping[str, Any]) -> bool:
@@ -316,22 +411,8 @@ def _is_event(envelope: Mapping[str, Any]) -> bool:
     return isinstance(data, dict) and data.get("baseType") == "EventData"
 
 
-class _Tally(LogRecordProcessor):
-    """Counts each event as it is handed to the exporter."""
-
-    def __init__(self, ledger: _Ledger) -> None:
-        self._ledger = ledger
-
-    def on_emit(self, log_record: ReadWriteLogRecord) -> None:  # noqa: ARG002 - it is only counted
-        """Count one."""
-        self._ledger.emitted()
-
-    def shutdown(self) -> None:
-        """Nothing to shut down."""
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002
-        """Nothing to flush."""
-        return True
+def _event_id(envelope: Mapping[str, Any]) -> str:
+    return str(envelope["data"].get("baseData", {}).get("properties", {}).get("eventId", ""))
 
 
 _ledgers: dict[str, _Ledger] = {}
@@ -353,7 +434,6 @@ def configure(
             credential=credential(),
             resource=Resource.create({"service.name": role}),
             logger_name=_LOGGER_NOBODY_USES,
-            log_record_processors=[_Tally(ledger)],
             sampling_ratio=1.0,
             enable_live_metrics=False,
             enable_performance_counters=False,
@@ -376,6 +456,6 @@ def configure(
             transport=ledger,
             retry_total=3,
             retry_connect=1,
-            retry_backoff_max=_LONGEST_PAUSE,
+            retry_backoff_max=_LONGEST_RETRY_PAUSE,
         )
     return Telemetry(ledger, clock)

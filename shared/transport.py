@@ -6,26 +6,28 @@ providers by themselves, follow redirects, and log.
 """
 
 import asyncio
+import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from types import SimpleNamespace
 from typing import Any, Protocol
 
+import aiohttp
 from azure.core.credentials import AccessTokenInfo
 from azure.core.credentials_async import AsyncSupportsTokenInfo, AsyncTokenCredential
-from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
+from azure.core.exceptions import AzureError as SdkError
+from azure.core.exceptions import ClientAuthenticationError
 from azure.core.pipeline import AsyncPipeline, PipelineRequest, PipelineResponse
-from azure.core.pipeline.policies import (
-    AsyncHTTPPolicy,
-    ContentDecodePolicy,
-    RequestIdPolicy,
-    UserAgentPolicy,
-)
+from azure.core.pipeline.policies import AsyncHTTPPolicy, RequestIdPolicy, UserAgentPolicy
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
+from shared.addresses import Address
+from shared.answers import Answers, OddAnswer
 from shared.deadline import within
+from shared.errors import Elsewhere, Stale
 from shared.model import Clock
-from shared.pacing import Freshness, Pace, Pacing
+from shared.pacing import Pace, Pacing
 from shared.settings import Cloud
 
 _CONNECT_SECONDS = 10
@@ -33,8 +35,19 @@ _CONNECT_SECONDS = 10
 _READ_SECONDS = 90
 # Tokens are renewed when this little of their life is left, so that none expires on its way.
 _RENEW_SECONDS = 300.0
+# One that could not be renewed is used while this much of its life is left, and its renewal is not
+# tried again at once.
+_USABLE_SECONDS = 60.0
+_RENEW_AGAIN_SECONDS = 30.0
 # The credential's own requests pass another pipeline, which would wait for minutes.
 _TOKEN_SECONDS = 30.0
+FRESH_SECONDS = 5.0
+"""No decision is older than this when its PATCH leaves."""
+# An answer longer than this, once it is unpacked, is not read: 1,000 rows of Resource Graph take a
+# few megabytes, 100 accounts in ARM's list four (recorded exchanges, facts 15 and 82).
+_MOST_BYTES = 64 * 1024 * 1024
+# Azure's word on how long to wait before an operation is looked at again is not taken for longer.
+_LONGEST_SLEEP = 3600.0
 
 type Pipeline = AsyncPipeline[HttpRequest, AsyncHttpResponse]
 
@@ -48,9 +61,9 @@ class RequestRecord(Protocol):
 
 
 class Observer(Protocol):
-    """Sees every attempt of every request: its method and its path, never its query or headers."""
+    """Sees every attempt of every request: method and address, never its query or headers."""
 
-    def request(self, method: str, host: str, path: str) -> AbstractContextManager[RequestRecord]:
+    def request(self, method: str, address: Address) -> AbstractContextManager[RequestRecord]:
         """Open a record that lasts as long as the attempt."""
         ...
 
@@ -58,9 +71,10 @@ class Observer(Protocol):
 class TokenCache:
     """Tokens of one identity, one per scope, fetched once however many ask at the same time.
 
-    The aio credentials have no single flight (docs/facts.md, 3),
-    and no way to make them forget: once Azure refuses a token that looks good, they give it again
-    and again. So the credential is made here, and made anew then.
+    The aio credentials have no single flight (docs/facts.md, 3), and no way to make them forget:
+    once Azure refuses a token that looks good, they give it again and again. So the credential is
+    made here, and made anew then. azure-core's own policy was read and left
+    (docs/decisions/0004-own-tokens.md).
     """
 
     def __init__(self, make: Callable[[], AsyncSupportsTokenInfo], clock: Clock) -> None:
@@ -69,19 +83,37 @@ class TokenCache:
         self._credential: AsyncSupportsTokenInfo | None = None
         self._is_spent = False
         self._tokens: dict[str, AccessTokenInfo] = {}
+        self._renewal_failed_at: dict[str, float] = {}
         self._lock = asyncio.Lock()
 
     async def token(self, scope: str) -> str:
-        """Return a token that is good for some minutes.
+        """Return a token that is good for some minutes, or for one where none can be had.
 
-        Raises azure-core's ClientAuthenticationError if the identity gets none.
+        Raises azure-core's ClientAuthenticationError, or another of its errors, if the identity
+        gets none.
         """
         async with self._lock:
             held = self._tokens.get(scope)
-            if held is None or held.expires_on - self._clock.now().timestamp() < _RENEW_SECONDS:
-                held = await self._fetch(scope)
-                self._tokens[scope] = held
-            return held.token
+            left = held.expires_on - self._clock.now().timestamp() if held is not None else 0.0
+            if held is not None and (left >= _RENEW_SECONDS or self._rests(scope, left)):
+                return held.token
+            try:
+                fetched = await self._fetch(scope)
+            except SdkError:
+                if held is None or left < _USABLE_SECONDS:
+                    raise
+                self._renewal_failed_at[scope] = self._clock.monotonic()
+                return held.token
+            self._tokens[scope] = fetched
+            return fetched.token
+
+    def _rests(self, scope: str, left: float) -> bool:
+        """Whether a token that is still usable could not be renewed a moment ago."""
+        failed_at = self._renewal_failed_at.get(scope)
+        recently = (
+            failed_at is not None and self._clock.monotonic() - failed_at < _RENEW_AGAIN_SECONDS
+        )
+        return recently and left >= _USABLE_SECONDS
 
     async def _fetch(self, scope: str) -> AccessTokenInfo:
         if self._is_spent:
@@ -124,24 +156,28 @@ class NoCredential(AsyncTokenCredential):
 
 
 class Authorization(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Puts the token on each request, and on no request that is not encrypted."""
+    """Puts the token on each request to Azure Resource Manager, and lets no other request pass."""
 
     def __init__(self, tokens: TokenCache, cloud: Cloud) -> None:
         super().__init__()
         self._tokens = tokens
         self._scope = cloud.scope
-        self._host = _host_and_path(cloud.endpoint)[0].lower()
+        self._endpoint = Address.parse(cloud.endpoint)
 
     async def send(
         self, request: PipelineRequest[HttpRequest]
     ) -> PipelineResponse[HttpRequest, AsyncHttpResponse]:
-        """Send the request with a token; a read that was refused, once more with a new one."""
-        url = request.http_request.url
-        host = _host_and_path(url)[0].lower()
-        # Links to next pages and operations come from answers: none takes the token elsewhere.
-        trusted = host == self._host or host.endswith(f".{self._host}")
-        if not url.lower().startswith("https://") or not trusted:
-            raise ServiceRequestError("A token is sent over https, and to Azure alone.")
+        """Send the request with a token; a read that was refused, once more with a new one.
+
+        Raises Elsewhere for an address that is not Azure Resource Manager's: links to next pages
+        and to operations come from answers, and none of them takes the token anywhere else.
+        """
+        try:
+            address = Address.parse(request.http_request.url)
+        except ValueError as error:
+            raise Elsewhere(f"an address that can't be told ({error})") from error
+        if not address.is_of(self._endpoint):
+            raise Elsewhere(str(address))
         token = await self._tokens.token(self._scope)
         request.http_request.headers["Authorization"] = f"Bearer {token}"
         response = await self.next.send(request)
@@ -165,40 +201,91 @@ class Observation(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         self, request: PipelineRequest[HttpRequest]
     ) -> PipelineResponse[HttpRequest, AsyncHttpResponse]:
         """Send the request under a record of its own."""
-        host, path = _host_and_path(request.http_request.url)
-        with self._observer.request(request.http_request.method, host, path) as record:
+        address = Address.parse(request.http_request.url)
+        with self._observer.request(request.http_request.method, address) as record:
             response = await self.next.send(request)
             record.answered(response.http_response.status_code)
         return response
 
 
-def _host_and_path(url: str) -> tuple[str, str]:
-    host, _, path = url.partition("://")[2].partition("/")
-    # The query of a polling URL carries a signature: it is not for anybody's eyes.
-    return host, "/" + path.partition("?")[0]
-
-
 class ClockedTransport(AioHttpTransport):  # type: ignore[misc] # azure-core loads it lazily, untyped
     """The connection pool. Whatever sleeps through it, such as polling, sleeps by our clock.
 
-    It reads every answer whole. The SDK asks for that of a PATCH as a stream, which it would read
-    outside the pipeline, where no time-out of ours holds.
+    It reads every answer whole, and none that is longer than a ceiling. The SDK asks for that of a
+    PATCH as a stream, which it would read outside the pipeline, where no time-out of ours holds.
     """
+
+    session: aiohttp.ClientSession | None
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(connection_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS)
         self._clock = clock
 
-    async def send(self, request: HttpRequest, **config: Any) -> AsyncHttpResponse:
-        """Send one request, and read its answer to the end."""
-        response: AsyncHttpResponse = await super().send(request, **config)
-        if config.get("stream"):
-            await response.read()
+    async def open(self) -> None:
+        """Make the session, which looks at a PATCH once more when its connection is there."""
+        if self.session is None and not self._has_been_opened:
+            last_step = aiohttp.TraceConfig()
+            last_step.on_request_headers_sent.append(self._before_it_leaves)
+            self.session = aiohttp.ClientSession(
+                trust_env=True,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trace_configs=[last_step],
+            )
+        await super().open()
+
+    async def send(
+        self, request: HttpRequest, *, read_at: float | None = None, **config: Any
+    ) -> AsyncHttpResponse:
+        """Send one request, and read its answer to the end.
+
+        `read_at` is when the oldest read behind a PATCH was sent, on the clock's monotonic count:
+        every PATCH has it, and none leaves when it is older than five seconds.
+
+        Raises Stale if that is so: nothing was sent. Raises OddAnswer for an answer that is too
+        long or can't be unpacked.
+        """
+        config.pop("stream", None)
+        if request.method == "PATCH":
+            if read_at is None:
+                raise TypeError("a PATCH needs the moment of the read behind it")
+            config["trace_request_ctx"] = read_at
+        response: AsyncHttpResponse = await super().send(request, stream=True, **config)
+        await _read_whole(response)
         return response
 
+    async def _before_it_leaves(
+        self, _session: object, context: SimpleNamespace, _headers: object
+    ) -> None:
+        """Look at a PATCH's age, now that it has a connection.
+
+        aiohttp 3.14 calls this with the headers made up and no byte of them sent (read, and tried
+        over TLS in tests/test_a_fresh_exemption_wins.py).
+        """
+        read_at: float | None = context.trace_request_ctx
+        if read_at is not None and self._clock.monotonic() - read_at > FRESH_SECONDS:
+            raise Stale("its decision is no longer fresh")
+
     async def sleep(self, duration: float) -> None:
-        """Sleep so many seconds."""
-        await self._clock.sleep(duration)
+        """Sleep so many seconds; Azure's own words on how many have no ceiling."""
+        await self._clock.sleep(min(duration, _LONGEST_SLEEP))
+
+
+async def _read_whole(response: Any) -> None:
+    """Read an answer, unpacked, up to the ceiling. Raises OddAnswer."""
+    body = bytearray()
+    try:
+        async for part in response.iter_bytes():
+            body += part
+            if len(body) > _MOST_BYTES:
+                raise OddAnswer(f"The answer is longer than {_MOST_BYTES} bytes.")
+    except zlib.error as error:
+        raise OddAnswer(f"The answer can't be unpacked: {error}.") from error
+    finally:
+        await response.close()
+    # azure-core 1.41 has no public way to hand over a body that was read with a ceiling.
+    response._content = bytes(body)  # noqa: SLF001
+    response._decompressed_content = True  # noqa: SLF001
 
 
 def build_pipeline(
@@ -211,17 +298,16 @@ def build_pipeline(
 ) -> Pipeline:
     """Build the pipeline that all clients share.
 
-    The pace comes before the token, so that none grows old in a queue; freshness comes after it,
-    so that waiting for a token is seen.
+    The pace comes before the token, so that none grows old in a queue. Answers are looked at inside
+    the pace, which reads again what was none.
     """
     # The policies of azure-core are not typed alike.
     policies: list[Any] = [
         RequestIdPolicy(),
         UserAgentPolicy(base_user_agent=f"keysweep/{version}"),
         Pacing(pace),
-        ContentDecodePolicy(),
+        Answers(),
         Authorization(tokens, cloud),
-        Freshness(pace),
         Observation(observer),
     ]
     return AsyncPipeline(transport, policies)

@@ -28,7 +28,7 @@ SCHEMA = 1
 WORST_FIRST = (
     *(Result.FAILED, Result.UNVERIFIED, Result.NO_ROLE, Result.LOCKED, Result.POLICY_DENIED),
     *(Result.WOULD_DISABLE, Result.DEFERRED, Result.BUSY, Result.NOW_HELD, Verdict.HELD),
-    *(Result.DISABLED, Result.ALREADY_OFF, Result.GONE, Result.NOW_EXEMPT),
+    *(Result.DISABLED, Result.ALREADY_OFF, Result.GONE, Result.NOW_EXEMPT, Result.OUT_OF_SCOPE),
     *(Verdict.EXEMPT, Verdict.COMPLIANT),
 )
 _LEFT_OVER = frozenset(

@@ -17,7 +17,7 @@ from shared.cli.screen import Screen, counted, grid, shown
 from shared.cli.session import FINE, NOT_WHOLE, UsageProblem, told
 from shared.decision import decide
 from shared.errors import Stale, Throttled, Unclear
-from shared.exemption import read_exemption
+from shared.exemption import is_tag, read_exemption
 from shared.model import (
     Account,
     AccountId,
@@ -88,15 +88,16 @@ class Exempting:
         today = self.parts.clock.now().date()
         value = wish.value(self._tag, today)
 
-        async def merge(account: Account) -> None:
-            spelled = [name for name in account.tags if name.lower() == self._tag.lower()]
+        async def merge(account: Account, read_at: float) -> None:
+            spelled = [name for name in account.tags if is_tag(name, self._tag)]
             if not spelled and len(account.tags) >= MOST_TAGS:
                 raise UsageProblem(
                     f"{account_id.name} has {len(account.tags)} tags, and Azure takes {MOST_TAGS}: "
                     "take one away first."
                 )
             self._would_count(account, value, today)
-            await self.azure.merge_tag(account_id, spelled[0] if spelled else self._tag, value)
+            name = spelled[0] if spelled else self._tag
+            await self.azure.merge_tag(account_id, name, value, read_at)
 
         await self._unit(account_id, merge)
         return await self._until(
@@ -109,11 +110,11 @@ class Exempting:
         """Take the tag away; returns what it said. Raises UsageProblem, AzureError."""
         held: dict[str, str] = {}
 
-        async def delete(account: Account) -> None:
+        async def delete(account: Account, read_at: float) -> None:
             held.update(self._ours(account))
             if not held:
                 raise UsageProblem(f"{account_id.name} has no tag {self._tag!r}.")
-            await self.azure.delete_tags(account_id, held)
+            await self.azure.delete_tags(account_id, held, read_at)
 
         await self._unit(account_id, delete)
         await self._until(
@@ -126,7 +127,7 @@ class Exempting:
     async def enable_keys(self, account_id: AccountId) -> None:
         """Turn keys on, if this moment's read says exempt, and read back. Raises AzureError."""
 
-        async def enable(account: Account) -> None:
+        async def enable(account: Account, read_at: float) -> None:
             today = self.parts.clock.now().date()
             exemption = read_exemption(account.tags, self._tag, today)
             if not isinstance(exemption, Exempt):
@@ -137,7 +138,7 @@ class Exempting:
                     message="Its exemption is not there any more. Nothing was sent.",
                 )
             if not account.keys_on:
-                await self.azure.enable_local_auth(account_id)
+                await self.azure.enable_local_auth(account_id, read_at)
 
         await self._unit(account_id, enable)
         await self._until(
@@ -145,27 +146,27 @@ class Exempting:
         )
 
     def _ours(self, account: Account) -> dict[str, str]:
-        return {
-            name: value for name, value in account.tags.items() if name.lower() == self._tag.lower()
-        }
+        return {name: value for name, value in account.tags.items() if is_tag(name, self._tag)}
 
     def _would_count(self, account: Account, value: str, today: date) -> None:
         """Judge the tag as a sweep would. Raises UsageProblem if it would be held."""
         tagged = Account(
             account.id, account.kind, account.location, keys_on=True, tags={self._tag: value}
         )
-        decision = decide(tagged, self.parts.settings.rules, today)
+        settings = self.parts.settings
+        decision = decide(tagged, settings.scope, settings.rules, today)
         if decision.verdict is not Verdict.EXEMPT:
             raise UsageProblem(f"A sweep would hold the account all the same: {decision.reason}")
 
     async def _unit(
-        self, account_id: AccountId, write: Callable[[Account], Awaitable[None]]
+        self, account_id: AccountId, write: Callable[[Account, float], Awaitable[None]]
     ) -> None:
         """Wait, read, write: no write leaves on a read that is older than five seconds."""
         while True:
             try:
                 async with self.parts.pace.unit(account_id.subscription_id, reads=1):
-                    await write(await self.azure.account(account_id))
+                    read_at = self.parts.clock.monotonic()
+                    await write(await self.azure.account(account_id), read_at)
                     return
             except (Stale, Throttled):
                 if self.parts.deadline.left <= 0:
@@ -228,7 +229,7 @@ async def listing(parts: Parts, screen: Screen) -> int:
         inventory = await parts.discovery().discover()
     drawn = grid("days left", "until", "keys", "account", "reason")
     found = sorted(
-        (decide(each, rules, today) for each in inventory.accounts),
+        (decide(account, parts.settings.scope, rules, today) for account in inventory.accounts),
         key=lambda each: (_last_day(each.exemption), each.account.id.key),
     )
     count = 0

@@ -17,6 +17,7 @@ from shared.cli.screen import Screen, grid, shown
 from shared.cli.session import FINE, NOT_WHOLE, REMAINS, told
 from shared.decision import decide, plan
 from shared.errors import AzureError, NotFound
+from shared.exemption import resembles
 from shared.model import Account, AccountId, Decision, Inventory, Outcome, Result, Source, Verdict
 from shared.parts import Parts
 from shared.remediation import SecondLook, refused
@@ -74,7 +75,8 @@ async def _prepared(parts: Parts) -> "_Explainer":
     log = await parts.changes().read([each.subscription.id for each in inventory.coverage])
     now = parts.clock.now()
     decisions = {
-        each.id.key: decide(each, parts.settings.rules, now.date()) for each in inventory.accounts
+        account.id.key: decide(account, parts.settings.scope, parts.settings.rules, now.date())
+        for account in inventory.accounts
     }
     return _Explainer(parts, Operator(parts), inventory, log, decisions)
 
@@ -192,9 +194,9 @@ class _Explainer:
                 account = await self.azure.account(account_id)
             except NotFound:
                 account = None
-        kinds = self.parts.settings.scope.kinds
-        if account is not None and account.kind.lower() not in {kind.lower() for kind in kinds}:
-            said = f"The next sweep leaves it alone: its kind is none of {', '.join(kinds)}."
+        scope = self.parts.settings.scope
+        if account is not None and not scope.has_kind(account.kind):
+            said = f"The next sweep leaves it alone: its kind is none of {', '.join(scope.kinds)}."
             steps.append(Step("Kind", f"{account.kind} is not in scope."))
         elif account is not None and not account.keys_on:
             steps.append(Step("Decision", "COMPLIANT: Its keys are off."))
@@ -247,11 +249,14 @@ class _Explainer:
 
     async def _second_look(self, decision: Decision) -> Outcome | None:
         settings = self.parts.settings
-        look = SecondLook(self.azure, self.parts.clock, settings.rules, settings.inherit)
+        look = SecondLook(
+            self.azure, self.parts.clock, settings.scope, settings.rules, settings.inherit
+        )
         try:
-            return await look.look(decision)
+            found = await look.look(decision)
         except AzureError as error:
             return refused(decision, error)
+        return found if isinstance(found, Outcome) else None
 
     async def _change(
         self, account_id: AccountId, steps: list[Step], decision: Decision
@@ -310,11 +315,7 @@ def _verdict(decision: Decision) -> str:
 
 def _ours(tags: Mapping[str, str], tag: str) -> dict[str, str]:
     """Return the tags that are ours, or nearly."""
-    loose = str.maketrans("", "", "-_. ")
-    wanted = tag.casefold().translate(loose)
-    return {
-        name: value for name, value in tags.items() if name.casefold().translate(loose) == wanted
-    }
+    return {name: value for name, value in tags.items() if resembles(name, tag)}
 
 
 def _show(screen: Screen, found: Explanation) -> None:

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from azure.core.exceptions import AzureError as SdkError
 from azure.core.pipeline import AsyncPipeline
 from azure.core.pipeline.policies import RequestIdPolicy, UserAgentPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from shared import __version__
-from shared.arm import azure_error
 from shared.deadline import within
 from shared.errors import Unclear
 from shared.parts import Parts
+from shared.refusals import SDK_ERRORS, azure_error
 from shared.transport import Observation
 
 _VERSION = "2024-10-21"
@@ -62,7 +61,7 @@ class Gateway:
         scope = f"https://cognitiveservices.azure.{zone}/.default"
         try:
             token = await self._parts.tokens.token(scope)
-        except (SdkError, ValueError) as error:
+        except SDK_ERRORS as error:
             raise azure_error("Getting a token for", scope, error) from error
         return await self._ask({"Authorization": f"Bearer {token}"})
 
@@ -75,7 +74,7 @@ class Gateway:
         except TimeoutError as error:
             message = f"No answer within {_SECONDS:.0f} s."
             raise Unclear("Asking", self._endpoint, code="NoAnswer", message=message) from error
-        except (SdkError, ValueError) as error:
+        except SDK_ERRORS as error:
             raise azure_error("Asking", self._endpoint, error) from error
         return response
 

@@ -54,12 +54,14 @@ async def identify(parts: Parts, text: str) -> AccountId:
 async def _named(parts: Parts, name: str) -> list[AccountId]:
     """Ask Resource Graph, and ARM for the subscriptions that it doesn't show."""
     listed = [each.id for each in await parts.arm.subscriptions()]
-    shown = await parts.graph.visible(listed) if listed else frozenset()
-    found = list(await parts.graph.named(sorted(shown), name)) if shown else []
+    shown = await parts.graph.visible(listed)
+    found = list(await parts.graph.named(sorted(shown), name))
     for subscription_id in listed:
         if subscription_id in shown:
             continue
-        async for each in parts.arm.accounts(subscription_id):
-            if isinstance(each, Account) and each.id.name.lower() == name.lower():
-                found.append(each.id)
+        found += [
+            row.id
+            async for row in parts.arm.accounts(subscription_id)
+            if isinstance(row, Account) and row.id.name.lower() == name.lower()
+        ]
     return sorted(found, key=lambda each: each.key)

@@ -5,21 +5,21 @@ else writes at the same time: a PATCH of the account itself may replace the whol
 showed which). Keys on again. `listKeys`. And reads that explain.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from azure.core.exceptions import AzureError as SdkError
 from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
 from azure.mgmt.cognitiveservices.models import AccountProperties
 from azure.mgmt.resource.resources.models import Tags, TagsPatchResource
 
-from shared.arm import ArmWriter, azure_error
+from shared.answers import Check, a_page, an_object, decoded, the_account
+from shared.arm import ArmWriter
 from shared.errors import Unclear
 from shared.model import AccountId
 from shared.parts import Parts
+from shared.refusals import AFTER_A_WRITE, SDK_ERRORS, azure_error
 
 WRITE = "Microsoft.CognitiveServices/accounts/write"
 _ACCOUNT_VERSION = "2025-09-01"
@@ -43,34 +43,38 @@ class Operator(ArmWriter):
     def __init__(self, parts: Parts) -> None:
         cloud = parts.settings.cloud
         super().__init__(cloud.endpoint, cloud.scope, parts.pipeline, parts.tokens, parts.deadline)
-        self._endpoint = cloud.endpoint
-        self._pipeline = parts.pipeline
 
-    async def merge_tag(self, account_id: AccountId, name: str, value: str) -> None:
-        """Set one tag. Raises Refused if it was not set, Unclear if it may have been."""
-        await self._patch_tags("Merge", account_id, {name: value})
+    async def merge_tag(self, account_id: AccountId, name: str, value: str, read_at: float) -> None:
+        """Set one tag. Raises Refused if it was not set, Unclear if it may have been.
 
-    async def delete_tags(self, account_id: AccountId, tags: Mapping[str, str]) -> None:
+        `read_at`, here and below, is when the read behind the change was sent.
+        """
+        await self._patch_tags("Merge", account_id, {name: value}, read_at)
+
+    async def delete_tags(
+        self, account_id: AccountId, tags: Mapping[str, str], read_at: float
+    ) -> None:
         """Take tags away that have just these values. Raises Refused or Unclear."""
-        await self._patch_tags("Delete", account_id, tags)
+        await self._patch_tags("Delete", account_id, tags, read_at)
 
     async def _patch_tags(
-        self, operation: str, account_id: AccountId, tags: Mapping[str, str]
+        self, operation: str, account_id: AccountId, tags: Mapping[str, str], read_at: float
     ) -> None:
         action = "Changing the tags of"
         try:
             poller = await self._resources(account_id.subscription_id).tags.begin_update_at_scope(
                 str(account_id).lstrip("/"),
                 TagsPatchResource(operation=operation, properties=Tags(tags=dict(tags))),
+                read_at=read_at,
             )
-        except (SdkError, ValueError) as error:
+        except AFTER_A_WRITE as error:
             raise azure_error(action, str(account_id), error) from error
         await self._finish(action, str(account_id), poller)
 
-    async def enable_local_auth(self, account_id: AccountId) -> None:
+    async def enable_local_auth(self, account_id: AccountId, read_at: float) -> None:
         """Turn keys on again. Raises Refused if Azure did not, Unclear if it may have."""
         properties = AccountProperties(disable_local_auth=False)
-        await self._update("Turning local auth on for", account_id, properties)
+        await self._update("Turning local auth on for", account_id, properties, read_at)
 
     async def key(self, account_id: AccountId) -> str:
         """Fetch a key with the person's own rights. It is for memory only.
@@ -80,9 +84,9 @@ class Operator(ArmWriter):
         action = "Listing the keys of"
         try:
             keys = await self._client(account_id.subscription_id).accounts.list_keys(
-                account_id.resource_group, account_id.name
+                account_id.resource_group, account_id.name, expects=an_object
             )
-        except (SdkError, ValueError) as error:
+        except SDK_ERRORS as error:
             raise azure_error(action, str(account_id), error) from error
         if not keys.key1:
             raise Unclear(action, str(account_id), code="NoKey", message="It gave no key.")
@@ -90,13 +94,15 @@ class Operator(ArmWriter):
 
     async def raw(self, account_id: AccountId) -> Mapping[str, Any]:
         """Read an account as ARM writes it. Raises AzureError."""
-        found = await self._get(str(account_id), _ACCOUNT_VERSION)
-        return found if isinstance(found, dict) else {}
+        found: Mapping[str, Any] = await self._get(
+            str(account_id), _ACCOUNT_VERSION, the_account(account_id)
+        )
+        return found
 
     async def locks(self, account_id: AccountId) -> Sequence[Lock]:
         """List the locks at the account and above it. Raises AzureError."""
         path = f"{account_id}/providers/Microsoft.Authorization/locks"
-        answer = await self._get(path, _LOCKS_VERSION)
+        answer = await self._get(path, _LOCKS_VERSION, a_page)
         return [
             Lock(
                 str(each.get("name", "")),
@@ -109,23 +115,22 @@ class Operator(ArmWriter):
     async def may_write(self, account_id: AccountId) -> bool:
         """Whether who asks has a role that may change the account. Raises AzureError."""
         path = f"{account_id}/providers/Microsoft.Authorization/permissions"
-        answer = await self._get(path, _PERMISSIONS_VERSION)
+        answer = await self._get(path, _PERMISSIONS_VERSION, a_page)
         return any(
             _covers(each.get("actions", ()), WRITE)
             and not _covers(each.get("notActions", ()), WRITE)
             for each in answer.get("value", [])
         )
 
-    async def _get(self, path: str, version: str) -> Any:
+    async def _get(self, path: str, version: str, check: Check) -> Any:
         request = HttpRequest("GET", f"{self._endpoint}{path}?api-version={version}")
         try:
-            response = (await self._pipeline.run(request)).http_response
-            body = await response.read()
-            if response.status_code >= _BAD_REQUEST:
-                raise HttpResponseError(response=response)
-            return json.loads(body)
-        except (SdkError, ValueError) as error:
+            response = await self._pipeline.run(request, expects=check)
+            if response.http_response.status_code >= _BAD_REQUEST:
+                raise HttpResponseError(response=response.http_response)
+        except SDK_ERRORS as error:
             raise azure_error("Reading", path, error) from error
+        return decoded(response)
 
 
 def _covers(patterns: Sequence[str], action: str) -> bool:

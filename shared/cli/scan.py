@@ -21,7 +21,7 @@ from shared.cli.screen import Screen, counted, grid, shown
 from shared.cli.session import told
 from shared.cli.watch import Collected, watched
 from shared.errors import AzureError
-from shared.model import Account, Decision, Gap, GapKind, Result
+from shared.model import Decision, Gap, GapKind, Result
 from shared.parts import Parts
 from shared.report import SweepReport
 from shared.sweep import new_sweep_id
@@ -76,17 +76,17 @@ async def look(parts: Parts, screen: Screen) -> tuple[SweepReport, Collected]:
 
 async def _compliant(parts: Parts, report: SweepReport) -> tuple[list[Decision], tuple[Gap, ...]]:
     """List the accounts with keys off, which a sweep only counts."""
-    kinds = {kind.lower() for kind in parts.settings.scope.kinds}
+    scope = parts.settings.scope
     found: list[Decision] = []
     gaps: list[Gap] = []
     for each in report.inventory.coverage:
         name = each.subscription.id
         try:
-            found += [
-                compliant_decision(each)
-                async for each in parts.arm.accounts(name)
-                if isinstance(each, Account) and each.kind.lower() in kinds and not each.keys_on
-            ]
+            async for row in parts.arm.accounts(name):
+                if isinstance(row, str):
+                    gaps.append(Gap(GapKind.ACCOUNT, row, "ARM's row lacks what we need", name))
+                elif scope.has_kind(row.kind) and not row.keys_on:
+                    found.append(compliant_decision(row))
         except AzureError as error:
             gaps.append(Gap(GapKind.SUBSCRIPTION, name, str(error), name))
     return found, tuple(gaps)

@@ -109,7 +109,7 @@ async def _logged(
     with screen.spinner() as progress:
         progress.add_task("Reading the change log")
         readable = [each.id for each in await parts.arm.subscriptions()]
-        visible = sorted(await parts.graph.visible(readable)) if readable else []
+        visible = sorted(await parts.graph.visible(readable))
         end = began + timedelta(seconds=parts.settings.budget) + _MARGIN
         own = await parts.arm.own_names()
         if identity is None:

@@ -1,11 +1,11 @@
 """Progress, by the seams that are there: events as they happen, and the queries of discovery."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from shared.discovery import ArmLists, Discovery, GraphQueries, Listing
+from shared.discovery import ArmLists, Discovery, GraphQueries
 from shared.events import Event
-from shared.model import Account, Census, Subscription
+from shared.model import Account, Census, Page, Subscription
 
 
 @dataclass(slots=True)
@@ -20,6 +20,10 @@ class Collected:
         self.events.append(event)
         self.told(event)
 
+    async def acknowledged(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Return them all: they are shown to the person who asked for the sweep."""
+        return events
+
 
 @dataclass(slots=True)
 class Tally:
@@ -28,6 +32,8 @@ class Tally:
     changed: Callable[["Tally"], None]
     listed: int = 0
     read: set[str] = field(default_factory=set)
+    read_directly: set[str] = field(default_factory=set)
+    """Those of them that ARM alone showed."""
     accounts: int = 0
     keys_on: int = 0
 
@@ -49,6 +55,12 @@ class _Graph:
     graph: GraphQueries
     tally: Tally
 
+    def batches[T](self, items: Sequence[T]) -> list[Sequence[T]]:
+        return self.graph.batches(items)
+
+    async def everywhere(self) -> frozenset[str]:
+        return await self.graph.everywhere()
+
     async def visible(self, subscriptions: Sequence[str]) -> frozenset[str]:
         return await self.graph.visible(subscriptions)
 
@@ -65,7 +77,7 @@ class _Graph:
 
     async def listing(
         self, subscriptions: Sequence[str], kinds: Sequence[str], tag: str
-    ) -> Listing:
+    ) -> Sequence[Account]:
         return await self.graph.listing(subscriptions, kinds, tag)
 
     async def groups(
@@ -88,19 +100,23 @@ class _Arm:
         self.tally.changed(self.tally)
         return found
 
+    async def subscription(self, subscription_id: str) -> Subscription:
+        return await self.arm.subscription(subscription_id)
+
     async def descendants(self, management_group: str) -> list[str]:
         return await self.arm.descendants(management_group)
 
     async def groups(self, subscription_id: str) -> Mapping[str, Mapping[str, str]]:
         return await self.arm.groups(subscription_id)
 
-    async def pages(self, subscription_id: str) -> AsyncIterator[Sequence[Account | str]]:
-        again = subscription_id in self.tally.read
+    async def page(self, subscription_id: str, link: str | None = None) -> Page:
+        if subscription_id not in self.tally.read:
+            self.tally.read_directly.add(subscription_id)
         self.tally.read.add(subscription_id)
-        async for page in self.arm.pages(subscription_id):
-            for each in page:
-                if isinstance(each, Account) and not again:
-                    self.tally.accounts += 1
-                    self.tally.keys_on += each.keys_on
-            self.tally.changed(self.tally)
-            yield page
+        page = await self.arm.page(subscription_id, link)
+        if subscription_id in self.tally.read_directly:
+            accounts = [row for row in page.rows if isinstance(row, Account)]
+            self.tally.accounts += len(accounts)
+            self.tally.keys_on += sum(account.keys_on for account in accounts)
+        self.tally.changed(self.tally)
+        return page

@@ -1,0 +1,179 @@
+"""Which subscriptions a sweep is about, and which of them it leaves alone. Reads only.
+
+ARM's list of subscriptions says what there is. Where the settings name no scope, a subscription
+that is lost from that list would be missed by nobody, so it is held against what Resource Graph
+shows of the whole tenant.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.deadline import Deadline, within
+from shared.decision import Scope
+from shared.errors import AzureError, NoRole, NotFound, WrongTenant
+from shared.model import Gap, GapKind, LeftAlone, Subscription, SubscriptionState
+
+# How long Resource Graph may take to be the second witness of ARM's list of subscriptions.
+_WITNESS_SECONDS = 30.0
+
+
+class ScopeReads(Protocol):
+    """What is asked of ARM. Each raises AzureError."""
+
+    async def home_tenant(self) -> str:
+        """Return the tenant of the identity."""
+        ...
+
+    async def subscriptions(self) -> list[Subscription]:
+        """List the subscriptions that the identity can read."""
+        ...
+
+    async def subscription(self, subscription_id: str) -> Subscription:
+        """Read one subscription."""
+        ...
+
+    async def descendants(self, management_group: str) -> list[str]:
+        """List the ids of the subscriptions below a management group."""
+        ...
+
+
+class SubscriptionsShown(Protocol):
+    """What is asked of Resource Graph."""
+
+    async def everywhere(self) -> frozenset[str]:
+        """Say which subscriptions of the whole tenant it shows. Raises AzureError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class InScope:
+    """The subscriptions to sweep, those that are left alone, and what could not be told."""
+
+    subscriptions: tuple[Subscription, ...]
+    left_alone: LeftAlone
+    gaps: tuple[Gap, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeReader:
+    """Reads the scope that the settings name."""
+
+    arm: ScopeReads
+    graph: SubscriptionsShown
+    scope: Scope
+    tenant_id: str | None
+    """The home tenant; None: that of the identity."""
+    until: Deadline
+
+    async def read(self) -> InScope:
+        """Say which subscriptions are in scope. Never raises for what can't be read: a gap."""
+        try:
+            home = self.tenant_id or await self.arm.home_tenant()
+            listed, gaps = await self._listed()
+        except AzureError as error:
+            return _nothing(self.tenant_id or "of the identity", str(error))
+        except TimeoutError:
+            return _nothing(
+                self.tenant_id or "of the identity",
+                "ARM's list of subscriptions outlasted its share of the time",
+            )
+        if not home:
+            return _nothing("of the identity", "its token names no tenant: set AZURE_TENANT_ID")
+        expected, unread = await self._expected(listed)
+        return self._sorted(expected, listed, home, [*gaps, *unread])
+
+    async def _listed(self) -> tuple[dict[str, Subscription], list[Gap]]:
+        """Return ARM's list, and what of the whole tenant is missing from it."""
+        until = self.until
+        rows = await within(until.clock, until.left, self.arm.subscriptions())
+        listed = {subscription.id: subscription for subscription in rows}
+        if self.scope.subscriptions or self.scope.management_groups:
+            return listed, []
+        try:
+            shown = await within(
+                until.clock, min(until.left, _WITNESS_SECONDS), self.graph.everywhere()
+            )
+        except (AzureError, TimeoutError):
+            # Resource Graph is only the second witness: without it ARM's list stands alone.
+            shown = frozenset()
+        gaps: list[Gap] = []
+        for subscription_id in sorted(shown - listed.keys()):
+            try:
+                listed[subscription_id] = await self.arm.subscription(subscription_id)
+            except (NotFound, NoRole, WrongTenant):
+                # It is gone, or no longer ours to read: Resource Graph learns of that later.
+                continue
+            except AzureError as error:
+                problem = f"Resource Graph shows it, ARM does not list it, and: {error}"
+                gaps.append(_unread(subscription_id, problem))
+        return listed, gaps
+
+    async def _expected(
+        self, listed: Mapping[str, Subscription]
+    ) -> tuple[Sequence[str], list[Gap]]:
+        """Return the ids of the subscriptions in scope, each once."""
+        if self.scope.subscriptions:
+            return self.scope.subscriptions, []
+        if not self.scope.management_groups:
+            return tuple(listed), []
+        expected: dict[str, None] = {}
+        gaps: list[Gap] = []
+        for group in self.scope.management_groups:
+            below = self.arm.descendants(group)
+            try:
+                found = await within(self.until.clock, self.until.left, below)
+                expected.update(dict.fromkeys(found))
+            except AzureError as error:
+                gaps.append(Gap(GapKind.MANAGEMENT_GROUP, group, str(error)))
+            except TimeoutError:
+                problem = "the list of its subscriptions outlasted its share of the time"
+                gaps.append(Gap(GapKind.MANAGEMENT_GROUP, group, problem))
+        return tuple(expected), gaps
+
+    def _sorted(
+        self,
+        expected: Sequence[str],
+        listed: Mapping[str, Subscription],
+        home: str,
+        gaps: list[Gap],
+    ) -> InScope:
+        """Say of each subscription in scope what becomes of it."""
+        excluded = set(self.scope.excluded_subscriptions)
+        disabled: list[Subscription] = []
+        others: list[Subscription] = []
+        swept: list[Subscription] = []
+        for subscription_id in expected:
+            subscription = listed.get(subscription_id)
+            if subscription_id in excluded:
+                continue
+            if subscription is None:
+                problem = "it is in scope, and the identity can't read it"
+                gaps.append(_unread(subscription_id, problem))
+                continue
+            state = SubscriptionState.read(subscription.state)
+            if subscription.tenant_id != home:
+                others.append(subscription)
+            elif state is None:
+                problem = f"nobody knows its state {subscription.state!r}"
+                gaps.append(_unread(subscription_id, problem))
+            elif not state.allows_changes:
+                disabled.append(subscription)
+            else:
+                swept.append(subscription)
+        if not swept and not gaps:
+            problem = (
+                "no subscription is in scope: the role has perhaps not reached the identity yet"
+            )
+            gaps.append(Gap(GapKind.TENANT, home, problem))
+        left_out = tuple(name for name in expected if name in excluded)
+        left_alone = LeftAlone(tuple(disabled), tuple(others), left_out)
+        return InScope(tuple(swept), left_alone, tuple(gaps))
+
+
+def _nothing(tenant: str, problem: str) -> InScope:
+    return InScope((), LeftAlone(), (Gap(GapKind.TENANT, tenant, problem),))
+
+
+def _unread(subscription_id: str, problem: str) -> Gap:
+    return Gap(GapKind.SUBSCRIPTION, subscription_id, problem, subscription_id)
