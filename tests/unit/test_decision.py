@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.decision import Brake, Limits, Plan, Rules, braked, decide, plan
+from shared.decision import Brake, Limits, Plan, Rules, Scope, braked, decide, plan
 from shared.model import (
     Account,
     AccountId,
@@ -39,7 +39,7 @@ def account(*, keys_on: bool = True, subdomain: str | None = "bot", **tags: str)
 
 
 def verdict(subject: Account, rules: Rules = Rules()) -> tuple[Verdict, HoldReason | None]:  # noqa: B008 - frozen
-    decision = decide(subject, rules, TODAY)
+    decision = decide(subject, Scope(), rules, TODAY)
     return decision.verdict, decision.hold
 
 
@@ -66,7 +66,7 @@ def test_an_explicit_no_and_a_lapsed_exemption_are_drift(value: str) -> None:
 def test_a_tag_that_cannot_be_read_holds_the_account() -> None:
     subject = account(local_auth_exempt="until=soon")
     assert verdict(subject) == (Verdict.HELD, HoldReason.UNREADABLE_TAG)
-    assert "'until=soon'" in decide(subject, Rules(), TODAY).reason
+    assert "'until=soon'" in decide(subject, Scope(), Rules(), TODAY).reason
 
 
 def test_in_a_strict_tenant_a_tag_that_cannot_be_read_protects_nothing() -> None:
@@ -79,7 +79,7 @@ def test_a_near_miss_holds_the_account_and_names_the_tag() -> None:
         AccountId("0000", "rg", "bot"), "OpenAI", "x", keys_on=True, tags={"LocalAuthExempt": "yes"}
     )
     assert verdict(subject) == (Verdict.HELD, HoldReason.NEAR_MISS_TAG)
-    assert "'LocalAuthExempt'" in decide(subject, Rules(), TODAY).reason
+    assert "'LocalAuthExempt'" in decide(subject, Scope(), Rules(), TODAY).reason
 
 
 def test_a_near_miss_beside_an_exact_tag_does_not_matter() -> None:
@@ -107,7 +107,7 @@ def test_an_exemption_longer_than_the_cap_breaks_the_rule() -> None:
 
 
 def test_an_account_without_a_custom_subdomain_is_drift_and_says_so() -> None:
-    decision = decide(account(subdomain=None), Rules(), TODAY)
+    decision = decide(account(subdomain=None), Scope(), Rules(), TODAY)
     assert decision.verdict is Verdict.DRIFT
     assert "no custom subdomain" in decision.reason
 
@@ -143,19 +143,19 @@ rules_of_all_kinds = st.builds(
 def test_law_every_account_gets_one_verdict_and_a_hold_reason_only_if_held(
     subject: Account, rules: Rules
 ) -> None:
-    decision = decide(subject, rules, TODAY)
+    decision = decide(subject, Scope(), rules, TODAY)
     assert (decision.verdict is Verdict.HELD) == (decision.hold is not None)
     assert (decision.verdict is Verdict.COMPLIANT) == (not subject.keys_on)
     assert decision.reason
-    assert decide(subject, rules, TODAY) == decision
+    assert decide(subject, Scope(), rules, TODAY) == decision
 
 
 @given(accounts, rules_of_all_kinds)
 def test_law_stricter_rules_never_make_drift_of_a_readable_exemption(
     subject: Account, rules: Rules
 ) -> None:
-    if decide(subject, Rules(), TODAY).verdict is Verdict.EXEMPT:
-        assert decide(subject, rules, TODAY).verdict in {Verdict.EXEMPT, Verdict.HELD}
+    if decide(subject, Scope(), Rules(), TODAY).verdict is Verdict.EXEMPT:
+        assert decide(subject, Scope(), rules, TODAY).verdict in {Verdict.EXEMPT, Verdict.HELD}
 
 
 # Sentences for a person
@@ -230,7 +230,52 @@ def test_keys_that_are_off_keep_what_the_tag_says_too() -> None:
 
 def test_a_decision_is_about_its_account() -> None:
     account = an_account()
-    assert decide(account, Rules(), TODAY).account is account
+    assert decide(account, Scope(), Rules(), TODAY).account is account
+
+
+# The scope
+
+ONE, OTHER = "00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002"
+
+
+@pytest.mark.parametrize("kind", ["OpenAI", "AIServices", "openai", "AISERVICES"])
+def test_openai_and_ai_services_are_in_scope_in_any_letter_case(kind: str) -> None:
+    assert Scope().leaves_out(an_account(kind=kind)) == ""
+
+
+def test_an_account_of_another_kind_is_left_out_whatever_else_is_true_of_it() -> None:
+    decision = a_decision(kind="SpeechServices", tags={TAG: "yes"})
+    assert decision.verdict is Verdict.OUT_OF_SCOPE
+    assert decision.hold is None
+    assert decision.exemption == NotExempt()
+    assert decision.reason == "Its kind is SpeechServices, and OpenAI and AIServices are in scope."
+
+
+def test_kinds_are_compared_without_letter_case_on_both_sides() -> None:
+    assert Scope(kinds=("OPENAI",)).has_kind("OpenAI")
+    assert not Scope(kinds=("OPENAI",)).has_kind("AIServices")
+
+
+def test_an_account_of_an_excluded_subscription_is_left_out() -> None:
+    left_out = Scope(excluded_subscriptions=(ONE,)).leaves_out(an_account())
+    assert left_out == "Its subscription is in SWEEP_EXCLUDE_SUBSCRIPTIONS."
+
+
+def test_an_account_of_a_subscription_that_is_not_listed_is_left_out() -> None:
+    left_out = Scope(subscriptions=(OTHER,)).leaves_out(an_account())
+    assert left_out == "Its subscription is not in SWEEP_SUBSCRIPTIONS."
+
+
+def test_an_account_of_a_listed_subscription_is_in_scope() -> None:
+    assert Scope(subscriptions=(OTHER, ONE)).leaves_out(an_account()) == ""
+
+
+def test_where_another_subscription_is_excluded_an_account_is_in_scope() -> None:
+    assert Scope(excluded_subscriptions=(OTHER,)).leaves_out(an_account()) == ""
+
+
+def test_an_account_does_not_show_its_management_group() -> None:
+    assert Scope(management_groups=("mg",)).leaves_out(an_account()) == ""
 
 
 # The levels above
@@ -243,27 +288,32 @@ def below(group: dict[str, str] | None, subscription: dict[str, str] | None) -> 
 
 
 def test_a_tag_of_the_resource_group_exempts_and_is_named() -> None:
-    decision = decide(below({TAG: "yes"}, {}), Rules(), TODAY)
+    decision = decide(below({TAG: "yes"}, {}), Scope(), Rules(), TODAY)
     assert decision.verdict is Verdict.EXEMPT
     assert decision.exemption == Exempt(level=GROUP)
     assert decision.reason == "The tag of its resourceGroup exempts it, open-ended."
 
 
 def test_a_tag_of_the_subscription_exempts_if_nothing_is_nearer() -> None:
-    decision = decide(below({}, {TAG: "yes"}), Rules(), TODAY)
+    decision = decide(below({}, {TAG: "yes"}), Scope(), Rules(), TODAY)
     assert decision.exemption == Exempt(level=ABOVE)
 
 
 def test_an_explicit_no_that_is_nearer_wins() -> None:
-    assert decide(below({TAG: "no"}, {TAG: "yes"}), Rules(), TODAY).verdict is Verdict.DRIFT
+    assert (
+        decide(below({TAG: "no"}, {TAG: "yes"}), Scope(), Rules(), TODAY).verdict is Verdict.DRIFT
+    )
 
 
 def test_a_date_that_has_passed_and_is_nearer_wins() -> None:
-    assert decide(below({TAG: "2020-01-01"}, {TAG: "yes"}), Rules(), TODAY).verdict is Verdict.DRIFT
+    assert (
+        decide(below({TAG: "2020-01-01"}, {TAG: "yes"}), Scope(), Rules(), TODAY).verdict
+        is Verdict.DRIFT
+    )
 
 
 def test_a_level_that_cannot_be_read_holds_the_account_and_is_named() -> None:
-    decision = decide(below(None, {TAG: "yes"}), Rules(), TODAY)
+    decision = decide(below(None, {TAG: "yes"}), Scope(), Rules(), TODAY)
     assert decision.verdict is Verdict.HELD
     assert decision.hold is HoldReason.UNREADABLE_LEVEL
     assert decision.exemption == NotExempt()
@@ -271,23 +321,23 @@ def test_a_level_that_cannot_be_read_holds_the_account_and_is_named() -> None:
 
 
 def test_a_level_that_cannot_be_read_does_not_matter_behind_one_with_the_tag() -> None:
-    assert decide(below({TAG: "no"}, None), Rules(), TODAY).verdict is Verdict.DRIFT
+    assert decide(below({TAG: "no"}, None), Scope(), Rules(), TODAY).verdict is Verdict.DRIFT
 
 
 def test_a_level_that_cannot_be_read_does_not_matter_to_keys_that_are_off() -> None:
     account = an_account(keys_on=False, above=(TagsAbove(GROUP, None),))
-    decision = decide(account, Rules(), TODAY)
+    decision = decide(account, Scope(), Rules(), TODAY)
     assert decision.verdict is Verdict.COMPLIANT
     assert decision.exemption == NotExempt()
 
 
 def test_a_near_miss_on_a_level_above_holds_the_account() -> None:
-    decision = decide(below({}, {"LocalAuthExempt": "yes"}), Rules(), TODAY)
+    decision = decide(below({}, {"LocalAuthExempt": "yes"}), Scope(), Rules(), TODAY)
     assert decision.hold is HoldReason.NEAR_MISS_TAG
 
 
 def test_a_near_miss_does_not_matter_where_a_level_says_no() -> None:
-    decision = decide(below({TAG: "no", "LocalAuthExempt": "yes"}, {}), Rules(), TODAY)
+    decision = decide(below({TAG: "no", "LocalAuthExempt": "yes"}, {}), Scope(), Rules(), TODAY)
     assert decision.verdict is Verdict.DRIFT
 
 
@@ -311,7 +361,9 @@ def test_by_default_twenty_five_changes_are_let_through_and_one_more_holds_all()
 
 
 def test_a_plan_that_is_let_through_says_nothing_of_a_brake() -> None:
-    assert planned(2) == Plan(tuple(drifts_of(2)), (), None, None, "")
+    assert planned(2) == Plan(
+        tuple(drifts_of(2)), (), most_writes=None, released_until=None, brake=None, forecast=""
+    )
 
 
 def test_a_brake_that_holds_says_which_settings_would_let_the_changes_through() -> None:
@@ -337,6 +389,16 @@ def test_a_brake_that_trickles_lets_so_many_writes_through_a_sweep() -> None:
 def test_a_release_ends_at_its_moment(minutes: int, is_released: bool) -> None:  # noqa: FBT001 - parametrized
     limit = Limits(most_changes=2, release_until=NOW + timedelta(minutes=minutes))
     assert bool(planned(5, limit).change) is is_released
+
+
+def test_what_a_release_lets_through_ends_with_it() -> None:
+    end = NOW + timedelta(minutes=1)
+    assert planned(5, Limits(most_changes=2, release_until=end)).released_until == end
+
+
+def test_what_needs_no_release_does_not_end_with_one() -> None:
+    end = NOW + timedelta(minutes=1)
+    assert planned(2, Limits(most_changes=2, release_until=end)).released_until is None
 
 
 @pytest.mark.parametrize(
@@ -392,7 +454,7 @@ def test_law_a_plan_loses_nothing_holds_or_changes_each_and_keeps_the_limit(
     over = len(drift) > limit.most_changes
     released = limit.release_until is not None and limit.release_until > NOW
     if not over or released:
-        assert planned == Plan(tuple(drift))
+        assert planned == Plan(tuple(drift), released_until=limit.release_until if over else None)
     else:
         most = len(planned.change) if planned.most_writes is None else planned.most_writes
         assert most <= limit.most_changes

@@ -1,6 +1,9 @@
 """Events: numbers are measurements, the rest properties, and the declaration is all there is."""
 
-from dataclasses import fields
+import hashlib
+import json
+import re
+from dataclasses import fields, replace
 from datetime import timedelta
 
 import pytest
@@ -18,6 +21,7 @@ from shared.events import (
     KeyAccessChanged,
     Metric,
     PatchWar,
+    SettingsRejected,
     SubscriptionRead,
     SweepCompleted,
     SweepContext,
@@ -26,6 +30,7 @@ from shared.events import (
     drift_found,
     exemption_observed,
     fields_of,
+    identified,
     key_access_changed,
     measurements,
     patch_war,
@@ -328,12 +333,57 @@ def test_a_gap_is_told_with_what_could_not_be_read_and_why() -> None:
     )
 
 
-def test_the_context_of_a_sweep_without_notice_is_three_properties() -> None:
+def test_the_context_of_a_sweep_without_notice_names_no_moment() -> None:
     assert properties(SweepContext("id", "audit", "1.0")) == {
         "sweepId": "id",
         "mode": "audit",
         "version": "1.0",
+        "eventId": "",
     }
+
+
+CONTEXT = SweepContext("id", "audit", "1.0")
+GAP = CoverageGap(subscription_id="s", gap_kind="subscription", gap_name="s", problem="403")
+
+
+def test_an_event_that_is_sent_twice_has_one_id() -> None:
+    assert identified(CONTEXT, GAP) == identified(CONTEXT, replace(GAP))
+
+
+def test_the_id_of_an_event_is_32_hexadecimal_digits() -> None:
+    assert re.fullmatch(r"[0-9a-f]{32}", identified(CONTEXT, GAP).event_id)
+
+
+def test_the_rest_of_the_context_stays() -> None:
+    assert replace(identified(CONTEXT, GAP), event_id="") == CONTEXT
+
+
+def test_events_that_differ_in_sweep_name_text_or_number_have_ids_of_their_own() -> None:
+    read = SubscriptionRead(
+        subscription_id="s",
+        subscription_name="s",
+        source="arm",
+        accounts=1,
+        compliant=1,
+        exempt=0,
+        held=0,
+        drift=0,
+    )
+    ids = {
+        identified(CONTEXT, GAP).event_id,
+        identified(replace(CONTEXT, sweep_id="other"), GAP).event_id,
+        identified(CONTEXT, replace(GAP, problem="404")).event_id,
+        identified(CONTEXT, read).event_id,
+        identified(CONTEXT, replace(read, drift=1)).event_id,
+        identified(CONTEXT, SettingsRejected(problems="", problem_count=1)).event_id,
+    }
+    assert len(ids) == 6
+
+
+def test_the_order_of_an_events_fields_makes_no_difference_to_its_id() -> None:
+    said = ["id", "CoverageGap", dict(sorted(properties(GAP).items())), {}]
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    assert identified(CONTEXT, GAP).event_id == digest[:32]
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,36 @@ def test_a_change_log_that_could_not_be_read_says_why() -> None:
     assert report.change_log == "503"
 
 
+def unannounced(count: int) -> SweepReport:
+    return a_report(outcomes=(an_outcome(Result.DEFERRED, unannounced=True),) * count)
+
+
+def test_one_change_that_was_not_announced_is_a_reason() -> None:
+    (reason,) = unannounced(1).reasons
+    assert reason.startswith("1 change was not begun")
+
+
+def test_changes_that_were_not_announced_are_counted_in_a_reason() -> None:
+    (reason,) = unannounced(2).reasons
+    assert reason.startswith("2 changes were not begun")
+    assert unannounced(2).unannounced == 2
+
+
+def test_changes_that_were_announced_are_no_reason() -> None:
+    report = with_results(Result.DEFERRED)
+    assert report.unannounced == 0
+    assert report.reasons == ()
+
+
+def test_the_event_tells_whether_resource_graph_was_read() -> None:
+    assert a_report().completed().resource_graph == "read"
+
+
+def test_the_event_tells_why_resource_graph_could_not_be_read() -> None:
+    inventory = Inventory((), (), (), graph_unread="503 Busy")
+    assert a_report(inventory=inventory).completed().resource_graph == "503 Busy"
+
+
 def test_the_event_tells_what_the_sweep_found() -> None:
     inventory = Inventory((a_coverage(keys_off=10),), (), ())
     event = a_report(D, D, D, E, E, H, inventory=inventory).completed()
