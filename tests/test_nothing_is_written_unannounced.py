@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -544,6 +545,32 @@ async def test_a_thread_that_can_not_be_started_in_a_burst_stops_no_change(serve
     assert refused
     assert too_early == []
     assert swept.error is not None
+
+
+@pytest.mark.parametrize("wanted_for", ["the token", "the host's address"])
+async def test_a_thread_that_can_not_be_started_for_a_request_is_a_gap(
+    serve: Serve, wanted_for: str
+) -> None:
+    azure = serve(four_bots())
+    loop, executor = asyncio.get_running_loop(), ThreadPoolExecutor(1, "no-thread")
+
+    def from_now_on(request: SeenRequest) -> None:
+        if request.host == "identity":
+            loop.call_soon_threadsafe(loop.set_default_executor, executor)
+
+    if wanted_for == "the token":
+        loop.set_default_executor(executor)
+    else:
+        azure.before(from_now_on)
+    with no_thread("no-thread") as refused:
+        # Names of hosts are looked up in a thread, addresses are not.
+        by_name = azure.environ["ARM_ENDPOINT"].replace("127.0.0.1", "localhost")
+        swept = await sweep(azure, ARM_ENDPOINT=by_name)
+
+    assert (bool(refused), azure.writes) == (True, ())
+    assert "can't start new thread" in str(swept.error)
+    assert {gap["gapKind"] for gap in swept.events("CoverageGap")} == {"tenant"}
+    assert len(swept.events("SweepCompleted")) == 1
 
 
 async def _without_threads_at_first() -> list[Any]:
