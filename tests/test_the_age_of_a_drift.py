@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.changes import KEPT, LAG, ChangeLog, keys_on_since, since_lapse
-from shared.decision import Rules, decide
+from shared.decision import Rules, Scope, decide
 from shared.model import (
     Account,
     AccountId,
@@ -404,6 +404,6 @@ async def test_a_lapsed_exemption_is_told_from_the_day_after_its_last(serve: Ser
 
 def test_a_tag_that_says_no_is_no_exemption_that_lapsed() -> None:
     account = Account(BOT, "OpenAI", "x", keys_on=True, tags={TAG: "no"}, custom_subdomain="bot")
-    decision = decide(account, Rules(), NOW.date())
+    decision = decide(account, Scope(), Rules(), NOW.date())
     log = log_of(change(Turned.ON, ago(days=3)))
     assert log.open_since(decision, NOW) == Exactly(ago(days=3))
