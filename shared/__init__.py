@@ -5,13 +5,13 @@ only); a tag and a day become an `Exemption`; account and exemption become a `De
 that may be written becomes an `Outcome` (remediation: read, decide again, PATCH, read back); all of
 it becomes a `SweepReport` and, as it happens, events.
 
-The layers, kept by import-linter: `model`, `exemption`, `decision`, `events`, `report`, `settings`
-and `errors` are pure and import only the standard library and each other; `transport`, `arm`,
-`graph` and `telemetry` are the border, the only modules that import an SDK; `discovery`,
-`remediation` and `sweep` are the steps, which declare what they need of the border as protocols;
-`parts` puts real parts together, the one way for both, and is where credentials for Azure are made;
-`bootstrap` is the Function's process, and `cli` the operator's command line, which the Function
-never imports.
+The layers, kept by import-linter: `model`, `exemption`, `decision`, `cross_check`, `events`,
+`report`, `settings`, `addresses` and `errors` are pure and import only the standard library and
+each other; `transport`, `answers`, `refusals`, `pacing`, `arm`, `graph` and `telemetry` are the
+border, the only modules that import an SDK; `scope`, `discovery`, `changes`, `remediation` and
+`sweep` are the steps, which declare what they need of the border as protocols; `parts` puts real
+parts together, the one way for both, and is where credentials for Azure are made; `bootstrap` is
+the Function's process, and `cli` the operator's command line, which the Function never imports.
 """
 
 __version__ = "0.1.0"

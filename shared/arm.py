@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urljoin, urlsplit, urlunsplit
 
 from azure.core.exceptions import HttpResponseError
 from azure.core.polling import AsyncLROPoller
@@ -22,7 +22,7 @@ from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
 from azure.mgmt.resource.resources.aio import ResourceManagementClient
 from azure.mgmt.resource.subscriptions.aio import SubscriptionClient
 
-from shared.addresses import Links
+from shared.addresses import Address, Links
 from shared.answers import (
     LINK_NAMES,
     a_page,
@@ -51,6 +51,10 @@ class _List:
 
     def of(self, name: str) -> "_List":
         return _List(self.path.format(name), self.version)
+
+    def is_led_to_by(self, url: str) -> bool:
+        """Whether an address is of this list: a link never leads to the rows of another one."""
+        return unquote(Address.parse(url).path).rstrip("/").lower() == self.path.lower()
 
 
 _SUBSCRIPTIONS = _List("/subscriptions", "2022-12-01")
@@ -246,10 +250,15 @@ class ArmReader:
         """Return the rows of a list, page by page; each is an object. Raises AzureError."""
         links = Links(action, resource)
         link: str | None = wanted.path
+        seen: set[str] = set()
         while link is not None:
             rows, link = await self._page(action, resource, wanted, links.follow(link))
             if not all(isinstance(row, dict) for row in rows):
                 raise _odd(action, resource, "a row is no object")
+            ids = {str(row.get("id")).lower() for row in rows}
+            if ids and ids <= seen:
+                links.repeats()
+            seen |= ids
             yield rows
 
     async def _page(
@@ -258,6 +267,8 @@ class ArmReader:
         """Return the rows of one page, and the link to the next one. Raises AzureError."""
         try:
             url = _with_version(self._absolute(link, wanted), wanted.version)
+            if not wanted.is_led_to_by(url):
+                raise ValueError("a link of the list leads to something else")
             response = await self._pipeline.run(HttpRequest("GET", url), expects=a_page)
             if response.http_response.status_code != _OK:
                 raise HttpResponseError(response=response.http_response)

@@ -16,7 +16,7 @@ import aiohttp
 from azure.core.credentials import AccessTokenInfo
 from azure.core.credentials_async import AsyncSupportsTokenInfo, AsyncTokenCredential
 from azure.core.exceptions import AzureError as SdkError
-from azure.core.exceptions import ClientAuthenticationError
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from azure.core.pipeline import AsyncPipeline, PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import AsyncHTTPPolicy, RequestIdPolicy, UserAgentPolicy
 from azure.core.pipeline.transport import AioHttpTransport
@@ -39,11 +39,9 @@ _RENEW_SECONDS = 300.0
 # tried again at once.
 _USABLE_SECONDS = 60.0
 _RENEW_AGAIN_SECONDS = 30.0
-# What azure-identity raises when the answer to its request is odd (run: nested JSON, an end that is
-# null or no number).
-_ODD_TOKEN = (
-    ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
-)  # fmt: skip
+# What azure-identity raises when the answer to its request is odd (run: an end that is null, or no
+# number).
+_ODD_TOKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 # The last second of the year 9999.
 _LAST_MOMENT = 253_402_300_799
 # The credential's own requests pass another pipeline, which would wait for minutes.
@@ -133,6 +131,10 @@ class TokenCache:
         except TimeoutError as error:
             message = f"no token within {_TOKEN_SECONDS:.0f} s"
             raise ClientAuthenticationError(message) from error
+        except RuntimeError as error:
+            # azure-identity asks in a thread, and the system may have none left; or JSON is nested
+            # too deeply (RecursionError).
+            raise ClientAuthenticationError(str(error)) from error
         except _ODD_TOKEN as error:
             message = f"the answer to the request for a token is odd: {error}"
             raise ClientAuthenticationError(message) from error
@@ -263,7 +265,11 @@ class ClockedTransport(AioHttpTransport):  # type: ignore[misc] # azure-core loa
             if read_at is None:
                 raise TypeError("a PATCH needs the moment of the read behind it")
             config["trace_request_ctx"] = read_at
-        response: AsyncHttpResponse = await super().send(request, stream=True, **config)
+        try:
+            response: AsyncHttpResponse = await super().send(request, stream=True, **config)
+        except RuntimeError as error:
+            # aiohttp looks hosts up in a thread, and the system may have none left.
+            raise ServiceRequestError(str(error)) from error
         await _read_whole(response)
         return response
 

@@ -429,22 +429,16 @@ async def test_the_same_id_in_other_letters_is_the_same_row(border: Border) -> N
 # Links
 
 
+LIST = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.CognitiveServices/accounts"
 LINKS = {
-    f"/subscriptions/{SUBSCRIPTION}/next?api-version=1&$skiptoken=x": (
-        f"/subscriptions/{SUBSCRIPTION}/next?api-version=1&$skiptoken=x"
+    f"{LIST}?api-version=1&$skiptoken=x": f"{LIST}?api-version=1&$skiptoken=x",
+    f"{LIST.lower()}/?$skiptoken=x": f"{LIST.lower()}/?$skiptoken=x&api-version=2025-09-01",
+    "?$skiptoken=x": f"{LIST}?$skiptoken=x&api-version=2025-09-01",
+    "accounts?$skiptoken=x&API-Version=7": f"{LIST}?$skiptoken=x&API-Version=7",
+    f"https://management.azure.com:443{LIST}?%24skiptoken=a%2Fb%3D": (
+        f":443{LIST}?%24skiptoken=a%2Fb%3D&api-version=2025-09-01"
     ),
-    "?$skiptoken=x": (
-        f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.CognitiveServices/accounts"
-        "?$skiptoken=x&api-version=2025-09-01"
-    ),
-    "accounts?$skiptoken=x&API-Version=7": (
-        f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.CognitiveServices/accounts"
-        "?$skiptoken=x&API-Version=7"
-    ),
-    "https://management.azure.com:443/x?%24skiptoken=a%2Fb%3D": (
-        ":443/x?%24skiptoken=a%2Fb%3D&api-version=2025-09-01"
-    ),
-    "https://management.azure.com/x": "/x?api-version=2025-09-01",
+    f"https://management.azure.com{LIST}": f"{LIST}?api-version=2025-09-01",
 }
 
 
@@ -456,6 +450,26 @@ async def test_a_link_may_be_relative_and_without_a_version(border: Border, link
 
     assert page == Page(())
     assert border.transport.asked[-1].url == f"https://management.azure.com{LINKS[link]}"
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        f"/subscriptions/{SUBSCRIPTION}/next?$skiptoken=x",
+        "/subscriptions?$skiptoken=x",
+        LIST.replace(SUBSCRIPTION, "00000000-0000-4000-8000-00000000000f"),
+        f"https://management.azure.com{LIST}/bot",
+    ],
+)
+async def test_a_link_that_leads_to_something_else_is_not_followed(
+    border: Border, link: str
+) -> None:
+    border.says({"value": []})
+
+    with pytest.raises(Unclear, match="leads to something else"):
+        await border.arm.page(SUBSCRIPTION, link)
+
+    assert border.transport.asked == []
 
 
 # The policy itself

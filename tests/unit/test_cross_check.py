@@ -1,128 +1,171 @@
-"""Whose turn it is to be read by a second source, and what two sources say together."""
+"""The second source: whose turn it is, and what both sources together say."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.cross_check import TURNS, cross_check, has_turn, turns_due, watched
-from shared.model import Account, AccountId, Census, Coverage, Gap, GapKind, Reading, Source
-from shared.model import Subscription as Home
+from shared.cross_check import cross_check, has_turn, turns_due, watched
+from shared.model import Account, Census, Coverage, Disagreement, Gap, GapKind, Reading, Source
 from shared.schedule import Schedule
+from tests.support.builders import NOW, a_subscription, an_account
 
-QUARTERS = Schedule.parse("0 */15 * * * *")
+QUARTERLY = Schedule.parse("0 */15 * * * *")
 QUARTER = timedelta(minutes=15)
-NOW = datetime(2026, 11, 24, 9, 0, 20, tzinfo=UTC)
-SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
+NUMBER = QUARTERLY.number(NOW)
 
 
-# Turns
+def turns(*back: int) -> frozenset[int]:
+    """Return the turns of firings so many before this one."""
+    return frozenset((NUMBER - number) % 96 for number in back)
 
 
-@settings(max_examples=20, deadline=None)
-@given(missed=st.lists(st.integers(0, 11), min_size=1, max_size=96), start=st.integers(0, 95))
-def test_law_whatever_firings_are_missed_all_turns_come_within_a_day(
-    missed: list[int], start: int
+def test_without_a_last_sweep_it_is_this_firings_turn() -> None:
+    assert turns_due(QUARTERLY, None, NOW) == turns(0)
+
+
+def test_after_the_firing_before_it_is_this_firings_turn() -> None:
+    assert turns_due(QUARTERLY, NOW - QUARTER, NOW) == turns(0)
+
+
+def test_a_firing_that_was_missed_has_its_turn_too() -> None:
+    assert turns_due(QUARTERLY, NOW - 2 * QUARTER, NOW) == turns(0, 1)
+
+
+def test_after_a_long_pause_twelve_firings_have_their_turn() -> None:
+    assert turns_due(QUARTERLY, NOW - 11 * QUARTER, NOW) == turns(*range(11))
+    assert turns_due(QUARTERLY, NOW - 12 * QUARTER, NOW) == turns(*range(12))
+    assert turns_due(QUARTERLY, NOW - timedelta(days=30), NOW) == turns(*range(12))
+
+
+@pytest.mark.parametrize("last", [NOW, NOW + QUARTER, NOW + timedelta(days=1)])
+def test_a_sweep_of_the_same_firing_or_of_a_clock_that_ran_ahead_has_its_turn(
+    last: datetime,
 ) -> None:
-    last = NOW + QUARTER * start
-    day_ends = last + timedelta(days=1)
-    turns: set[int] = set()
-    moment, number = last, 0
-    while moment < day_ends:
-        moment = min(moment + QUARTER * (1 + missed[number % len(missed)]), day_ends)
-        number += 1
-        turns |= turns_due(QUARTERS, last, moment)
-        last = moment
-
-    assert turns == set(range(TURNS))
+    assert turns_due(QUARTERLY, last, NOW) == turns(0)
 
 
-@settings(max_examples=20, deadline=None)
-@given(missed=st.integers(0, 200))
-def test_law_turns_that_are_due_are_those_since_the_last_sweep_twelve_at_most(missed: int) -> None:
-    due = turns_due(QUARTERS, NOW, NOW + QUARTER * (1 + missed))
-
-    assert len(due) == min(1 + missed, 12)
-    assert QUARTERS.number(NOW + QUARTER * (1 + missed)) % TURNS in due
-
-
-@pytest.mark.parametrize("last", [None, NOW + timedelta(days=1), NOW])
-def test_without_a_last_sweep_before_this_firing_it_has_its_own_turn_alone(
-    last: datetime | None,
-) -> None:
-    assert turns_due(QUARTERS, last, NOW) == {QUARTERS.number(NOW) % TURNS}
+def test_within_a_day_every_subscription_has_its_turn_once() -> None:
+    firings = [NOW + number * QUARTER for number in range(96)]
+    due = [turns_due(QUARTERLY, at - QUARTER, at) for at in firings]
+    for number in range(100):
+        name = a_subscription(number).id
+        assert [has_turn(name, turns) for turns in due].count(True) == 1
 
 
-def test_every_subscription_has_one_turn() -> None:
-    ids = [f"00000000-0000-4000-8000-{number:012d}" for number in range(1000)]
-
-    for subscription_id in ids:
-        assert sum(has_turn(subscription_id, frozenset({turn})) for turn in range(TURNS)) == 1
-
-
-# Two readings
+def test_subscriptions_are_spread_over_all_turns() -> None:
+    names = [a_subscription(number).id for number in range(1000)]
+    for turn in range(96):
+        assert any(has_turn(name, frozenset({turn})) for name in names)
 
 
-def account(name: str, *, keys_on: bool, changed: timedelta | None = None) -> Account:
-    return Account(
-        AccountId(SUBSCRIPTION, "rg", name),
-        "OpenAI",
-        "",
-        keys_on,
-        changed_at=NOW - changed if changed is not None else None,
-    )
+# Both together
 
 
-def reading(source: Source, *accounts: Account, keys_off: int = 0) -> Reading:
-    home = Home(SUBSCRIPTION, "", "Enabled", "t")
-    census = Census(sum(found.keys_on for found in accounts), keys_off)
-    return Reading(Coverage(home, source, census), accounts)
+def bot(name: str = "bot", *, keys_on: bool = True, **more: Any) -> Account:
+    return an_account(name, keys_on=keys_on, **more)
 
 
-def test_an_account_that_only_resource_graph_shows_with_keys_on_stays() -> None:
-    lost = account("lost", keys_on=True)
-    graph = reading(Source.GRAPH, lost, account("bot", keys_on=True))
-    arm = reading(Source.ARM, account("bot", keys_on=True))
+def reading(
+    *accounts: Account, source: Source = Source.ARM, keys_off: int = 0, gaps: tuple[Gap, ...] = ()
+) -> Reading:
+    keys_on = sum(account.keys_on for account in accounts)
+    census = Census(keys_on, keys_off or len(accounts) - keys_on)
+    return Reading(Coverage(a_subscription(), source, census), accounts, gaps)
 
-    both = cross_check(graph, arm, NOW)
 
-    assert {found.id.name for found in both.reading.accounts} == {"lost", "bot"}
-    assert both.reading.coverage.census == Census(2, 0)
+def graph(*accounts: Account) -> Reading:
+    return reading(*accounts, source=Source.GRAPH)
+
+
+ON, OFF = bot(), bot(keys_on=False)
+
+
+def test_sources_that_agree_have_nothing_to_tell() -> None:
+    both = cross_check(graph(ON), reading(ON), NOW)
     assert both.disagreements == ()
+    assert both.reading == reading(ON)
 
 
-def test_an_account_that_arm_says_is_off_is_off_and_told_once_the_lag_is_over() -> None:
-    graph = reading(Source.GRAPH, account("bot", keys_on=True))
-    changed = timedelta(minutes=11)
-    arm = reading(Source.ARM, account("bot", keys_on=False, changed=changed), keys_off=1)
+def test_where_both_know_an_account_arm_counts() -> None:
+    fresh = bot(location="x")
+    assert cross_check(graph(ON), reading(fresh), NOW).reading.accounts == (fresh,)
 
-    both = cross_check(graph, arm, NOW)
 
-    assert [(d.graph, d.arm) for d in both.disagreements] == [("on", "off")]
-    assert both.reading.coverage.census == Census(0, 1)
+def test_an_account_that_only_arm_shows_with_keys_on_is_told() -> None:
+    both = cross_check(graph(), reading(ON), NOW)
+    assert both.disagreements == (Disagreement(ON, "off, or absent", "on"),)
+
+
+def test_keys_that_arm_shows_on_and_resource_graph_off_are_told() -> None:
+    both = cross_check(graph(OFF), reading(ON), NOW)
+    assert both.disagreements == (Disagreement(ON, "off", "on"),)
+
+
+def test_keys_that_arm_shows_off_and_resource_graph_on_are_told() -> None:
+    both = cross_check(graph(ON), reading(OFF), NOW)
+    assert both.disagreements == (Disagreement(OFF, "on", "off"),)
+
+
+def test_keys_that_both_show_off_are_no_disagreement() -> None:
+    assert cross_check(graph(OFF), reading(OFF), NOW).disagreements == ()
+
+
+def test_keys_off_that_only_arm_shows_are_no_disagreement() -> None:
+    assert cross_check(graph(), reading(OFF), NOW).disagreements == ()
 
 
 @pytest.mark.parametrize(
-    ("ago", "told"), [(timedelta(minutes=9), 0), (timedelta(minutes=11), 1), (None, 1)]
+    ("minutes", "is_told"), [(0, False), (10, False), (10.1, True), (60, True)]
 )
-def test_what_was_changed_a_moment_ago_is_no_disagreement(ago: timedelta | None, told: int) -> None:
-    arm = reading(Source.ARM, account("new", keys_on=True, changed=ago))
-
-    both = cross_check(reading(Source.GRAPH), arm, NOW)
-
-    assert len(both.disagreements) == told
-    assert len(both.reading.accounts) == 1
-
-
-def test_rows_of_arm_that_can_not_be_read_stay_gaps() -> None:
-    gap = Gap(GapKind.ACCOUNT, "row", "odd", SUBSCRIPTION)
-    arm = Reading(reading(Source.ARM).coverage, (), (gap,))
-
-    assert cross_check(reading(Source.GRAPH), arm, NOW).reading.gaps == (gap,)
+def test_what_changed_within_ten_minutes_is_resource_graphs_lag(
+    minutes: float,
+    is_told: bool,  # noqa: FBT001 - parametrized
+) -> None:
+    changed = bot(changed_at=NOW - timedelta(minutes=minutes))
+    assert bool(cross_check(graph(), reading(changed), NOW).disagreements) is is_told
 
 
-def test_arm_keeps_every_account_that_resource_graph_showed_whatever_its_keys() -> None:
-    graph = reading(Source.GRAPH, account("On", keys_on=True), account("off", keys_on=False))
+def test_every_disagreement_is_told() -> None:
+    both = cross_check(graph(), reading(bot("a"), bot("b")), NOW)
+    assert len(both.disagreements) == 2
 
-    assert watched(graph) == {found.id.key for found in graph.accounts}
+
+def test_an_account_that_resource_graph_alone_shows_with_keys_on_stays_and_is_counted() -> None:
+    both = cross_check(graph(ON, bot("gone")), reading(ON, keys_off=5), NOW)
+    assert both.reading.accounts == (ON, bot("gone"))
+    assert both.reading.coverage.census == Census(keys_on=2, keys_off=5)
+    assert both.disagreements == ()
+
+
+def test_an_account_that_resource_graph_alone_shows_with_keys_off_goes() -> None:
+    both = cross_check(graph(ON, bot("gone", keys_on=False)), reading(ON), NOW)
+    assert both.reading == reading(ON)
+
+
+def test_what_arm_could_not_read_stays_a_gap() -> None:
+    gap = Gap(GapKind.ACCOUNT, "row", "no id")
+    assert cross_check(graph(ON), reading(ON, gaps=(gap,)), NOW).reading.gaps == (gap,)
+
+
+def test_arm_is_named_as_the_source() -> None:
+    assert cross_check(graph(ON), reading(ON), NOW).reading.coverage.source is Source.ARM
+
+
+def test_what_arm_has_to_keep_is_what_resource_graph_showed() -> None:
+    assert watched(graph(bot("A"), OFF)) == {bot("a").id.key, OFF.id.key}
+
+
+@given(st.lists(st.booleans(), max_size=5), st.lists(st.booleans(), max_size=5))
+def test_law_no_account_with_keys_on_is_lost_or_counted_twice(
+    graph_says: list[bool], arm_says: list[bool]
+) -> None:
+    def accounts(flags: list[bool]) -> list[Account]:
+        return [bot(f"bot-{number}", keys_on=flag) for number, flag in enumerate(flags)]
+
+    both = cross_check(graph(*accounts(graph_says)), reading(*accounts(arm_says)), NOW).reading
+    keys_on = [account.id.key for account in both.accounts if account.keys_on]
+    assert both.coverage.census.keys_on == len(keys_on) == len(set(keys_on))
+    assert {account.id.key for account in accounts(arm_says) if account.keys_on} <= set(keys_on)
