@@ -2,7 +2,7 @@
 
 The first five are the soak's own; the others are what an adversarial reading found in the product
 once, and what was mended. The judge of `laws` has to find every one of them, by the soak or by the
-odd answers of `tests.odd`, as `FINDER` says.
+odd answers of `tests.odd`, as `BREAKS` says.
 
 What of that reading is not here, since neither can see it: one exception out of `emit`, and events
 that an Application Insights of four seconds an answer keeps (telemetry waits by the real clock,
@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -57,8 +58,6 @@ from shared.model import (
 )
 from shared.schedule import Schedule
 
-type Finder = Literal["soak", "odd"]
-
 
 class Bug(StrEnum):
     """What is wrong."""
@@ -98,41 +97,50 @@ class Bug(StrEnum):
     TURNS_MISSED = "turns of the second source missed with the firings"
 
 
-BREAKS: Mapping[Bug, tuple[Finder, str]] = {
-    Bug.NO_RE_READ: ("soak", "protected"),
-    Bug.RESENT_PATCH: ("soak", "protected"),
-    Bug.NO_READ_BACK: ("soak", "done is done"),
-    Bug.EMPTY_IS_WHOLE: ("soak", "counts"),
-    Bug.LAPSED_HONOURED: ("soak", "converges"),
-    Bug.KIND_FORGOTTEN: ("soak", "protected"),
-    Bug.NOT_AWAITED: ("soak", "announced"),
-    Bug.AGE_TOO_EARLY: ("soak", "protected"),
-    Bug.NO_CEILING_OF_A_WAIT: ("soak", "converges"),
-    Bug.ONLY_AN_ID: ("odd", "protected"),
-    Bug.NULL_IS_NO_TAG: ("odd", "protected"),
-    Bug.NO_ARRAY_IS_EMPTY: ("odd", "seen"),
-    Bug.KIND_MISSING: ("odd", "seen"),
-    Bug.STRANGERS: ("odd", "left alone"),
-    Bug.BY_NUMBER: ("odd", "seen"),
-    Bug.ONE_WITNESS: ("odd", "seen"),
-    Bug.IN_A_CIRCLE: ("odd", "ends"),
-    Bug.COLUMN_MISSING: ("odd", "ends as it may"),
-    Bug.TAKEN_FOR_A_COUNT: ("odd", "seen"),
-    Bug.TOO_DEEP: ("odd", "ends as it may"),
-    Bug.NO_CEILING_OF_AN_ANSWER: ("odd", "protected"),
-    Bug.ENDS_LIKE_OURS: ("odd", "nowhere else"),
-    Bug.ANY_PORT: ("odd", "nowhere else"),
-    Bug.NOTHING_TAKEN: ("odd", "announced"),
-    Bug.RELEASE_SEEN_ONCE: ("odd", "brake"),
-    Bug.HUGE_NUMBERS: ("odd", "ends as it may"),
-    Bug.NO_DATES: ("odd", "paced"),
-    Bug.FIRST_WORD: ("odd", "paced"),
-    Bug.DISALLOWED_IS_NO_ROLE: ("odd", "named"),
-    Bug.CONFLICT_IS_BUSY: ("odd", "named"),
-    Bug.UNVERIFIED_AT_ONCE: ("odd", "named"),
-    Bug.TURNS_MISSED: ("odd", "turns"),
+@dataclass(frozen=True, slots=True)
+class Hunted:
+    """Who has to find a bug, and the law that it breaks."""
+
+    by: Literal["soak", "odd"]
+    law: str
+    at: tuple[str, ...] | None = None
+    """For odd answers: where the answers are bent in the hunt for it; None: anywhere."""
+
+
+BREAKS: Mapping[Bug, Hunted] = {
+    Bug.NO_RE_READ: Hunted("soak", "protected"),
+    Bug.RESENT_PATCH: Hunted("soak", "protected"),
+    Bug.NO_READ_BACK: Hunted("soak", "done is done"),
+    Bug.EMPTY_IS_WHOLE: Hunted("soak", "counts"),
+    Bug.LAPSED_HONOURED: Hunted("soak", "converges"),
+    Bug.KIND_FORGOTTEN: Hunted("soak", "protected"),
+    Bug.NOT_AWAITED: Hunted("soak", "announced"),
+    Bug.AGE_TOO_EARLY: Hunted("soak", "protected"),
+    Bug.NO_CEILING_OF_A_WAIT: Hunted("soak", "converges"),
+    Bug.ONLY_AN_ID: Hunted("odd", "protected", ("account",)),
+    Bug.NULL_IS_NO_TAG: Hunted("odd", "protected", ("account", "group")),
+    Bug.NO_ARRAY_IS_EMPTY: Hunted("odd", "seen", ("accounts", "descendants")),
+    Bug.KIND_MISSING: Hunted("odd", "seen", ("accounts",)),
+    Bug.STRANGERS: Hunted("odd", "left alone", ("accounts",)),
+    Bug.BY_NUMBER: Hunted("odd", "seen", ("listing", "shown")),
+    Bug.ONE_WITNESS: Hunted("odd", "seen", ("subscriptions",)),
+    Bug.IN_A_CIRCLE: Hunted("odd", "ends", ("accounts", "descendants", "groups")),
+    Bug.COLUMN_MISSING: Hunted("odd", "ends as it may", ("census", "listing", "tagged groups")),
+    Bug.TAKEN_FOR_A_COUNT: Hunted("odd", "seen", ("census",)),
+    Bug.TOO_DEEP: Hunted("odd", "ends as it may", ("subscriptions", "accounts", "listing")),
+    Bug.NO_CEILING_OF_AN_ANSWER: Hunted("odd", "protected", ("account",)),
+    Bug.ENDS_LIKE_OURS: Hunted("odd", "nowhere else", ("accounts", "descendants", "patch")),
+    Bug.ANY_PORT: Hunted("odd", "nowhere else", ("accounts", "descendants", "patch")),
+    Bug.NOTHING_TAKEN: Hunted("odd", "announced", ("announcement",)),
+    Bug.RELEASE_SEEN_ONCE: Hunted("odd", "brake", ("account", "patch")),
+    Bug.HUGE_NUMBERS: Hunted("odd", "ends as it may", ("accounts", "listing")),
+    Bug.NO_DATES: Hunted("odd", "paced", ("accounts", "listing", "subscriptions")),
+    Bug.FIRST_WORD: Hunted("odd", "paced", ("accounts", "listing", "subscriptions")),
+    Bug.DISALLOWED_IS_NO_ROLE: Hunted("odd", "named", ("patch",)),
+    Bug.CONFLICT_IS_BUSY: Hunted("odd", "named", ("patch",)),
+    Bug.UNVERIFIED_AT_ONCE: Hunted("odd", "named", ("patch",)),
+    Bug.TURNS_MISSED: Hunted("odd", "turns", ()),
 }
-"""Who has to find each, and the law that it breaks."""
 
 
 @contextmanager
@@ -269,7 +277,7 @@ _page = arm.ArmReader._page
 async def _some_page(self: arm.ArmReader, *given: Any) -> tuple[list[Any], str | None]:
     """Take an array that is missing for an empty one."""
     decoded = arm.decoded
-    with mock.patch.object(arm, "decoded", lambda response: {"value": [], **decoded(response)}):
+    with mock.patch.object(arm, "decoded", lambda response, *_: {"value": [], **decoded(response)}):
         return await _page(self, *given)
 
 
