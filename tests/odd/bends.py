@@ -17,26 +17,31 @@ from tests.odd.example import (
     BODIES,
     LINKS,
     MANNERS,
-    REFUSALS,
     Body,
     Field,
     How,
     Link,
     Manner,
     Place,
-    Refusal,
     Shape,
-    Trouble,
 )
 
 _JSON = "application/json; charset=utf-8"
-_HTML = "<html><head><title>Sign in</title></head><body>A proxy</body></html>"
-_DEEP = b"[" * 100_000
 # A little more than the most that the product reads of an answer.
 _TOO_MUCH = 65 * 1024 * 1024
 LATE_SECONDS = 9.0
 # The headers that say how many requests are left.
 _COUNTS = ("x-ms-ratelimit-remaining-", "x-ms-user-quota-")
+
+_INSTEAD: Mapping[Body, Any] = {
+    "error body": {"error": {"code": "InternalServerError", "message": "Encountered an error."}},
+    "empty object": {},
+    "empty array": [],
+    "null": b"null",
+    "nothing": b"",
+    "too deep": b"[" * 100_000,
+    "HTML": "<html><head><title>Sign in</title></head><body>A proxy</body></html>",
+}
 
 UNNOTICEABLE: Mapping[str, Callable[[Place, Shape], bool]] = {
     "ARM leaves tags out where there are none, so tags that were lost look like none": (
@@ -127,11 +132,11 @@ class Bender:
         if isinstance(shape, Field):
             return _without_field(answer, shape)
         if shape in BODIES:
-            return self._body(place, shape, answer)  # type: ignore[arg-type]
+            return self._body(place, shape, answer)
         if shape in MANNERS:
-            return _in_manner(shape, answer, now)  # type: ignore[arg-type]
+            return _in_manner(shape, answer, now)
         if shape in LINKS:
-            return self._linked(place, shape, answer)  # type: ignore[arg-type]
+            return self._linked(place, shape, answer)
         if shape in ("late connection", "no connection"):
             return answer.with_header("Connection", "close")
         if shape == "drops all without a word" and isinstance(answer.body, dict):
@@ -143,53 +148,37 @@ class Bender:
         return place in self.first and self.first[place][0] != answer.url
 
     def _body(self, place: Place, body: Body, answer: Answer) -> Answer:
+        if body in _INSTEAD:
+            bent = replace(answer, body=copy.deepcopy(_INSTEAD[body]))
+            return bent.with_header("Content-Type", "text/html") if body == "HTML" else bent
         match body:
-            case "error body":
-                error = {"code": "InternalServerError", "message": "Encountered an error."}
-                return replace(answer, body={"error": error})
-            case "empty object":
-                return replace(answer, body={})
-            case "empty array":
-                return replace(answer, body=[])
             case "only its id":
                 named = answer.body.get("id") if isinstance(answer.body, dict) else None
                 return replace(answer, body={"id": named}) if named else answer
-            case "null":
-                return replace(answer, body=b"null")
-            case "nothing":
-                return replace(answer, body=b"")
             case "truncated":
                 whole = _bytes(answer)
                 return replace(answer, body=whole[: len(whole) // 2] or b"{")
-            case "too deep":
-                return replace(answer, body=_DEEP)
-            case "HTML":
-                return replace(answer, body=_HTML).with_header("Content-Type", "text/html")
             case "an earlier answer":
-                earlier = self.first[place][1] if place in self.first else answer
-                if self.is_of_another(place, answer) and not _rows(earlier) and _rows(answer):
-                    # An empty list says nowhere what it is a list of.
-                    return answer
-                return replace(answer, body=copy.deepcopy(earlier.body))
+                return self._earlier(place, answer)
             case "a row repeated":
                 rows = _rows(answer)
-                if len(rows) < 2:
-                    return answer
-                name = "data" if "data" in answer.body else "value"
-                return replace(answer, body={**answer.body, name: [*rows[:-1], rows[0]]})
+                return _with_rows(answer, [*rows[:-1], *rows[:1]])
             case "rows reordered":
-                name = (
-                    "data" if isinstance(answer.body, dict) and "data" in answer.body else "value"
-                )
-                rows = list(reversed(_rows(answer)))
-                return replace(answer, body={**answer.body, name: rows}) if rows else answer
+                return _with_rows(answer, _rows(answer)[::-1])
             case "gzip that unfolds":
                 folded = _padded(_bytes(answer))
                 return replace(answer, body=folded).with_header("Content-Encoding", "gzip")
             case "gzip that is none":
                 return replace(answer, body=_bytes(answer)).with_header("Content-Encoding", "gzip")
             case _:
-                assert_never(body)
+                raise ValueError(body)
+
+    def _earlier(self, place: Place, answer: Answer) -> Answer:
+        earlier = self.first[place][1] if place in self.first else answer
+        if self.is_of_another(place, answer) and not _rows(earlier) and _rows(answer):
+            # An empty list says nowhere what it is a list of.
+            return answer
+        return replace(answer, body=copy.deepcopy(earlier.body))
 
     def _linked(self, place: Place, link: Link, answer: Answer) -> Answer:
         if not isinstance(answer.body, dict) and place != "patch":
@@ -234,23 +223,22 @@ class Bender:
                 assert_never(link)
 
 
-def effect_of(shape: Refusal | Trouble, now: datetime) -> Effect | None:
+def effect_of(shape: Shape, now: datetime) -> Effect | None:
     """Return what is to be done instead of answering, or beside it; None: nothing of the kind."""
-    if shape in REFUSALS:
-        return _REFUSALS[shape](now)  # type: ignore[index]
-    match shape:
-        case "stall":
-            return Stall()
-        case "hang":
-            return Hang()
-        case "slow":
-            return Hang(30, acting=True)
-        case "cut":
-            return Cut()
-        case "cut after acting":
-            return Cut(acting=True)
-        case _:
-            return None
+    if isinstance(shape, Field):
+        return None
+    if shape in _REFUSALS:
+        return _REFUSALS[shape](now)
+    return _TROUBLES.get(shape)
+
+
+_TROUBLES: Mapping[str, Effect] = {
+    "stall": Stall(),
+    "hang": Hang(),
+    "slow": Hang(30, acting=True),
+    "cut": Cut(),
+    "cut after acting": Cut(acting=True),
+}
 
 
 def waits_of(shape: Shape) -> float:
@@ -283,7 +271,7 @@ def _too_many(headers: Mapping[str, str]) -> Refuse:
     return Refuse(429, _error("TooManyRequests"), headers)
 
 
-_REFUSALS: Mapping[Refusal, Callable[[datetime], Refuse]] = {
+_REFUSALS: Mapping[str, Callable[[datetime], Refuse]] = {
     "429": lambda _: _too_many({}),
     "429 for 20 s": lambda _: _too_many({"Retry-After": "20"}),
     "429 until a date": lambda now: _too_many(
@@ -364,10 +352,16 @@ def _without_row(answer: Answer, rows: list[Any], bend: Field) -> Answer:
     if not rows:
         return answer
     index = bend.row % len(rows)
-    name = "data" if "data" in answer.body else "value"
     instead = [] if bend.how == "dropped" else [copy.deepcopy(_TYPES[bend.how])]
-    kept = [*rows[:index], *instead, *rows[index + 1 :]]
-    return replace(answer, body={**answer.body, name: kept})
+    return _with_rows(answer, [*rows[:index], *instead, *rows[index + 1 :]])
+
+
+def _with_rows(answer: Answer, rows: list[Any]) -> Answer:
+    """Return an answer with other rows; the same one, if they are no others."""
+    if rows == _rows(answer):
+        return answer
+    name = "data" if "data" in answer.body else "value"
+    return replace(answer, body={**answer.body, name: rows})
 
 
 def _rows(answer: Answer) -> list[Any]:

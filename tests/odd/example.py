@@ -233,11 +233,11 @@ def _shapes(place: Place) -> st.SearchStrategy[Shape]:
     troubles, refusals = st.sampled_from(TROUBLES), st.sampled_from(REFUSALS)
     if place == "token":
         return st.one_of(fields, bodies, manners, troubles)
-    drawn = [fields, fields, bodies, manners, troubles, refusals]
+    drawn: list[st.SearchStrategy[Shape]] = [fields, fields, bodies, manners, troubles, refusals]
     if place in _GRAPH:
-        drawn += [st.just("to itself"), st.just("a row repeated")]
+        drawn.append(st.sampled_from(("to itself", "a row repeated")))
     elif place in _LISTS or place == "patch":
-        drawn += [st.sampled_from(LINKS), st.sampled_from(LINKS), st.just("a row repeated")]
+        drawn += [st.sampled_from(LINKS), st.sampled_from((*LINKS, "a row repeated"))]
     return st.one_of(drawn)
 
 

@@ -37,17 +37,17 @@ def left_alone(happened: Happened) -> Iterator[str]:
 
 
 def seen(happened: Happened) -> Iterator[str]:
-    """A sweep that says whole has seen each subscription and counted each account."""
+    """Let a sweep that says whole have seen each subscription and counted each account."""
     done = happened.swept.completed
     if done is None or done["whole"] != "true":
         return
     swept = happened.swept
     read = {event["subscriptionId"] for event in swept.named("SubscriptionRead")}
-    missed = happened.subscriptions - read - _without_a_witness(happened)
+    missed = set(happened.subscriptions) - read - _without_a_witness(happened)
     if _is_lost(happened):
         # What was told did not all arrive: the tick says so, and the counts alone are judged.
-        missed = frozenset()
-        read = happened.subscriptions
+        missed = set()
+        read = set(happened.subscriptions)
     if missed:
         yield f"it calls itself whole, and never read {sorted(missed)}"
     true = [each for each in happened.truth if each.in_scope and each.subscription in read]
@@ -93,7 +93,7 @@ def secret(happened: Happened) -> Iterator[str]:
 
 
 def ends(happened: Happened) -> Iterator[str]:
-    """The tick ends, and says how: by its last event, or by one error that has a text."""
+    """Let the tick end, and say how: by its last event, or by one error that has a text."""
     if happened.endless:
         yield happened.endless
     elif happened.swept.error and not happened.error_text and not happened.swept.unexpected:
@@ -131,7 +131,7 @@ def brake(happened: Happened) -> Iterator[str]:
 
 
 def named(happened: Happened) -> Iterator[str]:
-    """What came of a PATCH is called what Azure said, and an answer that failed is no end."""
+    """Let a refused PATCH be called what Azure said, and one that was not answered be no end."""
     results = {
         event["accountId"]: event["result"] for event in happened.swept.named("RemediationOutcome")
     }

@@ -20,6 +20,7 @@ from shared.errors import KeysweepError
 from tests.keysweep import _environ, insights, settings_of
 from tests.local_azure import ABSENT, LocalAzure, SeenRequest, Tenant
 from tests.local_azure.exchange import Answer
+from tests.local_azure.faults import Bend as Bending
 from tests.local_azure.services import Settings
 from tests.local_azure.state import ids
 from tests.odd.bends import (
@@ -35,8 +36,8 @@ from tests.soak.driver import DrivenClock, Driver, StuckError
 from tests.soak.laws import Record, Seen, Swept, Written, levels_say
 from tests.soak.world import events_of, shows_keys_on, tags_of
 
-# In the past of whoever runs this, as in the soak; and just after the turn of our first subscription
-# to be read by a second source.
+# In the past of whoever runs this, as in the soak; and just after the first subscription had its
+# turn to be read by a second source.
 START = datetime(2025, 6, 2, 14, 20, tzinfo=UTC)
 _GROUP = "contoso"
 # A sweep over four subscriptions that asks so often, or that takes so many steps, never ends.
@@ -44,7 +45,7 @@ _MOST_REQUESTS = 600
 _MOST_STEPS = 6000
 # Longer than any operation or lag.
 _CALM = timedelta(hours=2)
-# Ingestion that stalls is waited for by the real clock; a sweep's own ten seconds are too long here.
+# Ingestion that stalls is waited for by the real clock: ten seconds, as a rule.
 _INGESTION_SECONDS = 0.4
 _INGESTION_DROPS: tuple[Shape, ...] = ("drops all", "drops all without a word")
 
@@ -116,7 +117,6 @@ class Happened:
     error_text: str = ""
     endless: str = ""
     """Why the sweep was ended by us, if it was."""
-    took_nothing: bool = False
 
     @property
     def swept(self) -> Swept:
@@ -174,11 +174,11 @@ class _World:
         self._told_before: dict[int, int] = {}
         self._struck: dict[int, list[Shape]] = {}
         self._spoilt: set[int] = set()
+        self._refused: set[int] = set()
         self._all_struck: list[tuple[Place, Shape]] = []
         self._tokens: set[str] = set()
         self._connections_elsewhere = 0
         self._batches: Counter[int] = Counter()
-        self._dropped = False
         self._endless = ""
         self._swept = Swept(0, "audit" if options.audit else "enforce", START, options.budget)
         self._error_text = ""
@@ -197,7 +197,7 @@ class _World:
                 parent=None if delegated else _GROUP,
                 tenant_id=ids.guid("tenant", "fabrikam") if delegated else None,
                 managed_by_tenants=(tenant.id,) if delegated else (),
-                state={"warned": "Warned", "disabled": "Disabled"}.get(drawn.standing, "Enabled"),  # type: ignore[arg-type]
+                state={"warned": "Warned", "disabled": "Disabled"}.get(drawn.standing, "Enabled"),
                 tags=tags_of(drawn.tag, START) or None,
                 hidden_from_graph=drawn.hidden,
             )
@@ -214,7 +214,7 @@ class _World:
                     subscription=subscription,
                     group=f"rg-{account.group}",
                     kind=account.kind,
-                    local_auth={"on": True, "off": False, "null": None}.get(account.keys, ABSENT),  # type: ignore[arg-type]
+                    local_auth={"on": True, "off": False, "null": None}.get(account.keys, ABSENT),
                     tags=tags_of(account.tag, START) or None,
                 )
                 if account.locked:
@@ -325,7 +325,7 @@ class _World:
 
     def _other_list(self) -> str:
         """Return the list of a subscription that is left alone and has accounts, or of another."""
-        out = {truth.subscription for truth in self._truth if truth.why_not in ("delegated",)}
+        out = {truth.subscription for truth in self._truth if truth.why_not == "delegated"}
         every = [truth.subscription for truth in self._truth]
         for identity in [*sorted(out), *every[-1:]]:
             path = f"/subscriptions/{identity}/providers/Microsoft.CognitiveServices/accounts"
@@ -354,20 +354,34 @@ class _World:
         return answer
 
     def _plant(self, bend: Bend) -> None:
-        """Let a bend happen: its place is looked for, and what it strikes is noted."""
-        at_ingestion = bend.place in INGESTION
-        faults = insights().faults if at_ingestion else self.azure.faults
-        seen_last = 0
+        """Let a bend happen at its place, and note what it strikes."""
+        if bend.place in INGESTION:
+            faults, place_of = insights().faults, self._batch_of
+        else:
+            faults, place_of = self.azure.faults, _place_of
+        fault = faults.on(skip=bend.skip, times=bend.times)
+        fault.effect = effect_of(bend.shape, self.azure.now())
+        asked = 0
 
         def where(seen: SeenRequest) -> bool:
-            nonlocal seen_last
-            seen_last = seen.ordinal
-            return (self._batch_of(seen) if at_ingestion else _place_of(seen)) == bend.place
+            nonlocal asked
+            asked = seen.ordinal
+            if place_of(seen) != bend.place:
+                return False
+            strikes = bend.skip <= fault.seen and fault.hits < bend.times
+            if isinstance(fault.effect, Bending) or asked in self._refused:
+                # Only the first of several that strike a request does so.
+                return True
+            if strikes:
+                self._refused.add(asked)
+                # A date that it says is reckoned from now.
+                fault.effect = effect_of(bend.shape, self.azure.now())
+                self._note(bend, asked, spoilt=spoils(bend.place, bend.shape))
+            return True
 
-        def strike(answer: Answer) -> Answer:
-            now = self.azure.now()
-            bent = self._bender.bent(bend.place, bend.shape, answer, now)
-            if bent is answer and bend.shape not in _INGESTION_DROPS:
+        def bent(answer: Answer) -> Answer:
+            made = self._bender.bent(bend.place, bend.shape, answer, self.azure.now())
+            if made is answer and bend.shape not in _INGESTION_DROPS:
                 return answer
             if bend.shape == "late connection":
                 self.azure.connections.late(LATE_SECONDS)
@@ -376,26 +390,12 @@ class _World:
             spoilt = spoils(bend.place, bend.shape) or (
                 bend.shape == "an earlier answer" and self._bender.is_of_another(bend.place, answer)
             )
-            self._note(bend, seen_last, spoilt=spoilt)
-            return bent
+            self._note(bend, asked, spoilt=spoilt)
+            return made
 
-        fault = faults.on(where=where, skip=bend.skip, times=bend.times)
-        effect = effect_of(bend.shape, self.azure.now()) if isinstance(bend.shape, str) else None
-        if effect is None:
-            fault.bend(strike)
-            return
-        fault.effect = effect
-
-        def noted(seen: SeenRequest) -> bool:
-            matched = where(seen)
-            strikes = matched and bend.skip <= fault.seen and fault.hits < bend.times
-            if strikes:
-                if bend.shape == "429 until a date":
-                    fault.effect = effect_of(bend.shape, self.azure.now())  # type: ignore[arg-type]
-                self._note(bend, seen.ordinal, spoilt=spoils(bend.place, bend.shape))
-            return matched
-
-        fault.where = noted
+        fault.where = where
+        if fault.effect is None:
+            fault.bend(bent)
 
     def _note(self, bend: Bend, ordinal: int, *, spoilt: bool) -> None:
         self._all_struck.append((bend.place, bend.shape))
@@ -414,7 +414,6 @@ class _World:
                 passed = self._batches[number]
                 self._batches[number] += 1
                 drops = drops or bend.skip <= passed < bend.skip + bend.times
-        self._dropped = self._dropped or drops
         insights().settings.sampled_out = lambda _: drops
 
     def _batch_of(self, seen: SeenRequest) -> Place | None:
@@ -519,7 +518,6 @@ class _World:
             list(self._secrets(told)),
             self._error_text,
             self._endless,
-            self._dropped,
         )
 
     def _was_announced(self, ordinal: int, path: str, told: list[dict[str, Any]]) -> bool:
@@ -538,7 +536,7 @@ class _World:
 
 def _acts(shape: Shape) -> bool:
     """Whether the server acts on a request that this strikes."""
-    effect = effect_of(shape, START) if isinstance(shape, str) else None
+    effect = effect_of(shape, START)
     return effect is None or effect.acting
 
 

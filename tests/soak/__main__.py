@@ -49,7 +49,7 @@ def _main(arguments: argparse.Namespace) -> int:
     console.print(f"Soaking from seed {arguments.seed}, {arguments.minutes:g} minutes.")
     if arguments.planted:
         return _hunt_planted(console, arguments)
-    machine = odd() if arguments.odd else soak(kill=not arguments.in_process)
+    machine: Machine[Any] = odd() if arguments.odd else soak(kill=not arguments.in_process)
     until = time.monotonic() + 60 * arguments.minutes
     tally, findings, number = Tally(), 0, arguments.seed
     with _progress(console) as progress:

@@ -16,7 +16,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -32,6 +32,7 @@ from shared import (
     answers,
     arm,
     cross_check,
+    decision,
     exemption,
     graph,
     pacing,
@@ -57,6 +58,7 @@ from shared.model import (
     Subscription,
 )
 from shared.schedule import Schedule
+from tests.odd.example import Place
 
 
 class Bug(StrEnum):
@@ -103,7 +105,7 @@ class Hunted:
 
     by: Literal["soak", "odd"]
     law: str
-    at: tuple[str, ...] | None = None
+    at: tuple[Place, ...] | None = None
     """For odd answers: where the answers are bent in the hunt for it; None: anywhere."""
 
 
@@ -156,15 +158,15 @@ def plant(bug: Bug) -> Iterator[None]:
 
 
 async def _unit(
-    self: remediation.Remediation, decision: Decision, _: allowance.Allowance
+    self: remediation.Remediation, drift: Decision, _: allowance.Allowance
 ) -> Outcome | remediation._NotTaken:
     """Change what discovery saw, however long ago."""
     doubt: AzureError | None = None
     try:
-        await self.accounts.disable_local_auth(decision.account.id, self.clock.monotonic())
+        await self.accounts.disable_local_auth(drift.account.id, self.clock.monotonic())
     except Unclear as error:
         doubt = error
-    return await self._read_back(decision, doubt)
+    return await self._read_back(drift, doubt)
 
 
 def _pipeline(transport_used: Any, policies: list[Any]) -> Any:
@@ -172,22 +174,17 @@ def _pipeline(transport_used: Any, policies: list[Any]) -> Any:
     return AsyncPipeline(transport_used, [*policies[:-1], AsyncRetryPolicy(), policies[-1]])
 
 
-async def _read_back(
-    _: remediation.Remediation, decision: Decision, __: AzureError | None
-) -> Outcome:
+async def _read_back(_: remediation.Remediation, drift: Decision, __: AzureError | None) -> Outcome:
     """Believe that what was sent was done."""
-    return Outcome(decision, Result.DISABLED, accepted=True)
-
-
-_decide = remediation.decide
+    return Outcome(drift, Result.DISABLED, accepted=True)
 
 
 def _whatever_kind(
-    account: Account, in_scope: remediation.Scope, rules: remediation.Rules, today: date
+    account: Account, in_scope: decision.Scope, rules: decision.Rules, today: date
 ) -> Decision:
     """Decide as if the account's kind were in scope."""
     kinds = (*in_scope.kinds, account.kind)
-    return _decide(account, remediation.replace(in_scope, kinds=kinds), rules, today)
+    return decision.decide(account, replace(in_scope, kinds=kinds), rules, today)
 
 
 async def _at_once(
@@ -211,10 +208,10 @@ async def _age_first(
 
 
 async def _say_at_once(
-    self: remediation.Remediation, decision: Decision, left: allowance.Allowance
+    self: remediation.Remediation, drift: Decision, left: allowance.Allowance
 ) -> Outcome:
     """Run the unit once, whatever came of it."""
-    done = await self._tried(decision, left)
+    done = await self._tried(drift, left)
     return done.outcome if isinstance(done, remediation._NotTaken) else done
 
 
@@ -271,13 +268,16 @@ def _any_page(body: object) -> str:
     return "" if isinstance(body, dict) else "it is no object"
 
 
+def _with_an_array(response: Any, *_: object) -> Any:
+    return {"value": [], **answers.decoded(response)}
+
+
 _page = arm.ArmReader._page
 
 
 async def _some_page(self: arm.ArmReader, *given: Any) -> tuple[list[Any], str | None]:
     """Take an array that is missing for an empty one."""
-    decoded = arm.decoded
-    with mock.patch.object(arm, "decoded", lambda response, *_: {"value": [], **decoded(response)}):
+    with mock.patch.object(arm, "decoded", _with_an_array):
         return await _page(self, *given)
 
 
