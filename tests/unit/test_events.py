@@ -16,6 +16,7 @@ from shared.events import (
     REMEDIATIONS,
     REQUESTS,
     CoverageGap,
+    DriftFound,
     Event,
     ExemptionObserved,
     KeyAccessChanged,
@@ -41,11 +42,17 @@ from shared.events import (
 )
 from shared.model import (
     AccountId,
+    AtLeast,
+    Decision,
     Disagreement,
+    Exactly,
     Gap,
     GapKind,
     Inventory,
+    KeyChange,
     Level,
+    NotKnown,
+    OpenSince,
     Result,
     Source,
     TagsAbove,
@@ -144,9 +151,15 @@ def test_a_subscription_is_told_with_what_was_found_there() -> None:
     assert second.accounts == 2
 
 
+def told(
+    decision: Decision, change: KeyChange | None, flips: int, opened: OpenSince | None = None
+) -> DriftFound:
+    return drift_found(decision, change, flips, opened or NotKnown(), NOW)
+
+
 def test_a_drift_names_who_turned_keys_on_from_the_change_log() -> None:
     change = a_change(Turned.ON, NOW - timedelta(hours=1))
-    event = drift_found(a_decision(changed_by="somebody", changed_at=NOW), change, 3)
+    event = told(a_decision(changed_by="somebody", changed_at=NOW), change, 3)
     assert event.attribution == "changeLog"
     assert event.changed_by == "ann@contoso.com"
     assert event.changed_by_type == "User"
@@ -156,7 +169,7 @@ def test_a_drift_names_who_turned_keys_on_from_the_change_log() -> None:
 
 
 def test_a_drift_that_the_change_log_does_not_know_names_who_changed_the_account_last() -> None:
-    event = drift_found(a_decision(changed_by="somebody", changed_at=NOW), None, 0)
+    event = told(a_decision(changed_by="somebody", changed_at=NOW), None, 0)
     assert event.attribution == "lastModified"
     assert event.changed_by == "somebody"
     assert event.changed_by_type == ""
@@ -166,20 +179,20 @@ def test_a_drift_that_the_change_log_does_not_know_names_who_changed_the_account
 
 
 def test_a_drift_that_nobody_knows_anything_of_says_so() -> None:
-    event = drift_found(a_decision(changed_at=NOW), None, 0)
+    event = told(a_decision(changed_at=NOW), None, 0)
     assert event.attribution == "unknown"
     assert event.changed_by == ""
     assert event.changed_at is None
 
 
 def test_a_last_change_without_its_moment_names_who_all_the_same() -> None:
-    event = drift_found(a_decision(changed_by="somebody"), None, 0)
+    event = told(a_decision(changed_by="somebody"), None, 0)
     assert event.attribution == "lastModified"
     assert event.changed_at is None
 
 
 def test_what_is_told_of_an_account() -> None:
-    event = drift_found(a_decision(), None, 0)
+    event = told(a_decision(), None, 0)
     assert event.account_id == a_decision().account.id.key
     assert event.subscription_id == SUBSCRIPTION_ID
     assert event.account_name == "bot"
@@ -191,7 +204,7 @@ def test_what_is_told_of_an_account() -> None:
 
 
 def test_an_account_without_a_subdomain_is_told_as_such() -> None:
-    assert drift_found(a_decision(custom_subdomain=None), None, 0).no_custom_subdomain is True
+    assert told(a_decision(custom_subdomain=None), None, 0).no_custom_subdomain is True
 
 
 def test_a_change_of_keys_is_told_as_the_change_log_has_it() -> None:
@@ -246,6 +259,34 @@ def test_a_held_account_is_told_with_its_reason_and_what_to_mend() -> None:
     assert "'until=soon' can't be read" in event.reason
 
 
+def test_a_drift_is_told_with_since_when_it_is_open() -> None:
+    event = told(a_decision(), None, 0, Exactly(NOW - timedelta(hours=30)))
+    assert event.open_since == "2026-11-23T03:00:00+00:00"
+    assert event.open_since_known == "exactly"
+    assert event.open_hours == 30
+
+
+def test_a_drift_that_is_open_for_at_least_so_long_says_so() -> None:
+    event = told(a_decision(), None, 0, AtLeast(NOW - timedelta(days=14)))
+    assert event.open_since_known == "atLeast"
+    assert event.open_hours == 336
+
+
+def test_a_drift_of_which_nobody_knows_the_age_has_none() -> None:
+    event = told(a_decision(), None, 0)
+    assert event.open_since is None
+    assert event.open_since_known == "unknown"
+    assert event.open_hours is None
+
+
+def test_an_outcome_is_told_with_the_age_that_was_announced() -> None:
+    announcement = told(a_decision(), None, 0, Exactly(NOW - timedelta(hours=30)))
+    event = remediation_outcome(an_outcome(Result.LOCKED), announcement)
+    assert event.open_since == announcement.open_since
+    assert event.open_since_known == announcement.open_since_known
+    assert event.open_hours == announcement.open_hours
+
+
 def test_an_outcome_is_told_with_azures_own_words() -> None:
     outcome = an_outcome(
         Result.LOCKED,
@@ -254,7 +295,7 @@ def test_an_outcome_is_told_with_azures_own_words() -> None:
         azure_message="The scope is locked.",
         accepted=True,
     )
-    event = remediation_outcome(outcome)
+    event = remediation_outcome(outcome, told(a_decision(), None, 0))
     assert event.account_name == "bot"
     assert event.result == "LOCKED"
     assert event.detail == "A lock forbids it."
