@@ -22,6 +22,7 @@ from tests.mutation.survivors import Comparison
 from tests.mutation.trial import ROOT, Fate, TrialError, baseline, trials
 
 LEAST_KILLED = 0.9
+_EVERY = 100
 FILES: Mapping[str, tuple[str, ...]] = {
     "shared/addresses.py": (),
     "shared/allowance.py": (),
@@ -106,7 +107,10 @@ def _tried(
             fates[mutant.name] = fate
             survived = sum(fate is Fate.SURVIVED for fate in fates.values())
             progress.update(task, advance=1, description=f"Mutants ({survived} survived)")
-            progress.refresh()
+            if console.is_terminal:
+                progress.refresh()
+            elif len(fates) % _EVERY == 0:
+                console.print(f"{len(fates)} of {len(every)} tried, {survived} survived")
     return fates
 
 
