@@ -77,7 +77,7 @@ let drifted = scoped
     hours = todouble(customMeasurements.openHours),
     known = tostring(customDimensions.openSinceKnown);
 let open = drifted
-| where Result !in ('DISABLED', 'ALREADY_OFF', 'GONE', 'NOW_EXEMPT', 'NOW_HELD');
+| where Result !in ('DISABLED', 'ALREADY_OFF', 'GONE', 'NOW_EXEMPT', 'NOW_HELD', 'OUT_OF_SCOPE');
 """.strip()
 
 TAGGED = f"""

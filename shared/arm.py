@@ -52,9 +52,9 @@ class _List:
     def of(self, name: str) -> "_List":
         return _List(self.path.format(name), self.version)
 
-    def is_led_to_by(self, url: str) -> bool:
+    def is_at(self, address: Address) -> bool:
         """Whether an address is of this list: a link never leads to the rows of another one."""
-        return unquote(Address.parse(url).path).rstrip("/").lower() == self.path.lower()
+        return unquote(address.path).rstrip("/").lower() == self.path.lower()
 
 
 _SUBSCRIPTIONS = _List("/subscriptions", "2022-12-01")
@@ -267,8 +267,9 @@ class ArmReader:
         """Return the rows of one page, and the link to the next one. Raises AzureError."""
         try:
             url = _with_version(self._absolute(link, wanted), wanted.version)
-            if not wanted.is_led_to_by(url):
-                raise ValueError("a link of the list leads to something else")
+            address = Address.parse(url)
+            if not wanted.is_at(address):
+                raise ValueError(f"a link of the list leads to {address}")
             response = await self._pipeline.run(HttpRequest("GET", url), expects=a_page)
             if response.http_response.status_code != _OK:
                 raise HttpResponseError(response=response.http_response)

@@ -5,6 +5,7 @@ was written, and what the truth was then. What could not be read is told by the 
 """
 
 import gzip
+import json
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -565,6 +566,143 @@ async def test_why_no_subscription_is_valid_is_told_by_resource_graph_itself(
     assert "NoValidSubscriptionsInQueryRequest" in event["changeLog"]
 
 
+async def test_a_change_record_of_another_subscription_is_told_to_nobody(serve: Serve) -> None:
+    azure = serve(two_subscriptions())
+    one, two = (azure.tenant.subscription(name).id for name in ("one", "two"))
+    azure.tenant.disable_keys("bot-one")
+    azure.tenant.enable_keys("bot-one")
+    azure.clock.advance(120)
+
+    def elsewhere(row: dict[str, Any]) -> None:
+        row.update({name: row[name].replace(one, two) for name in ("id", "account")})
+
+    bend_queries(
+        azure,
+        b"resourcechanges",
+        changed(lambda body: [elsewhere(row) for row in body["data"]]),
+    )
+
+    swept = await sweep(azure, "audit", SWEEP_EXCLUDE_SUBSCRIPTIONS=two)
+
+    assert "but for" in completed(swept)["changeLog"]
+    assert two not in str(swept.events())
+
+
+CHANGED: dict[str, Bend] = {
+    "no id": changed(lambda body: [row.pop("id") for row in body["data"]]),
+    "no account": changed(lambda body: [row.pop("account") for row in body["data"]]),
+    "null moments": changed(lambda body: [row.update(at=None) for row in body["data"]]),
+    "a moment long ago": changed(
+        lambda body: [row.update(at="0001-01-01T00:00:00+14:00") for row in body["data"]]
+    ),
+    "a moment far ahead": changed(
+        lambda body: [row.update(at="9999-12-31T23:59:59-14:00") for row in body["data"]]
+    ),
+    "the same id": changed(lambda body: [row.update(id="x") for row in body["data"]]),
+    "flags that are objects": changed(lambda body: [row.update(after={}) for row in body["data"]]),
+    "rows that are null": put("data", [None]),
+    **{
+        name: bend
+        for name, bend in NO_GRAPH.items()
+        if name.startswith(("truncated", "the count", "nested"))
+    },
+}
+
+
+@pytest.mark.parametrize("bend", CHANGED.values(), ids=CHANGED.keys())
+async def test_whatever_the_change_log_says_the_keys_go_off(serve: Serve, bend: Bend) -> None:
+    azure = serve(bots("bot", "neighbour"))
+    azure.tenant.disable_keys("bot")
+    azure.tenant.enable_keys("bot")
+    azure.clock.advance(120)
+    bend_queries(azure, b"resourcechanges", bend)
+
+    swept = await sweep(azure)
+
+    assert turned_off(azure) == ["bot", "neighbour"]
+    assert swept.whole
+
+
+async def test_an_exemption_of_a_group_that_resource_graph_loses_is_found_by_the_second_look(
+    serve: Serve,
+) -> None:
+    tenant = bots("bot")
+    tenant.add_group("rg-ai", tags={TAG: "yes"})
+    azure = serve(tenant)
+    bend_queries(
+        azure,
+        b"subscriptions/resourcegroups'",
+        changed(lambda body: body.update(data=[], totalRecords=0, count=0)),
+    )
+
+    swept = await sweep(azure, EXEMPTION_INHERIT="true")
+
+    assert azure.writes == ()
+    assert swept.results == {"bot": Result.NOW_EXEMPT}
+
+
+async def test_a_resource_group_of_another_subscription_hides_nobodys_exemption(
+    serve: Serve,
+) -> None:
+    tenant = two_subscriptions()
+    one = tenant.subscription("one")
+    one.hidden_from_graph = True
+    tenant.add_group("rg-ai", subscription=one, tags={TAG: "yes"})
+    azure = serve(tenant)
+    other = tenant.subscription("two").groups["rg-ai"].wire()
+    azure.faults.on(path=f"{one.scope}/resourcegroups", times=None).bend(
+        changed(lambda body: body["value"].append(other))
+    )
+
+    swept = await sweep(azure, EXEMPTION_INHERIT="true")
+
+    assert turned_off(azure) == ["bot-two"]
+    assert {event["accountName"] for event in swept.events("DriftFound")} == {"bot-two"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\ud800", "\x00", "\u202e", "\x1b[2J", "x" * 100_000, "'; drop", "{}", "\r\nX-Evil: 1"],
+    ids=["half a letter", "NUL", "right to left", "escape", "long", "quote", "braces", "line"],
+)
+async def test_whatever_text_stands_in_an_answer_it_ends_no_sweep_and_is_told(
+    serve: Serve, text: str
+) -> None:
+    azure = serve(hidden("bot", "neighbour"))
+
+    def odd(body: dict[str, Any]) -> None:
+        row = body["value"][0]
+        row["tags"] = {text: text, TAG: text}
+        row["location"] = row["systemData"]["lastModifiedBy"] = text
+
+    azure.faults.on(path=accounts_of(azure), times=None).bend(ascii_only(changed(odd)))
+
+    swept = await sweep(azure)
+
+    assert len(azure.writes) == 1
+    assert completed(swept)["accounts"] == 2
+    assert swept.whole
+
+
+def ascii_only(bend: Bend) -> Bend:
+    """Return what sends a bent body escaped, so that half a letter can be sent."""
+
+    def sent(answer: Answer) -> Answer:
+        bent = bend(answer)
+        return replace(bent, body=json.dumps(bent.body).encode())
+
+    return sent
+
+
+async def test_an_id_in_other_letters_is_the_same_account(serve: Serve) -> None:
+    azure = serve(bots("bot"))
+    azure.faults.on(method="GET", path="*/accounts/bot", times=None).bend(
+        changed(lambda body: body.update(id=body["id"].upper(), type=body["type"].upper()))
+    )
+
+    assert (await sweep(azure)).results == {"bot": Result.DISABLED}
+
+
 # Numbers, nesting and size
 
 
@@ -654,8 +792,6 @@ async def test_an_ordinary_answer_may_be_packed(serve: Serve) -> None:
     azure = serve(bots("bot"))
 
     def pack(answer: Answer) -> Answer:
-        import json  # noqa: PLC0415
-
         return folded(json.dumps(answer.body).encode())(answer)
 
     azure.faults.on(method="GET", path="*/accounts/bot", times=None).bend(pack)
@@ -761,7 +897,19 @@ async def test_an_update_is_followed_to_its_end_in_every_form(
     assert azure.clock.monotonic() < 15
 
 
-@pytest.mark.parametrize("bend", ODD_WRITTEN.values(), ids=ODD_WRITTEN.keys())
+ODD_POLLED: dict[str, Bend] = {
+    **ODD_WRITTEN,
+    "no status": without("status"),
+    "a status that is a number": put("status", 5),
+    "a status that is a list": put("status", []),
+    "a status nobody knows": put("status", "Dreaming"),
+    "succeeded too early": put("status", "Succeeded"),
+    "failed too early": put("status", "Failed"),
+    "an error that is a text": put("error", "no"),
+}
+
+
+@pytest.mark.parametrize("bend", ODD_POLLED.values(), ids=ODD_POLLED.keys())
 async def test_whatever_answers_the_polling_the_read_back_says_what_came_of_it(
     serve: Serve, bend: Bend
 ) -> None:

@@ -1,6 +1,7 @@
 """Every fault of docs/faults.md, by name: what Azure says, what is done, what the operator sees."""
 
 import ast
+import gzip
 import json
 import re
 import time
@@ -14,7 +15,7 @@ import pytest
 
 from shared.model import Result
 from tests.alone import alone
-from tests.keysweep import Swept, insights, sweep
+from tests.keysweep import Swept, insights, process, sweep, tick
 from tests.local_azure import LocalAzure, PatchForm, SeenRequest, Tenant, scenarios
 from tests.local_azure.clock import START
 from tests.local_azure.exchange import Answer
@@ -38,6 +39,13 @@ def bot(**more: Any) -> Tenant:
     tenant = Tenant.with_one_subscription()
     form = {"patch": PatchForm.OK_200, "stale_reads": 0, **more}
     tenant.add_account("bot", local_auth=True, **form)
+    return tenant
+
+
+def hidden_bot() -> Tenant:
+    """Return a tenant whose bot ARM's list alone shows."""
+    tenant = bot()
+    tenant.subscription("contoso-prod").hidden_from_graph = True
     return tenant
 
 
@@ -509,6 +517,40 @@ async def test_a_read_is_answered_with_broken_json(serve: Serve) -> None:
     assert (swept.results, swept.whole, patches(azure)) == ({"bot": Result.FAILED}, False, 1)
 
 
+@pytest.mark.parametrize("body", [{}, {"error": {"code": "Later", "message": ""}}])
+async def test_a_read_is_answered_with_something_else(serve: Serve, body: dict[str, Any]) -> None:
+    azure = serve(bot())
+    fault = azure.faults.on(method="GET", path="*/bot", times=3)
+    fault.answer(200, body)
+    sees(await sweep(azure), Result.DISABLED)
+
+    azure.tenant.enable_keys("bot")
+    azure.clock.advance(15 * 60)
+    fault.times = None
+    sees(await sweep(azure), Result.FAILED, "OddAnswer", fails=True)
+
+    assert patches(azure) == 1
+
+
+async def test_a_level_above_is_answered_with_something_else(serve: Serve) -> None:
+    azure = serve(bot())
+    azure.faults.on(path="/subscriptions/*/resourcegroups/rg-ai", times=None).answer(200, {})
+
+    sees(await sweep(azure, EXEMPTION_INHERIT="true"), Result.NOW_HELD)
+
+    assert patches(azure) == 0
+
+
+async def test_an_answer_is_too_long(serve: Serve) -> None:
+    azure = serve(hidden_bot())
+    long = gzip.compress(b'{"value":[],"padding":"' + b"x" * (64 * 1024 * 1024) + b'"}')
+    azure.faults.on(path="*/accounts", times=None).bend(
+        lambda answer: replace(answer, body=long).with_header("Content-Encoding", "gzip")
+    )
+
+    assert "longer than" in gap(await sweep(azure))["problem"]
+
+
 async def test_the_connection_is_cut_before_azure_acts(serve: Serve) -> None:
     azure = serve(bot())
     azure.faults.on(method="PATCH").cut()
@@ -657,6 +699,25 @@ async def test_the_token_endpoint_hangs(serve: Serve) -> None:
     assert azure.clock.monotonic() <= 60
 
 
+async def test_the_token_endpoint_answers_oddly(serve: Serve) -> None:
+    azure = serve(bot())
+    azure.faults.on(host="identity", times=None).answer(200, "<html>")
+
+    assert gap(await sweep(azure))["gapKind"] == "tenant"
+
+
+async def test_the_token_can_not_be_renewed(serve: Serve) -> None:
+    azure = serve(bot(), token_lifetime=3600)
+    async with process(azure) as same:
+        await tick(same)
+        azure.tenant.enable_keys("bot")
+        azure.clock.advance(3600 - 120)
+        azure.faults.on(host="identity", times=None).answer(500)
+        swept = await tick(same)
+
+    sees(swept, Result.DISABLED)
+
+
 async def test_the_identity_does_not_exist(serve: Serve) -> None:
     azure = serve(bot())
 
@@ -683,7 +744,7 @@ async def test_the_role_has_not_arrived_yet(serve: Serve) -> None:
 # What can't be seen
 
 
-@pytest.mark.parametrize("skip", [0, 1, 2], ids=["subscriptions", "census", "list"])
+@pytest.mark.parametrize("skip", [0, 1, 2, 3], ids=["tenant", "subscriptions", "census", "list"])
 async def test_resource_graph_is_down(serve: Serve, skip: int) -> None:
     azure = serve(bot())
     azure.faults.on(path=GRAPH, skip=skip, times=None).answer(503)
@@ -717,12 +778,96 @@ async def test_resource_graph_denies_access(serve: Serve) -> None:
 async def test_resource_graph_truncates_its_answer(serve: Serve) -> None:
     azure = serve(bot())
     body = {"totalRecords": 1, "count": 0, "data": [], "facets": [], "resultTruncated": "true"}
-    azure.faults.on(path=GRAPH, skip=2, times=None).answer(200, body)
+    azure.faults.on(path=GRAPH, skip=3, times=None).answer(200, body)
 
     swept = await sweep(azure)
 
     sees(swept, Result.DISABLED)
     assert swept.events("SweepCompleted")[0]["subscriptionsReadDirectly"] == 1
+
+
+async def test_resource_graph_refuses_a_query(serve: Serve) -> None:
+    azure = serve(bot())
+    details = [{"code": "InvalidQuery", "message": "Query is invalid."}]
+    refusal = {"code": "BadRequest", "message": "Please provide below info.", "details": details}
+    azure.faults.on(path=GRAPH, times=None).answer(400, {"error": refusal})
+
+    swept = await sweep(azure)
+
+    sees(swept, Result.DISABLED)
+    (completed,) = swept.events("SweepCompleted")
+    assert "InvalidQuery: Query is invalid." in completed["resourceGraph"]
+
+
+async def test_resource_graph_repeats_a_row(serve: Serve) -> None:
+    tenant = bot()
+    tenant.add_account("neighbour", local_auth=True, patch=PatchForm.OK_200)
+    azure = serve(tenant)
+
+    def repeat(answer: Answer) -> Answer:
+        answer.body["data"] = answer.body["data"][:1] * len(answer.body["data"])
+        return answer
+
+    azure.faults.on(path=GRAPH, skip=3).bend(repeat)
+
+    swept = await sweep(azure)
+
+    assert swept.results == {"bot": Result.DISABLED, "neighbour": Result.DISABLED}
+    assert swept.events("SweepCompleted")[0]["subscriptionsReadDirectly"] == 1
+
+
+async def test_a_row_of_resource_graph_lacks_something(serve: Serve) -> None:
+    azure = serve(bot())
+
+    def drop(answer: Answer) -> Answer:
+        del answer.body["data"][0]["kind"]
+        return answer
+
+    azure.faults.on(path=GRAPH, skip=3).bend(drop)
+
+    swept = await sweep(azure)
+
+    sees(swept, Result.DISABLED)
+    assert "a row lacks kind" in swept.events("SweepCompleted")[0]["resourceGraph"]
+
+
+async def test_a_row_of_arm_lacks_something(serve: Serve) -> None:
+    azure = serve(hidden_bot())
+
+    def drop(answer: Answer) -> Answer:
+        del answer.body["value"][0]["kind"]
+        return answer
+
+    azure.faults.on(path="*/accounts", times=None).bend(drop)
+
+    assert gap(await sweep(azure))["gapKind"] == "account"
+
+
+async def test_the_list_of_subscriptions_loses_one(serve: Serve) -> None:
+    azure = serve(bot())
+    azure.faults.on(path="/subscriptions", times=None).answer(200, {"value": []})
+
+    sees(await sweep(azure), Result.DISABLED)
+
+
+async def test_a_list_leads_back_to_itself(serve: Serve) -> None:
+    azure = serve(hidden_bot())
+    azure.faults.on(path="*/accounts", times=None).bend(
+        lambda answer: replace(answer, body={**answer.body, "nextLink": answer.url})
+    )
+
+    assert "NoEnd" in gap(await sweep(azure))["problem"]
+
+
+async def test_a_link_leads_elsewhere(serve: Serve) -> None:
+    azure, elsewhere = serve(hidden_bot()), serve(bot())
+    link = elsewhere.environ["ARM_ENDPOINT"] + "/subscriptions"
+    azure.faults.on(path="*/accounts", times=None).bend(
+        lambda answer: replace(answer, body={**answer.body, "nextLink": link})
+    )
+
+    assert gap(await sweep(azure))["gapKind"] == "subscription"
+    assert elsewhere.connections.asked() == 0
 
 
 async def test_a_subscription_can_not_be_read(serve: Serve) -> None:
@@ -752,7 +897,7 @@ async def test_a_management_group_does_not_exist(serve: Serve) -> None:
 
 async def test_the_change_log_can_not_be_read(serve: Serve) -> None:
     azure = serve(bot())
-    azure.faults.on(path=GRAPH, skip=3, times=None).answer(500)
+    azure.faults.on(path=GRAPH, skip=4, times=None).answer(500)
 
     swept = await sweep(azure)
 
