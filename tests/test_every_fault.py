@@ -752,7 +752,7 @@ async def test_a_management_group_does_not_exist(serve: Serve) -> None:
 
 async def test_the_change_log_can_not_be_read(serve: Serve) -> None:
     azure = serve(bot())
-    azure.faults.on(path=GRAPH, skip=3, times=None).answer(500)
+    azure.faults.on(path=GRAPH, skip=4, times=None).answer(500)
 
     swept = await sweep(azure)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.decision import Brake, Limits, Rules, decide, plan
+from shared.decision import Brake, Limits, Rules, Scope, decide, plan
 from shared.model import Account, AccountId, Decision, HoldReason, Result
 from tests.keysweep import Swept, process, sweep, tick
 from tests.local_azure import LocalAzure, PatchForm, Tenant
@@ -281,6 +281,7 @@ drifts = st.integers(0, 60).map(
     lambda count: [
         decide(
             Account(AccountId("0000", "rg", f"bot-{number}"), "OpenAI", "x", keys_on=True),
+            Scope(),
             Rules(),
             NOW.date(),
         )
