@@ -41,6 +41,9 @@ _USABLE_SECONDS = 60.0
 _RENEW_AGAIN_SECONDS = 30.0
 # The credential's own requests pass another pipeline, which would wait for minutes.
 _TOKEN_SECONDS = 30.0
+# What azure-identity raises for an answer that it can't read: nested too deeply, packed badly, or
+# with an expiry that is no number.
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError, zlib.error)
 FRESH_SECONDS = 5.0
 """No decision is older than this when its PATCH leaves."""
 # An answer longer than this, once it is unpacked, is not read: 1,000 rows of Resource Graph take a
@@ -125,6 +128,9 @@ class TokenCache:
             return await within(self._clock, _TOKEN_SECONDS, asked)
         except TimeoutError as error:
             message = f"no token within {_TOKEN_SECONDS:.0f} s"
+            raise ClientAuthenticationError(message) from error
+        except _UNREADABLE as error:
+            message = f"the answer can't be read ({type(error).__name__})"
             raise ClientAuthenticationError(message) from error
 
     def forget(self, scope: str, token: str) -> None:
