@@ -63,7 +63,6 @@ _GROUPS = _List("/subscriptions/{}/resourcegroups", "2025-04-01")
 _DESCENDANTS = _List(
     "/providers/Microsoft.Management/managementGroups/{}/descendants", "2023-04-01"
 )
-_SUBSCRIPTION_TYPE = "/subscriptions"
 _OK = 200
 _POLL_SECONDS = 3
 # Longer than any update of an account that was recorded (40 s); after it the read-back decides.
@@ -173,8 +172,13 @@ class ArmReader:
             for row in rows:
                 if not all(isinstance(row.get(name), str) for name in ("name", "type")):
                     raise _odd(action, management_group, "a row lacks its name or its type")
-                if row["type"].lower().endswith(_SUBSCRIPTION_TYPE):
-                    found[row["name"].lower()] = None
+                match row["type"].lower().rpartition("/")[2]:
+                    case "subscriptions":
+                        found[row["name"].lower()] = None
+                    case "managementgroups":
+                        continue
+                    case _:
+                        raise _odd(action, management_group, f"a row is a {row['type']}")
         return list(found)
 
     async def page(self, subscription_id: str, link: str | None = None) -> Page:

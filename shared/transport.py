@@ -41,7 +41,7 @@ _USABLE_SECONDS = 60.0
 _RENEW_AGAIN_SECONDS = 30.0
 # What azure-identity raises when the answer to its request is odd (run: an end that is null, or no
 # number).
-_ODD_TOKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+_ODD_TOKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, zlib.error)
 # The last second of the year 9999.
 _LAST_MOMENT = 253_402_300_799
 # The credential's own requests pass another pipeline, which would wait for minutes.

@@ -59,6 +59,13 @@ def test_without_the_bug_the_same_example_breaks_none(bug: Bug) -> None:
     assert judge(run(examples.PLANTED[bug])) == []
 
 
+@pytest.mark.parametrize("name", examples.FINDINGS)
+def test_what_odd_answers_found_stays_mended(name: str) -> None:
+    example, _ = examples.FINDINGS[name]
+
+    assert judge(run(example)) == []
+
+
 SUBSCRIPTION = "s"
 ACCOUNT = "/subscriptions/s/resourcegroups/g/providers/microsoft.cognitiveservices/accounts/a"
 

@@ -1,6 +1,5 @@
 """What one sweep over odd answers is made of, as values; and how it is drawn."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -212,9 +211,19 @@ _options = st.builds(
 )
 
 
-def _fields(place: Place) -> st.SearchStrategy[Field]:
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """Where to bend, and how, when something is looked for that sits there."""
+
+    places: tuple[Place, ...]
+    shapes: tuple[Shape, ...] = ()
+    fields: tuple[str, ...] = ()
+    """Fields to bend, as any of `HOWS`. Neither shapes nor fields: all that there is."""
+
+
+def _fields(place: Place, only: tuple[str, ...] = ()) -> st.SearchStrategy[Field]:
     """Draw a field: mostly one on which something hangs, and mostly lost."""
-    names = FIELDS[place]
+    names = tuple(name for name in FIELDS[place] if not only or name in only)
     weighty = tuple(name for name in names if name in _WEIGHTY)
     return st.builds(
         Field,
@@ -241,9 +250,17 @@ def _shapes(place: Place) -> st.SearchStrategy[Shape]:
     return st.one_of(drawn)
 
 
-def _bends(place: Place) -> st.SearchStrategy[Bend]:
+def _bends(place: Place, focus: Focus | None) -> st.SearchStrategy[Bend]:
     times, skip = st.sampled_from((1, 1, 2, 4, _ALWAYS)), st.sampled_from((0, 0, 0, 1, 2))
-    return st.builds(Bend, st.just(place), _shapes(place), times, skip)
+    shapes = _shapes(place)
+    if focus is not None and (focus.shapes or focus.fields):
+        wanted: list[st.SearchStrategy[Shape]] = []
+        if focus.shapes:
+            wanted.append(st.sampled_from(focus.shapes))
+        if set(focus.fields) & set(FIELDS[place]):
+            wanted.append(_fields(place, focus.fields))
+        shapes = st.one_of(wanted)
+    return st.builds(Bend, st.just(place), shapes, times, skip)
 
 
 # Where what is decided hangs on the answer.
@@ -255,15 +272,15 @@ _WEIGHTY = frozenset(
 )
 
 
-def examples(places: Sequence[Place] | None = None) -> st.SearchStrategy[Example]:
-    """Draw examples, whose bends are at these places; None: anywhere."""
-    where = (*PLACES, *_OFTEN) if places is None else tuple(places)
-    bend = st.sampled_from(where).flatmap(_bends) if where else st.nothing()
+def examples(focus: Focus | None = None) -> st.SearchStrategy[Example]:
+    """Draw examples, whose bends are those of the focus; None: any."""
+    where = focus.places if focus else (*PLACES, *_OFTEN)
+    bend = st.sampled_from(where).flatmap(lambda place: _bends(place, focus))
     few, one = st.lists(bend, min_size=1, max_size=4), st.lists(bend, min_size=1, max_size=2)
-    bends: st.SearchStrategy[list[Bend]] = st.one_of(few, one, one) if where else st.just([])
+    bends = st.one_of(few, one, one, *([] if focus else [st.just([])]))
     return st.builds(
         Example,
         subscriptions=st.lists(_subscriptions, min_size=1, max_size=4).map(tuple),
-        bends=bends.map(tuple),
+        bends=(bends if where else st.just([])).map(tuple),
         options=_options,
     )

@@ -52,3 +52,33 @@ PLANTED: Mapping[Bug, Example] = {
     Bug.TURNS_MISSED: Example(_ONE, options=Options(fired_before=30)),
 }
 """What found each planted bug."""
+
+_TWO = (Subscription(), Subscription())
+
+FINDINGS: Mapping[str, tuple[Example, str]] = {
+    "a list of descendants that goes on in another list": (
+        Example(
+            _TWO,
+            (Bend("descendants", "to another subscription"),),
+            Options(scope="group", page=1),
+        ),
+        "seen",
+    ),
+    "a subscription lost from ARM's list, and a token that is not taken for it": (
+        Example(_TWO, (Bend("subscriptions", "a row repeated"), Bend("subscription", "401", 9))),
+        "seen",
+    ),
+    "an answer with a token, nested too deeply": (
+        Example(_ONE, (Bend("token", "too deep"),)),
+        "ends as it may",
+    ),
+    "an answer with a token, packed badly": (
+        Example(_ONE, (Bend("token", "gzip that is none"),)),
+        "ends as it may",
+    ),
+    "a token whose end is no number": (
+        Example(_ONE, (Bend("token", Field("expires_on", "an object")),)),
+        "ends as it may",
+    ),
+}
+"""What was found in the product, and the law that it broke."""

@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from functools import partial
 
-from tests.odd.example import Example, Options, Place, Subscription, examples
+from tests.odd.example import Example, Focus, Options, Subscription, examples
 from tests.odd.laws import judge
 from tests.odd.world import Happened, happen
 from tests.soak import planted
@@ -29,9 +29,9 @@ def check(example: Example, tally: Tally, bug: planted.Bug | None = None) -> Non
         raise LawBrokenError(example, broken)
 
 
-def odd(places: Sequence[Place] | None = None) -> Machine[Example]:
-    """Return the machine, which bends answers at these places; None: anywhere."""
-    return Machine(examples(places), check, _smaller)
+def odd(focus: Focus | None = None) -> Machine[Example]:
+    """Return the machine, which bends answers as the focus says; None: anywhere, in any way."""
+    return Machine(examples(focus), check, _smaller)
 
 
 def _smaller(example: Example) -> Iterator[Callable[[Example], Example]]:

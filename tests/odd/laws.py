@@ -17,6 +17,8 @@ _FRESH = timedelta(seconds=5)
 _QUARTER = 15 * 60
 _TURNS = 96
 _MOST_TURNS = 12
+# What ARM says of a subscription that is no longer ours to read.
+_NOT_OURS = ("403", "disallowed by Azure", "policy", "another tenant")
 _SINCE = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -73,7 +75,9 @@ def _without_a_witness(happened: Happened) -> frozenset[str]:
     if happened.example.options.scope != "all":
         return frozenset()
     places = {place for place, _ in happened.struck}
-    refused = any((place, shape) == ("subscription", "403") for place, shape in happened.struck)
+    refused = any(
+        place == "subscription" and shape in _NOT_OURS for place, shape in happened.struck
+    )
     return happened.subscriptions if "shown" in places or refused else happened.hidden
 
 

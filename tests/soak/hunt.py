@@ -108,6 +108,8 @@ class Hunt[Drawn]:
     """On the real monotonic clock."""
     tally: Tally
     bug: planted.Bug | None = None
+    law: str = ""
+    """The law whose breach is looked for; none: any."""
     most_sweeps: int | None = None
     shrink_seconds: float = SHRINK_SECONDS
     progress: Callable[[str], None] = lambda _: None
@@ -166,6 +168,8 @@ class Hunt[Drawn]:
             try:
                 self.machine.check(drawn, self.tally, self.bug)
             except LawBrokenError as error:
+                if self.law not in {"", *(breach.law for breach in error.broken)}:
+                    return
                 if not failing:
                     shrink_until = time.monotonic() + self.shrink_seconds
                 failing[drawn] = error
