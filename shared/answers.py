@@ -114,7 +114,7 @@ def a_graph_page(body: object) -> str:
         return "it has no rows"
     if not is_count(body.get("totalRecords")):
         return "it does not say how many rows there are"
-    if body.get("resultTruncated") not in {"true", "false"}:
+    if str(body.get("resultTruncated")) not in {"true", "false"}:
         return "it does not say whether it is truncated"
     if not isinstance(body.get("$skipToken"), str | None):
         return "its `$skipToken` is no text"

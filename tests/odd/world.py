@@ -23,6 +23,7 @@ from tests.local_azure.exchange import Answer
 from tests.local_azure.faults import Bend as Bending
 from tests.local_azure.services import Settings
 from tests.local_azure.state import ids
+from tests.local_azure.state.containers import SubscriptionState
 from tests.odd.bends import (
     LATE_SECONDS,
     Bender,
@@ -199,7 +200,7 @@ class _World:
                 parent=None if delegated else _GROUP,
                 tenant_id=ids.guid("tenant", "fabrikam") if delegated else None,
                 managed_by_tenants=(tenant.id,) if delegated else (),
-                state={"warned": "Warned", "disabled": "Disabled"}.get(drawn.standing, "Enabled"),
+                state=_STATES[drawn.standing],
                 tags=tags_of(drawn.tag, START) or None,
                 hidden_from_graph=drawn.hidden,
             )
@@ -314,12 +315,17 @@ class _World:
             deadline = await driver.settle()
             if task.done():
                 return
-            if len(self._arrived) > _MOST_REQUESTS:
+            if self._asks_on:
                 self._endless = f"it asked {len(self._arrived)} times, and goes on"
                 return
             if not driver.step(deadline):
                 raise StuckError("the sweep goes on, and nothing happens")
         self._endless = "it goes on and on"
+
+    @property
+    def _asks_on(self) -> bool:
+        """Whether it asked more often than a sweep does that ends; then nothing is let in."""
+        return len(self._arrived) > _MOST_REQUESTS
 
     async def _refuse(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections_elsewhere += 1
@@ -441,7 +447,7 @@ class _World:
         bearer = seen.headers.get("Authorization", "").removeprefix("Bearer ")
         if bearer:
             self._tokens.add(bearer)
-        return self.example.options.concurrency > 1
+        return self.example.options.concurrency > 1 or self._asks_on
 
     def _serve(self, seen: SeenRequest) -> None:
         """Note, on the server's thread, how things stand as the server begins to act."""
@@ -535,6 +541,14 @@ class _World:
                 yield "a token"
         if "c=MIIHhjCC" in text:
             yield "the signature of a polling URL"
+
+
+_STATES: Mapping[str, SubscriptionState] = {
+    "enabled": "Enabled",
+    "warned": "Warned",
+    "disabled": "Disabled",
+    "delegated": "Enabled",
+}
 
 
 def _acts(shape: Shape) -> bool:
