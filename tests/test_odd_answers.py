@@ -1,5 +1,6 @@
 """However Azure answers, what the server saw of a sweep obeys the laws of `tests.odd.laws`."""
 
+import math
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,16 +14,20 @@ from tests.odd import examples
 from tests.odd.bends import UNNOTICEABLE
 from tests.odd.example import BODIES, FIELDS, HOWS, Example, Field, Options, Subscription
 from tests.odd.example import examples as drawn
-from tests.odd.hunt import check, run
+from tests.odd.hunt import check, odd, run
 from tests.odd.laws import LAWS, judge
 from tests.odd.world import START, Asked, Happened, Truth
-from tests.soak.hunt import Tally
+from tests.soak.hunt import Hunt, Tally
 from tests.soak.laws import Record, Seen, Swept, Written
 from tests.soak.planted import BREAKS, Bug
 
 # The same ones each time. `make soak` draws others, and makes what it finds small.
 PARTS = 4
 SWEEPS = 30
+# What a hunt finds soonest; `make soak` hunts for all.
+HUNTED = (Bug.ONLY_AN_ID,)
+SEED = 1
+MOST_SWEEPS = 50
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -57,6 +62,14 @@ def test_a_planted_bug_breaks_its_law_in_the_example_that_found_it(bug: Bug) -> 
 @pytest.mark.parametrize("bug", examples.PLANTED)
 def test_without_the_bug_the_same_example_breaks_none(bug: Bug) -> None:
     assert judge(run(examples.PLANTED[bug])) == []
+
+
+@pytest.mark.parametrize("bug", HUNTED)
+def test_a_planted_bug_is_found_by_hunting_for_it(bug: Bug) -> None:
+    hunted, tally = BREAKS[bug], Tally()
+    hunt = Hunt(odd(hunted.focus), math.inf, tally, bug, hunted.law, MOST_SWEEPS, 0.0)
+
+    assert hunt.hunt(SEED) is not None
 
 
 @pytest.mark.parametrize("name", examples.FINDINGS)

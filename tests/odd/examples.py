@@ -68,6 +68,10 @@ FINDINGS: Mapping[str, tuple[Example, str]] = {
         Example(_TWO, (Bend("subscriptions", "a row repeated"), Bend("subscription", "401", 9))),
         "seen",
     ),
+    "a page of Resource Graph's that says truncated by a list": (
+        Example(_ONE, (Bend("census", Field("resultTruncated", "a list"), 999),)),
+        "ends as it may",
+    ),
     "an answer with a token, nested too deeply": (
         Example(_ONE, (Bend("token", "too deep"),)),
         "ends as it may",

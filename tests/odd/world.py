@@ -40,7 +40,6 @@ from tests.soak.world import events_of, shows_keys_on, tags_of
 # In the past of whoever runs this, as in the soak; and just after the first subscription had its
 # turn to be read by a second source.
 START = datetime(2025, 6, 2, 14, 20, tzinfo=UTC)
-_STATES: Mapping[str, SubscriptionState] = {"warned": "Warned", "disabled": "Disabled"}
 _GROUP = "contoso"
 # A sweep over four subscriptions that asks so often, or that takes so many steps, never ends.
 _MOST_REQUESTS = 400
@@ -201,7 +200,7 @@ class _World:
                 parent=None if delegated else _GROUP,
                 tenant_id=ids.guid("tenant", "fabrikam") if delegated else None,
                 managed_by_tenants=(tenant.id,) if delegated else (),
-                state=_STATES.get(drawn.standing, "Enabled"),
+                state=_STATES[drawn.standing],
                 tags=tags_of(drawn.tag, START) or None,
                 hidden_from_graph=drawn.hidden,
             )
@@ -316,12 +315,17 @@ class _World:
             deadline = await driver.settle()
             if task.done():
                 return
-            if len(self._arrived) > _MOST_REQUESTS:
+            if self._asks_on:
                 self._endless = f"it asked {len(self._arrived)} times, and goes on"
                 return
             if not driver.step(deadline):
                 raise StuckError("the sweep goes on, and nothing happens")
         self._endless = "it goes on and on"
+
+    @property
+    def _asks_on(self) -> bool:
+        """Whether it asked more often than a sweep does that ends; then nothing is let in."""
+        return len(self._arrived) > _MOST_REQUESTS
 
     async def _refuse(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections_elsewhere += 1
@@ -443,7 +447,7 @@ class _World:
         bearer = seen.headers.get("Authorization", "").removeprefix("Bearer ")
         if bearer:
             self._tokens.add(bearer)
-        return self.example.options.concurrency > 1
+        return self.example.options.concurrency > 1 or self._asks_on
 
     def _serve(self, seen: SeenRequest) -> None:
         """Note, on the server's thread, how things stand as the server begins to act."""
@@ -537,6 +541,14 @@ class _World:
                 yield "a token"
         if "c=MIIHhjCC" in text:
             yield "the signature of a polling URL"
+
+
+_STATES: Mapping[str, SubscriptionState] = {
+    "enabled": "Enabled",
+    "warned": "Warned",
+    "disabled": "Disabled",
+    "delegated": "Enabled",
+}
 
 
 def _acts(shape: Shape) -> bool:
