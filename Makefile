@@ -1,5 +1,5 @@
 # Everything below sets itself up: Python 3.13 is found, .venv made, packages installed by hash.
-.PHONY: demo test soak bench check check-infra package infra format docs lock clean help
+.PHONY: demo test soak mutation bench check check-infra package infra format docs lock clean help
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/'
@@ -19,6 +19,9 @@ MINUTES ?= 10
 soak: .venv/.installed ## Shake tenant and sweeps for MINUTES (10), after finding five planted bugs
 	@.venv/bin/python -m tests.soak --planted --minutes 2
 	@.venv/bin/python -m tests.soak --minutes $(MINUTES)
+
+mutation: .venv/.installed ## Change the core in one place at a time: a fast test has to notice
+	@.venv/bin/python -m tests.mutation
 
 bench: .venv/.installed ## Measure Keysweep beside the script that it grew from
 	@.venv/bin/python -m bench

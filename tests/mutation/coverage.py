@@ -28,12 +28,17 @@ class Coverage:
     def tests_of(self, mutant: Mutant) -> tuple[str, ...]:
         """Return the tests that can notice a mutant, those that will be quick to do so first.
 
-        What is run at import can be noticed by any test: those that use the module go first.
+        What is run at import can be noticed by all tests of a file that imports it: those that use
+        the module go first.
         """
         use_the_module = self._tests(mutant.file, None)
-        found = (
-            set(self.seconds) if mutant.at_import else self._tests(mutant.file, mutant.statement)
-        )
+        found = self._tests(mutant.file, mutant.statement)
+        if mutant.at_import:
+            found = {
+                test
+                for test in self.seconds
+                if mutant.file in self.imports[test.partition("::")[0]]
+            }
         own = f"test_{Path(mutant.file).stem}.py"
         return tuple(
             sorted(
