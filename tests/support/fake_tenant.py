@@ -151,6 +151,10 @@ class FakeTenant:
         """Change an account now."""
         self.put(replace(self.accounts[account.id.key], **changes))
 
+    def becomes(self, account: Account, **changes: Any) -> Callable[[], None]:
+        """Return what changes an account when its moment has come."""
+        return lambda: self.change(account, **changes)
+
     def delete(self, account: Account) -> None:
         """Delete an account now."""
         self._note(account.id.key)
@@ -445,13 +449,19 @@ class FakeTelemetry:
     seconds: float = 0.0
     """How long it takes to say so."""
     events: list[Event] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    """When each event was sent."""
+    asked: list[int] = field(default_factory=list)
+    """For how many events each acknowledgement was waited for."""
 
     async def emit(self, event: Event) -> None:
         """Take an event, or lose it."""
         self.events.append(event)
+        self.times.append(self.tenant.clock.monotonic())
 
     async def acknowledged(self, events: Sequence[Event]) -> Sequence[Event]:
         """Return those that were sent and that arrived."""
+        self.asked.append(len(events))
         await self.tenant.clock.sleep(self.seconds)
         arrived = [
             event

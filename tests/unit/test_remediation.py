@@ -1,7 +1,6 @@
 """One account's keys go off, over a tenant in memory: what is read, decided, written, read back."""
 
 import asyncio
-from collections.abc import Callable
 from itertools import repeat
 from typing import Any
 
@@ -39,11 +38,6 @@ EXEMPT = {TAG: "yes"}
 
 def decided(account: Account = BOT, scope: Scope = Scope(), rules: Rules = Rules()) -> Decision:  # noqa: B008 - frozen
     return decide(account, scope, rules, TODAY)
-
-
-def becomes(tenant: FakeTenant, **changes: Any) -> Callable[[], None]:
-    """Return what changes BOT."""
-    return lambda: tenant.change(BOT, **changes)
 
 
 class Unit:
@@ -387,7 +381,7 @@ async def test_what_was_throttled_is_run_again_its_waiting_included(what: Any) -
 async def test_an_exemption_that_came_with_a_throttled_change_wins() -> None:
     tenant = FakeTenant.of(BOT)
     tenant.meanwhile("patch", KEY, [an_error(Throttled, 429)])
-    tenant.meanwhile("account", KEY, [None, becomes(tenant, tags=EXEMPT)])
+    tenant.meanwhile("account", KEY, [None, tenant.becomes(BOT, tags=EXEMPT)])
     assert (await remediated(tenant)).result is Result.NOW_EXEMPT
     assert tenant.writes == []
 
@@ -411,7 +405,7 @@ async def test_a_decision_that_grew_old_is_made_anew() -> None:
 
 async def test_an_exemption_that_came_while_a_decision_grew_old_wins() -> None:
     tenant = FakeTenant.of(BOT)
-    tenant.meanwhile("account", KEY, [6, becomes(tenant, tags=EXEMPT)])
+    tenant.meanwhile("account", KEY, [6, tenant.becomes(BOT, tags=EXEMPT)])
     assert (await remediated(tenant)).result is Result.NOW_EXEMPT
 
 
@@ -583,7 +577,7 @@ async def test_before_it_ends_a_write_is_let_through() -> None:
 
 def turned_on_again(tenant: FakeTenant) -> FakeTenant:
     """Let Azure accept the change and not make it."""
-    tenant.afterwards("patch", KEY, repeat(becomes(tenant, keys_on=True)))
+    tenant.afterwards("patch", KEY, repeat(tenant.becomes(BOT, keys_on=True)))
     return tenant
 
 
@@ -610,7 +604,7 @@ async def test_it_is_read_back_for_thirty_seconds() -> None:
 
 async def test_a_change_that_shows_late_is_seen() -> None:
     tenant = turned_on_again(FakeTenant.of(BOT))
-    turn_off = becomes(tenant, keys_on=False)
+    turn_off = tenant.becomes(BOT, keys_on=False)
     tenant.meanwhile("account", KEY, [*[None] * 4, turn_off])
     assert (await remediated(tenant)).result is Result.DISABLED
     assert tenant.clock.monotonic() == 6
@@ -618,7 +612,7 @@ async def test_a_change_that_shows_late_is_seen() -> None:
 
 async def test_keys_that_read_back_off_while_the_account_is_on_its_way_may_come_back() -> None:
     tenant = FakeTenant.of(BOT)
-    tenant.afterwards("patch", KEY, [becomes(tenant, provisioning_state="Accepted")])
+    tenant.afterwards("patch", KEY, [tenant.becomes(BOT, provisioning_state="Accepted")])
     outcome = await remediated(tenant)
     assert outcome.result is Result.UNVERIFIED
     assert outcome.detail == ("It reads back as off, and its provisioning state is still Accepted.")
@@ -626,8 +620,8 @@ async def test_keys_that_read_back_off_while_the_account_is_on_its_way_may_come_
 
 async def test_once_it_is_at_rest_they_are_off() -> None:
     tenant = FakeTenant.of(BOT)
-    tenant.afterwards("patch", KEY, [becomes(tenant, provisioning_state="Accepted")])
-    rest = becomes(tenant, provisioning_state="Succeeded")
+    tenant.afterwards("patch", KEY, [tenant.becomes(BOT, provisioning_state="Accepted")])
+    rest = tenant.becomes(BOT, provisioning_state="Succeeded")
     tenant.meanwhile("account", KEY, [None, None, rest])
     assert (await remediated(tenant)).result is Result.DISABLED
 
@@ -712,7 +706,7 @@ async def test_it_is_tried_once_more_and_no_more_often() -> None:
 
 async def test_a_second_try_decides_anew() -> None:
     tenant = unanswered(an_error())
-    tenant.meanwhile("account", KEY, [*[None] * 9, becomes(tenant, tags=EXEMPT)])
+    tenant.meanwhile("account", KEY, [*[None] * 9, tenant.becomes(BOT, tags=EXEMPT)])
     outcome = await remediated(tenant)
     assert outcome.result is Result.NOW_EXEMPT
     assert tenant.writes == []
@@ -720,7 +714,7 @@ async def test_a_second_try_decides_anew() -> None:
 
 async def test_what_a_second_try_finds_says_that_the_first_was_perhaps_accepted() -> None:
     tenant = unanswered(an_error())
-    tenant.meanwhile("account", KEY, [*[None] * 9, becomes(tenant, keys_on=False)])
+    tenant.meanwhile("account", KEY, [*[None] * 9, tenant.becomes(BOT, keys_on=False)])
     outcome = await remediated(tenant)
     assert outcome.result is Result.ALREADY_OFF
     assert outcome.accepted is True
@@ -747,7 +741,7 @@ async def test_a_change_that_was_answered_is_not_tried_again(error: AzureError) 
 
 async def test_an_account_that_is_on_its_way_is_not_tried_again() -> None:
     tenant = unanswered(an_error())
-    busy = becomes(tenant, provisioning_state="Updating")
+    busy = tenant.becomes(BOT, provisioning_state="Updating")
     tenant.meanwhile("account", KEY, [None, busy])
     outcome = await remediated(tenant)
     assert outcome.result is Result.UNVERIFIED
