@@ -6,6 +6,7 @@ The readers are the real ones, on a transport that answers from memory.
 import copy
 import json
 from collections.abc import Awaitable, Callable, Iterator
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -62,7 +63,15 @@ ASKED: dict[str, tuple[object, Ask]] = {
     "named": (rows({"id": BOT}), lambda b: b.graph.named([SUBSCRIPTION], "bot")),
     "changes": (rows(CHANGE), lambda b: b.graph.key_changes([SUBSCRIPTION], ["me"])),
 }
-DROPPED = object()
+
+
+class Dropped(Enum):
+    """Stands for a value that is not there at all."""
+
+    DROPPED = "dropped"
+
+
+DROPPED = Dropped.DROPPED
 ODD = [DROPPED, None, 5, -1, True, "x", "", "\ud800", [], {}, [[]], {"a": 1}, 10**400, HUGE]
 
 
