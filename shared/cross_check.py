@@ -26,7 +26,7 @@ def turns_due(schedule: Schedule, last: datetime | None, now: datetime) -> froze
     turn that would else come round only with the same miss.
     """
     current = schedule.number(now)
-    first = current if last is None or last > now else schedule.number(last) + 1
+    first = current if last is None else schedule.number(last) + 1
     numbers = range(max(min(first, current), current - _MOST_TURNS + 1), current + 1)
     return frozenset(number % TURNS for number in numbers)
 

@@ -1,13 +1,14 @@
 """The tool that makes mutants: what it changes, what it leaves alone, and what it calls killed."""
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from tests.mutation import survivors
-from tests.mutation.coverage import Coverage, imported_by
+from tests.mutation.coverage import AT_IMPORT, Coverage, imported_by
 from tests.mutation.mutants import Mutant, mutants
 from tests.mutation.survivors import Comparison, Survivor, entry_for
 
@@ -197,6 +198,14 @@ def test_what_is_run_at_import_is_tried_on_all_files_that_import_it() -> None:
     tried = COVERAGE.tests_of(mutant)
     assert set(tried) == COVERAGE.seconds.keys() - {"tests/test_c.py::stranger"}
     assert tried[-1] == "tests/test_b.py::other"
+
+
+def test_a_function_that_is_run_at_import_is_tried_on_all_files_that_import_it() -> None:
+    (mutant,) = of_lane("`>` becomes `>=`")
+    lines = {("m.py", 7): frozenset({AT_IMPORT, "tests/test_a.py::quick"})}
+    tried = replace(COVERAGE, lines=lines).tests_of(mutant)
+    assert set(tried) == COVERAGE.seconds.keys() - {"tests/test_c.py::stranger"}
+    assert tried[0] == "tests/test_a.py::quick"
 
 
 def test_imports_are_followed(tmp_path: Path) -> None:

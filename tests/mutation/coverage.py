@@ -21,7 +21,7 @@ class Coverage:
     seconds: Mapping[str, float]
     """Of the processor, by node id."""
     lines: Mapping[tuple[str, int], frozenset[str]]
-    """Node ids by file and line."""
+    """Node ids by file and line; AT_IMPORT for what is run before any test."""
     imports: Mapping[str, frozenset[str]]
     """By file of tests, the files of ours that it imports, be it by way of others."""
 
@@ -33,7 +33,7 @@ class Coverage:
         """
         use_the_module = self._tests(mutant.file, None)
         found = self._tests(mutant.file, mutant.statement)
-        if mutant.at_import:
+        if mutant.at_import or AT_IMPORT in found:
             found = {
                 test
                 for test in self.seconds
@@ -84,6 +84,8 @@ def imported_by(root: Path, file: str) -> frozenset[str]:
     return frozenset(found)
 
 
+AT_IMPORT = ""
+"""Stands for the import of the product and of tests, which runs some functions, too."""
 _QUICK = 0.05
 _TOOL = sys.monitoring.COVERAGE_ID
 _LINE = sys.monitoring.events.LINE
@@ -95,7 +97,7 @@ class Observer:
     def __init__(self, root: Path, files: Iterable[str]) -> None:
         self._root = root
         self._files = {str(root / file): file for file in files}
-        self._test = ""
+        self._test = AT_IMPORT
         self._lines: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
         self._seconds: dict[str, float] = {}
 
@@ -107,9 +109,9 @@ class Observer:
 
     def _ran(self, code: CodeType, line: int) -> object:
         file = self._files.get(code.co_filename)
-        if file is not None and self._test:
+        if file is not None:
             self._lines[file, line].add(self._test)
-        # Once a test is enough; what is run at import is asked for by no test.
+        # Once a test is enough.
         return sys.monitoring.DISABLE
 
     @pytest.hookimpl(wrapper=True)
@@ -122,7 +124,7 @@ class Observer:
             return (yield)
         finally:
             self._seconds[item.nodeid] = time.process_time() - before
-            self._test = ""
+            self._test = AT_IMPORT
 
     def pytest_sessionfinish(self) -> None:
         """End."""
