@@ -104,7 +104,7 @@ async def test_a_count_of_none_is_a_count(border: Border) -> None:
 
 
 @pytest.mark.parametrize("column", ["keysOn", "keysOff"])
-@pytest.mark.parametrize("odd", [None, -1, "1", "", 1.5, [], {}, [1]], ids=str)
+@pytest.mark.parametrize("odd", [None, -1, True, "1", "", 1.5, [], {}, [1]], ids=str)
 async def test_a_count_that_is_none_makes_the_census_none(
     border: Border, column: str, odd: object
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.allowance import Allowance
 from shared.changes import ChangeReader
 from shared.deadline import Deadline
 from shared.discovery import Discovery
@@ -31,12 +32,22 @@ from shared.events import (
     SweepCompleted,
     SweepStarted,
 )
-from shared.model import Account, AccountId, HoldReason, Inventory, KeyChange, Result, Turned
+from shared.model import (
+    Account,
+    AccountId,
+    Decision,
+    HoldReason,
+    Inventory,
+    KeyChange,
+    Outcome,
+    Result,
+    Turned,
+)
 from shared.pacing import Lanes, Pace
 from shared.remediation import UNIT_SECONDS, Remediation
 from shared.report import SweepReport
 from shared.settings import Settings, read_settings
-from shared.sweep import Discoverer, Sweep, new_sweep_id
+from shared.sweep import Discoverer, Remediator, Sweep, new_sweep_id
 from tests.support.builders import NOW, SUBSCRIPTION_ID, TAG, a_change, a_coverage, an_account
 from tests.support.fake_tenant import (
     Acknowledgement,
@@ -118,6 +129,7 @@ async def swept(
     sweep_id: str = "20261124T090000Z-1",
     enforces: bool | None = None,
     discovery: Discoverer | None = None,
+    remediator: Remediator | None = None,
     turns: frozenset[int] = frozenset(),
     **environ: str,
 ) -> Swept:
@@ -154,7 +166,7 @@ async def swept(
         clock=clock,
         discovery=discovery,
         changes=ChangeReader(tenant.graph, tenant.arm, clock),
-        remediation=remediation if writes else None,
+        remediation=(remediator or remediation) if writes else None,
         emitter=telemetry,
         last=last,
     )
@@ -715,6 +727,35 @@ async def test_four_units_of_a_subscription_work_at_a_time() -> None:
     assert [write.at for write in tenant.writes] == [4] * 4 + [8] * 4 + [12]
 
 
+@dataclass
+class Counting:
+    """A remediator that takes ten seconds an account, and counts how many are at work."""
+
+    tenant: FakeTenant
+    at_work: int = 0
+    most: int = 0
+
+    async def remediate(self, decision: Decision, allowance: Allowance) -> Outcome:
+        """Do nothing for a while."""
+        assert allowance
+        self.at_work += 1
+        self.most = max(self.most, self.at_work)
+        await self.tenant.clock.sleep(10)
+        self.at_work -= 1
+        return Outcome(decision, Result.DISABLED)
+
+
+@pytest.mark.parametrize(("count", "at_a_time"), [(1, 1), (3, 3), (4, 4), (9, 4)])
+async def test_of_a_subscription_four_changes_at_a_time_are_begun(
+    count: int, at_a_time: int
+) -> None:
+    tenant = FakeTenant.of(*bots(count))
+    remediator = Counting(tenant)
+    found = await swept(tenant, remediator=remediator)
+    assert remediator.most == at_a_time
+    assert len(found.report.outcomes) == count
+
+
 async def test_subscriptions_work_side_by_side() -> None:
     tenant = FakeTenant.of(*bots(4), *bots(4, OTHER))
     for account in tenant.accounts.values():
@@ -793,6 +834,7 @@ async def test_a_mistake_of_ours_is_logged_with_its_place(caplog: pytest.LogCapt
         await swept(tenant)
     (record,) = caplog.records
     assert str(bot().id) in record.getMessage()
+    assert record.name == "keysweep"
     assert record.exc_info is not None
     assert record.exc_info[0] is ZeroDivisionError
 
