@@ -573,14 +573,11 @@ async def test_a_change_record_of_another_subscription_is_told_to_nobody(serve: 
     azure.tenant.enable_keys("bot-one")
     azure.clock.advance(120)
 
-    def elsewhere(row: dict[str, Any]) -> None:
-        row.update({name: row[name].replace(one, two) for name in ("id", "account")})
+    def elsewhere(body: dict[str, Any]) -> None:
+        for row in body["data"]:
+            row.update({name: row[name].replace(one, two) for name in ("id", "account")})
 
-    bend_queries(
-        azure,
-        b"resourcechanges",
-        changed(lambda body: [elsewhere(row) for row in body["data"]]),
-    )
+    bend_queries(azure, b"resourcechanges", changed(elsewhere))
 
     swept = await sweep(azure, "audit", SWEEP_EXCLUDE_SUBSCRIPTIONS=two)
 
