@@ -1,11 +1,12 @@
 """A PATCH that may have happened: the result is what a patient read-back says, and never less."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from shared.errors import AzureError
-from shared.model import Decision, Outcome, Result
+from shared.model import Decision, Result
 from shared.remediation import Remediation
 from tests.keysweep import Swept, sweep
 from tests.local_azure import LocalAzure, PatchForm, SeenRequest, Tenant
@@ -335,7 +336,7 @@ async def test_a_bug_of_ours_with_one_account_stops_no_other_and_is_unverified(
     azure = serve(tenant)
     read_back = Remediation._read_back
 
-    async def buggy(self: Remediation, decision: Decision, doubt: AzureError | None) -> Outcome:
+    async def buggy(self: Remediation, decision: Decision, doubt: AzureError | None) -> Any:
         if decision.account.id.name == "bot":
             raise ZeroDivisionError("a bug")
         return await read_back(self, decision, doubt)

@@ -129,7 +129,7 @@ def turn_off(azure: LocalAzure, bot: Account) -> None:
     azure.tenant.disable_keys(bot)
 
 
-def become_another_kind(azure: LocalAzure, bot: Account) -> None:
+def become_another_kind(_: LocalAzure, bot: Account) -> None:
     """Let it be deleted and created again as something else, under the same name."""
     bot.kind = "SpeechServices"
 
