@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from opentelemetry import _logs
+from opentelemetry import _logs, metrics
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
 
@@ -36,6 +36,15 @@ type Bend = Callable[[Answer], Answer]
 
 NAMES = {"bot-0", "bot-1", "bot-2", "bot-3"}
 QUARTER = 15 * 60
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """Let all that a test's sweeps did not wait for leave before the next test."""
+    yield
+    for provider in (_logs.get_logger_provider(), metrics.get_meter_provider()):
+        if isinstance(provider, LoggerProvider | MeterProvider):
+            provider.force_flush()
 
 
 def four_bots() -> Tenant:
