@@ -1,6 +1,7 @@
 """A PATCH that may have happened: the result is what a patient read-back says, and never less."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -335,7 +336,7 @@ async def test_a_bug_of_ours_with_one_account_stops_no_other_and_is_unverified(
     azure = serve(tenant)
     read_back = Remediation._read_back
 
-    async def buggy(self: Remediation, decision: Decision, doubt: AzureError | None) -> object:
+    async def buggy(self: Remediation, decision: Decision, doubt: AzureError | None) -> Any:
         if decision.account.id.name == "bot":
             raise ZeroDivisionError("a bug")
         return await read_back(self, decision, doubt)

@@ -258,8 +258,8 @@ async def test_an_operation_that_is_to_be_looked_at_in_years_is_read_back_in_min
     serve: Serve, place: str, value: str
 ) -> None:
     azure = serve(bots(patch=PatchForm.BOTH))
-    method, path = ("PATCH", None) if place == "the PATCH" else (None, "*/operationresults/*")
-    bent = azure.faults.on(method=method, path=path, times=None)
+    path = "*/accounts/bot-0" if place == "the PATCH" else "*/operationresults/*"
+    bent = azure.faults.on(method="PATCH" if place == "the PATCH" else "GET", path=path, times=None)
     bent.bend(lambda answer: answer.with_header("Retry-After", value))
 
     swept = await sweep(azure)

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from opentelemetry import _logs
+from opentelemetry import _logs, metrics
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
 
@@ -36,6 +36,15 @@ type Bend = Callable[[Answer], Answer]
 
 NAMES = {"bot-0", "bot-1", "bot-2", "bot-3"}
 QUARTER = 15 * 60
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """Let all that a test's sweeps did not wait for leave before the next test."""
+    yield
+    for provider in (_logs.get_logger_provider(), metrics.get_meter_provider()):
+        if isinstance(provider, LoggerProvider | MeterProvider):
+            provider.force_flush()
 
 
 def four_bots() -> Tenant:
@@ -495,7 +504,7 @@ def no_thread(name: str, *, skip: int = 0) -> Iterator[list[str]]:
                 raise RuntimeError("can't start new thread")
         start(thread)
 
-    threading.Thread.start = refusing  # type: ignore[method-assign, assignment]
+    threading.Thread.start = refusing  # type: ignore[assignment,method-assign]
     try:
         yield refused
     finally:
@@ -620,15 +629,15 @@ async def test_an_opentelemetry_that_raises_cancels_nothing_and_is_told(
 ) -> None:
     azure = serve(four_bots())
     too_early = patched_unannounced(azure)
-    logger = _logs.get_logger("keysweep")
-    emit = type(logger).emit
+    logger = type(_logs.get_logger("keysweep"))
+    emit = logger.emit
 
     def raising(self: Any, record: Any = None, **more: Any) -> None:
         if (record.attributes or {}).get("microsoft.custom_event.name") == event:
             raise MemoryError("no room for another event")
         emit(self, record, **more)
 
-    monkeypatch.setattr(type(logger), "emit", raising)
+    monkeypatch.setattr(logger, "emit", raising)
 
     swept = await sweep(azure)
 
