@@ -72,7 +72,22 @@ class Dropped(Enum):
 
 
 DROPPED = Dropped.DROPPED
-ODD = [DROPPED, None, 5, -1, True, "x", "", "\ud800", [], {}, [[]], {"a": 1}, 10**400, HUGE]
+ODD: list[Any] = [
+    DROPPED,
+    None,
+    5,
+    -1,
+    True,
+    "x",
+    "",
+    "\ud800",
+    [],
+    {},
+    [[]],
+    {"a": 1},
+    10**400,
+    HUGE,
+]
 
 
 def places(whole: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
