@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import SettingsError
-from shared.settings import SETTINGS, read_settings
+from shared.settings import SETTINGS, read_settings, unknown_names
 
 ROOT = Path(__file__).parent.parent
 TENANT_TEMPLATE = "infra/compiled/tenant.json"
@@ -272,7 +272,7 @@ def check(plan: Plan, environ: Mapping[str, str] | None = None) -> None:
 
     `environ`: azd's environment, where azd deploys. (The compiler judges a parameter file.)
     """
-    problems = plan_problems(plan)
+    problems = [*unknown_names(environ or {}), *plan_problems(plan)]
     # What is no value for the product is said once.
     said = {each.partition(" is ")[0] for each in problems}
     more = parameter_problems(environ or {})

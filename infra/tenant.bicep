@@ -79,7 +79,11 @@ module policy 'guardrail.bicep' = if (guardrail != 'off') {
     effect: any(guardrail)
     location: location
     environmentName: environmentName
-    kinds: filter(map(split(sweepKinds, ','), kind => trim(kind)), kind => !empty(kind))
+    // `other:` before a kind tells the Function alone that it is newer than the Function's list.
+    kinds: filter(
+      map(split(sweepKinds, ','), kind => trim(last(split(kind, ':')))),
+      kind => !empty(kind)
+    )
     excludedSubscriptions: filter(
       map(split(sweepExcludeSubscriptions, ','), id => trim(id)),
       id => !empty(id)

@@ -105,6 +105,8 @@ class Process:
             )
             raise
         _log.info("Sweep %s begins: %s", sweep_id, settings)
+        for note in settings.notes:
+            _log.warning("Sweep %s: %s", sweep_id, note)
         coming = settings.enforce_from if self._is_notice(settings) else None
         context = SweepContext(
             sweep_id, settings.mode, __version__, coming.isoformat() if coming else None

@@ -11,13 +11,13 @@ from dataclasses import replace
 from datetime import date
 
 from shared.model import Exempt, Exemption, Lapsed, Level, NotExempt, TagsAbove, Unreadable
+from shared.spelling import essence
 
 YES = frozenset({"", "true", "yes", "on", "1"})
 NO = frozenset({"false", "no", "off", "0"})
 FIELDS = ("until", "reason", "owner")
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_LOOSE = str.maketrans("", "", "-_. ")
 _MOST_PROTECTIVE_FIRST = (Exempt, Unreadable, Lapsed, NotExempt)
 
 
@@ -27,16 +27,28 @@ def read_exemption(tags: Mapping[str, str], tag: str, today: date) -> Exemption:
     Azure compares tag names without regard to case. Should a source show two tags that differ in
     case alone, the one that protects the account more decides.
     """
-    found = [
-        _read_value(value, today) for name, value in tags.items() if name.lower() == tag.lower()
-    ]
+    found = [_read_value(value, today) for name, value in tags.items() if is_tag(name, tag)]
     found.sort(key=lambda exemption: _MOST_PROTECTIVE_FIRST.index(type(exemption)))
     return found[0] if found else NotExempt()
 
 
+def is_tag(name: str, tag: str) -> bool:
+    """Whether a name is that of `tag`, as Azure compares tag names: without regard to case."""
+    return name.lower() == tag.lower()
+
+
+def resembles(name: str, tag: str) -> bool:
+    """Whether a name is that of `tag`, or was probably meant to be.
+
+    That is, their letters and digits are the same: dashes of every kind, blanks, tabs, colons and
+    what nobody sees don't count. It is the likeliest accident.
+    """
+    return is_tag(name, tag) or essence(name) == essence(tag)
+
+
 def carries(tags: Mapping[str, str], tag: str) -> bool:
     """Whether the tag is there, whatever it says."""
-    return any(name.lower() == tag.lower() for name in tags)
+    return any(is_tag(name, tag) for name in tags)
 
 
 def nearest_exemption(
@@ -55,18 +67,23 @@ def nearest_exemption(
 
 
 def near_miss(tags: Mapping[str, str], tag: str) -> str | None:
-    """Return a tag name that was probably meant to be `tag`, if there is one.
+    """Return a tag name that was probably meant to be `tag` and isn't, if there is one."""
+    return next((name for name in tags if resembles(name, tag) and not is_tag(name, tag)), None)
 
-    Names that are equal once `-`, `_`, `.`, blanks and case are taken away: the likeliest accident.
+
+def resembling_pattern(tag: str) -> str:
+    """Return a regular expression that finds, in tags as JSON, each name that resembles `tag`.
+
+    For a query, to leave most others out; it finds more than it must, so who asks compares again.
+    What is beyond ASCII, and what JSON escapes, is found whatever it is. The syntax is what RE2 and
+    Python have in common.
     """
-    for name in tags:
-        if name.lower() != tag.lower() and _loose(name) == _loose(tag):
-            return name
-    return None
-
-
-def _loose(name: str) -> str:
-    return name.casefold().translate(_LOOSE)
+    beyond_ascii_or_escaped = r"[^\x00-\x7f]|\\"
+    letters = essence(tag)
+    if not letters.isascii():
+        return beyond_ascii_or_escaped
+    between = "[^a-z0-9]*" if letters.isalnum() else ""
+    return f"(?i){between.join(map(re.escape, letters))}|{beyond_ascii_or_escaped}"
 
 
 def _read_value(raw: str, today: date) -> Exemption:

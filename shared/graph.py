@@ -7,7 +7,6 @@ stands in an answer twice takes the place of one that is not in it: rows are cou
 are about.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions
 from shared.addresses import Links
 from shared.answers import a_graph_page, columns_problem, decoded
 from shared.errors import AzureError, Unclear
+from shared.exemption import resembling_pattern
 from shared.model import Account, AccountId, Census, KeyChange, Turned, in_utc
 from shared.refusals import SDK_ERRORS, azure_error
 from shared.transport import NoCredential, Pipeline
@@ -190,11 +190,9 @@ class Graph:
 
         Raises AzureError.
         """
-        letters = (re.escape(letter) for letter in tag.casefold() if letter.isalnum())
-        # Between two letters of a near miss stands anything that is none; JSON may escape it.
-        pattern = r"(?i)" + r"(\\u[0-9a-f]{4}|[^a-z0-9])*".join(letters)
         query = _Query(
-            _GROUPS.format(tag=_literals([pattern])), ("id", "subscriptionId", "name", "tags")
+            _GROUPS.format(tag=_literals([resembling_pattern(tag)])),
+            ("id", "subscriptionId", "name", "tags"),
         )
         found = {}
         for row in await self._all_rows(query, subscriptions):

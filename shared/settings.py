@@ -8,15 +8,18 @@ local.settings.sample.json are compared with it in a test.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from shared.decision import Brake, Limits, Rules, Scope
 from shared.errors import SettingsError
+from shared.kinds import read_kind
 from shared.model import Level
 from shared.schedule import Schedule
+from shared.spelling import edits, essence, likeliest
+from shared.timespan import UNLIMITED, read_time_span
 
 
 class Mode(StrEnum):
@@ -68,6 +71,8 @@ class Settings:
     client_id: str | None
     tenant_id: str | None
     cloud: Cloud
+    notes: tuple[str, ...] = ()
+    """What a person set and the sweep leaves out of account, a sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,9 @@ class Setting:
     allowed: str
     purpose: str
     parse: Callable[[str], Any]
+    """Raises ValueError."""
+    explains: bool = False
+    """Whether that error says what is wrong, in words for a deployer."""
 
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
@@ -86,9 +94,13 @@ _FALSE = frozenset({"false", "no", "off", "0"})
 # Azure Resource Manager refuses these in tag names, and names longer than 512 characters.
 _BAD_IN_TAG_NAME = frozenset("<>%&\\?/")
 _MOST_TAG_NAME = 512
-_KIND = re.compile(r"[A-Za-z][A-Za-z0-9.]*")
 # Ids of management groups: letters, digits, `-`, `_`, `(`, `)`, `.`; at most 90 characters.
 _GROUP = re.compile(r"[A-Za-z0-9_().-]{1,90}")
+# A host's name, and perhaps a port: what a token is sent to is never hidden by user info, a
+# backslash or a letter that looks like another (RFC 1123, section 2.1).
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ADDRESS = re.compile(rf"https://(?P<host>{_LABEL}(?:\.{_LABEL})*)(?::(?P<port>[0-9]{{1,5}}))?/?")
+_MOST_HOST, _MOST_PORT = 253, 65_535
 
 
 def _boolean(text: str) -> bool:
@@ -119,22 +131,17 @@ def _optional[T](parse: Callable[[str], T]) -> Callable[[str], T | None]:
     return lambda text: parse(text) if text else None
 
 
+def _parts(text: str) -> list[str]:
+    """Split a list by comma. One that was given and holds nothing is a mistake: ValueError."""
+    parts = [part.strip() for part in text.split(",")]
+    found = [part for part in parts if part]
+    if text and not found:
+        raise ValueError("it lists nothing")
+    return found
+
+
 def _listed[T](parse: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
-    def parse_all(text: str) -> tuple[T, ...]:
-        parts = [part.strip() for part in text.split(",")]
-        return tuple(dict.fromkeys(parse(part) for part in parts if part))
-
-    return parse_all
-
-
-def _nonempty[T](parse: Callable[[str], tuple[T, ...]]) -> Callable[[str], tuple[T, ...]]:
-    def parse_some(text: str) -> tuple[T, ...]:
-        found = parse(text)
-        if not found:
-            raise ValueError
-        return found
-
-    return parse_some
+    return lambda text: tuple(dict.fromkeys(parse(part) for part in _parts(text)))
 
 
 def _moment(text: str) -> datetime:
@@ -153,10 +160,10 @@ def _levels(text: str) -> tuple[Level, ...]:
     above = (Level.RESOURCE_GROUP, Level.SUBSCRIPTION)
     if text.lower() in _TRUE | _FALSE:
         return above if text.lower() in _TRUE else ()
-    named = {part.strip().lower() for part in text.split(",") if part.strip()}
-    if named - {each.lower() for each in above}:
+    named = {part.lower() for part in _parts(text)}
+    if named - {level.lower() for level in above}:
         raise ValueError
-    return tuple(each for each in above if each.lower() in named)
+    return tuple(level for level in above if level.lower() in named)
 
 
 def _guid(text: str) -> str:
@@ -181,9 +188,12 @@ def _tag_name(text: str) -> str:
 
 
 def _https(text: str) -> str:
-    if re.fullmatch(r"https://[^/?#\s]+/?", text):
-        return text.rstrip("/")
-    raise ValueError
+    address = _ADDRESS.fullmatch(text)
+    if address is None or len(address["host"]) > _MOST_HOST:
+        raise ValueError
+    if address["port"] is not None and not 0 < int(address["port"]) <= _MOST_PORT:
+        raise ValueError
+    return text.rstrip("/")
 
 
 def _scope(text: str) -> str:
@@ -208,10 +218,19 @@ _MOMENT = "a moment such as `2027-03-31T08:00Z`, a day (its beginning, UTC), or 
 _YES_NO = "`true` or `false`"
 FUNCTION_TIMEOUT_SECONDS = 1500.0
 """functionTimeout in host.json, which a test compares with this."""
-_TIMEOUT_SETTING = "AzureFunctionsJobHost__functionTimeout"
+FUNCTION_TIMEOUT = "AzureFunctionsJobHost__functionTimeout"
+"""The app setting by which the host overrides it: one of the host's, and none of ours."""
+# The host takes no shorter one (azure-functions-host, ScriptJobHostOptionsSetup.cs).
+_LEAST_TIMEOUT = timedelta(seconds=1)
 _MARGIN_SECONDS = 60
 _MOST_SHOWN = 100
 _TELEMETRY = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+# Names that begin so are ours: who sets one means Keysweep.
+_OUR_BEGINNINGS = ("SWEEP_", "EXEMPT", "BRAKE", "ENFORCE_", "MAX_CHANGES", "NO_SUBDOMAIN")
+# So many edits away, a name was probably meant to be one of ours; fewer where a name is short.
+# The nearest that another tool sets are three away: Terraform's ARM_TENANT_ID, ARM_CLIENT_ID.
+_EDITS, _EDITS_OF_SHORT, _SHORT = 2, 1, 8
+_OF_OTHER_TOOLS = frozenset({"AZURE_TENANT"})  # Ansible's collection azure.azcollection
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
@@ -220,6 +239,7 @@ SETTINGS: tuple[Setting, ...] = (
         "NCRONTAB of 5 or 6 fields that fires at least once in five years, UTC",
         "When the timer fires.",
         Schedule.parse,
+        explains=True,
     ),
     Setting(
         "SWEEP_MODE",
@@ -252,9 +272,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "SWEEP_KINDS",
         "OpenAI,AIServices",
-        "kinds of Cognitive Services account, by comma, at least one",
+        "kinds of Cognitive Services account, by comma; `other:Name` for one that isn't known yet",
         "Which kinds of account are in scope.",
-        _nonempty(_listed(_matching(_KIND))),
+        _listed(read_kind),
+        explains=True,
     ),
     Setting(
         "EXEMPTION_TAG",
@@ -316,7 +337,8 @@ SETTINGS: tuple[Setting, ...] = (
         "BRAKE_RELEASE_UNTIL",
         "",
         _MOMENT,
-        "Let everything through until then: how a first enforcement is done. Expires by itself.",
+        "Let everything through until then: how a first enforcement is done. Expires by itself; "
+        "left out of account in audit mode.",
         _optional(_moment),
     ),
     Setting(
@@ -371,7 +393,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "ARM_ENDPOINT",
         "",
-        "an https address without a path; only with ARM_SCOPE",
+        "`https://`, a host's name and perhaps a port; only with ARM_SCOPE",
         "Another Azure Resource Manager, such as Azure Stack's.",
         _optional(_https),
     ),
@@ -386,14 +408,16 @@ SETTINGS: tuple[Setting, ...] = (
 """Every setting, in the order in which a deployer meets them."""
 
 
-OPERATOR_SETTINGS = tuple(each for each in SETTINGS if each.name != _TELEMETRY)
+OPERATOR_SETTINGS = tuple(setting for setting in SETTINGS if setting.name != _TELEMETRY)
 """What the command line reads: it reports to a person, not to Application Insights."""
 
 
 def read_settings(environ: Mapping[str, str], declared: Sequence[Setting] = SETTINGS) -> Settings:
     """Read the settings declared, strictly. An empty value is taken as absent.
 
-    Raises SettingsError, which names each wrong setting, its value and what is allowed.
+    Raises SettingsError, which names each wrong setting, its value and what is allowed, and each
+    name that was probably meant to be a setting. Whatever is taken in enforce mode is taken in
+    audit mode: who turns Keysweep down meets no error.
     """
     values, problems = _read(environ, declared)
     if problems:
@@ -412,11 +436,47 @@ def read_connection_string(environ: Mapping[str, str]) -> str:
     return str(values[_TELEMETRY])
 
 
+def unknown_names(
+    environ: Mapping[str, str], declared: Sequence[Setting] = SETTINGS
+) -> Sequence[str]:
+    """Name what is no setting, and was probably meant to be one of the settings declared.
+
+    Such a name begins as ours do, or is a slip of the pen away. Values are never shown: they could
+    be anybody's secrets. An empty value is taken as absent here, too.
+    """
+    known = {setting.name for setting in SETTINGS} | _OF_OTHER_TOOLS
+    wanted = {essence(setting.name): setting.name for setting in declared}
+    wanted[essence(FUNCTION_TIMEOUT)] = FUNCTION_TIMEOUT
+    problems = []
+    for name, value in sorted(environ.items()):
+        if name in known or _is_function_timeout(name) or not value.strip():
+            continue
+        begins_like_ours = name.upper().startswith(_OUR_BEGINNINGS)
+        meant = _misspelled(name, wanted)
+        if meant is None and begins_like_ours:
+            meant = likeliest(name, wanted.values())
+        if meant or begins_like_ours:
+            shown = _cut(name if name.isprintable() else repr(name))
+            problems.append(f"{shown} is no setting" + (f": {meant}?" if meant else ""))
+    return problems
+
+
+def _misspelled(name: str, wanted: Mapping[str, str]) -> str | None:
+    """Return the setting that a name misses by a slip of the pen; None if it misses all by more."""
+    written, near = essence(name), []
+    for right, setting in wanted.items():
+        most = _EDITS if len(right) >= _SHORT else _EDITS_OF_SHORT
+        distance = edits(written, right, most)
+        if distance <= most:
+            near.append((distance, setting))
+    return min(near)[1] if near else None
+
+
 def _read(
     environ: Mapping[str, str], declared: Sequence[Setting]
 ) -> tuple[dict[str, Any], list[str]]:
     values: dict[str, Any] = {}
-    problems: list[str] = []
+    problems = list(unknown_names(environ, declared))
     for setting in declared:
         given = environ.get(setting.name, "").strip()
         text = given or setting.default
@@ -428,30 +488,49 @@ def _read(
         except ValueError as error:
             # A connection string is nobody's business, even a wrong one.
             shown = "not one" if setting.name == _TELEMETRY else _shown(given)
-            why = f" ({error})" if setting.parse == Schedule.parse else ""
+            why = f" ({error})" if setting.explains and str(error) else ""
             problems.append(f"{setting.name} is {shown}{why}: it must be {setting.allowed}")
-    problems.extend(_conflicts(environ, values))
+    problems.extend(_conflicts(environ))
+    problems.extend(_timeout_problems(environ, values.get("SWEEP_BUDGET_SECONDS")))
     return values, problems
 
 
 def _shown(value: str) -> str:
-    return repr(value if len(value) <= _MOST_SHOWN else value[:_MOST_SHOWN] + "…")
+    return repr(_cut(value))
 
 
-def _conflicts(environ: Mapping[str, str], values: Mapping[str, Any]) -> Sequence[str]:
-    def given(name: str) -> bool:
-        return bool(environ.get(name, "").strip())
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "…"
 
+
+def _given(environ: Mapping[str, str], name: str) -> bool:
+    return bool(environ.get(name, "").strip())
+
+
+def _conflicts(environ: Mapping[str, str]) -> Sequence[str]:
     problems = []
-    if given("SWEEP_MANAGEMENT_GROUPS") and given("SWEEP_SUBSCRIPTIONS"):
+    if _given(environ, "SWEEP_MANAGEMENT_GROUPS") and _given(environ, "SWEEP_SUBSCRIPTIONS"):
         problems.append("SWEEP_MANAGEMENT_GROUPS and SWEEP_SUBSCRIPTIONS are both set: give one")
-    if given("ARM_ENDPOINT") != given("ARM_SCOPE"):
+    if _given(environ, "ARM_ENDPOINT") != _given(environ, "ARM_SCOPE"):
         problems.append("ARM_ENDPOINT and ARM_SCOPE go together: give both or neither")
-    if given("BRAKE_RELEASE_UNTIL") and environ.get("SWEEP_MODE", "").strip().lower() == "audit":
-        problems.append("BRAKE_RELEASE_UNTIL releases nothing while SWEEP_MODE is audit: unset it")
-    timeout = _function_timeout(environ)
-    budget = values.get("SWEEP_BUDGET_SECONDS")
-    if budget is not None and budget + _MARGIN_SECONDS > timeout:
+    return problems
+
+
+def _timeout_problems(environ: Mapping[str, str], budget: int | None) -> Sequence[str]:
+    """Judge the time-out of the host, and whether the budget, if it could be read, fits into it."""
+    timeouts, problems = [], []
+    for name, value in environ.items():
+        if not _is_function_timeout(name) or not value.strip():
+            continue
+        try:
+            timeouts.append(_function_timeout(value.strip()))
+        except ValueError:
+            problems.append(
+                f"{name} is {_shown(value.strip())}: it must be a time span such as `00:25:00`, "
+                "at least a second, or `-1` for no limit"
+            )
+    timeout = min(timeouts, default=FUNCTION_TIMEOUT_SECONDS)
+    if not problems and budget is not None and budget + _MARGIN_SECONDS > timeout:
         problems.append(
             f"SWEEP_BUDGET_SECONDS is {budget}: with {_MARGIN_SECONDS} s to spare it does not fit "
             f"into the functionTimeout of {timeout:.0f} s"
@@ -459,19 +538,28 @@ def _conflicts(environ: Mapping[str, str], values: Mapping[str, Any]) -> Sequenc
     return problems
 
 
-def _function_timeout(environ: Mapping[str, str]) -> float:
-    """Return the host's time-out in seconds; an app setting overrides host.json's."""
-    match = re.fullmatch(
-        r"(?:(\d+)\.)?(\d\d):(\d\d):(\d\d)", environ.get(_TIMEOUT_SETTING, "").strip()
-    )
-    if match is None:
-        return FUNCTION_TIMEOUT_SECONDS
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+def _is_function_timeout(name: str) -> bool:
+    """Whether the host takes a name for its time-out: .NET's configuration is blind for case."""
+    return name.lower().replace(":", "__") == FUNCTION_TIMEOUT.lower()
+
+
+def _function_timeout(text: str) -> float:
+    """Return the host's time-out in seconds. Raises ValueError if the host would not start."""
+    timeout = read_time_span(text)
+    if timeout == UNLIMITED:
+        return float("inf")
+    if timeout < _LEAST_TIMEOUT:
+        raise ValueError
+    return timeout.total_seconds()
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:
     endpoint, scope = values["ARM_ENDPOINT"], values["ARM_SCOPE"]
+    release, notes = values["BRAKE_RELEASE_UNTIL"], []
+    if release is not None and values["SWEEP_MODE"] is Mode.AUDIT:
+        # What audit mode foretells of the brake is then what enforcing would meet once it is over.
+        release = None
+        notes.append("BRAKE_RELEASE_UNTIL is left out of account: SWEEP_MODE is audit.")
     return Settings(
         mode=values["SWEEP_MODE"],
         schedule=values["SWEEP_SCHEDULE"],
@@ -491,7 +579,7 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         limits=Limits(
             most_changes=values["MAX_CHANGES_PER_SWEEP"],
             brake=values["BRAKE"],
-            release_until=values["BRAKE_RELEASE_UNTIL"],
+            release_until=release,
         ),
         enforce_from=values["ENFORCE_FROM"],
         inherit=values["EXEMPTION_INHERIT"],
@@ -500,4 +588,5 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         client_id=values["AZURE_CLIENT_ID"],
         tenant_id=values["AZURE_TENANT_ID"],
         cloud=Cloud(endpoint, scope) if endpoint else values["AZURE_SDK_CLOUD_CONF"],
+        notes=tuple(notes),
     )

@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from shared.exemption import NO
-from shared.settings import FUNCTION_TIMEOUT_SECONDS, SETTINGS, read_settings
+from shared.settings import FUNCTION_TIMEOUT_SECONDS, SETTINGS, Settings, read_settings
 from tests import bicep
 from tests.prose import ROOT
 
@@ -66,13 +66,18 @@ def test_the_app_settings_are_those_that_the_product_and_the_host_know(case: str
     assert set(app_settings(case)) == {each.name for each in SETTINGS} | HOST_SETTINGS
 
 
-@every_case
-def test_the_product_takes_the_app_settings_as_they_are(case: str) -> None:
+def product_settings(case: str) -> Settings:
+    """Read a deployment's app settings as the Function will."""
     made = {
         "AZURE_CLIENT_ID": "",
         "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={'0' * 36}",
     }
-    settings = read_settings({**app_settings(case), **made})
+    return read_settings({**app_settings(case), **made})
+
+
+@every_case
+def test_the_product_takes_the_app_settings_as_they_are(case: str) -> None:
+    settings = product_settings(case)
     assert settings.mode == ("audit" if case == "audit" else "enforce")
     assert settings.scope.management_groups == (
         ("contoso-corp", "contoso-online") if case == "everything" else ("contoso-landingzones",)
@@ -297,7 +302,7 @@ def test_the_guardrail_has_the_functions_kinds_and_tag(case: str) -> None:
     settings = app_settings(case)
     properties = one(case, "Microsoft.Authorization/policyAssignments")["properties"]
     given = {name: each["value"] for name, each in properties["parameters"].items()}
-    assert given["kinds"] == [kind.strip() for kind in settings["SWEEP_KINDS"].split(",")]
+    assert tuple(given["kinds"]) == product_settings(case).scope.kinds
     assert given["exemptionTag"] == settings["EXEMPTION_TAG"]
     excluded = [each.strip() for each in settings["SWEEP_EXCLUDE_SUBSCRIPTIONS"].split(",")]
     assert properties["notScopes"] == [f"/subscriptions/{each}" for each in excluded if each]

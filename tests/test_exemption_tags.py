@@ -1,12 +1,22 @@
 """What an exemption tag means: every row of the README's grammar, and the law behind it."""
 
+import json
+import re
+import unicodedata
 from datetime import date, timedelta
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from shared.exemption import NO, near_miss, read_exemption
+from shared.exemption import (
+    NO,
+    carries,
+    near_miss,
+    read_exemption,
+    resembles,
+    resembling_pattern,
+)
 from shared.model import Exempt, Exemption, Lapsed, NotExempt, Unreadable
 
 TODAY = date(2026, 11, 24)
@@ -98,15 +108,71 @@ def test_tag_names_are_compared_without_regard_to_case(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["LocalAuthExempt", "local_auth_exempt", "local.auth-exempt", "Local Auth Exempt"]
+    "name",
+    [
+        *("LocalAuthExempt", "local_auth_exempt", "local.auth-exempt", "Local Auth Exempt"),
+        "local\u2013auth\u2013exempt",  # en dashes, as a word processor makes them
+        "local\u2010auth\u2010exempt",  # the true hyphen
+        "local\u2011auth\u2011exempt",  # the one that does not break a line
+        "local\u00a0auth\u202fexempt",  # blanks that do not break a line
+        "local-auth-exempt\u200b",  # a blank without a width
+        "\ufefflocal-auth-exempt",  # a byte-order mark
+        "local\u00adauth\u00adexempt",  # soft hyphens
+        *("local-auth-exempt\t", "local\tauth\nexempt", " local-auth-exempt", "local-auth-exempt:"),
+        *("local:auth:exempt", "local+auth+exempt", '"local-auth-exempt"', "local-auth-exempt!"),
+        "\uff4c\uff4f\uff43\uff41\uff4c-auth-exempt",  # letters of full width
+        "local\ufe63auth\uff0dexempt",  # dashes of other widths
+        "local-auth-exempt\ufe0f",  # a selector of emoji
+        "local-auth-exem\u034fpt",  # a joiner of graphemes: a combining mark that nobody sees
+        "local-auth-exempt\u3164",  # a filler, which Unicode calls a letter
+        "\u202elocal-auth-exempt",  # an override of direction
+        "local\U000e002dauth-exempt",  # a tag character
+    ],
 )
 def test_a_name_that_is_nearly_ours_is_a_near_miss_and_no_exemption(name: str) -> None:
     assert near_miss({name: "yes"}, TAG) == name
     assert read("yes", name) == NotExempt()
 
 
-def test_other_names_are_no_near_miss() -> None:
-    assert near_miss({"auth-exempt": "yes", TAG: "yes", "local-auth": ""}, TAG) is None
+@pytest.mark.parametrize(
+    "name", ["auth-exempt", "local-auth", "local-auth-exempt-2", "l\u00f3cal", ""]
+)
+def test_other_names_are_no_near_miss(name: str) -> None:
+    assert near_miss({name: "yes"}, TAG) is None
+
+
+@pytest.mark.parametrize("name", [TAG, TAG.upper(), "Local-Auth-Exempt"])
+def test_the_tag_itself_is_no_near_miss_of_itself(name: str) -> None:
+    assert near_miss({name: "no"}, TAG) is None
+
+
+@pytest.mark.parametrize(
+    ("tag", "name"),
+    [
+        ("schlüssel-bleiben", "SCHLU\u0308SSEL BLEIBEN"),  # the same letter, taken apart
+        ("stra\u00dfe", "STRASSE"),
+        ("k\u0131l-izin", "K\u0131L\u0130Z\u0130N"),  # Turkish: i with its dot as a mark of its own
+        ("\u0390", "\u03aa\u0301"),
+        ("№5", "no5"),
+    ],
+)
+def test_letters_are_compared_however_they_are_put_together(tag: str, name: str) -> None:
+    assert near_miss({name: "yes"}, tag) == name
+
+
+@pytest.mark.parametrize("tag", ["--", "§", "(!)", "\u200b", "🔑"])
+def test_a_tag_without_a_letter_or_a_digit_is_missed_by_no_other_such_name(tag: str) -> None:
+    others = {"-": "", "---": "", "***": "", "§§": "", "🔐": "", " ": "", "keys": ""}
+    assert near_miss(others, tag) is None
+    assert isinstance(read_exemption({tag: "yes"}, tag, TODAY), Exempt)
+
+
+def test_nor_is_such_a_tag_the_near_miss_of_a_name_in_letters() -> None:
+    assert near_miss({"--": "yes", "\u200b": "yes"}, TAG) is None
+
+
+def test_a_tag_without_letters_is_still_missed_by_its_own_compatible_forms() -> None:
+    assert near_miss({"\uff08\uff01\uff09": "yes"}, "(!)") == "\uff08\uff01\uff09"
 
 
 def test_of_two_tags_that_differ_in_case_alone_the_more_protective_one_decides() -> None:
@@ -152,3 +218,80 @@ def test_law_a_date_exempts_to_its_last_day_and_not_a_day_longer(day: date, days
 def test_law_without_a_tag_of_ours_nothing_is_exempt(tags: dict[str, str]) -> None:
     assume(all(name.lower() != TAG for name in tags))
     assert read_exemption(tags, TAG, TODAY) == NotExempt()
+
+
+# Names that resemble ours
+
+BASES = "abkKsS019x"
+
+
+def is_noise(letter: str) -> bool:
+    """Whether a character is no letter or digit, stands for none, and makes no other one."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", letter).casefold())
+    joins = any(len(unicodedata.normalize("NFKC", base + letter)) == 1 for base in TAG + BASES)
+    return not joins and not any(map(str.isalnum, folded))
+
+
+noise = st.text(
+    st.one_of(
+        st.sampled_from('-_.: \t\u2010\u2013\u00a0\u200b\u2060\ufe0f\u034f"\\/'),
+        st.characters(categories=["Z", "P", "S", "Cf", "Cc", "M"]).filter(is_noise),
+    ),
+    max_size=3,
+)
+
+
+@st.composite
+def disguised(draw: st.DrawFn, tag: str) -> str:
+    """Write a name as an accident would: other letter case, other widths, noise anywhere."""
+    letters = []
+    for letter in tag:
+        swapped = letter.swapcase() if draw(st.booleans()) else letter
+        wide = (
+            chr(ord(swapped) + 0xFEE0) if draw(st.booleans()) and "!" <= swapped <= "~" else swapped
+        )
+        letters.append(draw(noise) + wide)
+    return "".join(letters) + draw(noise)
+
+
+tags_of_ours = st.one_of(
+    st.sampled_from([TAG, "K", "a b", "x2"]),
+    st.text(BASES + "-_. ", min_size=1, max_size=8).filter(
+        lambda text: any(map(str.isalnum, text))
+    ),
+)
+
+
+@given(st.data(), tags_of_ours)
+def test_law_noise_case_and_width_never_hide_the_name_that_was_meant(
+    data: st.DataObject, tag: str
+) -> None:
+    name = data.draw(disguised(tag))
+    assert resembles(name, tag)
+    assert carries({name: ""}, tag) or near_miss({name: ""}, tag) == name
+
+
+@given(names, names, names)
+def test_law_resembling_is_as_mutual_as_being_equal(one: str, two: str, three: str) -> None:
+    assert resembles(one, one)
+    assert resembles(one, two) is resembles(two, one)
+    if resembles(one, two) and resembles(two, three):
+        assert resembles(one, three)
+
+
+@given(st.data(), st.one_of(tags_of_ours, names), st.booleans())
+def test_law_the_pattern_of_a_query_misses_no_name_that_resembles_ours(
+    data: st.DataObject,
+    tag: str,
+    escaped: bool,  # noqa: FBT001 - drawn
+) -> None:
+    name = data.draw(st.one_of(disguised(tag), st.just(tag.upper()), names))
+    assume(resembles(name, tag))
+    text = json.dumps({"env": "prod", name: "x"}, ensure_ascii=escaped)
+    assert re.search(resembling_pattern(tag), text)
+
+
+def test_the_pattern_leaves_most_others_out() -> None:
+    pattern = re.compile(resembling_pattern(TAG))
+    assert not pattern.search(json.dumps({"env": "prod", "owner": "team-x", "auth": "local"}))
+    assert not re.search(resembling_pattern("größe"), json.dumps({"env": "prod"}))

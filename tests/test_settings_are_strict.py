@@ -5,17 +5,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from shared.decision import Rules
 from shared.errors import SettingsError
+from shared.kinds import KINDS
 from shared.model import Level
 from shared.settings import (
     CLOUDS,
+    FUNCTION_TIMEOUT,
     FUNCTION_TIMEOUT_SECONDS,
     SETTINGS,
     Cloud,
     Mode,
     Scope,
+    Settings,
     read_settings,
 )
 
@@ -55,7 +60,7 @@ def test_every_wrong_setting_is_named_at_once_with_its_value_and_what_is_allowed
         "SWEEP_MODE": "enforcing",
         "SWEEP_SCHEDULE": "0 */15 * * *  * 2027",
         "SWEEP_SUBSCRIPTIONS": "production",
-        "SWEEP_KINDS": ",",
+        "SWEEP_KINDS": "Cognition",
         "EXEMPTION_TAG": "a/b",
         "EXEMPTION_REQUIRE_UNTIL": "ture",
         "EXEMPTION_MAX_DAYS": "-1",
@@ -102,8 +107,66 @@ def test_a_token_is_never_to_be_sent_in_the_clear() -> None:
     )
 
 
-def test_a_release_in_audit_mode_contradicts_itself() -> None:
-    assert "BRAKE_RELEASE_UNTIL releases nothing" in problems(BRAKE_RELEASE_UNTIL="2030-01-01")
+def test_turning_down_to_audit_ignores_the_release_of_the_brake_and_says_so() -> None:
+    settings = read_settings({**LEAST, "BRAKE_RELEASE_UNTIL": "2030-01-01"})
+    assert settings.limits.release_until is None
+    assert settings.notes == ("BRAKE_RELEASE_UNTIL is left out of account: SWEEP_MODE is audit.",)
+
+
+def test_in_enforce_mode_the_release_counts_and_nothing_is_noted() -> None:
+    environ = {**LEAST, "SWEEP_MODE": "enforce", "BRAKE_RELEASE_UNTIL": "2030-01-01"}
+    settings = read_settings(environ)
+    assert settings.limits.release_until == datetime(2030, 1, 1, tzinfo=UTC)
+    assert settings.notes == ()
+
+
+some_values = {
+    "SWEEP_SCHEDULE": ["0 0 * * * *", "0 0 0 30 2 *"],
+    "SWEEP_MANAGEMENT_GROUPS": [GROUP, "a/b"],
+    "SWEEP_SUBSCRIPTIONS": [ONE, f"{ONE},{TWO}"],
+    "SWEEP_EXCLUDE_SUBSCRIPTIONS": [TWO, ","],
+    "SWEEP_KINDS": ["OpenAI", "other:New", "Nothing"],
+    "EXEMPTION_TAG": ["keep", "a/b"],
+    "EXEMPTION_INHERIT": ["true", "subscription"],
+    "EXEMPTION_REQUIRE_UNTIL": ["true"],
+    "EXEMPTION_MAX_DAYS": ["30"],
+    "EXEMPTION_UNREADABLE": ["disable"],
+    "NO_SUBDOMAIN": ["hold"],
+    "MAX_CHANGES_PER_SWEEP": ["1", "0"],
+    "BRAKE": ["trickle"],
+    "BRAKE_RELEASE_UNTIL": ["2030-01-01", "2020-01-01", "tomorrow"],
+    "ENFORCE_FROM": ["2030-01-01", "2020-01-01T08:00Z"],
+    "SWEEP_CONCURRENCY": ["1"],
+    "SWEEP_BUDGET_SECONDS": ["30", "1440", "86400"],
+    FUNCTION_TIMEOUT: ["00:05", "-1", "soon"],
+    "AZURE_CLIENT_ID": [ONE],
+    "AZURE_TENANT_ID": [TWO],
+    "AZURE_SDK_CLOUD_CONF": ["AZURE_CHINA_CLOUD"],
+    "ARM_ENDPOINT": ["https://arm.contoso.com"],
+    "ARM_SCOPE": ["https://arm.contoso.com/.default"],
+    "SWEEP_MOD": ["audit"],
+}
+
+
+@given(
+    st.fixed_dictionaries(
+        {}, optional={name: st.sampled_from(values) for name, values in some_values.items()}
+    )
+)
+def test_law_whoever_only_turns_keysweep_down_to_audit_meets_no_error(
+    environ: dict[str, str],
+) -> None:
+    wrong = {}
+    for mode in ("enforce", "audit"):
+        try:
+            read_settings({**LEAST, **environ, "SWEEP_MODE": mode})
+        except SettingsError as error:
+            wrong[mode] = error.problems
+    assert wrong.get("audit") == wrong.get("enforce")
+
+
+def test_every_setting_but_those_that_a_sweep_must_have_is_tried_in_that_law() -> None:
+    assert {setting.name for setting in SETTINGS} - set(some_values) == set(LEAST)
 
 
 def test_a_budget_must_fit_into_the_functions_time_out() -> None:
@@ -126,10 +189,10 @@ def test_all_contradictions_are_named_at_once() -> None:
     text = problems(
         SWEEP_MANAGEMENT_GROUPS=GROUP,
         SWEEP_SUBSCRIPTIONS=ONE,
-        BRAKE_RELEASE_UNTIL="2030-01-01",
+        ARM_SCOPE="https://x/.default",
         SWEEP_BUDGET_SECONDS="86400",
     )
-    for name in ("SWEEP_SUBSCRIPTIONS", "BRAKE_RELEASE_UNTIL", "SWEEP_BUDGET_SECONDS"):
+    for name in ("SWEEP_SUBSCRIPTIONS", "ARM_ENDPOINT", "SWEEP_BUDGET_SECONDS"):
         assert name in text
 
 
@@ -164,6 +227,131 @@ def test_lists_are_split_by_comma_trimmed_and_without_doubles() -> None:
         {**LEAST, "SWEEP_SUBSCRIPTIONS": f" {TWO.upper()} ,{ONE},, {TWO}", "SWEEP_KINDS": "OpenAI"}
     )
     assert settings.scope == Scope(subscriptions=(TWO, ONE), kinds=("OpenAI",))
+
+
+LISTS = {
+    "SWEEP_MANAGEMENT_GROUPS": GROUP,
+    "SWEEP_SUBSCRIPTIONS": ONE,
+    "SWEEP_EXCLUDE_SUBSCRIPTIONS": TWO,
+    "SWEEP_KINDS": "Face",
+    "EXEMPTION_INHERIT": "subscription",
+}
+
+
+def listed(settings: Settings, name: str) -> tuple[str, ...]:
+    return {
+        "SWEEP_MANAGEMENT_GROUPS": settings.scope.management_groups,
+        "SWEEP_SUBSCRIPTIONS": settings.scope.subscriptions,
+        "SWEEP_EXCLUDE_SUBSCRIPTIONS": settings.scope.excluded_subscriptions,
+        "SWEEP_KINDS": settings.scope.kinds,
+        "EXEMPTION_INHERIT": settings.inherit,
+    }[name]
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("text", [",", ", ,", " ,,\t,"])
+def test_a_list_of_nothing_but_commas_is_an_error(name: str, text: str) -> None:
+    assert f"{name} is {text.strip()!r}" in problems(**{name: text})
+
+
+@given(st.sampled_from(list(LISTS)), st.lists(st.sampled_from(["", " ", "\t", ",", "it"])))
+def test_law_a_list_is_absent_or_holds_something_or_is_an_error(
+    name: str, parts: list[str]
+) -> None:
+    text = "".join(LISTS[name] if part == "it" else part for part in parts)
+    assume(LISTS[name] * 2 not in text.replace(" ", "").replace("\t", ""))
+    if text.strip() and "it" not in parts:
+        assert f"{name} is " in problems(**{name: text})
+        return
+    found = listed(read_settings({**LEAST, name: text}), name)
+    assert found == ((LISTS[name],) if "it" in parts else listed(read_settings(LEAST), name))
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("openai, aiSERVICES", ("OpenAI", "AIServices")),
+        ("OPENAI,OpenAI", ("OpenAI",)),
+        ("customvision.TRAINING", ("CustomVision.Training",)),
+        ("other:Brand.New", ("Brand.New",)),
+        ("OpenAI, Other: BrandNew", ("OpenAI", "BrandNew")),
+    ],
+)
+def test_kinds_are_spelled_as_azure_does_and_what_is_newer_is_taken_as_it_is(
+    text: str, kinds: tuple[str, ...]
+) -> None:
+    assert read_settings({**LEAST, "SWEEP_KINDS": text}).scope.kinds == kinds
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("OpenAl", "'OpenAl' is no known kind: OpenAI?"),
+        ("OpenAI,AzureOpenAI", "'AzureOpenAI' is no known kind: OpenAI?"),
+        ("AIService", "'AIService' is no known kind: AIServices?"),
+        ("OpenAI AIServices", "is no known kind"),
+        ("Zzz", "'Zzz' is no known kind)"),
+        ("other:", "'' can be no kind"),
+        ("other:Open AI", "'Open AI' can be no kind"),
+        ("another:OpenAI", "is no known kind: OpenAI?"),
+    ],
+)
+def test_a_kind_that_nobody_knows_is_an_error_with_the_likely_one(text: str, says: str) -> None:
+    said = problems(SWEEP_KINDS=text)
+    assert f"SWEEP_KINDS is {text!r} (" in said
+    assert says in said
+    assert "`other:Name`" in said
+
+
+def test_the_known_kinds_have_those_that_are_swept_by_default_and_no_doubles() -> None:
+    assert {"OpenAI", "AIServices"} <= set(KINDS)
+    assert len({kind.lower() for kind in KINDS}) == len(KINDS)
+
+
+@given(st.sampled_from(KINDS), st.data())
+def test_law_every_known_kind_is_taken_in_every_letter_case(kind: str, data: st.DataObject) -> None:
+    swapped = data.draw(st.lists(st.booleans(), min_size=len(kind), max_size=len(kind)))
+    text = "".join(
+        letter.swapcase() if swap else letter for letter, swap in zip(kind, swapped, strict=True)
+    )
+    assert read_settings({**LEAST, "SWEEP_KINDS": text}).scope.kinds == (kind,)
+
+
+ARM = "https://arm.contoso.com"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        ARM,
+        f"{ARM}/",
+        f"{ARM}:8443",
+        "https://127.0.0.1:1/",
+        "https://localhost:65535",
+        "https://a-b.c",
+    ],
+)
+def test_a_resource_manager_is_a_host_and_perhaps_a_port(address: str) -> None:
+    settings = read_settings({**LEAST, "ARM_ENDPOINT": address, "ARM_SCOPE": f"{ARM}/.default"})
+    assert settings.cloud.endpoint == address.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("http://arm.contoso.com", "arm.contoso.com", "https://", "https:///", f"{ARM}//"),
+        *("https://user@arm.contoso.com", "https://user:word@arm.contoso.com", "https://@x"),
+        *(f"{ARM}/path", f"{ARM}?x=1", f"{ARM}#x", f"{ARM}\\@evil.example", f"{ARM}%2fx"),
+        *("https://arm..contoso.com", "https://.contoso.com", "https://-x.com", "https://x-"),
+        *(f"{ARM}:", f"{ARM}:0", f"{ARM}:65536", f"{ARM}:x", f"{ARM}:443:443", "https://a_b.c"),
+        *("https://arm.contoso.com\n.evil.example", "https://ärm.contoso.com", "https://a b"),
+        *("https://" + "a" * 64, "https://" + ".".join(["a" * 60] * 5), "https://[::1]"),
+        "https://management\uff0eazure.com",
+    ],
+)
+def test_nothing_else_is_one_since_tokens_go_there(address: str) -> None:
+    text = problems(ARM_ENDPOINT=address, ARM_SCOPE=f"{ARM}/.default")
+    assert "ARM_ENDPOINT is " in text
 
 
 @pytest.mark.parametrize("text", ["true", "YES", "on", "1", "false", "No", "OFF", "0"])

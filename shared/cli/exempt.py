@@ -17,7 +17,7 @@ from shared.cli.screen import Screen, counted, grid, shown
 from shared.cli.session import FINE, NOT_WHOLE, UsageProblem, told
 from shared.decision import decide
 from shared.errors import Stale, Throttled, Unclear
-from shared.exemption import read_exemption
+from shared.exemption import is_tag, read_exemption
 from shared.model import (
     Account,
     AccountId,
@@ -89,7 +89,7 @@ class Exempting:
         value = wish.value(self._tag, today)
 
         async def merge(account: Account, read_at: float) -> None:
-            spelled = [name for name in account.tags if name.lower() == self._tag.lower()]
+            spelled = [name for name in account.tags if is_tag(name, self._tag)]
             if not spelled and len(account.tags) >= MOST_TAGS:
                 raise UsageProblem(
                     f"{account_id.name} has {len(account.tags)} tags, and Azure takes {MOST_TAGS}: "
@@ -146,9 +146,7 @@ class Exempting:
         )
 
     def _ours(self, account: Account) -> dict[str, str]:
-        return {
-            name: value for name, value in account.tags.items() if name.lower() == self._tag.lower()
-        }
+        return {name: value for name, value in account.tags.items() if is_tag(name, self._tag)}
 
     def _would_count(self, account: Account, value: str, today: date) -> None:
         """Judge the tag as a sweep would. Raises UsageProblem if it would be held."""

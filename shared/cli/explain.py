@@ -17,6 +17,7 @@ from shared.cli.screen import Screen, grid, shown
 from shared.cli.session import FINE, NOT_WHOLE, REMAINS, told
 from shared.decision import decide, plan
 from shared.errors import AzureError, NotFound
+from shared.exemption import resembles
 from shared.model import Account, AccountId, Decision, Inventory, Outcome, Result, Source, Verdict
 from shared.parts import Parts
 from shared.remediation import SecondLook, refused
@@ -314,11 +315,7 @@ def _verdict(decision: Decision) -> str:
 
 def _ours(tags: Mapping[str, str], tag: str) -> dict[str, str]:
     """Return the tags that are ours, or nearly."""
-    loose = str.maketrans("", "", "-_. ")
-    wanted = tag.casefold().translate(loose)
-    return {
-        name: value for name, value in tags.items() if name.casefold().translate(loose) == wanted
-    }
+    return {name: value for name, value in tags.items() if resembles(name, tag)}
 
 
 def _show(screen: Screen, found: Explanation) -> None:

@@ -16,7 +16,7 @@ from shared.addresses import Address
 from shared.cli.screen import Screen
 from shared.errors import AzureError, KeysweepError, NoRole, NoToken, SettingsError
 from shared.parts import Connections, Parts, SystemClock
-from shared.settings import OPERATOR_SETTINGS, SETTINGS, Settings, read_settings
+from shared.settings import OPERATOR_SETTINGS, Settings, read_settings
 
 FINE = 0
 """Compliant, or all fixed."""
@@ -52,9 +52,6 @@ class Options:
         """
         values = {**_from_file(self.settings_file), **self.environ}
         values["SWEEP_MODE"] = mode or values.get("SWEEP_MODE", "") or "enforce"
-        if values["SWEEP_MODE"].strip().lower() == "audit":
-            # It releases nothing in audit mode, which is no mistake of who only looks.
-            values["BRAKE_RELEASE_UNTIL"] = ""
         if self.subscriptions or self.management_groups:
             values["SWEEP_SUBSCRIPTIONS"] = ",".join(self.subscriptions)
             values["SWEEP_MANAGEMENT_GROUPS"] = ",".join(self.management_groups)
@@ -217,13 +214,10 @@ def _from_file(path: Path | None) -> dict[str, str]:
     try:
         found = json.loads(path.read_text("utf-8"))
         if isinstance(found, list):
-            values = {str(each["name"]): str(each["value"] or "") for each in found}
-        else:
-            values = {str(name): str(value) for name, value in found["Values"].items()}
+            return {str(each["name"]): str(each["value"] or "") for each in found}
+        return {str(name): str(value) for name, value in found["Values"].items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UsageProblem(
             f"{path} holds no app settings ({type(error).__name__}: {error}). It must be a "
             "local.settings.json, or the output of `az functionapp config appsettings list`."
         ) from error
-    known = {each.name for each in SETTINGS}
-    return {name: value for name, value in values.items() if name in known}

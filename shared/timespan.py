@@ -1,0 +1,42 @@
+"""Time spans as the Functions host reads them: .NET's TimeSpan.Parse, invariant culture. Pure.
+
+A number alone is days (`5`), two are hours and minutes (`00:05`), three are hours, minutes and
+seconds, unless the first is too large for hours: `24:00:00` is 24 days. The host reads
+functionTimeout in this way, and takes minus one day (`-1`) for no time-out at all (docs/facts.md,
+10).
+"""
+
+import re
+from datetime import timedelta
+
+UNLIMITED = timedelta(days=-1)
+"""What the host takes for a time-out that never comes."""
+
+_NUMBER = "0*[0-9]{1,8}"
+_DAYS = rf"(?P<days>{_NUMBER})"
+_CLOCK = rf"(?P<hours>{_NUMBER}):(?P<minutes>{_NUMBER})"
+_SECONDS = rf"(?::(?P<seconds>{_NUMBER})(?:\.(?P<fraction>[0-9]{{1,7}}))?)?"
+# In .NET's order: what overflows as one form is tried as the next.
+_FORMS = tuple(
+    re.compile(form) for form in (_DAYS, _CLOCK + _SECONDS, rf"{_DAYS}[.:]{_CLOCK}{_SECONDS}")
+)
+_MOST = {"days": 10_675_199, "hours": 23, "minutes": 59, "seconds": 59}
+
+
+def read_time_span(text: str) -> timedelta:
+    """Return the time span that the host would read.
+
+    Raises ValueError if the host can read none.
+    """
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    for form in _FORMS:
+        match = form.fullmatch(digits)
+        if match is None:
+            continue
+        given = {name: value for name, value in match.groupdict().items() if value is not None}
+        # .NET counts in tenths of a microsecond, Python in microseconds.
+        micro = int(given.pop("fraction", "").ljust(7, "0")) // 10
+        numbers = {name: int(value) for name, value in given.items()}
+        if all(number <= _MOST[name] for name, number in numbers.items()):
+            return sign * (timedelta(**numbers) + timedelta(microseconds=micro))
+    raise ValueError("it is no time span that the host can read")
