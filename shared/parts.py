@@ -144,9 +144,7 @@ class Connections:
         cloud = settings.cloud
         if self._transport is None or self._tokens is None:
             self._transport = ClockedTransport(self._clock)
-            self._tokens = TokenCache(
-                lambda: _async_credential(self._environ, settings), self._clock
-            )
+            self._tokens = TokenCache(lambda: _async_credential(self._environ), self._clock)
         work = settings.budget - reserve
         deadline = Deadline.after(self._clock, work)
         pace = Pace(self._lanes, self._clock, deadline, settings.concurrency)
@@ -177,8 +175,10 @@ class Connections:
             await tokens.close()
 
 
-def _async_credential(environ: Mapping[str, str], settings: Settings) -> _Credential:
+def _async_credential(environ: Mapping[str, str]) -> _Credential:
     """Make the credential for Azure: the app's managed identity, or a person's own sign-in."""
     if environ.get("IDENTITY_ENDPOINT"):
-        return azure.identity.aio.ManagedIdentityCredential(client_id=settings.client_id)
+        # The environment's and no file's: app settings name the Function's identity.
+        client_id = environ.get("AZURE_CLIENT_ID", "").strip() or None
+        return azure.identity.aio.ManagedIdentityCredential(client_id=client_id)
     return azure.identity.aio.DefaultAzureCredential()

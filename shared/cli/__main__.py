@@ -384,7 +384,7 @@ def _run(options: dict[str, Any], command: Callable[[Any, Any], Any], mode: str 
 
     screen = Screen()
     given = Options(os.environ, **options)
-    return run(given, screen, lambda: given.settings(mode), lambda parts: command(parts, screen))
+    return run(given, screen, mode, lambda parts, given: command(parts, screen, given))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-import json
 import logging
+import re
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from shared.addresses import Address
+from shared.cli.operator import Operator
 from shared.cli.screen import Screen
+from shared.cli.settings_file import check_app_settings, read_app_settings
 from shared.errors import AzureError, KeysweepError, NoRole, NoToken, SettingsError
 from shared.parts import Connections, Parts, SystemClock
 from shared.settings import OPERATOR_SETTINGS, Settings, read_settings
@@ -26,12 +28,25 @@ NOT_WHOLE = 2
 """Something could not be read or done."""
 USAGE = 64
 """The command line or the settings are wrong."""
+_SITE = re.compile(
+    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Web/sites/[^/]+",
+    re.IGNORECASE,
+)
 STOPPED = 130
 """Stopped by Ctrl-C before anything was begun."""
 
 
 class UsageProblem(KeysweepError):
     """What was asked for makes no sense; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The settings that a command was given, as text, and where each comes from."""
+
+    values: Mapping[str, str]
+    sources: Mapping[str, str]
+    """By the name of a setting: `the line`, `the environment`, the file's name, and so on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +57,49 @@ class Options:
     subscriptions: tuple[str, ...] = ()
     management_groups: tuple[str, ...] = ()
     settings_file: Path | None = None
+    function: str | None = None
+    """The resource id of a deployed Function App whose app settings count."""
     verbose: bool = False
 
-    def settings(self, mode: str = "") -> Settings:
-        """Read the settings: the file, over it the environment, over it the line.
+    def given(self, app_settings: Mapping[str, str], source: str) -> Given:
+        """Put the settings together: app settings, over them the environment, over it the line.
 
-        Without a mode, it is that of the settings, `enforce` if they have none. Raises
-        SettingsError or UsageProblem.
+        An empty variable is taken as absent, here as everywhere: it hides nothing.
         """
-        values = {**_from_file(self.settings_file), **self.environ}
-        values["SWEEP_MODE"] = mode or values.get("SWEEP_MODE", "") or "enforce"
+        values, sources = dict(app_settings), dict.fromkeys(app_settings, source)
+        for name, value in self.environ.items():
+            if value.strip():
+                values[name], sources[name] = value, "the environment"
         if self.subscriptions or self.management_groups:
-            values["SWEEP_SUBSCRIPTIONS"] = ",".join(self.subscriptions)
-            values["SWEEP_MANAGEMENT_GROUPS"] = ",".join(self.management_groups)
-        return read_settings(values, OPERATOR_SETTINGS)
+            for name, scopes in (
+                ("SWEEP_SUBSCRIPTIONS", self.subscriptions),
+                ("SWEEP_MANAGEMENT_GROUPS", self.management_groups),
+            ):
+                values[name], sources[name] = ",".join(scopes), "the line"
+        return Given(values, sources)
+
+    def from_file(self) -> Given:
+        """Put the settings together with those of the file, if there is one.
+
+        Raises UsageProblem if the file can't be read.
+        """
+        if self.settings_file is None:
+            return self.given({}, "")
+        try:
+            found = read_app_settings(self.settings_file.read_bytes())
+        except (OSError, ValueError) as error:
+            raise UsageProblem(f"{self.settings_file} can't be used: {error}") from error
+        return self.given(found, str(self.settings_file))
+
+
+def read_given(given: Given, mode: str = "") -> Settings:
+    """Read settings as the timer does.
+
+    Without a mode it is that of the settings, `enforce` if they have none: who types `sweep` is
+    asked first. Raises SettingsError.
+    """
+    chosen = mode or given.values.get("SWEEP_MODE", "").strip() or "enforce"
+    return read_settings({**given.values, "SWEEP_MODE": chosen}, OPERATOR_SETTINGS)
 
 
 @dataclass(slots=True)
@@ -89,18 +133,16 @@ class _Narrator:
                 self.screen.note(f"{method} {address} {record.outcome} {took:.0f} ms")
 
 
-def run(
-    options: Options,
-    screen: Screen,
-    settings: Callable[[], Settings],
-    command: Callable[[Parts], Awaitable[int]],
-) -> int:
+type Command = Callable[[Parts, Given], Awaitable[int]]
+
+
+def run(options: Options, screen: Screen, mode: str, command: Command) -> int:
     """Run one command to its exit code. What goes wrong is one message, and no traceback."""
     # azure-identity logs what the one message says better.
     logging.getLogger("azure").addHandler(logging.NullHandler())
     logging.getLogger("azure").propagate = False
     try:
-        return asyncio.run(_run(options, screen, settings(), command))
+        return asyncio.run(_run(options, screen, mode, command))
     except SettingsError as error:
         lines = "".join(f"\n  {problem}" for problem in error.problems)
         screen.problem(f"These settings are wrong; nothing was read or changed:{lines}")
@@ -118,19 +160,35 @@ def run(
         return STOPPED
 
 
-async def _run(
-    options: Options,
-    screen: Screen,
-    settings: Settings,
-    command: Callable[[Parts], Awaitable[int]],
-) -> int:
+async def _run(options: Options, screen: Screen, mode: str, command: Command) -> int:
+    given = options.from_file()
+    settings = read_given(given, mode)
     connections = Connections(options.environ, SystemClock())
+    narrator = _Narrator(screen, options.verbose)
     try:
-        parts = connections.parts(settings, _Narrator(screen, options.verbose))
+        parts = connections.parts(settings, narrator)
         await _sign_in(parts)
-        return await command(parts)
+        if options.function is not None:
+            given = await _of_function(options, parts)
+            parts = connections.parts(read_given(given, mode), narrator)
+        return await command(parts, given)
     finally:
         await connections.close()
+
+
+async def _of_function(options: Options, parts: Parts) -> Given:
+    """Put the settings together with those of a deployed Function App. Raises AzureError."""
+    resource_id = str(options.function)
+    if _SITE.fullmatch(resource_id) is None:
+        raise UsageProblem(
+            f"{resource_id!r} is not the resource id of a Function App: it looks like "
+            "/subscriptions/ID/resourceGroups/GROUP/providers/Microsoft.Web/sites/NAME."
+        )
+    found = await Operator(parts).app_settings(resource_id)
+    try:
+        return options.given(check_app_settings(found), resource_id.rpartition("/")[2])
+    except ValueError as error:
+        raise UsageProblem(f"The settings of {resource_id} can't be used: {error}") from error
 
 
 async def _sign_in(parts: Parts) -> None:
@@ -202,22 +260,3 @@ class NotSignedIn(NoToken):
             "You are not signed in to Azure: run `az login` and try again (in a pipeline: workload "
             f"identity). Azure's client says: {self.code}: {self.message}"
         )
-
-
-def _from_file(path: Path | None) -> dict[str, str]:
-    """Read app settings: local.settings.json, or what `az functionapp config appsettings list` has.
-
-    Raises UsageProblem.
-    """
-    if path is None:
-        return {}
-    try:
-        found = json.loads(path.read_text("utf-8"))
-        if isinstance(found, list):
-            return {str(each["name"]): str(each["value"] or "") for each in found}
-        return {str(name): str(value) for name, value in found["Values"].items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UsageProblem(
-            f"{path} holds no app settings ({type(error).__name__}: {error}). It must be a "
-            "local.settings.json, or the output of `az functionapp config appsettings list`."
-        ) from error
