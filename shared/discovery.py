@@ -19,6 +19,7 @@ from shared.cross_check import cross_check, has_turn, watched
 from shared.deadline import Deadline, within
 from shared.decision import Scope
 from shared.errors import AzureError, OutOfTime, Throttled
+from shared.exemption import carries
 from shared.model import (
     Account,
     Census,
@@ -390,7 +391,7 @@ class _Rows:
                 self.unreadable.append(row)
             elif self.scope.has_kind(row.kind):
                 self.keys_on[key] = row.keys_on
-                if row.keys_on or key in self.keep or _mentions(row, self.tag):
+                if row.keys_on or key in self.keep or carries(row.tags, self.tag):
                     self.kept[key] = row
         return len(self.seen) > before
 
@@ -407,7 +408,3 @@ def _agreed(
         f"with keys off, and lists {keys_on} and {len(listed) - keys_on}, even after asking again"
     )
     return Gap(GapKind.SUBSCRIPTION, subscription.id, problem, subscription.id)
-
-
-def _mentions(account: Account, tag: str) -> bool:
-    return any(tag.lower() in name.lower() for name in account.tags)

@@ -75,6 +75,7 @@ class SweepStarted(Event):
     scope: Annotated[str, "The management groups or subscriptions that it is about."]
     kinds: Annotated[str, "The kinds of account in scope."]
     exemption_tag: Annotated[str, "The tag that exempts an account."]
+    notes: Annotated[str, "Settings that this sweep leaves out of account, and why."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -488,7 +488,7 @@ def _read(
         except ValueError as error:
             # A connection string is nobody's business, even a wrong one.
             shown = "not one" if setting.name == _TELEMETRY else _shown(given)
-            why = f" ({error})" if setting.explains and str(error) else ""
+            why = f" ({_cut(str(error))})" if setting.explains and str(error) else ""
             problems.append(f"{setting.name} is {shown}{why}: it must be {setting.allowed}")
     problems.extend(_conflicts(environ))
     problems.extend(_timeout_problems(environ, values.get("SWEEP_BUDGET_SECONDS")))

@@ -274,6 +274,7 @@ def _started(settings: Settings) -> SweepStarted:
         scope=named or "all that the identity can read",
         kinds=", ".join(scope.kinds),
         exemption_tag=settings.rules.tag,
+        notes=" ".join(settings.notes),
     )
 
 

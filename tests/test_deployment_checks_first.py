@@ -107,6 +107,19 @@ def test_a_wrong_value_is_refused_with_its_name_and_what_is_allowed(
     assert changes(cli) == []
 
 
+def test_a_misspelled_setting_in_azds_environment_is_refused_and_its_value_not_shown(
+    cli: AzureCli,
+) -> None:
+    said = refused({**ENVIRON, "EXEMPTON_TAG": "hunter2", "PRINCIPAL_ID": "x", "PATH": "/bin"})
+    assert said.splitlines()[1:] == ["- EXEMPTON_TAG is no setting: EXEMPTION_TAG?"]
+    assert changes(cli) == []
+
+
+def test_audit_can_be_deployed_while_the_brake_is_released(cli: AzureCli) -> None:
+    deploy.preprovision({**ENVIRON, "BRAKE_RELEASE_UNTIL": "2027-03-31T08:00Z"}, NOW, None)
+    assert changes(cli) == []
+
+
 @pytest.mark.parametrize("name", ["AZURE_LOCATION", *deploy.ASKED])
 def test_a_missing_value_is_refused_by_name_where_nobody_can_be_asked(
     cli: AzureCli, name: str

@@ -2,6 +2,7 @@
 
 import json
 import re
+import string
 import unicodedata
 from datetime import date, timedelta
 
@@ -247,10 +248,8 @@ def disguised(draw: st.DrawFn, tag: str) -> str:
     letters = []
     for letter in tag:
         swapped = letter.swapcase() if draw(st.booleans()) else letter
-        wide = (
-            chr(ord(swapped) + 0xFEE0) if draw(st.booleans()) and "!" <= swapped <= "~" else swapped
-        )
-        letters.append(draw(noise) + wide)
+        widened = swapped in string.printable.strip() and draw(st.booleans())
+        letters.append(draw(noise) + (chr(ord(swapped) + 0xFEE0) if widened else swapped))
     return "".join(letters) + draw(noise)
 
 

@@ -178,6 +178,15 @@ def keys(*, on_now: bool) -> Stage:
     return on
 
 
+def gateway_timeout() -> Stage:
+    """Let a fault send the recorded body: its headers are the gateway's."""
+
+    def first(azure: LocalAzure) -> None:
+        azure.faults.on(host="arm").answer(504, recorded("arm-5xx-01").body)
+
+    return stage(method="GET", first=first)
+
+
 def permissions() -> Stage:
     on = stage()
     account = add_account(on, "cog", "OpenAI")
@@ -452,6 +461,7 @@ CASES: dict[str, Callable[[], Stage]] = {
     "arm-404-01": stage,
     "arm-404-03": stage,
     "arm-404-05": gone_account,
+    "arm-5xx-01": gateway_timeout,
     "arm-misc-01": permissions,
     "metrics-error-02": stage,
     "policy-403-01": lambda: policy(

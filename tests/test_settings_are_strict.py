@@ -303,6 +303,11 @@ def test_a_kind_that_nobody_knows_is_an_error_with_the_likely_one(text: str, say
     assert "`other:Name`" in said
 
 
+@pytest.mark.parametrize("name", ["SWEEP_KINDS", "SWEEP_SCHEDULE"])
+def test_what_is_wrong_with_a_long_value_is_said_briefly(name: str) -> None:
+    assert len(problems(**{name: "* * * * * " + "x" * 20_000})) < 600
+
+
 def test_the_known_kinds_have_those_that_are_swept_by_default_and_no_doubles() -> None:
     assert {"OpenAI", "AIServices"} <= set(KINDS)
     assert len({kind.lower() for kind in KINDS}) == len(KINDS)

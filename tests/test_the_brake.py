@@ -230,6 +230,20 @@ async def test_a_release_ends_at_its_moment(serve: Serve, seconds: int, releases
     assert (keys_on(azure) == set()) is releases
 
 
+async def test_turning_down_to_audit_at_a_moment_of_need_takes_one_setting(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    azure = serve(drifted(3))
+    until = moment(START + timedelta(hours=1))
+
+    swept = await sweep(azure, "audit", MAX_CHANGES_PER_SWEEP="2", BRAKE_RELEASE_UNTIL=until)
+
+    assert swept.whole
+    assert azure.writes == ()
+    assert "BRAKE_RELEASE_UNTIL is left out of account: SWEEP_MODE is audit." in caplog.text
+    assert swept.events("SweepCompleted")[0]["brake"].startswith("would hold: 3 changes")
+
+
 def told_from(swept: Swept) -> set[str | None]:
     return {each.get("enforceFrom") for each in swept.events()}
 

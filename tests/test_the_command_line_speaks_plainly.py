@@ -161,6 +161,25 @@ def test_settings_come_from_a_file_in_either_form(serve: Serve, tmp_path: Path) 
     assert ran.code == 64
 
 
+def test_a_misspelled_setting_is_named_wherever_it_stands_and_other_tools_names_are_not(
+    serve: Serve, tmp_path: Path
+) -> None:
+    azure = at_once(serve, scenarios.four_accounts())
+    values = {"EXEMPTON_TAG": "hunter2", "AzureWebJobsStorage": "secret", "SWEEP_MODE": "audit"}
+    file = tmp_path / "local.settings.json"
+    file.write_text(json.dumps({"IsEncrypted": False, "Values": values}))
+    terraform = {"ARM_CLIENT_ID": "x", "ARM_TENANT_ID": "x", "AZURE_SUBSCRIPTION_ID": "x"}
+
+    ran = keysweep(azure, "scan", "--settings", str(file), SWEEP_SUBSCRIPTION="x", **terraform)
+
+    assert ran.err.splitlines()[1:] == [
+        "  EXEMPTON_TAG is no setting: EXEMPTION_TAG?",
+        "  SWEEP_SUBSCRIPTION is no setting: SWEEP_SUBSCRIPTIONS?",
+    ]
+    assert ran.code == 64
+    assert not azure.operations
+
+
 EVIL = "\x1b]0;owned\x07\x1b[2J[bold]not markup[/]\u202eevil\r\n"
 
 

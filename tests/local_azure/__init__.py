@@ -5,6 +5,7 @@
     with LocalAzure(tenant) as azure:
         ...                                  # run anything with azure.environ
         azure.operations, azure.writes       # what was asked and what was accepted
+        azure.faults, azure.connections      # what goes wrong: refused, cut, bent, late
 
 Laid out like moto: `routes` (which request is what), `handlers` (request to answer, no state),
 `state` (the tenant and its rules, no HTTP). Everything it says names its source (`sources`);

@@ -89,7 +89,7 @@ class Fault:
         *,
         after_acting: bool = False,
     ) -> "Fault":
-        """Answer with this status; a str body is sent as it is (HTML, broken JSON)."""
+        """Answer with this status; a body of text or bytes is sent as it is (HTML, broken JSON)."""
         self.effect = Refuse(status, body, dict(headers or {}), after_acting)
         return self
 

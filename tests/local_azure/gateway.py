@@ -90,10 +90,15 @@ class Gateway:
         headers["x-ms-failure-cause"] = "gateway"
         return replace(answer, headers={**headers, **answer.headers})
 
+    @behaviour(
+        "a 504 has x-ms-failure-cause: service, other failures of the gateway gateway",
+        "data/recorded arm-5xx-01; fact 27",
+        "recorded",
+    )
     def failure(self, answer: Answer, request: SeenRequest) -> Answer:
         """Return a failure of the gateway, which no handler had a part in, with its headers."""
         headers = _common(answer, _correlation(request), self._services, request)
-        headers["x-ms-failure-cause"] = "gateway"
+        headers["x-ms-failure-cause"] = "service" if answer.status == 504 else "gateway"
         return replace(answer, headers={**headers, **answer.headers})
 
     @behaviour(

@@ -483,10 +483,11 @@ class Tenant:
             self._publish("resourcecontainers", group.id, self._resource_group_row(group))
 
     def transfer(self, subscription: Subscription, tenant_id: str = OTHER_TENANT) -> None:
-        """Give a subscription to another tenant: it leaves our groups, and its roles are gone."""
+        """Give a subscription to another tenant: it leaves our groups and takes no more tokens."""
         with self.guard:
             subscription.tenant_id = tenant_id
             subscription.parent = None
+            subscription.managed_by_tenants = ()
             self._publish_subscription(subscription)
 
     def tag_subscription(self, subscription: Subscription, tags: dict[str, str | None]) -> None:

@@ -1,0 +1,131 @@
+"""Which test runs which line, seen once by `sys.monitoring` while nothing is mutated."""
+
+import ast
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType
+
+import pytest
+
+from tests.mutation.mutants import Mutant
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What each test runs, and how long it takes."""
+
+    seconds: Mapping[str, float]
+    """Of the processor, by node id."""
+    lines: Mapping[tuple[str, int], frozenset[str]]
+    """Node ids by file and line."""
+    imports: Mapping[str, frozenset[str]]
+    """By file of tests, the files of ours that it imports, be it by way of others."""
+
+    def tests_of(self, mutant: Mutant) -> tuple[str, ...]:
+        """Return the tests that can notice a mutant, those that will be quick to do so first.
+
+        What is run at import can be noticed by any test: those that use the module go first.
+        """
+        use_the_module = self._tests(mutant.file, None)
+        found = (
+            set(self.seconds) if mutant.at_import else self._tests(mutant.file, mutant.statement)
+        )
+        own = f"test_{Path(mutant.file).stem}.py"
+        return tuple(
+            sorted(
+                found,
+                key=lambda test: (
+                    test not in use_the_module,
+                    own not in test and self.seconds[test] > _QUICK,
+                    self.seconds[test],
+                    test,
+                ),
+            )
+        )
+
+    def _tests(self, file: str, lines: Iterable[int] | None) -> set[str]:
+        within = None if lines is None else set(lines)
+        return {
+            test
+            for (name, line), tests in self.lines.items()
+            if name == file and (within is None or line in within)
+            for test in tests
+        }
+
+
+def imported_by(root: Path, file: str) -> frozenset[str]:
+    """Return the files below `root` that a file imports, be it by way of others."""
+    found: set[str] = set()
+    left = {file}
+    while left:
+        path = root / left.pop()
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = (
+                [f"{node.module}.{alias.name}" for alias in node.names] + [str(node.module)]
+                if isinstance(node, ast.ImportFrom)
+                else [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else []
+            )
+            for name in names:
+                other = name.replace(".", "/") + ".py"
+                if other not in found and (root / other).is_file():
+                    found.add(other)
+                    left.add(other)
+    return frozenset(found)
+
+
+_QUICK = 0.05
+_TOOL = sys.monitoring.COVERAGE_ID
+_LINE = sys.monitoring.events.LINE
+
+
+class Observer:
+    """A plugin of pytest that takes coverage of some files."""
+
+    def __init__(self, root: Path, files: Iterable[str]) -> None:
+        self._root = root
+        self._files = {str(root / file): file for file in files}
+        self._test = ""
+        self._lines: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
+        self._seconds: dict[str, float] = {}
+
+    def pytest_sessionstart(self) -> None:
+        """Begin."""
+        sys.monitoring.use_tool_id(_TOOL, "mutation")
+        sys.monitoring.register_callback(_TOOL, _LINE, self._ran)
+        sys.monitoring.set_events(_TOOL, _LINE)
+
+    def _ran(self, code: CodeType, line: int) -> object:
+        file = self._files.get(code.co_filename)
+        if file is not None and self._test:
+            self._lines[file, line].add(self._test)
+        # Once a test is enough; what is run at import is asked for by no test.
+        return sys.monitoring.DISABLE
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Note which test it is that runs lines from here on."""
+        self._test = item.nodeid
+        sys.monitoring.restart_events()
+        before = time.process_time()
+        try:
+            return (yield)
+        finally:
+            self._seconds[item.nodeid] = time.process_time() - before
+            self._test = ""
+
+    def pytest_sessionfinish(self) -> None:
+        """End."""
+        sys.monitoring.free_tool_id(_TOOL)
+
+    def coverage(self) -> Coverage:
+        """Return what was seen."""
+        lines = {place: frozenset(tests) for place, tests in self._lines.items()}
+        files = {test.partition("::")[0] for test in self._seconds}
+        imports = {file: imported_by(self._root, file) for file in files}
+        return Coverage(dict(self._seconds), lines, imports)

@@ -1,0 +1,1 @@
+"""What tests share: time that passes at once, and builders of the model's nouns."""

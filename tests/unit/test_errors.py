@@ -1,0 +1,107 @@
+"""Errors say what happened, to which resource, and what to do next."""
+
+import pytest
+
+from shared import errors
+from shared.errors import (
+    AzureError,
+    KeysweepError,
+    NoRole,
+    OutOfTime,
+    Refused,
+    SettingsError,
+    Stale,
+    Stopped,
+    SweepNotWhole,
+    TelemetryLost,
+    Throttled,
+    Unclear,
+)
+
+
+def test_one_wrong_setting_is_counted_as_one() -> None:
+    error = SettingsError(["SWEEP_MODE is not set"])
+    assert str(error).startswith("1 setting is wrong;")
+    assert str(error).endswith(": SWEEP_MODE is not set")
+
+
+def test_all_wrong_settings_are_counted_and_named() -> None:
+    error = SettingsError(["A is wrong", "B is wrong"])
+    assert str(error).startswith("2 settings are wrong;")
+    assert str(error).endswith(": A is wrong; B is wrong")
+    assert error.problems == ("A is wrong", "B is wrong")
+
+
+def test_a_refusal_says_what_was_asked_of_what_and_how_azure_answered() -> None:
+    error = NoRole("Reading", "bot", code="AuthorizationFailed", message="No.", status=403)
+    assert str(error) == f"Reading bot: 403 AuthorizationFailed: No. {NoRole.advice}"
+
+
+def test_a_refusal_keeps_its_parts() -> None:
+    error = NoRole("Reading", "bot", code="AuthorizationFailed", message="No.", status=403)
+    assert error.action == "Reading"
+    assert error.resource == "bot"
+    assert error.code == "AuthorizationFailed"
+    assert error.message == "No."
+    assert error.status == 403
+
+
+def test_what_had_no_answer_has_no_status() -> None:
+    error = Unclear("Reading", "bot", code="Timeout", message="Nothing came.")
+    assert error.status is None
+    assert str(error).startswith("Reading bot: Timeout: Nothing came. ")
+
+
+def _below(kind: type[KeysweepError]) -> list[type[KeysweepError]]:
+    return [kind, *(found for child in kind.__subclasses__() for found in _below(child))]
+
+
+@pytest.mark.parametrize("kind", _below(AzureError), ids=lambda kind: kind.__name__)
+def test_every_error_of_azures_says_what_to_do_next(kind: type[AzureError]) -> None:
+    assert kind.advice.endswith(".")
+
+
+@pytest.mark.parametrize("kind", _below(KeysweepError), ids=lambda kind: kind.__name__)
+def test_every_error_is_in_the_tree_that_the_module_draws(kind: type[KeysweepError]) -> None:
+    assert f" {kind.__name__} " in f"{errors.__doc__} ".replace("\n", " ")
+
+
+def test_a_wait_that_does_not_fit_says_how_long_it_is_and_how_much_is_left() -> None:
+    error = OutOfTime(600.4, 30.2)
+    assert "The wait is 600 s, and 30 s are left" in str(error)
+    assert str(error).startswith("Waiting for Azure: OutOfTime: ")
+    assert error.code == "OutOfTime"
+    assert isinstance(error, Throttled)
+
+
+def test_a_person_who_stopped_a_sweep_reads_so() -> None:
+    assert str(Stopped()) == "You stopped the sweep before its turn."
+
+
+def test_a_person_who_stopped_a_sweep_left_no_time_and_no_wait() -> None:
+    assert "The wait is 0 s, and 0 s are left" in Stopped().message
+
+
+def test_a_decision_that_grew_old_says_why_and_that_nothing_was_sent() -> None:
+    error = Stale("its lane was closed meanwhile")
+    assert error.message == "its lane was closed meanwhile"
+    assert error.code == "Stale"
+    assert isinstance(error, Refused)
+
+
+def test_a_sweep_that_is_not_whole_names_itself_and_all_reasons() -> None:
+    error = SweepNotWhole("20261124T090000Z", ["a gap", "bot: NO_ROLE"])
+    assert str(error) == "Sweep 20261124T090000Z is not whole: a gap; bot: NO_ROLE"
+    assert error.sweep_id == "20261124T090000Z"
+    assert error.reasons == ("a gap", "bot: NO_ROLE")
+
+
+def test_lost_telemetry_is_counted_and_says_why() -> None:
+    error = TelemetryLost(10, 7, "403 Forbidden")
+    assert "acknowledged 7 of 10 events (403 Forbidden)" in str(error)
+    assert error.emitted == 10
+    assert error.acknowledged == 7
+
+
+def test_telemetry_that_was_never_answered_says_so() -> None:
+    assert "(no answer in time)" in str(TelemetryLost(10, 7, ""))
