@@ -114,12 +114,15 @@ class SecondLook:
         Raises AzureError, if the account can't be read.
         """
         read_at = self.clock.monotonic()
-        account = await self._read(decision.account.id)
+        account = await self.read(decision.account.id)
         now = decide(account, self.scope, self.rules, self.clock.now().date())
         return _no_longer(decision, account, now) or StillDrift(read_at)
 
-    async def _read(self, account_id: AccountId) -> Account:
-        """Read an account, and the levels above it as far as they can matter."""
+    async def read(self, account_id: AccountId) -> Account:
+        """Read an account, and the levels above it as far as they can matter.
+
+        Raises AzureError, if the account itself can't be read.
+        """
         account = await self.accounts.account(account_id)
         above: list[TagsAbove] = []
         for level in self.inherit if account.keys_on else ():

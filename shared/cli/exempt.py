@@ -4,19 +4,22 @@ Always in this order: the tag is merged, read back, and judged as a sweep judges
 keys turned on. A sweep in between finds the tag.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from datetime import date, timedelta
 from typing import assert_never
 
 from rich.text import Text
 
-from shared.cli.names import resolve
+from shared.cli.in_force import in_force
+from shared.cli.names import resolve, scope_of
 from shared.cli.operator import Operator
 from shared.cli.screen import Screen, counted, grid, shown
-from shared.cli.session import FINE, NOT_WHOLE, UsageProblem, told
+from shared.cli.session import FINE, NOT_WHOLE, REMAINS, Given, UsageProblem, told
 from shared.decision import decide
-from shared.errors import Stale, Throttled, Unclear
+from shared.errors import OutOfTime, Refused, Stale, Throttled, Unclear
 from shared.exemption import is_tag, read_exemption
 from shared.model import (
     Account,
@@ -29,7 +32,7 @@ from shared.model import (
     Verdict,
 )
 from shared.parts import Parts
-from shared.remediation import READ_BACK_PAUSES
+from shared.remediation import READ_BACK_PAUSES, SecondLook
 
 LONGEST_VALUE = 256
 MOST_TAGS = 50
@@ -131,7 +134,7 @@ class Exempting:
             today = self.parts.clock.now().date()
             exemption = read_exemption(account.tags, self._tag, today)
             if not isinstance(exemption, Exempt):
-                raise Unclear(
+                raise Refused(
                     "Turning local auth on for",
                     str(account_id),
                     code="NotExempt",
@@ -161,13 +164,21 @@ class Exempting:
     async def _unit(
         self, account_id: AccountId, write: Callable[[Account, float], Awaitable[None]]
     ) -> None:
-        """Wait, read, write: no write leaves on a read that is older than five seconds."""
+        """Wait, read, write: no write leaves on a read that is older than five seconds.
+
+        A write that Azure did not answer clearly is read back by who asked for it. Raises
+        AzureError; OutOfTime where Azure asks to wait for longer than there is time.
+        """
         while True:
             try:
                 async with self.parts.pace.unit(account_id.subscription_id, reads=1):
                     read_at = self.parts.clock.monotonic()
-                    await write(await self.azure.account(account_id), read_at)
+                    account = await self.azure.account(account_id)
+                    with contextlib.suppress(Unclear):
+                        await write(account, read_at)
                     return
+            except OutOfTime:
+                raise
             except (Stale, Throttled):
                 if self.parts.deadline.left <= 0:
                     raise
@@ -184,41 +195,130 @@ class Exempting:
 
 
 async def exempt(
-    parts: Parts, screen: Screen, account: str, wish: Wish, *, enable_keys: bool
+    parts: Parts,
+    screen: Screen,
+    given: Given,
+    name: str,
+    wish: Wish,
+    *,
+    enable_keys: bool,
+    yes: bool,
+    replace: bool,
 ) -> int:
     """Exempt one account; with `enable_keys`, turn its keys on after that."""
-    wish.value(parts.settings.rules.tag, parts.clock.now().date())
-    account_id = await resolve(parts, account)
+    today, tag = parts.clock.now().date(), parts.settings.rules.tag
+    wish.value(tag, today)
+    account = await resolve(parts, await scope_of(parts), name)
+    wish, question = _over(account, tag, wish, today)
+    if question is not None and not _agreed(screen, question, yes=yes, replace=replace):
+        screen.say("Nothing was changed.")
+        return REMAINS
+    screen.say(await in_force(parts, given))
     exempting = Exempting(parts, Operator(parts))
-    found = await exempting.grant(account_id, wish)
+    found = await exempting.grant(account.id, wish)
     until = f"until {wish.until}" if wish.until else "open-ended"
     kept = len(found.tags) - 1
     screen.show(
-        f"{account_id.name} is exempt, {until}: the tag reads back, {counted(kept, 'other tag')} "
+        f"{where(account)} is exempt, {until}: the tag reads back, {counted(kept, 'other tag')} "
         "untouched."
     )
     if not enable_keys:
         if not found.keys_on:
             screen.note("Its keys are off. --enable-keys turns them on.")
         return FINE
-    await exempting.enable_keys(account_id)
+    await exempting.enable_keys(account.id)
     screen.show(
-        f"{account_id.name} accepts keys again: Azure Resource Manager says so, and the gateway "
+        f"{where(account)} accepts keys again: Azure Resource Manager says so, and the gateway "
         "follows within minutes, at most hours."
     )
     return FINE
 
 
-async def remove(parts: Parts, screen: Screen, account: str) -> int:
-    """Take one account's exemption away."""
-    account_id = await resolve(parts, account)
-    held = await Exempting(parts, Operator(parts)).withdraw(account_id)
-    said = ", ".join(f"{name}={value}" for name, value in held.items())
-    screen.show(
-        f"{account_id.name} is no longer exempt (its tag was {said}). If its keys are on, the next "
-        "sweep turns them off."
-    )
+def where(account: Account) -> str:
+    """Name an account so that no namesake can be meant."""
+    found = account.id
+    return f"{found.name} ({found.resource_group}, subscription {found.subscription_id})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What stands on an account, what would stand there, and whether that takes something away."""
+
+    text: str
+    takes_away: bool
+
+
+def _over(account: Account, tag: str, wish: Wish, today: date) -> tuple[Wish, _Question | None]:
+    """Lay a wish over the tag that is there: what was not given is kept.
+
+    Returns the wish, and the question that the person has to answer; None if no tag is there.
+    """
+    there = [value for name, value in account.tags.items() if is_tag(name, tag)]
+    if not there:
+        return wish, None
+    old = read_exemption(account.tags, tag, today)
+    kept = old if isinstance(old, Exempt | Lapsed) else Exempt()
+    wish = replace_fields(wish, reason=wish.reason or kept.reason, owner=wish.owner or kept.owner)
+    new = wish.value(tag, today)
+    match old:
+        case Exempt(until):
+            ends_first = until is None or (wish.until is not None and wish.until < until)
+            shortens = wish.until is not None and ends_first
+        case Unreadable():
+            shortens = True
+        case Lapsed() | NotExempt():
+            shortens = False
+        case _:
+            assert_never(old)
+    text = f"{where(account)} has the tag {tag}={there[0]!r}; it would be {new!r}."
+    return wish, _Question(text, shortens)
+
+
+def _agreed(screen: Screen, question: _Question, *, yes: bool, replace: bool) -> bool:
+    """Ask whether a tag may be replaced; --yes answers for what takes nothing away.
+
+    Raises UsageProblem if nobody is there to be asked.
+    """
+    screen.say(question.text)
+    if replace or (yes and not question.takes_away):
+        return True
+    if not screen.can_ask:
+        flag = "--replace" if question.takes_away else "--yes"
+        takes = " It takes something away from that exemption." if question.takes_away else ""
+        raise UsageProblem(f"Nobody is there to be asked: say {flag}.{takes}")
+    shorter = "That takes something away from it. " if question.takes_away else ""
+    return screen.ask(f"{shorter}Replace it?")
+
+
+async def remove(parts: Parts, screen: Screen, given: Given, name: str) -> int:
+    """Take one account's exemption away, and say what the next sweep makes of it."""
+    account = await resolve(parts, await scope_of(parts), name)
+    screen.say(await in_force(parts, given))
+    held = await Exempting(parts, Operator(parts)).withdraw(account.id)
+    taken = ", ".join(f"{tag}={value}" for tag, value in held.items())
+    settings = parts.settings
+    look = SecondLook(parts.arm, parts.clock, settings.scope, settings.rules, settings.inherit)
+    today = parts.clock.now().date()
+    now = decide(await look.read(account.id), settings.scope, settings.rules, today)
+    screen.show(f"The tag of {where(account)} was taken away ({taken}). {_next(now)}")
     return FINE
+
+
+def _next(now: Decision) -> str:
+    """Say what the next sweep makes of an account."""
+    match now.verdict:
+        case Verdict.DRIFT:
+            return "Its keys are on: the next sweep that enforces turns them off."
+        case Verdict.COMPLIANT:
+            return "Its keys are off."
+        case Verdict.EXEMPT:
+            return f"It is still exempt: {now.reason}"
+        case Verdict.HELD:
+            return f"The next sweep holds it: {now.reason}"
+        case Verdict.OUT_OF_SCOPE:
+            return f"It is out of scope: {now.reason}"
+        case _:
+            assert_never(now.verdict)
 
 
 async def listing(parts: Parts, screen: Screen) -> int:

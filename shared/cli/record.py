@@ -6,6 +6,7 @@ the first says what the sweep was and how it can be taken back, then comes one b
 and one after it, and the last says that the sweep ran to its end.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from typing import Any, TextIO
 import platformdirs
 
 from shared.allowance import Allowance
+from shared.errors import KeysweepError
 from shared.model import AccountId, Clock, Decision, Outcome, Result
 from shared.sweep import Remediator
 
@@ -36,7 +38,7 @@ def record_path(sweep_id: str) -> Path:
     return records_folder() / f"{sweep_id}.jsonl"
 
 
-class RecordLost(Exception):
+class RecordLost(KeysweepError):
     """A line could not be written: nothing may be changed after it."""
 
 
@@ -47,6 +49,8 @@ class Record:
     path: Path
     clock: Clock
     _file: TextIO = field(repr=False)
+    lost: str = ""
+    """Why a line could not be written, if one could not."""
 
     @classmethod
     def begin(cls, path: Path, clock: Clock, head: Mapping[str, Any]) -> "Record":
@@ -80,7 +84,7 @@ class Record:
             }
         )
 
-    def finish(self, whole: bool) -> None:  # noqa: FBT001 - one fact
+    def finish(self, *, whole: bool) -> None:
         """Say that the sweep ran to its end. Raises RecordLost."""
         self._write_or_lose({"finished": True, "whole": whole})
 
@@ -92,7 +96,8 @@ class Record:
         try:
             self._write(line)
         except (OSError, ValueError) as error:
-            raise RecordLost(f"{self.path} can't be written: {error}") from error
+            self.lost = f"{self.path} can't be written: {error}"
+            raise RecordLost(self.lost) from error
 
     def _write(self, line: Mapping[str, Any]) -> None:
         stamped = {**line, "at": self.clock.now().isoformat()}
@@ -115,7 +120,9 @@ class Recorded:
         except RecordLost as error:
             return Outcome(decision, Result.DEFERRED, f"No record, no write: {error}")
         outcome = await self.remediation.remediate(decision, allowance)
-        self.record.ended(outcome)
+        with contextlib.suppress(RecordLost):
+            # What was begun stands in it, and no other change is begun without one.
+            self.record.ended(outcome)
         return outcome
 
 
@@ -158,9 +165,10 @@ def read_record(text: str) -> KeptRecord:
             if number == len(lines):
                 break
             raise ValueError(f"its line {number} is no JSON") from error
-        if not isinstance(row, dict):
-            raise ValueError(f"its line {number} is no object")
-        parsed.append(row)
+        if isinstance(row, dict):
+            parsed.append(row)
+        else:
+            raise ValueError(f"its line {number} is no object")  # noqa: TRY004 - of what it holds
     if not parsed or parsed[0].get("record") != FORM:
         raise ValueError("it is not the record of a sweep")
     head = parsed[0]

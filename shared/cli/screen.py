@@ -4,6 +4,7 @@ Whatever Azure says is shown inert: a control character in a tag or a message is
 sent to the terminal, and none of it is read as markup.
 """
 
+import contextlib
 import signal
 import sys
 from typing import Any
@@ -76,6 +77,7 @@ class Screen:
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             self.err.print(shown(f"{question} [y/N] ", "bold"), end="")
+            _forget_what_was_typed()
             answer = sys.stdin.readline()
         finally:
             signal.signal(signal.SIGINT, before)
@@ -109,6 +111,16 @@ class Screen:
             transient=True,
             disable=not self.err.is_terminal,
         )
+
+
+def _forget_what_was_typed() -> None:
+    """Empty the terminal's input: what was typed before the question was shown answers nothing."""
+    try:
+        import termios  # noqa: PLC0415 - not on Windows
+    except ModuleNotFoundError:
+        return
+    with contextlib.suppress(termios.error, OSError, ValueError):
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
 def grid(*columns: str) -> Table:

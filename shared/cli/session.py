@@ -47,6 +47,8 @@ class Given:
     values: Mapping[str, str]
     sources: Mapping[str, str]
     """By the name of a setting: `the line`, `the environment`, the file's name, and so on."""
+    line: tuple[str, ...] = ()
+    """The options that say where settings and scope come from, for a command that follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,17 @@ class Options:
                 ("SWEEP_MANAGEMENT_GROUPS", self.management_groups),
             ):
                 values[name], sources[name] = ",".join(scopes), "the line"
-        return Given(values, sources)
+        return Given(values, sources, tuple(self._line()))
+
+    def _line(self) -> Iterator[str]:
+        if self.settings_file is not None:
+            yield from ("--settings", str(self.settings_file))
+        if self.function is not None:
+            yield from ("--function", self.function)
+        for subscription in self.subscriptions:
+            yield from ("--subscription", subscription)
+        for group in self.management_groups:
+            yield from ("--management-group", group)
 
     def from_file(self) -> Given:
         """Put the settings together with those of the file, if there is one.
@@ -230,23 +242,30 @@ def told(error: KeysweepError | str) -> str:
 def interrupts(
     screen: Screen, stop: asyncio.Event, running: "asyncio.Future[Any]"
 ) -> Iterator[None]:
-    """Let the first Ctrl-C stop what is not begun, and the second break off."""
+    """Let the first Ctrl-C stop what is not begun, and the second break off.
+
+    A terminal that is closed, and whoever ends the process, are taken like a Ctrl-C.
+    """
 
     def interrupt() -> None:
         if stop.is_set():
             running.cancel()
             return
         stop.set()
-        screen.say("Stopping: what is in flight is finished. Ctrl-C again breaks off.")
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            screen.say("Stopping: what is in flight is finished. Ctrl-C again breaks off.")
 
     loop = asyncio.get_running_loop()
+    heard = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
     with contextlib.suppress(NotImplementedError):  # Windows: there Ctrl-C breaks off at once
-        loop.add_signal_handler(signal.SIGINT, interrupt)
+        for number in heard:
+            loop.add_signal_handler(number, interrupt)
     try:
         yield
     finally:
         with contextlib.suppress(NotImplementedError):
-            loop.remove_signal_handler(signal.SIGINT)
+            for number in heard:
+                loop.remove_signal_handler(number)
 
 
 class NotSignedIn(NoToken):

@@ -57,7 +57,7 @@ def _named_values(document: object) -> Mapping[str, object]:
             )
         return {str(row["name"]): row.get("value") for row in rows}
     if not isinstance(document, dict) or not isinstance(document.get("Values"), dict):
-        raise ValueError(f"It has no `Values`. {_HOW}")
+        raise ValueError(f"It has no `Values`. {_HOW}")  # noqa: TRY004 - of what it holds
     if document.get("IsEncrypted") is True:
         raise ValueError("It is encrypted: run `func settings decrypt` in its folder first.")
     values: dict[str, Any] = document["Values"]
