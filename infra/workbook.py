@@ -73,7 +73,9 @@ let drifted = scoped
 | join kind=inner (present | project subscriptionId, sweepId, Subscription, Seen)
     on subscriptionId, sweepId
 | join kind=leftouter outcomes on sweepId, accountId
-| extend Result = iff(isempty(Result), 'NOT_TOLD', Result);
+| extend Result = iff(isempty(Result), 'NOT_TOLD', Result),
+    hours = todouble(customMeasurements.openHours),
+    known = tostring(customDimensions.openSinceKnown);
 let open = drifted
 | where Result !in ('DISABLED', 'ALREADY_OFF', 'GONE', 'NOW_EXEMPT', 'NOW_HELD');
 """.strip()
@@ -126,11 +128,19 @@ let names = customEvents
 
 WORST_FIRST = """case(Result in ('FAILED', 'UNVERIFIED', 'NO_ROLE', 'NOT_TOLD'), 0,
     Result in ('LOCKED', 'POLICY_DENIED'), 1, Result in ('DISABLED', 'ALREADY_OFF'), 3, 2)"""
+# How long a drift is open, in words. Rounded down: "at least" stays true.
+AGED = """
+| extend span = case(hours < 1, 60 * hours, hours < 48, hours, hours / 24),
+    unit = case(isnull(hours), '', hours < 1, 'min', hours < 48, 'h', 'days'),
+    least = iff(known == 'atLeast', 'at least ', '')
+| extend OpenFor = iff(unit == '', 'unknown', strcat(least, tolong(floor(span, 1)), ' ', unit))
+""".strip()
 WHAT_TO_DO = """case(
     Result == 'LOCKED', 'Ask the owner of the lock, or tag the account as exempt.',
     Result == 'POLICY_DENIED', 'Ask the owner of the policy, or tag the account as exempt.',
     Result == 'NO_ROLE', 'Give the identity its role there; look for deny assignments.',
     Result == 'UNVERIFIED', 'Look at the account: the change may or may not have been made.',
+    Result in ('BUSY', 'DEFERRED') and hours > 24, 'Put off for more than a day: see the runbook.',
     Result == 'BUSY', 'Nothing: the next sweep tries again.',
     Result == 'DEFERRED', 'Nothing: the next sweep carries on.',
     Result == 'WOULD_DISABLE', 'Tag what must keep its keys, then enforce.',
@@ -430,6 +440,7 @@ _RESULTS = {
     "DEFERRED": "orange",
 }  # fmt: skip
 _WHO = {"TurnedOnBy": "Keys on by", "TurnedOnWith": "With", "TurnedOnAt": "Keys on since"}
+_AGE = {"OpenFor": "Open for"}
 
 
 def overview() -> Step:
@@ -591,19 +602,18 @@ def drift() -> Step:
         "Drift",
         grid(
             "drift-open",
-            "Open now: keys on, and nobody said they may",
+            "Open now, the oldest first: keys on, and nobody said they may",
             f"""
 {DRIFTED}
 open
 | extend {who}
-| project Account, Subscription, Result, TurnedOnBy, TurnedOnWith, TurnedOnAt, Flips,
-    ToDo = {WHAT_TO_DO}, accountId
-| extend place = {WORST_FIRST}
-| order by place asc, Account asc
-| project-away place""",
+{AGED}
+| order by hours desc, Account asc
+| project Account, Subscription, Result, OpenFor, TurnedOnBy, TurnedOnWith,
+    TurnedOnAt, Flips, ToDo = {WHAT_TO_DO}, accountId""",
             "Nothing: every account that was read has its keys off, is exempt, or is held.",
             [*ACCOUNT, icon("Result", _ICONS_RESULT), *moment("TurnedOnAt")],
-            {**_WHO, "ToDo": "What to do", "Flips": "Flips in 14 days"},
+            {**_WHO, **_AGE, "ToDo": "What to do", "Flips": "Flips in 14 days"},
             fine=True,
         ),
         chart(
@@ -835,13 +845,14 @@ scoped
 {DRIFTED}
 open
 | where Result != 'WOULD_DISABLE'
-| project Account, Subscription, Result, Code, Message, Detail, ToDo = {WHAT_TO_DO}, accountId
+{AGED}
 | extend place = {WORST_FIRST}
-| order by place asc, Result asc, Account asc
-| project-away place""",
+| order by place asc, hours desc, Account asc
+| project Account, Subscription, Result, OpenFor, Code, Message, Detail,
+    ToDo = {WHAT_TO_DO}, accountId""",
             "Nothing was refused, and nothing failed.",
             [*ACCOUNT, icon("Result", _ICONS_RESULT)],
-            {"Code": "Azure's code", "Message": "Azure's message", "ToDo": "What to do"},
+            {**_AGE, "Code": "Azure's code", "Message": "Azure's message", "ToDo": "What to do"},
             fine=True,
         ),
         grid(

@@ -11,6 +11,7 @@ A check takes the JSON of an answer and returns what is wrong with it; an empty 
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ type Check = Callable[[object], str]
 ACCOUNTS = "microsoft.cognitiveservices/accounts"
 RESOURCE_GROUPS = "microsoft.resources/resourcegroups"
 _EXPECTS = "expects"
+# A 64-bit number and its sign: Azure knows no longer ones.
+_MOST_DIGITS = 20
 
 
 class OddAnswer(ServiceResponseError):
@@ -64,7 +67,9 @@ def _is_success(status: int) -> bool:
 def _decoded(content: bytes, *, must: bool) -> object:
     """Return the JSON of an answer; None if there is none, unless there must be one."""
     try:
-        body: object = json.loads(content, parse_constant=_no_json)
+        body: object = json.loads(
+            content, parse_int=_whole, parse_float=_finite, parse_constant=_no_json
+        )
     except RecursionError as error:
         # Whoever decodes it after us, such as an SDK that looks for Azure's code, would fail.
         raise OddAnswer("The answer is nested too deeply to be read.") from error
@@ -73,6 +78,20 @@ def _decoded(content: bytes, *, must: bool) -> object:
             raise OddAnswer(f"The answer is no JSON: {error}.") from error
         return None
     return body
+
+
+def _whole(text: str) -> int:
+    # The SDKs' models make other numbers of it, which Python refuses for one of 400 digits.
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"a number has {len(text)} digits")
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is too large")
+    return number
 
 
 def _no_json(constant: str) -> Any:
@@ -114,7 +133,7 @@ def a_graph_page(body: object) -> str:
         return "it has no rows"
     if not _is_count(body.get("totalRecords")):
         return "it does not say how many rows there are"
-    if body.get("resultTruncated") not in {"true", "false"}:
+    if body.get("resultTruncated") not in ("true", "false"):
         return "it does not say whether it is truncated"
     if not isinstance(body.get("$skipToken"), str | None):
         return "its `$skipToken` is no text"
@@ -136,13 +155,14 @@ def the_account(account_id: AccountId) -> Check:
 
 def the_resource_group(account_id: AccountId) -> Check:
     """Expect the resource group of an account."""
-    expected = f"/subscriptions/{account_id.subscription_id}/resourcegroups/"
+    subscription_id, name = account_id.subscription_id, account_id.resource_group.lower()
+    expected = f"/subscriptions/{subscription_id}/resourcegroups/{name}"
 
     def check(body: object) -> str:
         return (
             _resource_problem(body, RESOURCE_GROUPS)
-            or tags_problem(body)
-            or _other_id(body, expected + account_id.resource_group.lower())
+            or group_problem(body, subscription_id)
+            or _other_id(body, expected)
         )
 
     return check
@@ -152,7 +172,11 @@ def the_subscription(subscription_id: str) -> Check:
     """Expect this one subscription."""
 
     def check(body: object) -> str:
-        return subscription_problem(body) or _other_id(body, f"/subscriptions/{subscription_id}")
+        problem = subscription_problem(body) or _other_id(body, f"/subscriptions/{subscription_id}")
+        if problem or not isinstance(body, dict):
+            return problem
+        found = body["subscriptionId"]
+        return "" if found.lower() == subscription_id else f"its subscriptionId is {found}"
 
     return check
 
@@ -164,8 +188,8 @@ def account_problem(row: object) -> str:
         return problem
     if not _is_text(row.get("kind")):
         return "it has no kind"
-    properties = row.get("properties")
-    if not isinstance(properties, dict):
+    properties = row["properties"]
+    if not properties:
         return "it has no properties"
     if not isinstance(properties.get("disableLocalAuth"), bool | None):
         return "its disableLocalAuth is neither true nor false"
@@ -173,6 +197,16 @@ def account_problem(row: object) -> str:
         if not isinstance(properties.get(name), str | None):
             return f"its {name} is no text"
     return ""
+
+
+def group_problem(row: object, subscription_id: str) -> str:
+    """Say what a resource group of a subscription lacks; empty: nothing."""
+    if not isinstance(row, dict):
+        return "it is no object"
+    if not _is_text(row.get("name")):
+        return "it has no name"
+    expected = f"/subscriptions/{subscription_id}/resourcegroups/{row['name'].lower()}"
+    return tags_problem(row) or _other_id(row, expected)
 
 
 def subscription_problem(row: object) -> str:

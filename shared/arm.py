@@ -29,8 +29,8 @@ from shared.answers import (
     account_problem,
     an_object,
     decoded,
+    group_problem,
     subscription_problem,
-    tags_problem,
     the_account,
     the_resource_group,
     the_subscription,
@@ -222,12 +222,10 @@ class ArmReader:
         found = {}
         async for rows in self._pages(action, subscription_id, _GROUPS.of(subscription_id)):
             for row in rows:
-                problem = tags_problem(row) or (
-                    "" if isinstance(row.get("name"), str) else "a row has no name"
-                )
+                problem = group_problem(row, subscription_id)
                 if problem:
                     raise _odd(action, subscription_id, problem)
-                found[str(row["name"]).lower()] = _tags(row.get("tags"))
+                found[row["name"].lower()] = _tags(row.get("tags"))
         return found
 
     async def tags_above(self, account_id: AccountId, level: Level) -> Mapping[str, str]:
@@ -268,7 +266,7 @@ class ArmReader:
     ) -> tuple[list[Any], str | None]:
         """Return the rows of one page, and the link to the next one. Raises AzureError."""
         try:
-            url = _with_version(urljoin(self._endpoint, link), wanted.version)
+            url = _with_version(self._absolute(link, wanted), wanted.version)
             if not wanted.is_led_to_by(url):
                 raise ValueError("a link of the list leads to something else")
             response = await self._pipeline.run(HttpRequest("GET", url), expects=a_page)
@@ -278,6 +276,10 @@ class ArmReader:
             raise azure_error(action, resource, error) from error
         body = decoded(response)
         return body["value"], next(filter(None, (body.get(name) for name in LINK_NAMES)), None)
+
+    def _absolute(self, link: str, wanted: _List) -> str:
+        """Return the address of a page; a link that is relative is so to the list's own."""
+        return urljoin(urljoin(self._endpoint, wanted.path), link)
 
     def _resources(self, subscription_id: str) -> ResourceManagementClient:
         if subscription_id not in self._group_clients:

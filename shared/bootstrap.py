@@ -71,10 +71,11 @@ class Process:
             self._sync_credential,
             self._clock,
         )
+        sweep_id = new_sweep_id(self._clock.now(), secrets.token_hex(4))
         report: SweepReport | None = None
         try:
             with channel.operation(trace_parent, trace_state):
-                report = await self._sweep(channel, last)
+                report = await self._sweep(channel, sweep_id, last)
                 if not report.whole:
                     raise SweepNotWhole(report.sweep_id, report.reasons)
                 return report
@@ -85,14 +86,13 @@ class Process:
                     await self.close()
             finally:
                 # Raised over the sweep's own error, which stays visible as its context.
-                await channel.flush(self._reserve)
+                await channel.flush(sweep_id, self._reserve)
 
     async def close(self) -> None:
         """Let go of connections and credential; the next tick makes new ones."""
         await self._connections.close()
 
-    async def _sweep(self, channel: Telemetry, last_firing: str) -> SweepReport:
-        sweep_id = new_sweep_id(self._clock.now(), secrets.token_hex(4))
+    async def _sweep(self, channel: Telemetry, sweep_id: str, last_firing: str) -> SweepReport:
         try:
             settings = read_settings(self._environ)
         except SettingsError as error:

@@ -4,20 +4,38 @@ It does not depend on our sweeps having lived: what a killed sweep changed shows
 sweep tells it. A property that appears for the first time is not listed among the changes
 (recorded exchanges, facts 10 and 45), so an update by our own identity that lists no change of the
 flag is taken for what our identity does: it turned the keys off.
+
+It also says since when a drift is open. Where the log is silent, what can be said depends on
+whether the silence means something; see `keys_on_since`.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Protocol, assert_never
 
 from shared.deadline import within
 from shared.errors import AzureError
-from shared.model import Clock, KeyChange, Turned
+from shared.model import (
+    Account,
+    AtLeast,
+    Clock,
+    Decision,
+    Exactly,
+    Inventory,
+    KeyChange,
+    Lapsed,
+    NotKnown,
+    OpenSince,
+    Source,
+    Turned,
+)
 
-KEPT_DAYS = 14
+KEPT = timedelta(days=14)
 """How far back the change log goes."""
+LAG = timedelta(minutes=10)
+"""What changed longer ago shows in it: Azure says "less than five minutes" (docs/facts.md, 7)."""
 WAR = 3
 """So many flips within that time are a patch war."""
 PATIENCE_SECONDS = 60.0
@@ -51,6 +69,36 @@ class ChangeLog:
     """Why it could not be read; empty if it was."""
     lacking: int = 0
     """Rows of it that lack what we need."""
+    read_at: datetime | None = None
+    """When all of it was read; None: it was not, so it proves nothing."""
+    shown: frozenset[str] = frozenset()
+    """The subscriptions whose accounts Resource Graph showed: only there its silence is a word."""
+    wrong_about: frozenset[str] = frozenset()
+    """The accounts, by `AccountId.key`, of which ARM says something else than Resource Graph."""
+
+    def held_against(self, inventory: Inventory) -> "ChangeLog":
+        """Return it knowing what Resource Graph, from which it comes, did not show or had wrong."""
+        return replace(
+            self,
+            shown=frozenset(
+                coverage.subscription.id
+                for coverage in inventory.coverage
+                if coverage.source is Source.GRAPH
+            ),
+            wrong_about=frozenset(
+                disagreement.account.id.key for disagreement in inventory.disagreements
+            ),
+        )
+
+    def open_since(self, decision: Decision, now: datetime) -> OpenSince:
+        """Say since when a drift is open: since its keys are on, or its exemption lapsed later.
+
+        A tag that was taken away or changed meanwhile is not seen.
+        """
+        opened = keys_on_since(decision.account, self)
+        if isinstance(decision.exemption, Lapsed):
+            opened = since_lapse(opened, decision.exemption.until)
+        return _not_after(now, opened)
 
     def last_on(self, account: str) -> KeyChange | None:
         """Return who last let keys in: turned them on, or created the account."""
@@ -95,6 +143,61 @@ class ChangeLog:
         return turns
 
 
+def keys_on_since(account: Account, log: ChangeLog) -> OpenSince:
+    """Say since when the keys of an account that has them on are on.
+
+    - The account itself says when it was last changed, by whom and in whatever way: since then at
+      least nobody turned its keys. Only ARM shows that.
+    - The log says exactly when they were turned on, if that is the last that it shows of them: if
+      it was read, if Resource Graph is not known to be wrong about the account, and if the account
+      was not changed once more, so short a time ago that the log may not show it yet.
+    - If it shows that they were turned off last, it has yet to show how they came on again.
+    - If it shows two changes to on in a row, one between them is missing or the second changed
+      nothing: at least since the second.
+    - If it shows nothing, nobody turned them on within the 14 days that it keeps, provided that
+      Resource Graph shows this account at all. Somebody who did it in the last minutes, before
+      any record of it shows, is overlooked until the next sweep.
+    """
+    changed_at = account.changed_at
+    itself = AtLeast(changed_at) if changed_at else NotKnown()
+    if log.read_at is None or account.id.key in log.wrong_about:
+        return itself
+    changes = log.by_account.get(account.id.key, ())
+    settled = max([log.read_at - LAG, *(change.at for change in changes)])
+    if changed_at and changed_at > settled:
+        return itself
+    match [change.turned for change in changes[-2:]]:
+        case [*_, Turned.OFF]:
+            return itself
+        case [Turned.ON, Turned.ON]:
+            return AtLeast(changes[-1].at)
+        case [*_, Turned.ON | Turned.CREATED]:
+            return Exactly(changes[-1].at)
+        case _ if account.id.subscription_id in log.shown:
+            return AtLeast(min(log.read_at - KEPT, changed_at or log.read_at))
+        case _:
+            return itself
+
+
+def since_lapse(keys_on: OpenSince, until: date) -> OpenSince:
+    """Say since when a drift is open whose exemption lapsed: not before the day after its last."""
+    lapsed = datetime.combine(until, time.min, UTC) + timedelta(days=1)
+    match keys_on:
+        case Exactly(since):
+            return Exactly(max(since, lapsed))
+        case AtLeast(since):
+            return AtLeast(since) if since > lapsed else Exactly(lapsed)
+        case NotKnown():
+            return keys_on
+        case _:
+            assert_never(keys_on)
+
+
+def _not_after(now: datetime, opened: OpenSince) -> OpenSince:
+    """Cut off a moment to come: Azure's clocks and ours differ."""
+    return opened if isinstance(opened, NotKnown) else replace(opened, since=min(opened.since, now))
+
+
 class Identity(Protocol):
     """Says who we are. Raises AzureError."""
 
@@ -117,6 +220,7 @@ class ChangeReader:
         lacking = 0
         if not subscriptions:
             return ChangeLog({}, "no subscription could be read")
+        read_at = self.clock.now()
         try:
             own_ids = await self.identity.own_ids()
             for batch in self.queries.batches(subscriptions):
@@ -131,7 +235,7 @@ class ChangeReader:
         except TimeoutError:
             waited = f"Querying Resource Graph: no answer within {PATIENCE_SECONDS:.0f} s"
             return ChangeLog(_in_order(found), waited)
-        return ChangeLog(_in_order(found), lacking=lacking)
+        return ChangeLog(_in_order(found), lacking=lacking, read_at=read_at)
 
 
 def _in_order(found: Mapping[str, Mapping[str, KeyChange]]) -> dict[str, Sequence[KeyChange]]:

@@ -11,12 +11,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Annotated, Any, ClassVar, get_args, get_type_hints
+from datetime import datetime, timedelta
+from typing import Annotated, Any, ClassVar, assert_never, get_args, get_type_hints
 
 from shared.model import (
     Account,
+    AtLeast,
     Decision,
     Disagreement,
+    Exactly,
     Exempt,
     Exemption,
     Gap,
@@ -24,6 +27,8 @@ from shared.model import (
     KeyChange,
     Lapsed,
     NotExempt,
+    NotKnown,
+    OpenSince,
     Outcome,
     Unreadable,
     Verdict,
@@ -65,6 +70,23 @@ class AccountEvent(Event):
     no_custom_subdomain: Annotated[
         bool, "Whether Entra ID can't reach it because it has no custom subdomain."
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftEvent(AccountEvent):
+    """Something about one drift, and how long that is open; never built itself."""
+
+    open_since: Annotated[
+        str | None,
+        "Since when its keys are on or, if that is later, its exemption lapsed; ISO 8601. A tag "
+        "that was taken away meanwhile is not seen.",
+    ]
+    open_since_known: Annotated[
+        str,
+        "`exactly`, by the change log; `atLeast`, where that does not reach: since then, or "
+        "longer; `unknown`. What changed in the last minutes may not show yet.",
+    ]
+    open_hours: Annotated[float | None, "How many hours it is open."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +149,7 @@ class SubscriptionRead(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DriftFound(AccountEvent):
+class DriftFound(DriftEvent):
     """An account lets keys in, and no exemption is in force."""
 
     name: ClassVar[str] = "DriftFound"
@@ -170,7 +192,7 @@ class ExemptionObserved(AccountEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemediationOutcome(AccountEvent):
+class RemediationOutcome(DriftEvent):
     """What came of one drift."""
 
     name: ClassVar[str] = "RemediationOutcome"
@@ -402,13 +424,16 @@ def subscriptions_read(
         )
 
 
-def drift_found(decision: Decision, change: KeyChange | None, flips: int) -> DriftFound:
+def drift_found(
+    decision: Decision, change: KeyChange | None, flips: int, opened: OpenSince, now: datetime
+) -> DriftFound:
     """Say that an account drifted, and who let keys in, as far as that is known."""
     account = decision.account
     weak = change is None and account.changed_by
     at = change.at if change else account.changed_at if weak else None
     return DriftFound(
         **_about(account),
+        **_open(opened, now),
         reason=decision.reason,
         changed_by=change.by if change else account.changed_by,
         changed_by_type=change.by_type if change else "",
@@ -472,10 +497,13 @@ def account_held(decision: Decision) -> AccountHeld:
     )
 
 
-def remediation_outcome(outcome: Outcome) -> RemediationOutcome:
-    """Say what came of a drift."""
+def remediation_outcome(outcome: Outcome, announcement: DriftFound) -> RemediationOutcome:
+    """Say what came of a drift, and since when it is open, as its announcement did."""
     return RemediationOutcome(
         **_about(outcome.decision.account),
+        open_since=announcement.open_since,
+        open_since_known=announcement.open_since_known,
+        open_hours=announcement.open_hours,
         result=outcome.result,
         detail=outcome.detail,
         azure_code=outcome.azure_code,
@@ -536,4 +564,21 @@ def _about(account: Account) -> dict[str, Any]:
         "kind": account.kind,
         "location": account.location,
         "no_custom_subdomain": account.custom_subdomain is None,
+    }
+
+
+def _open(opened: OpenSince, now: datetime) -> dict[str, Any]:
+    match opened:
+        case Exactly(since):
+            known = "exactly"
+        case AtLeast(since):
+            known = "atLeast"
+        case NotKnown():
+            return {"open_since": None, "open_since_known": "unknown", "open_hours": None}
+        case _:
+            assert_never(opened)
+    return {
+        "open_since": since.isoformat(),
+        "open_since_known": known,
+        "open_hours": round((now - since) / timedelta(hours=1), 2),
     }

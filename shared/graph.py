@@ -7,7 +7,7 @@ stands in an answer twice takes the place of one that is not in it: rows are cou
 are about.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -163,13 +163,8 @@ class Graph:
         Raises AzureError; one row that can't be read, and the answer is none.
         """
         query = _Query(_LIST.format(kinds=_literals(kinds), tag=_literals([tag])), _LIST_COLUMNS)
-        accounts = []
-        for row in await self._all_rows(query, subscriptions):
-            account = _account(row)
-            if account.id.subscription_id not in subscriptions:
-                raise _incomplete("an account of a subscription that nobody asked about")
-            accounts.append(account)
-        return accounts
+        asked = frozenset(subscriptions)
+        return [_account(row, asked) for row in await self._all_rows(query, subscriptions)]
 
     async def named(self, subscriptions: Sequence[str], name: str) -> Sequence[AccountId]:
         """Return the ids of the accounts of this name, of every kind.
@@ -177,11 +172,8 @@ class Graph:
         Raises AzureError.
         """
         query = _Query(_NAMED.format(name=_literals([name])), ("id",))
-        rows = await self._all_rows(query, subscriptions)
-        try:
-            return [AccountId.parse(row["id"]) for row in rows]
-        except ValueError as error:
-            raise _incomplete(f"a row that is no account: {error}") from error
+        asked = frozenset(subscriptions)
+        return [_account_id(row, asked) for row in await self._all_rows(query, subscriptions)]
 
     async def groups(
         self, subscriptions: Sequence[str], tag: str
@@ -210,8 +202,9 @@ class Graph:
         A row that can't be read is a text that says why. Raises AzureError.
         """
         query = _Query(_CHANGES.format(own=_literals(own_ids or ["-"])), ("id",))
+        asked = frozenset(subscriptions)
         rows = await self._all_rows(query, subscriptions)
-        changes = (_key_change(row, own_ids) for row in rows)
+        changes = (_key_change(row, asked, own_ids) for row in rows)
         return [change for change in changes if change is not None]
 
     async def _all_rows(self, query: _Query, subscriptions: Sequence[str]) -> list[dict[str, Any]]:
@@ -289,7 +282,18 @@ def _literals(texts: Sequence[str]) -> str:
     return ", ".join(f"'{text}'" for text in escaped)
 
 
-def _account(row: Mapping[str, Any]) -> Account:
+def _account_id(row: Mapping[str, Any], subscriptions: Collection[str]) -> AccountId:
+    """Read what a row is about: an account of these subscriptions. Raises AzureError."""
+    try:
+        account_id = AccountId.parse(row["id"])
+    except ValueError as error:
+        raise _incomplete(f"a row that is no account: {error}") from error
+    if account_id.subscription_id not in subscriptions:
+        raise _incomplete("an account of a subscription that nobody asked about")
+    return account_id
+
+
+def _account(row: Mapping[str, Any], subscriptions: Collection[str]) -> Account:
     """Read a row of the list. Raises AzureError if it is odd."""
     texts = ("kind", "location", "flag", "subdomain", "provisioningState")
     tags = _tags(row["tags"])
@@ -297,12 +301,8 @@ def _account(row: Mapping[str, Any]) -> Account:
         raise _incomplete(f"{row['id']} with a value of the wrong kind")
     if not _is_text(row["kind"]):
         raise _incomplete(f"{row['id']} without its kind")
-    try:
-        account_id = AccountId.parse(row["id"])
-    except ValueError as error:
-        raise _incomplete(f"a row that is no account: {error}") from error
     return Account(
-        id=account_id,
+        id=_account_id(row, subscriptions),
         kind=row["kind"],
         location=row["location"] or "",
         keys_on=row["flag"] != "true",
@@ -323,7 +323,9 @@ def _tags(tags: object) -> dict[str, str] | None:
     return {name: value or "" for name, value in tags.items()}
 
 
-def _key_change(row: Mapping[str, Any], own_ids: Sequence[str]) -> KeyChange | str | None:
+def _key_change(
+    row: Mapping[str, Any], subscriptions: Collection[str], own_ids: Sequence[str]
+) -> KeyChange | str | None:
     """Read one row; None if it is about something else, a text if it lacks what we need."""
     problem = columns_problem(row, _CHANGE_COLUMNS)
     if problem or not all(isinstance(row[name], str | None) for name in _CHANGE_COLUMNS):
@@ -334,10 +336,13 @@ def _key_change(row: Mapping[str, Any], own_ids: Sequence[str]) -> KeyChange | s
     if turned is None:
         return None
     try:
+        account = AccountId.parse(row["account"] or "")
+        if account.subscription_id not in subscriptions:
+            return "a change record is of a subscription that nobody asked about"
         return KeyChange(
             id=row["id"],
             at=in_utc(datetime.fromisoformat(row["at"] or "")),
-            account=AccountId.parse(row["account"] or ""),
+            account=account,
             turned=turned,
             by=by,
             by_type=row["changedByType"] or "",

@@ -344,6 +344,28 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Exactly:
+    """A drift is open since this moment."""
+
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """A drift is open since this moment at the latest: how much longer, nobody tells."""
+
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NotKnown:
+    """Nobody tells since when a drift is open."""
+
+
+type OpenSince = Exactly | AtLeast | NotKnown
+
+
+@dataclass(frozen=True, slots=True)
 class Disagreement:
     """An account of which Resource Graph says one thing and ARM another, beyond its lag."""
 

@@ -114,6 +114,7 @@ class Sweep:
         for disagreement in inventory.disagreements:
             await self.emitter.emit(sources_disagree(disagreement))
         log = await self.changes.read([each.subscription.id for each in inventory.coverage])
+        log = log.held_against(inventory)
         today = started.date()
         decisions = self._decided(inventory, today)
         drift = [each for each in decisions if each.verdict is Verdict.DRIFT]
@@ -171,8 +172,9 @@ class Sweep:
         return [each for each in decisions if each.verdict is not Verdict.OUT_OF_SCOPE]
 
     def _announcement(self, decision: Decision, log: ChangeLog) -> DriftFound:
-        account = decision.account.id.key
-        return drift_found(decision, log.last_on(account), log.flips(account))
+        account, now = decision.account.id.key, self.clock.now()
+        opened = log.open_since(decision, now)
+        return drift_found(decision, log.last_on(account), log.flips(account), opened, now)
 
     async def _tell_changes(self, log: ChangeLog, now: datetime) -> None:
         for change in log.since((self.last or now - _DAY) - _OVERLAP):
@@ -208,7 +210,8 @@ class Sweep:
             Outcome(each, Result.WOULD_DISABLE, detail) for each in (*planned.change, *planned.held)
         )
         for outcome in outcomes:
-            await self.emitter.emit(remediation_outcome(outcome))
+            announcement = announcements[outcome.decision.account.id.key]
+            await self.emitter.emit(remediation_outcome(outcome, announcement))
         return outcomes
 
     async def _remediate(
@@ -237,7 +240,8 @@ class Sweep:
                     except Exception as error:  # noqa: BLE001 - a bug with one account stops no other
                         outcome = _unexpected(decision, error)
                 outcomes.append(outcome)
-                await self.emitter.emit(remediation_outcome(outcome))
+                announcement = announcements[decision.account.id.key]
+                await self.emitter.emit(remediation_outcome(outcome, announcement))
 
         piles: dict[str, list[Decision]] = defaultdict(list)
         for decision in planned.change:

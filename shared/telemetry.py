@@ -13,9 +13,10 @@ import json
 import logging
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from azure.core.credentials import TokenCredential
@@ -127,18 +128,19 @@ class Telemetry:
 
         Never raises: what can't be sent is counted, and `flush` says so.
         """
-        self._ledger.emitted()
+        context = identified(context, event)
+        self._ledger.emitted(context)
         try:
             self._logger.emit(self._record(context, event))
         except Exception as error:  # noqa: BLE001 - telemetry that fails must stop no change half-way
-            self._ledger.give_up(f"{type(error).__name__}: {error}")
+            self._ledger.blame(error)
         if self._ledger.pending > _MOST_PENDING and not self._ledger.is_paused:
             await self._run(_flush_events, min(seconds, _FLUSH_SECONDS))
             self._ledger.write_off(_MOST_PENDING)
 
     def _record(self, context: SweepContext, event: Event) -> LogRecord:
         attributes: dict[str, Any] = {
-            **properties(identified(context, event)),
+            **properties(context),
             **properties(event),
             "microsoft.custom_event.name": event.name,
         }
@@ -157,10 +159,10 @@ class Telemetry:
         minute at most. Never raises.
         """
         by_id = {identified(context, event).event_id: event for event in events}
-        if self._ledger.acknowledged_of(by_id.keys()) != by_id.keys():
-            enough = self._ledger.when_acknowledged(frozenset(by_id))
+        enough = self._ledger.when_acknowledged(context.sweep_id, frozenset(by_id))
+        if not enough.has_happened:
             await self._run(_flush_events, min(seconds, _WITNESS_SECONDS), enough)
-        arrived = self._ledger.acknowledged_of(by_id.keys())
+        arrived = self._ledger.acknowledged_of(context.sweep_id, by_id.keys())
         return [event for event_id, event in by_id.items() if event_id in arrived]
 
     def measure(self, report: SweepReport) -> None:
@@ -171,13 +173,13 @@ class Telemetry:
             self._remediations.add(count, {"result": result.value})
         self._duration.record(report.duration, {"mode": report.mode})
 
-    async def flush(self, seconds: float = _FLUSH_SECONDS) -> None:
+    async def flush(self, sweep_id: str, seconds: float = _FLUSH_SECONDS) -> None:
         """Wait until everything has left, for so many seconds at most.
 
-        Raises TelemetryLost if Application Insights did not acknowledge every event.
+        Raises TelemetryLost if Application Insights did not acknowledge every event of this sweep.
         """
         await self._run(_flush_all, min(seconds, _FLUSH_SECONDS))
-        self._ledger.settle()
+        self._ledger.settle(sweep_id)
 
     async def _run(
         self, work: Callable[[], None], seconds: float, enough: "_Signal | None" = None
@@ -197,6 +199,8 @@ class Telemetry:
         def run() -> None:
             try:
                 work()
+            except Exception as error:  # noqa: BLE001 - nobody waits for a thread's exception
+                self._ledger.blame(error)
             finally:
                 end()
 
@@ -205,7 +209,8 @@ class Telemetry:
         try:
             threading.Thread(target=run, name="keysweep-flush", daemon=True).start()
         except RuntimeError as error:
-            self._ledger.give_up(f"no thread could be started: {error}")
+            # OpenTelemetry's own thread goes on sending: what it sends in time is acknowledged.
+            self._ledger.blame(error)
             return
         try:
             await asyncio.wait_for(done.wait(), seconds)
@@ -236,6 +241,11 @@ class _Signal:
         self._happened = False
         self._then: Callable[[], None] | None = None
 
+    @property
+    def has_happened(self) -> bool:
+        """Whether it has."""
+        return self._happened
+
     def then(self, action: Callable[[], None]) -> None:
         """Say what is to be done; at once, if it has happened already."""
         with self._guard:
@@ -252,22 +262,31 @@ class _Signal:
             action()
 
 
+@dataclass(slots=True)
+class _Book:
+    """The events of one sweep, by their ids."""
+
+    emitted: set[str] = field(default_factory=set)
+    acknowledged: set[str] = field(default_factory=set)
+    pending: set[str] = field(default_factory=set)
+    """Neither acknowledged nor given up."""
+    awaited: frozenset[str] = frozenset()
+    all_there: _Signal = field(default_factory=_Signal)
+    """Happens when all that are awaited are acknowledged."""
+
+
 class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it lazily, untyped
     """Carries everything to Application Insights, and notes the events that it acknowledged.
 
-    One account of what was sent is kept for each sweep: an acknowledgement that arrives after its
-    sweep has ended is not counted for the next one.
+    Each sweep has a book of its own, in which its events stand by their ids. So an acknowledgement
+    of what another sweep left behind, or one that arrives after its sweep has ended, makes up for
+    no event that was lost.
     """
 
     def __init__(self) -> None:
         super().__init__(connection_timeout=_READ_SECONDS, read_timeout=_READ_SECONDS)
         self._guard = threading.Lock()
-        self._emitted = 0
-        self._acknowledged: set[str] = set()
-        self._acknowledged_count = 0
-        self._lost = 0
-        self._sweep = 0
-        self._awaited: tuple[frozenset[str], _Signal] | None = None
+        self._books: dict[str, _Book] = {}
         self._problem = ""
         self._paused_until = 0.0
         self._failures = 0
@@ -277,29 +296,38 @@ class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it la
     def pending(self) -> int:
         """Events that were emitted, and neither acknowledged nor given up."""
         with self._guard:
-            return self._emitted - self._acknowledged_count - self._lost
+            return sum(len(book.pending) for book in self._books.values())
 
     @property
     def is_paused(self) -> bool:
         """Whether Application Insights failed to answer a moment ago."""
         return time.monotonic() < self._paused_until
 
-    def emitted(self) -> None:
-        """Count an event that is handed to the exporter."""
+    def emitted(self, context: SweepContext) -> None:
+        """Note an event that is handed to the exporter."""
         with self._guard:
-            self._emitted += 1
+            book = self._books.setdefault(context.sweep_id, _Book())
+            book.emitted.add(context.event_id)
+            book.pending.add(context.event_id)
 
-    def acknowledged_of(self, event_ids: Collection[str]) -> set[str]:
-        """Return those of the events that Application Insights acknowledged in this sweep."""
+    def acknowledged_of(self, sweep_id: str, event_ids: Collection[str]) -> set[str]:
+        """Return those of a sweep's events that Application Insights acknowledged."""
         with self._guard:
-            return self._acknowledged.intersection(event_ids)
+            return self._books.setdefault(sweep_id, _Book()).acknowledged.intersection(event_ids)
 
-    def when_acknowledged(self, event_ids: frozenset[str]) -> _Signal:
-        """Return what happens when all of these events are acknowledged."""
-        signal = _Signal()
+    def when_acknowledged(self, sweep_id: str, event_ids: frozenset[str]) -> _Signal:
+        """Return what happens when all of these events of a sweep are acknowledged."""
         with self._guard:
-            self._awaited = (event_ids, signal)
-        return signal
+            book = self._books.setdefault(sweep_id, _Book())
+            book.awaited, book.all_there = event_ids, _Signal()
+            all_there = event_ids <= book.acknowledged
+        if all_there:
+            book.all_there.happen()
+        return book.all_there
+
+    def blame(self, error: Exception) -> None:
+        """Say why events are lost, if some are."""
+        self._problem = f"{type(error).__name__}: {error}"[:300]
 
     def give_up(self, problem: str) -> None:
         """Wait for Application Insights no longer, for a while."""
@@ -310,26 +338,23 @@ class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it la
 
     def write_off(self, most: int) -> None:
         """Wait no longer for events that a flush left behind, if there are more than so many."""
+        if self.pending <= most:
+            return
         with self._guard:
-            pending = self._emitted - self._acknowledged_count - self._lost
-            if pending <= most:
-                return
-            self._lost += pending
+            for book in self._books.values():
+                book.pending.clear()
         if not self.is_paused:
             self.give_up(self._problem)
 
-    def settle(self) -> None:
-        """End a sweep's account. Raises TelemetryLost if an event was not acknowledged."""
+    def settle(self, sweep_id: str) -> None:
+        """Close a sweep's book. Raises TelemetryLost if an event was not acknowledged."""
         with self._guard:
-            emitted, acknowledged = self._emitted, self._acknowledged_count
+            book = self._books.pop(sweep_id, _Book())
             problem, self._problem = self._problem, ""
-            self._emitted = self._acknowledged_count = self._lost = 0
-            self._acknowledged, self._awaited = set(), None
-            self._sweep += 1
             # The next sweep tries again, whatever this one met.
             self._paused_until, self._failures, self._given_up = 0.0, 0, 0
-        if emitted > acknowledged:
-            raise TelemetryLost(emitted, acknowledged, problem)
+        if book.emitted > book.acknowledged:
+            raise TelemetryLost(len(book.emitted), len(book.acknowledged), problem)
 
     def sleep(self, duration: float) -> None:
         """Pause between attempts: Retry-After has no ceiling, and the invocation waits for this."""
@@ -337,23 +362,22 @@ class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it la
 
     def send(self, request: Any, **kwargs: Any) -> Any:
         """Send a batch, and note which events of it were taken."""
-        sweep = self._sweep
         if self.is_paused:
             raise ServiceRequestError(f"Application Insights: {self._problem}")
         try:
             response = super().send(request, **kwargs)
         except SdkError as error:
-            self._problem = f"{type(error).__name__}: {error}"[:300]
+            self.blame(error)
             self._failures += 1
             # A connection that is cut is tried again; one that hangs would take all the time.
             if isinstance(error, ServiceResponseTimeoutError) or self._failures == _MOST_FAILURES:
                 self.give_up(self._problem)
             raise
         self._failures = 0
-        self._note(request, response, sweep)
+        self._note(request, response)
         return response
 
-    def _note(self, request: Any, response: Any, sweep: int) -> None:
+    def _note(self, request: Any, response: Any) -> None:
         if response.status_code not in {200, 206}:
             self._problem = f"it answered {response.status_code}"
             return
@@ -366,20 +390,26 @@ class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it la
             return
         if refused:
             self._problem = f"it refused items: {next(iter(refused.values()))}"
-        taken = [
-            _event_id(envelope)
-            for index, envelope in enumerate(envelopes)
-            if _is_event(envelope) and index not in refused
-        ]
+        taken: dict[str, set[str]] = defaultdict(set)
+        for index, envelope in enumerate(envelopes):
+            if index not in refused:
+                sweep_id, event_id = _ids_of(envelope)
+                taken[sweep_id].add(event_id)
+        for signal in self._acknowledge(taken):
+            signal.happen()
+
+    def _acknowledge(self, taken: Mapping[str, set[str]]) -> list[_Signal]:
+        """Note events in the books of their sweeps; return what happens by that."""
+        happens = []
         with self._guard:
-            if sweep != self._sweep:
-                return
-            self._acknowledged_count += len(taken)
-            self._acknowledged.update(taken)
-            awaited = self._awaited
-            all_there = awaited is not None and awaited[0] <= self._acknowledged
-        if awaited is not None and all_there:
-            awaited[1].happen()
+            for sweep_id, event_ids in taken.items():
+                book = self._books.get(sweep_id)
+                if book is not None:
+                    book.acknowledged |= event_ids & book.emitted
+                    book.pending -= event_ids
+                    if book.awaited <= book.acknowledged:
+                        happens.append(book.all_there)
+        return happens
 
 
 def _refused_in(body: bytes, sent: int) -> dict[int, str] | None:
@@ -400,19 +430,25 @@ def _refused_in(body: bytes, sent: int) -> dict[int, str] | None:
     refused = {
         error["index"]: str(error.get("message", ""))
         for error in errors
-        if isinstance(error, dict) and isinstance(error.get("index"), int)
+        if isinstance(error, dict) and _is_index(error.get("index"), sent)
     }
     accounted = (answer.get("itemsReceived"), answer.get("itemsAccepted"))
-    return refused if accounted == (sent, sent - len(refused)) else None
+    if len(refused) < len(errors) or accounted != (sent, sent - len(refused)):
+        return None
+    return refused
 
 
-def _is_event(envelope: Mapping[str, Any]) -> bool:
+def _is_index(value: object, count: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < count
+
+
+def _ids_of(envelope: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the sweep and the id of an event; empty texts for what is none, such as a span."""
     data = envelope.get("data")
-    return isinstance(data, dict) and data.get("baseType") == "EventData"
-
-
-def _event_id(envelope: Mapping[str, Any]) -> str:
-    return str(envelope["data"].get("baseData", {}).get("properties", {}).get("eventId", ""))
+    if not isinstance(data, dict) or data.get("baseType") != "EventData":
+        return "", ""
+    properties = data.get("baseData", {}).get("properties", {})
+    return str(properties.get("sweepId", "")), str(properties.get("eventId", ""))
 
 
 _ledgers: dict[str, _Ledger] = {}
@@ -427,7 +463,7 @@ def configure(
     """
     ledger = _ledgers.get(connection_string)
     if ledger is None:
-        ledger = _ledgers[connection_string] = _Ledger()
+        ledger = _Ledger()
         logging.getLogger("azure").setLevel(logging.WARNING)
         configure_azure_monitor(
             connection_string=connection_string,
@@ -458,4 +494,6 @@ def configure(
             retry_connect=1,
             retry_backoff_max=_LONGEST_RETRY_PAUSE,
         )
+        # Not before: a process that could not start a thread for it tries again at its next tick.
+        _ledgers[connection_string] = ledger
     return Telemetry(ledger, clock)

@@ -16,7 +16,7 @@ import aiohttp
 from azure.core.credentials import AccessTokenInfo
 from azure.core.credentials_async import AsyncSupportsTokenInfo, AsyncTokenCredential
 from azure.core.exceptions import AzureError as SdkError
-from azure.core.exceptions import ClientAuthenticationError
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from azure.core.pipeline import AsyncPipeline, PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import AsyncHTTPPolicy, RequestIdPolicy, UserAgentPolicy
 from azure.core.pipeline.transport import AioHttpTransport
@@ -126,6 +126,9 @@ class TokenCache:
         except TimeoutError as error:
             message = f"no token within {_TOKEN_SECONDS:.0f} s"
             raise ClientAuthenticationError(message) from error
+        except RuntimeError as error:
+            # azure-identity asks in a thread, and the system may have none left.
+            raise ClientAuthenticationError(str(error)) from error
 
     def forget(self, scope: str, token: str) -> None:
         """Drop a token that Azure did not take, and the credential that would give it again."""
@@ -250,7 +253,11 @@ class ClockedTransport(AioHttpTransport):  # type: ignore[misc] # azure-core loa
             if read_at is None:
                 raise TypeError("a PATCH needs the moment of the read behind it")
             config["trace_request_ctx"] = read_at
-        response: AsyncHttpResponse = await super().send(request, stream=True, **config)
+        try:
+            response: AsyncHttpResponse = await super().send(request, stream=True, **config)
+        except RuntimeError as error:
+            # aiohttp looks hosts up in a thread, and the system may have none left.
+            raise ServiceRequestError(str(error)) from error
         await _read_whole(response)
         return response
 

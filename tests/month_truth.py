@@ -166,6 +166,13 @@ def known_turns(truth: Truth, tick: Tick) -> Mapping[str, list[Turn]]:
     return found
 
 
+def on_since(truth: Truth, tick: Tick, account: str) -> datetime | None:
+    """Return when its keys were last turned on before a tick; None: before the month."""
+    turns = (turn for turn in truth.turns if turn.account == account and turn.turned == "on")
+    before = [naive(turn.at) for turn in turns if turn.at <= tick.at]
+    return max(before, default=None)
+
+
 def seen(tick: Tick) -> list[Seen]:
     """Return what a sweep had to make of every account that it could read."""
     today = naive(tick.at).date()

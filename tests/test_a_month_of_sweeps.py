@@ -203,9 +203,21 @@ def flips(history: History, tick: Tick, account: str) -> int:
     return len(turns.get(account, ()))
 
 
+def open_for(history: History, tick: Tick, seen: Seen) -> str:
+    """Return how long a drift is open: by the change log, or at least as long as that keeps."""
+    at = naive(tick.at)
+    _, since = turned_on(history, tick, seen.account.id)
+    span = at - since if since else timedelta(days=14)
+    if seen.until is not None:
+        span = min(span, at - datetime.combine(seen.until + _DAY, datetime.min.time()))
+    hours = int(span / timedelta(hours=1))
+    said = f"{hours} h" if hours < 48 else f"{hours // 24} days"
+    return said if since or seen.until else f"at least {said}"
+
+
 def opened_rows(history: History) -> list[Row]:
     return [
-        (each.account.name, each.account.subscription, what,
+        (each.account.name, each.account.subscription, what, open_for(history, tick, each),
          *turned_on(history, tick, each.account.id), flips(history, tick, each.account.id))
         for tick, each, what in opened(history)
     ]  # fmt: skip
@@ -269,7 +281,13 @@ def lapsed(history: History) -> list[Row]:
 
 def failed_now(history: History) -> list[Row]:
     return [
-        (each.account.name, each.account.subscription, what, tick.refused.get(each.account.id, ""))
+        (
+            each.account.name,
+            each.account.subscription,
+            what,
+            open_for(history, tick, each),
+            tick.refused.get(each.account.id, ""),
+        )
         for tick, each, what in opened(history)
         if what != "WOULD_DISABLE"
     ]
@@ -402,7 +420,9 @@ EXPECTED: dict[str, tuple[tuple[str, ...], Expectation]] = {
         lambda h: [("subscription", name) for name in h.unseen()],
     ),
     "overview-would-do": (("Subscription", "Accounts"), would_do),
-    "drift-open": ((*ACCOUNT, "Result", "TurnedOnBy", "TurnedOnAt", "Flips"), opened_rows),
+    "drift-open": (
+        (*ACCOUNT, "Result", "OpenFor", "TurnedOnBy", "TurnedOnAt", "Flips"), opened_rows
+    ),
     "drift-over-time": (("Time", "Result", "Accounts"), results_by_day),
     "drift-by-subscription": (
         ("Subscription", "Accounts"),
@@ -441,7 +461,7 @@ EXPECTED: dict[str, tuple[tuple[str, ...], Expectation]] = {
         ("Time", "Result", "Accounts"),
         lambda h: results_by_day(h, {"LOCKED", "POLICY_DENIED", "UNVERIFIED", "FAILED"}),
     ),
-    "failed-now": ((*ACCOUNT, "Result", "Code"), failed_now),
+    "failed-now": ((*ACCOUNT, "Result", "OpenFor", "Code"), failed_now),
     "held-now": ((*ACCOUNT, "Reason"), held),
     "held-brake": (("Time", "Mode", "Changes", "Limit", "Held"), brakes),
     "wars": (("Account", "Flips", "TurnedOnBy", "TurnedOnAt", "TurnedOffBy"), wars),

@@ -1,6 +1,7 @@
 """Each alert fires on what it is for, is silent in calm days, and has its page in the runbook."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +11,16 @@ import pytest
 from dashboard.tables import Tables
 from tests.captured import Captured, captured, naive
 from tests.month import EVERY, Tick
-from tests.month_truth import known_turns, mode, readable, result, said, seen, wrong_tag
+from tests.month_truth import (
+    known_turns,
+    mode,
+    on_since,
+    readable,
+    result,
+    said,
+    seen,
+    wrong_tag,
+)
 from tests.queries import ALERTS, LAPSE_DAYS, ROOT
 
 type Row = tuple[Any, ...]
@@ -71,8 +81,12 @@ def completes(tick: Tick) -> bool:
     return not tick.killed and mode(tick) in {"audit", "enforce"}
 
 
+def covers(tick: Tick) -> list[str]:
+    return readable(tick) if reads(tick) else []
+
+
 def covered(tick: Tick) -> int:
-    return len(readable(tick)) if reads(tick) else 0
+    return len(covers(tick))
 
 
 def started(tick: Tick) -> str:
@@ -115,6 +129,30 @@ def drifted(_: Captured, window: list[Tick]) -> list[Row]:
         for each in seen(tick)
         if each.verdict == "DRIFT" and each.account.id not in refused
     ]
+
+
+PUT_OFF = {"BUSY", "DEFERRED", "LOCKED", "POLICY_DENIED"}
+
+
+def put_off(captured: Captured, window: list[Tick]) -> list[Row]:
+    """Return the drifts that are open for more than a day, as sweeps last left them.
+
+    All of the month's are older than the change log: they count from the second sweep on.
+    """
+    times = Counter(account for account, _ in results(window, PUT_OFF))
+    newest = {name: tick for tick in window if completes(tick) for name in covers(tick)}
+    found = []
+    for name, tick in newest.items():
+        for account, what in results([tick], PUT_OFF):
+            since = on_since(captured.truth, tick, account)
+            old = since is None or naive(tick.at) - since > timedelta(days=1)
+            if old and times[account] > 1 and subscription_of(captured, account) == name:
+                found.append((account, what, "atLeast"))
+    return found
+
+
+def subscription_of(captured: Captured, account: str) -> str:
+    return captured.truth.subscriptions[account.split("/")[2]]
 
 
 def wars(captured: Captured, window: list[Tick]) -> list[Row]:
@@ -184,6 +222,7 @@ EXPECTED: dict[str, tuple[tuple[str, ...], Callable[[Captured, list[Tick]], list
     ),
     "brake-engaged": (("changes", "held"), brakes),
     "drift-high": (("accountId",), drifted),
+    "drift-put-off": (("accountId", "result", "openSinceKnown"), put_off),
     "patch-war": (("accountId", "flips"), wars),
     "coverage-dropped": (("sweepId", "subscriptionsRead"), uncovered),
     "exemption-lapses": (("accountId", "daysLeft", "owner"), lapsing),

@@ -275,7 +275,7 @@ def test_no_alert_asks_so_often_that_it_costs_more(case: str) -> None:
         for each in bicep.resources(case)
         if each["type"] == "Microsoft.Insights/scheduledQueryRules"
     ]
-    assert len(rules) == 10
+    assert len(rules) == 11
     assert {each["evaluationFrequency"] for each in rules} <= {"PT15M", "PT1H", "PT6H", "P1D"}
 
 

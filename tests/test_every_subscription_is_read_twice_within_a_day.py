@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.discovery import TURNS
+from shared.cross_check import TURNS
 from shared.model import Result
 from shared.schedule import Schedule
 from tests.keysweep import Swept, process, sweep, tick

@@ -10,6 +10,7 @@ import pytest
 
 from tests.local_azure import LocalAzure, Tenant
 from tests.local_azure.exchange import Answer
+from tests.local_azure.log import Host
 from tests.plain_client import Reply, arm, send
 
 type Serve = Callable[..., LocalAzure]
@@ -220,7 +221,7 @@ def ask_openai(azure: LocalAzure) -> Reply:
     [("identity", ask_identity), ("ingestion", ask_ingestion), ("openai", ask_openai)],
 )
 def test_every_host_can_be_bent(
-    serve: Serve, tenant: Tenant, host: str, ask: Callable[[LocalAzure], Reply]
+    serve: Serve, tenant: Tenant, host: Host, ask: Callable[[LocalAzure], Reply]
 ) -> None:
     azure = serve(tenant)
     bending = azure.faults.on(host=host).bend(body({"bent": host}))

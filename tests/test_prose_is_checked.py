@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.decision import Rules, decide
+from shared.decision import Rules, Scope, decide
 from shared.exemption import read_exemption
 from shared.model import Account, AccountId, Exempt, HoldReason, Lapsed, NotExempt, Result, Verdict
 from shared.settings import SETTINGS
@@ -74,7 +74,7 @@ def test_every_value_in_the_table_of_tags_means_what_its_row_says() -> None:
                     keys_on=True,
                     tags={"local-auth-exempt": value},
                 )
-                decision = decide(account, Rules(), date(2026, 11, 24))
+                decision = decide(account, Scope(), Rules(), date(2026, 11, 24))
                 assert decision.hold is HoldReason.UNREADABLE_TAG, value
             else:
                 assert isinstance(reading, expected), value

@@ -30,7 +30,7 @@ PACKAGES = {
 }  # fmt: skip
 AZURE = {
     "azure.core", "azure.functions", "azure.identity", "azure.monitor",
-    "azure.mgmt.core", "azure.mgmt.cognitiveservices", "azure.mgmt.managementgroups",
+    "azure.mgmt.core", "azure.mgmt.cognitiveservices",
     "azure.mgmt.resource", "azure.mgmt.resourcegraph",
 }  # fmt: skip
 # Of the packages that hold an API a module: what of them may be there.

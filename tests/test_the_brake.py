@@ -1,14 +1,11 @@
 """More changes than the limit are held, trickled or released; ENFORCE_FROM gives notice."""
 
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from shared.decision import Brake, Limits, Rules, decide, plan
-from shared.model import Account, AccountId, Decision, HoldReason, Result
+from shared.model import HoldReason, Result
 from tests.keysweep import Swept, process, sweep, tick
 from tests.local_azure import LocalAzure, PatchForm, Tenant
 from tests.local_azure.clock import START
@@ -289,64 +286,3 @@ async def test_audit_mode_announces_no_moment(serve: Serve) -> None:
     azure = serve(drifted(1))
 
     assert told_from(await sweep(azure, "audit", ENFORCE_FROM="2027-01-01")) == {None}
-
-
-NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
-drifts = st.integers(0, 60).map(
-    lambda count: [
-        decide(
-            Account(AccountId("0000", "rg", f"bot-{number}"), "OpenAI", "x", keys_on=True),
-            Rules(),
-            NOW.date(),
-        )
-        for number in range(count)
-    ]
-)
-limits = st.builds(
-    Limits,
-    most_changes=st.integers(1, 40),
-    brake=st.sampled_from(Brake),
-    release_until=st.none()
-    | st.integers(-90, 90).map(lambda minutes: NOW + timedelta(minutes=minutes)),
-)
-
-
-def names(decisions: Iterable[Decision]) -> list[str]:
-    return sorted(str(each) for each in decisions)
-
-
-@settings(deadline=None)
-@given(drifts, limits, st.text(max_size=8), st.integers(1, 10_000))
-def test_law_a_plan_loses_nothing_holds_or_changes_each_and_keeps_the_limit(
-    drift: list[Decision], limit: Limits, sweep_id: str, minutes: int
-) -> None:
-    planned = plan(drift, limit, NOW, sweep_id, timedelta(minutes=minutes))
-
-    assert names((*planned.change, *planned.held)) == names(drift)
-    over = len(drift) > limit.most_changes
-    released = limit.release_until is not None and limit.release_until > NOW
-    if not over or released:
-        assert (planned.held, planned.most_writes, planned.brake, planned.forecast) == (
-            (), None, None, "",
-        )  # fmt: skip
-    else:
-        most = len(planned.change) if planned.most_writes is None else planned.most_writes
-        assert most <= limit.most_changes
-        assert planned.brake is limit.brake
-        assert f"{len(drift)} changes, brake at {limit.most_changes}" in planned.forecast
-        assert not (planned.change and planned.held)
-
-
-@settings(deadline=None)
-@given(drifts, st.integers(1, 40), st.text(max_size=8))
-def test_law_a_sweep_trickles_in_one_order_and_the_next_in_another(
-    drift: list[Decision], most: int, sweep_id: str
-) -> None:
-    def order(name: str) -> list[str]:
-        limit = Limits(most_changes=most, brake=Brake.TRICKLE)
-        planned = plan(drift, limit, NOW, name, timedelta(minutes=15))
-        return [str(each) for each in planned.change]
-
-    assert order(sweep_id) == order(sweep_id)
-    if len(drift) > max(most, 8):
-        assert len({tuple(order(f"{sweep_id}{number}")) for number in range(4)}) > 1

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from azure.core.exceptions import ServiceRequestTimeoutError
 
-from shared.arm import azure_error
 from shared.cli.screen import inert
 from shared.cli.session import told
+from shared.refusals import azure_error
 from tests.local_azure import LocalAzure, Tenant, scenarios
 from tests.terminal import COMMAND, ROOT, at_once, environment, in_terminal, keysweep
 

@@ -23,21 +23,35 @@ from tests.mutation.trial import ROOT, Fate, TrialError, baseline, trials
 
 LEAST_KILLED = 0.9
 FILES: Mapping[str, tuple[str, ...]] = {
+    "shared/addresses.py": (),
     "shared/allowance.py": (),
     "shared/changes.py": (),
+    "shared/cross_check.py": (),
     "shared/deadline.py": (),
     "shared/decision.py": (),
     "shared/errors.py": (),
     "shared/events.py": (),
     "shared/exemption.py": (),
+    "shared/kinds.py": (),
     "shared/model.py": (),
-    "shared/pacing.py": ("Lane", "_left", "_retry_after", "_is_number", "_resets_after"),
+    "shared/pacing.py": (
+        "Lane", "_left", "_retry_after", "_until", "_number", "_resets_after",
+    ),
     "shared/report.py": (),
     "shared/schedule.py": (),
     "shared/settings.py": (),
-}
+    "shared/spelling.py": (),
+    "shared/timespan.py": (),
+}  # fmt: skip
 """The core, and of pacing what is pure. The steps follow once their tests are in tests/unit."""
-TESTS = ("tests/unit", "tests/test_exemption_tags.py", "tests/test_settings_are_strict.py")
+TESTS = (
+    "tests/unit",
+    "tests/test_exemption_tags.py",
+    "tests/test_misspelled_settings_are_named.py",
+    "tests/test_settings_are_strict.py",
+    "tests/test_time_spans_are_read_as_the_host_does.py",
+)
+"""The fast tests."""
 
 
 def _arguments() -> argparse.Namespace:

@@ -5,6 +5,7 @@ child imports `shared` anew, with the one module changed, and lets pytest run th
 notice. Hypothesis draws the same examples every time and doesn't shrink.
 """
 
+import ast
 import gc
 import importlib
 import multiprocessing
@@ -15,9 +16,10 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
@@ -36,11 +38,12 @@ from tests.mutation.mutants import Mutant
 
 ROOT = Path(__file__).parent.parent.parent
 _FORK = multiprocessing.get_context("fork")
-# How much longer than when nothing was mutated. An endless loop is stopped by its processor time; a
-# wait that never ends by the clock, which is given more, since a busy machine makes it run ahead.
+# How much longer than when nothing was mutated an endless loop may take, of the processor's time: a
+# busy machine changes nothing. Unit tests don't wait (tests/support/virtual_time.py), so the clock
+# on the wall is looked at for tests that stand elsewhere alone, and is generous.
 _LONGER = 5
 _START_UP_SECONDS = 5
-_WAITING_SECONDS = 30
+_WAITING_SECONDS = 900
 _MEMORY = 4 * 2**30
 _NOTICED = 10
 """What a trial's process ends with if a test failed. pytest's own 1 says that, and more."""
@@ -81,7 +84,8 @@ def baseline(files: Sequence[str], tests: Sequence[str]) -> Coverage:
             importlib.import_module(name)
     gc.freeze()
     assert isinstance(coverage, Coverage)
-    if _Trial(None, tuple(coverage.seconds), coverage).outlast() is not Fate.SURVIVED:
+    unmutated = {file: partial(ast.parse, (ROOT / file).read_text()) for file in files}
+    if _Trial(unmutated, tuple(coverage.seconds), coverage).outlast() is not Fate.SURVIVED:
         raise TrialError("The tests fail in a forked process although nothing is mutated.")
     return coverage
 
@@ -107,46 +111,44 @@ def trials(
 
     Raises TrialError if a trial ends in a way that says nothing about its mutant.
     """
-    waiting, running = list(reversed(mutants)), list[_Trial]()
+    waiting, running = list(reversed(mutants)), list[tuple[Mutant, _Trial]]()
     try:
         while waiting or running:
             while waiting and len(running) < at_once:
                 mutant = waiting.pop()
                 tests = coverage.tests_of(mutant)
                 if tests:
-                    running.append(_Trial(mutant, tests, coverage))
+                    trial = _Trial({mutant.file: mutant.mutated}, tests, coverage)
+                    running.append((mutant, trial))
                 else:
                     yield mutant, Fate.SURVIVED
-            wait([trial.process.sentinel for trial in running], timeout=1)
-            for trial in tuple(running):
+            wait([trial.process.sentinel for _, trial in running], timeout=1)
+            for mutant, trial in tuple(running):
                 if trial.has_ended():
-                    running.remove(trial)
-                    yield trial.mutant, trial.fate()
+                    running.remove((mutant, trial))
+                    yield mutant, trial.fate()
     finally:
-        for trial in running:
+        for _, trial in running:
             trial.process.kill()
             trial.process.join()
 
 
-class _Trial:
-    """A mutant that is being tried; None is what nothing was changed in."""
+type _Trees = Mapping[str, Callable[[], ast.Module]]
+"""What to load in the place of some files."""
 
-    def __init__(self, mutant: Mutant | None, tests: Sequence[str], coverage: Coverage) -> None:
-        self._mutant = mutant
+
+class _Trial:
+    """A run of some tests with some files replaced."""
+
+    def __init__(self, trees: _Trees, tests: Sequence[str], coverage: Coverage) -> None:
         seconds = sum(coverage.seconds[test] for test in tests)
         self._printed = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed with the trial
         limit = _START_UP_SECONDS + int(_LONGER * seconds)
         self.process: ForkProcess = _FORK.Process(
-            target=_try, args=(mutant, tests, coverage.seconds, limit, self._printed.name)
+            target=_try, args=(trees, tests, coverage.seconds, limit, self._printed.name)
         )
-        self._ends_at = time.monotonic() + _WAITING_SECONDS + 2 * _LONGER * seconds
+        self._ends_at = time.monotonic() + _WAITING_SECONDS
         self.process.start()
-
-    @property
-    def mutant(self) -> Mutant:
-        """The mutant."""
-        assert self._mutant is not None
-        return self._mutant
 
     def has_ended(self) -> bool:
         """Whether its process is no more; one that has waited for too long is ended."""
@@ -175,12 +177,11 @@ class _Trial:
                     return Fate.TIMED_OUT
                 case code:
                     printed = Path(self._printed.name).read_text()
-                    name = self._mutant.name if self._mutant else "What nothing was changed in"
-                    raise TrialError(f"{name} ended with {code}:\n{printed}")
+                    raise TrialError(f"a trial ended with {code}:\n{printed}")
 
 
 def _try(
-    mutant: Mutant | None,
+    trees: _Trees,
     tests: Sequence[str],
     known: Collection[str],
     processor_seconds: int,
@@ -191,8 +192,7 @@ def _try(
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     _print_to(printed)
-    if mutant is not None:
-        sys.meta_path.insert(0, _Finder(mutant))
+    sys.meta_path.insert(0, _Finder(trees))
     files = sorted({test.partition("::")[0] for test in tests})
     chosen = _Chosen(tests, known)
     code = _pytest(files, chosen)
@@ -257,9 +257,9 @@ class _Chosen:
 
 @dataclass(frozen=True, slots=True)
 class _Finder(MetaPathFinder):
-    """Finds the mutated module before anybody else does."""
+    """Finds what is replaced before anybody else does."""
 
-    mutant: Mutant
+    trees: _Trees
 
     def find_spec(
         self,
@@ -267,22 +267,23 @@ class _Finder(MetaPathFinder):
         path: object,  # noqa: ARG002 - its name says where it is
         target: object = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
-        """Return how to load the mutated module, or None for any other."""
-        if fullname != self.mutant.file.removesuffix(".py").replace("/", "."):
+        """Return how to load what is replaced, or None for any other module."""
+        name = fullname.replace(".", "/") + ".py"
+        if name not in self.trees:
             return None
-        file = str(ROOT / self.mutant.file)
-        loader = _Loader(fullname, file, self.mutant.mutated)
+        file = str(ROOT / name)
+        loader = _Loader(fullname, file, self.trees[name])
         return spec_from_file_location(fullname, file, loader=loader)
 
 
 class _Loader(SourceFileLoader):
     """Loads a module from a tree."""
 
-    def __init__(self, name: str, file: str, tree: Callable[[], object]) -> None:
+    def __init__(self, name: str, file: str, tree: Callable[[], ast.Module]) -> None:
         super().__init__(name, file)
         self._tree = tree
 
     def get_code(self, fullname: str) -> CodeType | None:  # noqa: ARG002 - the one of this loader
         """Compile the tree."""
-        code: CodeType = compile(self._tree(), self.path, "exec")  # type: ignore[call-overload]
+        code: CodeType = compile(self._tree(), self.path, "exec")
         return code

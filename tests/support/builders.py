@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.decision import Rules, decide
+from shared.decision import Rules, Scope, decide
 from shared.model import (
     Account,
     AccountId,
@@ -48,7 +48,7 @@ def an_account(
 
 
 def a_decision(name: str = "bot", rules: Rules = Rules(), **more: Any) -> Decision:  # noqa: B008 - frozen
-    return decide(an_account(name, **more), rules, TODAY)
+    return decide(an_account(name, **more), Scope(), rules, TODAY)
 
 
 def an_outcome(result: Result, name: str = "bot", **more: Any) -> Outcome:

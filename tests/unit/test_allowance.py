@@ -1,11 +1,13 @@
 """How many writes the brake lets through: accepted ones count, and those under way may."""
 
 import asyncio
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.allowance import Allowance
+from tests.support.builders import NOW
 from tests.support.virtual_time import VirtualClock, VirtualLoop
 
 
@@ -33,7 +35,17 @@ async def test_what_azure_refused_does_not_count() -> None:
     assert await allowance.take() is True
 
 
-async def test_no_limit_at_all_lets_nothing_through() -> None:
+def test_without_a_release_nothing_ends() -> None:
+    assert Allowance(1).has_ended(NOW) is False
+
+
+def test_a_release_ends_at_its_moment() -> None:
+    allowance = Allowance(until=NOW)
+    assert allowance.has_ended(NOW - timedelta(seconds=1)) is False
+    assert allowance.has_ended(NOW) is True
+
+
+async def test_a_limit_of_none_lets_nothing_through() -> None:
     assert await Allowance(0).take() is False
 
 

@@ -5,6 +5,7 @@ import pytest
 from shared import errors
 from shared.errors import (
     AzureError,
+    Elsewhere,
     KeysweepError,
     NoRole,
     OutOfTime,
@@ -16,6 +17,7 @@ from shared.errors import (
     TelemetryLost,
     Throttled,
     Unclear,
+    Unfinished,
 )
 
 
@@ -87,6 +89,18 @@ def test_a_decision_that_grew_old_says_why_and_that_nothing_was_sent() -> None:
     assert error.message == "its lane was closed meanwhile"
     assert error.code == "Stale"
     assert isinstance(error, Refused)
+
+
+def test_a_link_that_leads_away_is_named_and_nothing_was_sent() -> None:
+    error = Elsewhere("evil.example/x")
+    assert str(error).startswith("Following evil.example/x: Elsewhere: ")
+    assert error.code == "Elsewhere"
+    assert isinstance(error, Refused)
+
+
+def test_what_was_accepted_and_not_seen_to_end_may_have_happened() -> None:
+    assert issubclass(Unfinished, Unclear)
+    assert not issubclass(Unclear, Refused)
 
 
 def test_a_sweep_that_is_not_whole_names_itself_and_all_reasons() -> None:

@@ -107,14 +107,30 @@ def test_somebody_must_look_after_a_missing_role_a_doubt_and_a_failure(result: R
     assert result.fails_the_sweep is (result in {Result.NO_ROLE, Result.UNVERIFIED, Result.FAILED})
 
 
-@pytest.mark.parametrize("state", ["Enabled", "enabled", "WARNED", "PastDue"])
-def test_states_of_a_subscription_in_which_azure_takes_changes(state: str) -> None:
-    assert SubscriptionState.allows_changes(state)
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        ("Enabled", SubscriptionState.ENABLED),
+        ("enabled", SubscriptionState.ENABLED),
+        ("WARNED", SubscriptionState.WARNED),
+        ("PastDue", SubscriptionState.PAST_DUE),
+        ("Disabled", SubscriptionState.DISABLED),
+        ("Deleted", SubscriptionState.DELETED),
+        ("Enable", None),
+        ("", None),
+    ],
+)
+def test_states_of_a_subscription_are_read_in_any_letter_case(
+    text: str, state: SubscriptionState | None
+) -> None:
+    assert SubscriptionState.read(text) is state
 
 
-@pytest.mark.parametrize("state", ["Disabled", "Deleted", "Locked", "", "Enable"])
-def test_states_of_a_subscription_in_which_it_does_not(state: str) -> None:
-    assert not SubscriptionState.allows_changes(state)
+@pytest.mark.parametrize("state", SubscriptionState)
+def test_a_subscription_that_is_disabled_or_deleted_takes_no_changes(
+    state: SubscriptionState,
+) -> None:
+    assert state.allows_changes is (state.value not in {"Disabled", "Deleted"})
 
 
 def test_of_an_account_no_more_is_known_than_a_source_says() -> None:
@@ -139,11 +155,13 @@ def test_an_outcome_without_a_refusal_has_no_words_of_azures() -> None:
     assert outcome.azure_code == ""
     assert outcome.azure_message == ""
     assert not outcome.accepted
+    assert not outcome.unannounced
 
 
 def test_nothing_was_counted_left_alone_or_in_dispute_unless_it_is_said() -> None:
     inventory = Inventory((), (), ())
     assert inventory.left_alone == LeftAlone(disabled=(), other_tenant=(), excluded=())
     assert inventory.disagreements == ()
+    assert inventory.graph_unread == ""
     assert Census() == Census(keys_on=0, keys_off=0)
     assert Gap(GapKind.TENANT, "t", "503").subscription_id == ""
