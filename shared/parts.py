@@ -15,7 +15,7 @@ import azure.identity.aio
 
 from shared import __version__
 from shared.arm import ArmReader, ArmWriter
-from shared.changes import ChangeReader
+from shared.changes import ChangeReader, Identity
 from shared.cross_check import turns_due
 from shared.deadline import Deadline
 from shared.discovery import Discovery
@@ -86,9 +86,12 @@ class Parts:
             inherit=self.settings.inherit,
         )
 
-    def changes(self) -> ChangeReader:
-        """Return what reads the platform's change log."""
-        return ChangeReader(self.graph, self.arm, self.clock)
+    def changes(self, identity: Identity | None = None) -> ChangeReader:
+        """Return what reads the platform's change log.
+
+        `identity` is the Function's own, whose every update is one of the flag.
+        """
+        return ChangeReader(self.graph, self.clock, identity)
 
     def remediation(self, permits: Permits | None = None) -> Remediation:
         """Return what turns keys off; `permits` may stand before the pace's own."""
@@ -105,14 +108,20 @@ class Parts:
             unit_seconds=min(UNIT_SECONDS, self.work_seconds / 2),
         )
 
-    def sweep(self, sweep_id: str, emitter: Emitter, remediation: Remediation | None) -> Sweep:
-        """Return a sweep; without a remediation it can't write."""
+    def sweep(
+        self,
+        sweep_id: str,
+        emitter: Emitter,
+        remediation: Remediation | None,
+        identity: Identity | None = None,
+    ) -> Sweep:
+        """Return a sweep; without a remediation it can't write. `identity` as in `changes`."""
         return Sweep(
             sweep_id=sweep_id,
             settings=self.settings,
             clock=self.clock,
             discovery=self.discovery(),
-            changes=self.changes(),
+            changes=self.changes(identity),
             remediation=remediation,
             emitter=emitter,
             last=self.last,

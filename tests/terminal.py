@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +26,9 @@ ROOT = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-m", "shared.cli")
 _SECONDS = 90
 _ESCAPE = re.compile(r"\x1b(\[[0-9;?]*[a-zA-Z]|\][^\x07]*\x07)")
+
+# Where records of sweeps are kept: not among those of whoever runs the tests.
+_STATE = tempfile.TemporaryDirectory(prefix="keysweep-state-")
 
 type Served = Callable[..., LocalAzure]
 
@@ -58,7 +62,12 @@ def at_once(serve: Served, tenant: Tenant, **settings: Any) -> LocalAzure:
 
 def environment(azure: LocalAzure | None, **more: str) -> dict[str, str]:
     """Return a person's environment, signed in to a local Azure if there is one."""
-    base = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8"}
+    base = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "LANG": "C.UTF-8",
+        "XDG_STATE_HOME": _STATE.name,
+    }
     return {**base, **(azure.operator_environ if azure else {}), **more}
 
 

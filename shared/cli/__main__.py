@@ -285,44 +285,48 @@ def _span(text: str) -> timedelta:
 
 @keysweep.command(
     epilog=_examples(
-        "keysweep undo 20261124T090000Z-1f3a9c0d",
-        "keysweep undo 20261124T090000Z-1f3a9c0d --report sweep.json --for 3d",
+        "keysweep undo 20261124T090000Z-1f3a9c0d --dry-run",
+        "keysweep undo 20261124T090000Z-1f3a9c0d --for 3d",
+        "keysweep undo 20261124T090000Z-1f3a9c0d --insights RESOURCE-ID --function RESOURCE-ID",
     )
 )
 @click.argument("sweep_id", metavar="SWEEP-ID")
-@click.option("--identity", metavar="ID", help="Object or application id of who swept.")
 @click.option(
-    "--report",
+    "--record",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="What `keysweep sweep --output json` saved, instead of the change log.",
+    help="The sweep's record, where `keysweep sweep --record` put it.",
+)
+@click.option(
+    "--insights",
+    metavar="RESOURCE-ID",
+    help="For a sweep of the Function's: its Application Insights, or the workspace of that.",
 )
 @click.option("--for", "span", default="1d", show_default=True, metavar="SPAN", help="How long.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
-@_common
+@_scoped
 def undo(
     sweep_id: str,
-    identity: str | None,
-    report: Path | None,
+    record: Path | None,
+    insights: str | None,
     span: str,
     *,
+    dry_run: bool,
     yes: bool,
     **options: Any,
 ) -> int:
     """Give back what one sweep took: an exemption of a day first, then the keys.
 
-    What it took comes from the platform's change log, which lags by a minute or two and goes back
-    14 days. Shows the list and asks.
+    What it took comes from the sweep's own record, or from its events. An account that anybody
+    turned on or off since, or that a tag speaks for, is left alone, and the plan says why; a tag
+    that is there is never replaced. Give the settings and the scope that the sweep had.
     """
+    from shared.cli.undo import Asked  # noqa: PLC0415
     from shared.cli.undo import undo as command  # noqa: PLC0415
 
-    length = _span(span)
-    return _run(
-        options,
-        lambda parts, screen, _: command(
-            parts, screen, sweep_id, identity=identity, report=report, span=length, yes=yes
-        ),
-    )
+    asked = Asked(sweep_id, _span(span), record, insights, yes=yes, dry_run=dry_run)
+    return _run(options, lambda parts, screen, given: command(parts, screen, given, asked))
 
 
 @keysweep.command(

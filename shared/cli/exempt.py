@@ -32,7 +32,7 @@ from shared.model import (
     Verdict,
 )
 from shared.parts import Parts
-from shared.remediation import READ_BACK_PAUSES, SecondLook
+from shared.remediation import READ_BACK_PAUSES, SecondLook, is_at_rest
 
 LONGEST_VALUE = 256
 MOST_TAGS = 50
@@ -92,18 +92,29 @@ class Exempting:
         value = wish.value(self._tag, today)
 
         async def merge(account: Account, read_at: float) -> None:
-            spelled = [name for name in account.tags if is_tag(name, self._tag)]
-            if not spelled and len(account.tags) >= MOST_TAGS:
-                raise UsageProblem(
-                    f"{account_id.name} has {len(account.tags)} tags, and Azure takes {MOST_TAGS}: "
-                    "take one away first."
-                )
-            self._would_count(account, value, today)
-            name = spelled[0] if spelled else self._tag
-            await self.azure.merge_tag(account_id, name, value, read_at)
+            self.check_it_counts(account.id, value, today)
+            await self.merge(account, value, read_at)
 
-        await self._unit(account_id, merge)
-        return await self._until(
+        await self.unit(account_id, merge)
+        return await self.reads_back(account_id, value)
+
+    async def merge(self, account: Account, value: str, read_at: float) -> None:
+        """Send the tag, spelled as it is spelled there.
+
+        Raises UsageProblem if the account has no room for it, AzureError.
+        """
+        spelled = [name for name in account.tags if is_tag(name, self._tag)]
+        if not spelled and len(account.tags) >= MOST_TAGS:
+            raise UsageProblem(
+                f"{account.id.name} has {len(account.tags)} tags, and Azure takes {MOST_TAGS}: "
+                "take one away first."
+            )
+        name = spelled[0] if spelled else self._tag
+        await self.azure.merge_tag(account.id, name, value, read_at)
+
+    async def reads_back(self, account_id: AccountId, value: str) -> Account:
+        """Return the account once its tag has this value. Raises AzureError."""
+        return await self.until(
             account_id,
             lambda account: value in self._ours(account).values(),
             "The tag was sent, and does not read back yet.",
@@ -119,8 +130,8 @@ class Exempting:
                 raise UsageProblem(f"{account_id.name} has no tag {self._tag!r}.")
             await self.azure.delete_tags(account_id, held, read_at)
 
-        await self._unit(account_id, delete)
-        await self._until(
+        await self.unit(account_id, delete)
+        await self.until(
             account_id,
             lambda account: not self._ours(account),
             "The tag was taken away, and still reads back: perhaps somebody changed it meanwhile.",
@@ -143,25 +154,33 @@ class Exempting:
             if not account.keys_on:
                 await self.azure.enable_local_auth(account_id, read_at)
 
-        await self._unit(account_id, enable)
-        await self._until(
-            account_id, lambda account: account.keys_on, "The change was sent, and keys read off."
+        await self.unit(account_id, enable)
+        await self.accepts_keys(account_id)
+
+    async def accepts_keys(self, account_id: AccountId) -> None:
+        """Return once the account accepts keys, and no operation may yet undo that.
+
+        Raises AzureError.
+        """
+        await self.until(
+            account_id,
+            lambda account: account.keys_on and is_at_rest(account),
+            "The change was sent, and keys read off, or its operation is still running.",
         )
 
     def _ours(self, account: Account) -> dict[str, str]:
         return {name: value for name, value in account.tags.items() if is_tag(name, self._tag)}
 
-    def _would_count(self, account: Account, value: str, today: date) -> None:
+    def check_it_counts(self, account_id: AccountId, value: str, today: date) -> None:
         """Judge the tag as a sweep would. Raises UsageProblem if it would be held."""
-        tagged = Account(
-            account.id, account.kind, account.location, keys_on=True, tags={self._tag: value}
-        )
         settings = self.parts.settings
+        kind = settings.scope.kinds[0]
+        tagged = Account(account_id, kind, "", keys_on=True, tags={self._tag: value})
         decision = decide(tagged, settings.scope, settings.rules, today)
         if decision.verdict is not Verdict.EXEMPT:
             raise UsageProblem(f"A sweep would hold the account all the same: {decision.reason}")
 
-    async def _unit(
+    async def unit(
         self, account_id: AccountId, write: Callable[[Account, float], Awaitable[None]]
     ) -> None:
         """Wait, read, write: no write leaves on a read that is older than five seconds.
@@ -183,9 +202,10 @@ class Exempting:
                 if self.parts.deadline.left <= 0:
                     raise
 
-    async def _until(
+    async def until(
         self, account_id: AccountId, holds: Callable[[Account], bool], otherwise: str
     ) -> Account:
+        """Read an account back until something holds of it. Raises AzureError."""
         for pause in READ_BACK_PAUSES:
             await self.parts.clock.sleep(pause)
             account = await self.azure.account(account_id)

@@ -26,6 +26,7 @@ _ACCOUNT_VERSION = "2025-09-01"
 _LOCKS_VERSION = "2020-05-01"
 _PERMISSIONS_VERSION = "2022-04-01"
 _SITES_VERSION = "2024-11-01"
+_METADATA = "2022-09-01"
 _BAD_REQUEST = 400
 
 
@@ -131,6 +132,15 @@ class Operator(ArmWriter):
         path = f"{site}/config/appsettings/list"
         answer = await self._get(path, _SITES_VERSION, _has_properties, "POST")
         return dict(answer["properties"])
+
+    async def cloud_metadata(self) -> Mapping[str, Any]:
+        """Return what Azure Resource Manager says of the cloud that it is in.
+
+        It is what tools ask that are given nothing but its address (hashicorp/go-azure-sdk,
+        sdk/internal/metadata). Raises AzureError.
+        """
+        found: Mapping[str, Any] = await self._get("/metadata/endpoints", _METADATA, an_object)
+        return found
 
     async def _get(self, path: str, version: str, check: Check, method: str = "GET") -> Any:
         request = HttpRequest(method, f"{self._endpoint}{path}?api-version={version}")

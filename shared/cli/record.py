@@ -132,9 +132,11 @@ class Change:
 
     account: AccountId
     begun_at: datetime
-    ended_at: datetime | None
+    ended_at: datetime | None = None
     """None: the record does not say what came of it."""
-    may_be_done: bool
+    result: str = ""
+    """What came of it, as in the README; empty where that is not told."""
+    may_be_done: bool = True
     """Whether Azure took it, or may have."""
 
 
@@ -150,11 +152,11 @@ class KeptRecord:
 
 
 def read_record(text: str) -> KeptRecord:
-    """Read a record. A last line that was cut off by a kill is passed over.
+    """Read a record. A last line that was cut off by a kill is passed over; a line may stand twice.
 
     Raises ValueError, which says what is wrong with it.
     """
-    lines = text.split("\n")
+    lines = text.rstrip("\n").split("\n")
     parsed = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -188,15 +190,18 @@ def _change(row: Mapping[str, Any], known: Mapping[str, Change]) -> Change | Non
     """Read a line about an account; None if it is about something else. Raises ValueError."""
     if "begun" in row:
         account = AccountId.parse(str(row["begun"]))
-        return Change(account, _moment(row), None, may_be_done=True)
+        return known.get(account.key) or Change(account, _moment(row))
     if "outcome" in row:
         account = AccountId.parse(str(row["outcome"]))
         begun = known.get(account.key)
         if begun is None:
             raise ValueError(f"it has an outcome for {account} that was never begun")
-        if not isinstance(row.get("accepted"), bool):
+        accepted = row.get("accepted")
+        if not isinstance(accepted, bool):
             raise ValueError(f"it does not say whether the change of {account} was accepted")
-        return Change(account, begun.begun_at, _moment(row), may_be_done=row["accepted"])
+        if begun.ended_at is not None:
+            return begun
+        return Change(account, begun.begun_at, _moment(row), str(row.get("result")), accepted)
     return None
 
 

@@ -63,8 +63,8 @@ class Screen:
         self.err.print(shown(text, "dim"), soft_wrap=True)
 
     def say(self, text: str) -> None:
-        """Say something to the person."""
-        self.err.print(shown(text))
+        """Say something to the person; lines stay lines."""
+        self.err.print(Text("\n").join(shown(line) for line in text.split("\n")))
 
     def problem(self, text: str) -> None:
         """Say what is wrong; lines stay lines."""
