@@ -164,6 +164,8 @@ def sweep(
     from shared.cli.sweep import Wish  # noqa: PLC0415
     from shared.cli.sweep import sweep as command  # noqa: PLC0415
 
+    if audit and enforce:
+        raise click.UsageError("--audit and --enforce exclude each other: give one.")
     wish = Wish(
         only=only,
         audit=audit,

@@ -4,9 +4,11 @@ Always in this order: the tag is merged, read back, and judged as a sweep judges
 keys turned on. A sweep in between finds the tag.
 """
 
+import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
 from dataclasses import replace as replace_fields
 from datetime import date, timedelta
 from typing import assert_never
@@ -14,12 +16,31 @@ from typing import assert_never
 from rich.text import Text
 
 from shared.cli.in_force import in_force
-from shared.cli.names import resolve, scope_of
+from shared.cli.names import distinct, resolve, scope_of
 from shared.cli.operator import Operator
 from shared.cli.screen import Screen, counted, grid, shown
-from shared.cli.session import FINE, NOT_WHOLE, REMAINS, Given, UsageProblem, told
+from shared.cli.session import (
+    FINE,
+    NOT_WHOLE,
+    REMAINS,
+    STOPPED,
+    Given,
+    UsageProblem,
+    interrupts,
+    told,
+    unless_stopped,
+)
 from shared.decision import decide
-from shared.errors import OutOfTime, Refused, Stale, Throttled, Unclear
+from shared.errors import (
+    AzureError,
+    KeysweepError,
+    OutOfTime,
+    Refused,
+    Stale,
+    Stopped,
+    Throttled,
+    Unclear,
+)
 from shared.exemption import is_tag, read_exemption
 from shared.model import (
     Account,
@@ -53,7 +74,9 @@ class Wish:
             raise UsageProblem(f"{self.until} has passed: an exemption ends in the future.")
         for name, text in (("--reason", self.reason), ("--owner", self.owner)):
             if ";" in text or not text.isprintable():
-                raise UsageProblem(f"{name} can't hold a semicolon or a control character.")
+                raise UsageProblem(
+                    f"{name} can't hold a semicolon or a control character: {text!r}."
+                )
         fields = {
             "until": self.until.isoformat() if self.until else "",
             "reason": self.reason.strip(),
@@ -72,31 +95,100 @@ class Wish:
         return value
 
 
+class ChangedMeanwhile(KeysweepError):
+    """What a person was shown is not so any more: nothing was sent."""
+
+
+@dataclass(slots=True)
+class Steps:
+    """The changes that a command sets out to make to an account, and how far each of them is."""
+
+    states: dict[str, str]
+
+    @classmethod
+    def of(cls, *names: str) -> "Steps":
+        """Set out to make these."""
+        return cls(dict.fromkeys(names, "not begun"))
+
+    @contextmanager
+    def sending(self, name: str) -> Iterator[None]:
+        """Note that one is sent; what Azure refuses has not begun."""
+        self.states[name] = "sent, and not read back"
+        try:
+            yield
+        except (Refused, UsageProblem):
+            self.states[name] = "not begun"
+            raise
+
+    def done(self, name: str) -> None:
+        """Say that one reads back."""
+        self.states[name] = "done"
+
+    @property
+    def have_begun(self) -> bool:
+        """Whether any of them was sent, and not refused."""
+        return any(state != "not begun" for state in self.states.values())
+
+    def __str__(self) -> str:
+        return "; ".join(f"{name}: {state}" for name, state in self.states.items())
+
+
+_TAG, _KEYS, _REMOVAL = "the tag", "turning keys on", "taking the tag away"
+
+
 @dataclass(frozen=True, slots=True)
 class Exempting:
-    """Writes exemptions and turns keys on: one account at a time, read back each time."""
+    """Writes exemptions and turns keys on: one account at a time, read back each time.
+
+    Once `stop` is set nothing more is begun, and every wait ends: Stopped is raised.
+    """
 
     parts: Parts
     azure: Operator
+    steps: Steps = field(default_factory=Steps.of)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def _tag(self) -> str:
         return self.parts.settings.rules.tag
 
-    async def grant(self, account_id: AccountId, wish: Wish) -> Account:
+    async def grant(self, shown: Account, wish: Wish) -> Account:
         """Merge the tag, and return the account once it reads back as exempt.
 
-        Raises UsageProblem if a sweep would hold it all the same, AzureError.
+        Raises ChangedMeanwhile if the account is not as it was shown, UsageProblem if a sweep would
+        hold it all the same, AzureError.
         """
         today = self.parts.clock.now().date()
         value = wish.value(self._tag, today)
+        self.check_it_counts(shown.id, value, today)
 
         async def merge(account: Account, read_at: float) -> None:
-            self.check_it_counts(account.id, value, today)
-            await self.merge(account, value, read_at)
+            self._check_it_is_as(shown, account)
+            with self.steps.sending(_TAG):
+                await self.merge(account, value, read_at)
 
-        await self.unit(account_id, merge)
-        return await self.reads_back(account_id, value)
+        await self.unit(shown.id, merge)
+        found = await self.reads_back(shown.id, value)
+        self.steps.done(_TAG)
+        return found
+
+    def _check_it_is_as(self, shown: Account, now: Account) -> None:
+        """Raise ChangedMeanwhile for an account that is not the one that a person was shown."""
+        self._check_it_is(shown, now)
+        before, after = self._ours(shown), self._ours(now)
+        if before != after:
+            raise ChangedMeanwhile(
+                f"{where(now)}: its tag was {_tags(before)} when it was shown, and is "
+                f"{_tags(after)} now. Nothing was sent: run this again."
+            )
+
+    def _check_it_is(self, shown: Account, now: Account) -> None:
+        """Raise ChangedMeanwhile for another account of the same name, or one out of scope."""
+        problem = self.parts.settings.scope.leaves_out(now)
+        if shown.created_at != now.created_at:
+            problem = "It was deleted and created again meanwhile."
+        if problem:
+            raise ChangedMeanwhile(f"{where(now)}: {problem} Nothing more was sent.")
 
     async def merge(self, account: Account, value: str, read_at: float) -> None:
         """Send the tag, spelled as it is spelled there.
@@ -120,26 +212,31 @@ class Exempting:
             "The tag was sent, and does not read back yet.",
         )
 
-    async def withdraw(self, account_id: AccountId) -> Mapping[str, str]:
-        """Take the tag away; returns what it said. Raises UsageProblem, AzureError."""
-        held: dict[str, str] = {}
+    async def withdraw(self, shown: Account) -> None:
+        """Take the tag away that was shown.
+
+        Raises ChangedMeanwhile if the account is not as it was shown, AzureError.
+        """
 
         async def delete(account: Account, read_at: float) -> None:
-            held.update(self._ours(account))
-            if not held:
-                raise UsageProblem(f"{account_id.name} has no tag {self._tag!r}.")
-            await self.azure.delete_tags(account_id, held, read_at)
+            self._check_it_is_as(shown, account)
+            with self.steps.sending(_REMOVAL):
+                await self.azure.delete_tags(account.id, self._ours(account), read_at)
 
-        await self.unit(account_id, delete)
+        await self.unit(shown.id, delete)
         await self.until(
-            account_id,
+            shown.id,
             lambda account: not self._ours(account),
             "The tag was taken away, and still reads back: perhaps somebody changed it meanwhile.",
         )
-        return held
+        self.steps.done(_REMOVAL)
 
-    async def enable_keys(self, account_id: AccountId) -> None:
-        """Turn keys on, if this moment's read says exempt, and read back. Raises AzureError."""
+    async def enable_keys(self, exempted: Account) -> None:
+        """Turn keys on, if this moment's read says exempt, and read back.
+
+        Raises ChangedMeanwhile if the account is another than was exempted, AzureError.
+        """
+        account_id = exempted.id
 
         async def enable(account: Account, read_at: float) -> None:
             today = self.parts.clock.now().date()
@@ -151,11 +248,14 @@ class Exempting:
                     code="NotExempt",
                     message="Its exemption is not there any more. Nothing was sent.",
                 )
+            self._check_it_is(exempted, account)
             if not account.keys_on:
-                await self.azure.enable_local_auth(account_id, read_at)
+                with self.steps.sending(_KEYS):
+                    await self.azure.enable_local_auth(account_id, read_at)
 
         await self.unit(account_id, enable)
         await self.accepts_keys(account_id)
+        self.steps.done(_KEYS)
 
     async def accepts_keys(self, account_id: AccountId) -> None:
         """Return once the account accepts keys, and no operation may yet undo that.
@@ -186,13 +286,20 @@ class Exempting:
         """Wait, read, write: no write leaves on a read that is older than five seconds.
 
         A write that Azure did not answer clearly is read back by who asked for it. Raises
-        AzureError; OutOfTime where Azure asks to wait for longer than there is time.
+        AzureError; OutOfTime where Azure asks to wait for longer than there is time, Stopped where
+        a person did not want it any more.
         """
         while True:
             try:
-                async with self.parts.pace.unit(account_id.subscription_id, reads=1):
-                    read_at = self.parts.clock.monotonic()
-                    account = await self.azure.account(account_id)
+                async with AsyncExitStack() as permit:
+                    async with unless_stopped(self.stop):
+                        await permit.enter_async_context(
+                            self.parts.pace.unit(account_id.subscription_id, reads=1)
+                        )
+                        read_at = self.parts.clock.monotonic()
+                        account = await self.azure.account(account_id)
+                    if self.stop.is_set():
+                        raise Stopped
                     with contextlib.suppress(Unclear):
                         await write(account, read_at)
                     return
@@ -207,8 +314,9 @@ class Exempting:
     ) -> Account:
         """Read an account back until something holds of it. Raises AzureError."""
         for pause in READ_BACK_PAUSES:
-            await self.parts.clock.sleep(pause)
-            account = await self.azure.account(account_id)
+            async with unless_stopped(self.stop):
+                await self.parts.clock.sleep(pause)
+                account = await self.azure.account(account_id)
             if holds(account):
                 return account
         raise Unclear("Reading back", str(account_id), code="NotReadBack", message=otherwise)
@@ -230,27 +338,45 @@ async def exempt(
     wish.value(tag, today)
     account = await resolve(parts, await scope_of(parts), name)
     wish, question = _over(account, tag, wish, today)
+    screen.say(await in_force(parts, given))
     if question is not None and not _agreed(screen, question, yes=yes, replace=replace):
         screen.say("Nothing was changed.")
         return REMAINS
-    screen.say(await in_force(parts, given))
-    exempting = Exempting(parts, Operator(parts))
-    found = await exempting.grant(account.id, wish)
-    until = f"until {wish.until}" if wish.until else "open-ended"
-    kept = len(found.tags) - 1
-    screen.show(
-        f"{where(account)} is exempt, {until}: the tag reads back, {counted(kept, 'other tag')} "
-        "untouched."
-    )
-    if not enable_keys:
-        if not found.keys_on:
-            screen.note("Its keys are off. --enable-keys turns them on.")
-        return FINE
-    await exempting.enable_keys(account.id)
-    screen.show(
-        f"{where(account)} accepts keys again: Azure Resource Manager says so, and the gateway "
-        "follows within minutes, at most hours."
-    )
+    # However long the person thought, the time budget begins now.
+    parts = parts.again()
+    steps = Steps.of(_TAG, _KEYS) if enable_keys else Steps.of(_TAG)
+    exempting = Exempting(parts, Operator(parts), steps)
+
+    async def work() -> None:
+        found = await exempting.grant(account, wish)
+        until = f"until {wish.until}" if wish.until else "open-ended"
+        kept = len(found.tags) - 1
+        screen.show(
+            f"{where(account)} is exempt, {until}: the tag reads back, "
+            f"{counted(kept, 'other tag')} untouched."
+        )
+        if not enable_keys:
+            if not found.keys_on:
+                screen.note("Its keys are off. --enable-keys turns them on.")
+            return
+        await exempting.enable_keys(found)
+        screen.show(
+            f"{where(account)} accepts keys again: Azure Resource Manager says so, and the gateway "
+            "follows within minutes, at most hours."
+        )
+
+    return await _unless_stopped(screen, exempting, work())
+
+
+async def _unless_stopped(screen: Screen, exempting: Exempting, work: Awaitable[None]) -> int:
+    """Do it, or say how far it was when a person stopped it. Raises as `work`."""
+    running = asyncio.ensure_future(work)
+    try:
+        with interrupts(screen, exempting.stop, running):
+            await running
+    except (Stopped, asyncio.CancelledError):
+        screen.problem(f"Stopped. {str(exempting.steps).capitalize()}.")
+        return NOT_WHOLE if exempting.steps.have_begun else STOPPED
     return FINE
 
 
@@ -279,7 +405,15 @@ def _over(account: Account, tag: str, wish: Wish, today: date) -> tuple[Wish, _Q
     old = read_exemption(account.tags, tag, today)
     kept = old if isinstance(old, Exempt | Lapsed) else Exempt()
     wish = replace_fields(wish, reason=wish.reason or kept.reason, owner=wish.owner or kept.owner)
-    new = wish.value(tag, today)
+    try:
+        new = wish.value(tag, today)
+    except UsageProblem as error:
+        raise UsageProblem(
+            f"{where(account)} has the tag {tag}={there[0]!r}, which can't be kept as it is: give "
+            f"--reason and --owner. {error}"
+        ) from error
+    if new == there[0]:
+        return wish, None
     match old:
         case Exempt(until):
             ends_first = until is None or (wish.until is not None and wish.until < until)
@@ -313,15 +447,34 @@ def _agreed(screen: Screen, question: _Question, *, yes: bool, replace: bool) ->
 async def remove(parts: Parts, screen: Screen, given: Given, name: str) -> int:
     """Take one account's exemption away, and say what the next sweep makes of it."""
     account = await resolve(parts, await scope_of(parts), name)
-    screen.say(await in_force(parts, given))
-    held = await Exempting(parts, Operator(parts)).withdraw(account.id)
-    taken = ", ".join(f"{tag}={value}" for tag, value in held.items())
     settings = parts.settings
-    look = SecondLook(parts.arm, parts.clock, settings.scope, settings.rules, settings.inherit)
-    today = parts.clock.now().date()
-    now = decide(await look.read(account.id), settings.scope, settings.rules, today)
-    screen.show(f"The tag of {where(account)} was taken away ({taken}). {_next(now)}")
-    return FINE
+    held = {tag: text for tag, text in account.tags.items() if is_tag(tag, settings.rules.tag)}
+    if not held:
+        raise UsageProblem(f"{where(account)} has no tag {settings.rules.tag!r}.")
+    screen.say(await in_force(parts, given))
+    exempting = Exempting(parts, Operator(parts), Steps.of(_REMOVAL))
+
+    async def work() -> None:
+        await exempting.withdraw(account)
+        taken = f"The tag of {where(account)} was taken away ({_tags(held)})."
+        look = SecondLook(parts.arm, parts.clock, settings.scope, settings.rules, settings.inherit)
+        try:
+            async with unless_stopped(exempting.stop):
+                found = await look.read(account.id)
+        except Stopped:
+            raise
+        except AzureError as error:
+            screen.show(f"{taken} What the next sweep makes of it can't be told: {told(error)}")
+            return
+        now = decide(found, settings.scope, settings.rules, parts.clock.now().date())
+        screen.show(f"{taken} {_next(now)}")
+
+    return await _unless_stopped(screen, exempting, work())
+
+
+def _tags(tags: Mapping[str, str]) -> str:
+    """Write tags as a person reads them."""
+    return ", ".join(f"{name}={value!r}" for name, value in tags.items()) or "not there"
 
 
 def _next(now: Decision) -> str:
@@ -348,13 +501,15 @@ async def listing(parts: Parts, screen: Screen) -> int:
         progress.add_task("Looking for exemptions")
         inventory = await parts.discovery().discover()
     drawn = grid("days left", "until", "keys", "account", "reason")
+    covered = [coverage.subscription for coverage in inventory.coverage]
+    names = distinct({subscription.id: subscription.name for subscription in covered})
     found = sorted(
         (decide(account, parts.settings.scope, rules, today) for account in inventory.accounts),
         key=lambda each: (_last_day(each.exemption), each.account.id.key),
     )
     count = 0
     for each in found:
-        cells = _cells(each, today)
+        cells = _cells(each, today, names)
         if cells is not None:
             count += 1
             drawn.add_row(*cells)
@@ -366,7 +521,7 @@ async def listing(parts: Parts, screen: Screen) -> int:
     return NOT_WHOLE if inventory.gaps else FINE
 
 
-def _cells(decision: Decision, today: date) -> tuple[Text, ...] | None:
+def _cells(decision: Decision, today: date, names: Mapping[str, str]) -> tuple[Text, ...] | None:
     account, style = decision.account, ""
     match decision.exemption:
         case Exempt(until, reason, owner):
@@ -380,6 +535,7 @@ def _cells(decision: Decision, today: date) -> tuple[Text, ...] | None:
             return None
         case _:
             assert_never(decision.exemption)
+    place = names.get(account.id.subscription_id, account.id.subscription_id)
     because = shown(reason)
     if owner:
         because.append(shown(f" ({owner})" if reason else owner, "dim"))
@@ -387,7 +543,7 @@ def _cells(decision: Decision, today: date) -> tuple[Text, ...] | None:
         shown(left, style),
         shown(until or ""),
         shown("on" if account.keys_on else "off", "" if account.keys_on else "dim"),
-        shown(account.id.name).append(shown(f" {account.id.resource_group}", "dim")),
+        shown(account.id.name).append(shown(f" {account.id.resource_group} · {place}", "dim")),
         because,
     )
 

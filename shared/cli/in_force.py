@@ -10,11 +10,19 @@ from shared.settings import Settings
 _DECIDING = (
     "EXEMPTION_TAG",
     "EXEMPTION_INHERIT",
+    "EXEMPTION_REQUIRE_UNTIL",
+    "EXEMPTION_MAX_DAYS",
+    "EXEMPTION_UNREADABLE",
+    "NO_SUBDOMAIN",
+    "SWEEP_MODE",
+    "ENFORCE_FROM",
     "SWEEP_KINDS",
     "SWEEP_MANAGEMENT_GROUPS",
     "SWEEP_SUBSCRIPTIONS",
     "SWEEP_EXCLUDE_SUBSCRIPTIONS",
     "MAX_CHANGES_PER_SWEEP",
+    "BRAKE",
+    "BRAKE_RELEASE_UNTIL",
 )
 
 
@@ -27,11 +35,20 @@ async def in_force(parts: Parts, given: Given) -> str:
 
 
 def _settings(settings: Settings, given: Given) -> Iterator[str]:
+    subdomain = settings.rules.hold_no_subdomain
     levels = ", ".join(settings.inherit) or "no level above an account"
     yield (
         f"Exempt by the tag {settings.rules.tag!r} on the account; {levels} counts besides. Kinds: "
         f"{', '.join(settings.scope.kinds)}."
     )
+    rules = [
+        *(["an exemption needs an end"] if settings.rules.require_until else []),
+        *([f"it lasts {days} days at most"] if (days := settings.rules.max_days) else []),
+        *([] if settings.rules.hold_unreadable else ["a tag that can't be read protects nothing"]),
+        *(["without a custom subdomain an account is held"] if subdomain else []),
+    ]
+    if rules:
+        yield f"Rules: {'; '.join(rules)}."
     groups, subscriptions = settings.scope.management_groups, settings.scope.subscriptions
     where = ", ".join(groups or subscriptions) or "every subscription that you can read"
     excluded = settings.scope.excluded_subscriptions

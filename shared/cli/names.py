@@ -4,17 +4,29 @@ What a command writes, it writes inside the scope that was said: by `-s` and `-m
 settings. An id outside it is refused, and a namesake outside it is nobody's concern.
 """
 
+import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.cli.session import UsageProblem
+from shared.cli.session import UsageProblem, told
 from shared.deadline import Deadline
-from shared.errors import AzureError, NotFound
+from shared.errors import AzureError, KeysweepError, NotFound
 from shared.model import Account, AccountId, Subscription
 from shared.parts import Parts
 from shared.scope import InScope, ScopeReader
 
 _SHOWN = 10
 _SHARE = 0.5
+# What Azure takes in a subscription's id, a resource group's name and an account's: an id is part
+# of an address, where a question mark or an encoded slash would lead somewhere else.
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_GROUP = re.compile(r"[\w.()-]{1,90}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+class NotSeen(KeysweepError):
+    """Whether something is in scope can't be told: a part of the scope could not be read."""
 
 
 async def scope_of(parts: Parts) -> InScope:
@@ -24,6 +36,17 @@ async def scope_of(parts: Parts) -> InScope:
     return await ScopeReader(
         parts.arm, parts.graph, settings.scope, settings.tenant_id, until
     ).read()
+
+
+def distinct(subscriptions: Mapping[str, str]) -> Mapping[str, str]:
+    """Return by what a person tells subscriptions apart: their names, and ids where these agree."""
+    shared = Counter(name.lower() for name in subscriptions.values())
+    return {
+        subscription_id: (
+            name if name and shared[name.lower()] == 1 else f"{name} {subscription_id}".lstrip()
+        )
+        for subscription_id, name in subscriptions.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +60,8 @@ class Namesakes:
 async def resolve(parts: Parts, in_scope: InScope, text: str) -> Account:
     """Read the one account that is meant, as Azure Resource Manager knows it now.
 
-    Raises UsageProblem if there is none in scope, or more than one; AzureError if Azure can't say.
+    Raises UsageProblem if there is none in scope, or more than one; NotSeen or AzureError if that
+    can't be told.
     """
     account_id = await identify(parts, in_scope, text)
     try:
@@ -54,7 +78,7 @@ async def identify(parts: Parts, in_scope: InScope, text: str) -> AccountId:
     """Return the id of the one account that is meant, of any kind; it need not be there.
 
     Raises UsageProblem if its subscription is not in scope, or if there is no account of this name
-    in scope or more than one; AzureError if Azure can't say.
+    in scope or more than one; NotSeen if that can't be told.
     """
     if text.startswith("/"):
         account_id = read_id(text)
@@ -71,11 +95,13 @@ async def identify(parts: Parts, in_scope: InScope, text: str) -> AccountId:
         for account in namesakes.accounts
         if not group or account.resource_group.lower() == group.lower()
     ]
-    unread = f" These could not be read: {', '.join(namesakes.unread)}." if namesakes.unread else ""
     if not found:
+        missing = f"There is no account {text!r} in scope ({_in_words(in_scope)})"
+        unread = [*namesakes.unread, *_unread(in_scope)]
+        if unread:
+            raise NotSeen(f"{missing}, as far as it could be read. Not read: {'; '.join(unread)}")
         raise UsageProblem(
-            f"There is no account {text!r} in scope ({_in_words(in_scope)}).{unread} Give its "
-            "resource id if it was made within the last minutes."
+            f"{missing}. Give its resource id if it was made within the last minutes."
         )
     if len(found) > 1:
         listed = "\n".join(f"  {account}" for account in found[:_SHOWN])
@@ -87,17 +113,39 @@ async def identify(parts: Parts, in_scope: InScope, text: str) -> AccountId:
 def read_id(text: str) -> AccountId:
     """Read a resource id. Raises UsageProblem if it is no account's."""
     try:
-        return AccountId.parse(text.rstrip("/"))
+        account_id = AccountId.parse(text.strip().rstrip("/"))
     except ValueError as error:
         raise UsageProblem(f"{error}.") from error
+    for pattern, part in (
+        (_GUID, account_id.subscription_id),
+        (_GROUP, account_id.resource_group),
+        (_NAME, account_id.name),
+    ):
+        if pattern.fullmatch(part) is None:
+            raise UsageProblem(f"{text!r} is no account's id: Azure takes no {part!r} there.")
+    return account_id
 
 
 def _refuse_outside(in_scope: InScope, account_id: AccountId) -> None:
-    """Raise UsageProblem for an account whose subscription is not in scope."""
+    """Raise UsageProblem for an account whose subscription is not in scope, NotSeen if unknown."""
     name = account_id.subscription_id
     if any(subscription.id == name for subscription in in_scope.subscriptions):
         return
+    left_alone = in_scope.left_alone
+    known = {subscription.id for subscription in (*left_alone.disabled, *left_alone.other_tenant)}
+    unread = _unread(in_scope, name)
+    if unread and name not in known | set(left_alone.excluded):
+        raise NotSeen(f"Whether {account_id} is in scope can't be told: {'; '.join(unread)}")
     raise UsageProblem(f"{account_id} is out of scope: {why_outside(in_scope, name)}")
+
+
+def _unread(in_scope: InScope, subscription_id: str = "") -> list[str]:
+    """Say what of the scope could not be read, as far as it can matter for a subscription."""
+    return [
+        f"{gap.kind} {gap.name}: {told(gap.problem)}"
+        for gap in in_scope.gaps
+        if not subscription_id or gap.subscription_id in {"", subscription_id}
+    ]
 
 
 def why_outside(in_scope: InScope, subscription_id: str) -> str:
@@ -143,12 +191,12 @@ async def _named(parts: Parts, in_scope: InScope, name: str) -> Namesakes:
         if subscription.id in shown:
             continue
         try:
-            found += [
-                row.id
-                async for row in parts.arm.accounts(subscription.id)
-                if isinstance(row, Account) and row.id.name.lower() == name.lower()
-            ]
-        except AzureError:
-            unread.append(subscription.name or subscription.id)
+            async for row in parts.arm.accounts(subscription.id):
+                if isinstance(row, str):
+                    unread.append(f"a row of subscription {subscription.name}: {row}")
+                elif row.id.name.lower() == name.lower():
+                    found.append(row.id)
+        except AzureError as error:
+            unread.append(f"subscription {subscription.name or subscription.id}: {told(error)}")
     unique = {account.key: account for account in found}
     return Namesakes(tuple(unique[key] for key in sorted(unique)), tuple(unread))

@@ -18,6 +18,7 @@ from shared.cli.documents import (
     exit_code,
     rows,
 )
+from shared.cli.names import distinct
 from shared.cli.screen import Screen, counted, grid, shown
 from shared.cli.session import told
 from shared.cli.watch import Collected, Seen, watched
@@ -119,19 +120,21 @@ def table(screen: Screen, found: Sequence[Row]) -> Table:
         drawn = grid("state", "account", "why")
     for column in drawn.columns[1:-1]:
         column.max_width = 30
+    places = distinct({row.subscription_id: row.subscription for row in found})
     for row in found:
+        place = places[row.subscription_id]
         state = shown(_PLAIN.get(row.state, row.state), _STYLES.get(row.state, ""))
         if screen.wide:
             drawn.add_row(
                 state,
                 shown(row.name),
                 shown(row.resource_group, "dim"),
-                shown(row.subscription or row.subscription_id, "dim"),
+                shown(place, "dim"),
                 shown(row.kind, "dim"),
                 why(row),
             )
         else:
-            where = f"{row.resource_group} · {row.subscription or row.subscription_id}"
+            where = f"{row.resource_group} · {place}"
             account = shown(row.name).append(Text("\n").append(shown(where, "dim")))
             drawn.add_row(state, account, why(row))
     return drawn

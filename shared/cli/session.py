@@ -6,17 +6,17 @@ import logging
 import re
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from shared.addresses import Address
 from shared.cli.operator import Operator
-from shared.cli.screen import Screen
-from shared.cli.settings_file import check_app_settings, read_app_settings
-from shared.errors import AzureError, KeysweepError, NoRole, NoToken, SettingsError
+from shared.cli.screen import Screen, stop_signals
+from shared.cli.settings_file import LARGEST, check_app_settings, read_app_settings
+from shared.errors import AzureError, KeysweepError, NoRole, NoToken, SettingsError, Stopped
 from shared.parts import Connections, Parts, SystemClock
 from shared.settings import OPERATOR_SETTINGS, Settings, read_settings
 
@@ -29,7 +29,7 @@ NOT_WHOLE = 2
 USAGE = 64
 """The command line or the settings are wrong."""
 _SITE = re.compile(
-    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Web/sites/[^/]+",
+    r"/subscriptions/[0-9a-f-]{36}/resourceGroups/[\w.()-]+/providers/Microsoft\.Web/sites/[\w-]+",
     re.IGNORECASE,
 )
 STOPPED = 130
@@ -66,8 +66,15 @@ class Options:
     def given(self, app_settings: Mapping[str, str], source: str) -> Given:
         """Put the settings together: app settings, over them the environment, over it the line.
 
-        An empty variable is taken as absent, here as everywhere: it hides nothing.
+        An empty variable is taken as absent, here as everywhere: it hides nothing. Raises
+        UsageProblem for an empty scope on the line, which would widen it to everything.
         """
+        for option, scopes in (
+            ("--subscription", self.subscriptions),
+            ("--management-group", self.management_groups),
+        ):
+            if not all(scope.strip() for scope in scopes):
+                raise UsageProblem(f"{option} is empty: it would mean everything. Give an id.")
         values, sources = dict(app_settings), dict.fromkeys(app_settings, source)
         for name, value in self.environ.items():
             if value.strip():
@@ -82,7 +89,7 @@ class Options:
 
     def _line(self) -> Iterator[str]:
         if self.settings_file is not None:
-            yield from ("--settings", str(self.settings_file))
+            yield from ("--settings", str(self.settings_file.absolute()))
         if self.function is not None:
             yield from ("--function", self.function)
         for subscription in self.subscriptions:
@@ -97,8 +104,11 @@ class Options:
         """
         if self.settings_file is None:
             return self.given({}, "")
+        if self.function is not None:
+            raise UsageProblem("--settings and --function are two sources: give one.")
         try:
-            found = read_app_settings(self.settings_file.read_bytes())
+            with self.settings_file.open("rb") as file:
+                found = read_app_settings(file.read(LARGEST + 1))
         except (OSError, ValueError) as error:
             raise UsageProblem(f"{self.settings_file} can't be used: {error}") from error
         return self.given(found, str(self.settings_file))
@@ -154,7 +164,9 @@ def run(options: Options, screen: Screen, mode: str, command: Command) -> int:
     logging.getLogger("azure").addHandler(logging.NullHandler())
     logging.getLogger("azure").propagate = False
     try:
-        return asyncio.run(_run(options, screen, mode, command))
+        # Before there is a loop: a file may be a pipe that somebody has yet to write to.
+        given = options.from_file()
+        return asyncio.run(_run(options, given, screen, mode, command))
     except SettingsError as error:
         lines = "".join(f"\n  {problem}" for problem in error.problems)
         screen.problem(f"These settings are wrong; nothing was read or changed:{lines}")
@@ -165,24 +177,24 @@ def run(options: Options, screen: Screen, mode: str, command: Command) -> int:
     except KeysweepError as error:
         screen.problem(told(error))
         return NOT_WHOLE
-    except KeyboardInterrupt:
-        screen.problem(
-            "Stopped. What was under way may be done; the same command can be run again."
-        )
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        # A command that has begun to change something hears of it first, and says how far it is.
+        screen.problem("Stopped. Nothing was changed.")
         return STOPPED
 
 
-async def _run(options: Options, screen: Screen, mode: str, command: Command) -> int:
-    given = options.from_file()
+async def _run(options: Options, given: Given, screen: Screen, mode: str, command: Command) -> int:
     settings = read_given(given, mode)
     connections = Connections(options.environ, SystemClock())
     narrator = _Narrator(screen, options.verbose)
+    _hear_cancelling()
     try:
         parts = connections.parts(settings, narrator)
         await _sign_in(parts)
         if options.function is not None:
             given = await _of_function(options, parts)
             parts = connections.parts(read_given(given, mode), narrator)
+            await _sign_in(parts)
         return await command(parts, given)
     finally:
         await connections.close()
@@ -190,7 +202,7 @@ async def _run(options: Options, screen: Screen, mode: str, command: Command) ->
 
 async def _of_function(options: Options, parts: Parts) -> Given:
     """Put the settings together with those of a deployed Function App. Raises AzureError."""
-    resource_id = str(options.function)
+    resource_id = str(options.function).rstrip("/")
     if _SITE.fullmatch(resource_id) is None:
         raise UsageProblem(
             f"{resource_id!r} is not the resource id of a Function App: it looks like "
@@ -221,6 +233,7 @@ _ROLES = {
     "Microsoft.Resources/tags/": "Tag Contributor",
     "Microsoft.CognitiveServices/accounts/write": "Cognitive Services Contributor",
     "Microsoft.CognitiveServices/accounts/listKeys/": "Cognitive Services Contributor",
+    "Microsoft.Web/sites/config/": "Website Contributor",
 }
 _NOT_REACHED = (
     "Azure was not reached: look at the network, at HTTPS_PROXY, and at the certificates "
@@ -244,7 +257,8 @@ def interrupts(
 ) -> Iterator[None]:
     """Let the first Ctrl-C stop what is not begun, and the second break off.
 
-    A terminal that is closed, and whoever ends the process, are taken like a Ctrl-C.
+    A terminal that is closed, and whoever ends the process, are taken like a Ctrl-C. It is for the
+    part of a command that changes something; outside of it the first Ctrl-C ends the command.
     """
 
     def interrupt() -> None:
@@ -255,17 +269,52 @@ def interrupts(
         with contextlib.suppress(OSError):  # the terminal may be gone
             screen.say("Stopping: what is in flight is finished. Ctrl-C again breaks off.")
 
-    loop = asyncio.get_running_loop()
-    heard = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    with contextlib.suppress(NotImplementedError):  # Windows: there Ctrl-C breaks off at once
-        for number in heard:
-            loop.add_signal_handler(number, interrupt)
+    _hear(interrupt)
     try:
         yield
     finally:
+        _hear_cancelling()
+
+
+def _hear_cancelling() -> None:
+    """Let a Ctrl-C end the command at once, as long as nothing is under way."""
+    task = asyncio.current_task()
+    if task is not None:
+        _hear(task.cancel)
+
+
+def _hear(act: Callable[[], object]) -> None:
+    """Let Ctrl-C, a terminal that is closed, and whoever ends the process be one and the same."""
+    loop = asyncio.get_running_loop()
+    for number in stop_signals():
+        # Windows has no such handlers: there Ctrl-C breaks off at once.
         with contextlib.suppress(NotImplementedError):
-            for number in heard:
-                loop.remove_signal_handler(number)
+            loop.add_signal_handler(number, act)
+
+
+@asynccontextmanager
+async def unless_stopped(stop: asyncio.Event) -> AsyncIterator[None]:
+    """End whatever the body waits for as soon as a person says stop. Raises Stopped then."""
+    if stop.is_set():
+        raise Stopped
+    wait = asyncio.timeout(None)
+    try:
+        async with wait:
+            watch = asyncio.ensure_future(_end(wait, stop))
+            try:
+                yield
+            finally:
+                watch.cancel()
+    except TimeoutError:
+        if not wait.expired():
+            raise
+        raise Stopped from None
+
+
+async def _end(wait: asyncio.Timeout, stop: asyncio.Event) -> None:
+    await stop.wait()
+    with contextlib.suppress(RuntimeError):  # the body ended just now
+        wait.reschedule(asyncio.get_running_loop().time())
 
 
 class NotSignedIn(NoToken):

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
-from shared.changes import KEPT_DAYS, ChangeLog
+from shared.changes import KEPT, ChangeLog
 from shared.cli.record import Change
 from shared.decision import Rules, Scope, decide
 from shared.exemption import carries
@@ -229,8 +229,8 @@ def _log_cannot_tell(change: Change, account: Account, known: Known) -> str:
         return "It was changed since, and Resource Graph shows nothing of its subscription."
     if log.lacking:
         return f"It was changed since, and {log.lacking} rows of the change log can't be read."
-    if known.now - change.begun_at > timedelta(days=KEPT_DAYS):
-        return f"It was changed since, and the change log goes back {KEPT_DAYS} days."
+    if known.now - change.begun_at > KEPT:
+        return f"It was changed since, and the change log goes back {KEPT.days} days."
     if account.changed_at is None:
         return "Azure does not say when it was last changed."
     if known.now - account.changed_at < LOG_LAG:

@@ -7,7 +7,7 @@ import secrets
 import shlex
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +19,14 @@ from shared.cli.names import resolve, scope_of
 from shared.cli.record import Record, Recorded, RecordLost, record_path
 from shared.cli.scan import look, not_seen, present, table
 from shared.cli.screen import Screen, counted, shown
-from shared.cli.session import NOT_WHOLE, REMAINS, Given, UsageProblem, interrupts
+from shared.cli.session import (
+    NOT_WHOLE,
+    REMAINS,
+    Given,
+    UsageProblem,
+    interrupts,
+    unless_stopped,
+)
 from shared.cli.watch import Collected, Seen
 from shared.decision import Brake
 from shared.errors import Stopped
@@ -34,14 +41,16 @@ from shared.sweep import new_sweep_id
 
 @dataclass(frozen=True, slots=True)
 class _UntilStopped:
-    """Lets units work until the person says stop; those at work then finish."""
+    """Lets units work until the person says stop: those at work finish, no other waits on."""
 
     permits: Permits
     stop: asyncio.Event
 
     @asynccontextmanager
     async def unit(self, subscription_id: str, reads: int) -> AsyncIterator[None]:
-        async with self.permits.unit(subscription_id, reads):
+        async with AsyncExitStack() as permit:
+            async with unless_stopped(self.stop):
+                await permit.enter_async_context(self.permits.unit(subscription_id, reads))
             if self.stop.is_set():
                 raise Stopped
             yield
@@ -63,47 +72,56 @@ class Wish:
 
 async def sweep(parts: Parts, screen: Screen, given: Given, output: str, wish: Wish) -> int:
     """Sweep, as the person says and the settings allow. Returns the exit code."""
-    if not (wish.audit or wish.yes or screen.can_ask):
+    audits = wish.audit or (parts.settings.mode is Mode.AUDIT and not wish.enforce)
+    if not (audits or wish.yes or screen.can_ask):
         raise UsageProblem("Nobody is there to be asked: say --yes, or --audit to see the plan.")
     if wish.release_brake:
         parts = replace(parts, settings=_released(parts, parts.settings))
     chosen = await _chosen(parts, wish.only) if wish.only else None
     planned, collected = await look(parts, screen, chosen)
-    drift = planned.drift
-    if wish.audit or not drift:
-        present(screen, output, planned, rows(planned, collected.events))
-        screen.say("Audit: nothing was changed." if wish.audit else "There is nothing to change.")
-        return exit_code(planned)
+    drift, unchanged = planned.drift, replace(planned, mode=Mode.AUDIT)
     screen.say(await in_force(parts, given))
-    show_plan(screen, planned, rows(planned, collected.events))
     standstill = _standstill(parts, planned, wish)
     if standstill:
-        screen.say(f"Nothing was changed. {standstill}")
+        present(screen, output, unchanged, rows(planned, collected.events))
+        screen.say(standstill)
         return exit_code(planned)
+    show_plan(screen, planned, rows(planned, collected.events))
     how_many = counted(drift, "account")
     if planned.brake:
         how_many = f"{parts.settings.limits.most_changes} of {how_many}"
     if not wish.yes and not screen.ask(f"Turn keys off on {how_many}?"):
+        if output != "table":
+            # The table was shown already; whoever reads a document gets a whole one.
+            present(screen, output, unchanged, rows(planned, collected.events))
         screen.say("Nothing was changed.")
         return NOT_WHOLE if planned.inventory.gaps else REMAINS
     return await _enforce(parts, screen, given, output, planned, collected, wish)
 
 
 def _standstill(parts: Parts, planned: SweepReport, wish: Wish) -> str:
-    """Say what in the settings stands in the way of the change, and what would go beyond it."""
+    """Say why nothing is changed, and what would go beyond the settings; empty: it may be."""
     settings = parts.settings
+    if wish.audit:
+        return "Audit: nothing was changed."
+    if not planned.drift:
+        return "There is nothing to change."
     if settings.mode is Mode.AUDIT and not wish.enforce:
-        return "SWEEP_MODE is audit: --enforce changes what is shown all the same."
+        return (
+            "Nothing was changed: SWEEP_MODE is audit. --enforce changes what is shown all the "
+            "same."
+        )
     coming = settings.enforce_from
     if coming is not None and parts.clock.now() < coming and not wish.enforce:
         return (
-            f"ENFORCE_FROM is {coming:%Y-%m-%d %H:%M} UTC: --enforce changes what is shown all the "
-            "same."
+            f"Nothing was changed: ENFORCE_FROM is {coming:%Y-%m-%d %H:%M} UTC. --enforce changes "
+            "what is shown all the same."
         )
     if planned.brake and settings.limits.brake is Brake.HOLD:
         return (
-            f"The brake holds {counted(planned.drift, 'change')}: MAX_CHANGES_PER_SWEEP is "
-            f"{settings.limits.most_changes}. --release-brake lets through what is shown."
+            f"Nothing was changed: the brake holds {counted(planned.drift, 'change')}, because "
+            f"MAX_CHANGES_PER_SWEEP is {settings.limits.most_changes}. --release-brake lets "
+            "through what is shown."
         )
     return ""
 
@@ -236,7 +254,7 @@ async def _begin_record(parts: Parts, sweep_id: str, path: Path, way_back: str) 
 
 def _way_back(sweep_id: str, given: Given, path: Path | None) -> str:
     """Return the command that takes a sweep back, with what belongs to it."""
-    recorded = ("--record", str(path)) if path else ()
+    recorded = ("--record", str(path.absolute())) if path else ()
     return shlex.join(["keysweep", "undo", sweep_id, *recorded, *given.line])
 
 
