@@ -65,7 +65,8 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Say something to the person; lines stay lines."""
-        self.err.print(Text("\n").join(shown(line) for line in text.split("\n")))
+        # Never broken into lines of ours: a command is copied from here.
+        self.err.print(Text("\n").join(shown(line) for line in text.split("\n")), soft_wrap=True)
 
     def problem(self, text: str) -> None:
         """Say what is wrong; lines stay lines."""

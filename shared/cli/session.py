@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import re
-import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
