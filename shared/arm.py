@@ -400,11 +400,13 @@ def _account(row: Mapping[str, Any]) -> Account:
         provisioning_state=properties.get("provisioningState") or "",
         changed_at=_moment(system.get("lastModifiedAt")),
         changed_by=str(system.get("lastModifiedBy") or ""),
+        # A restore writes a new `createdAt` and keeps `dateCreated` (recorded exchanges, fact 16).
+        created_at=_moment(properties.get("dateCreated")) or _moment(system.get("createdAt")),
     )
 
 
 def _moment(text: object) -> datetime | None:
-    """Read when an account was last changed; None if that can't be read, which decides nothing."""
+    """Read when an account was created or changed; None if that can't be read."""
     try:
         return in_utc(datetime.fromisoformat(text)) if isinstance(text, str) else None
     except ValueError:

@@ -120,7 +120,7 @@ class Process:
         enforces = settings.mode is Mode.ENFORCE and not self._is_notice(settings)
         remediation = parts.remediation() if enforces else None
         emitter = _Channel(channel, context, parts.deadline)
-        report = await parts.sweep(sweep_id, emitter, remediation).run()
+        report = await parts.sweep(sweep_id, emitter, remediation, parts.arm).run()
         channel.measure(report)
         _log.info("Sweep %s ends: %s", sweep_id, report.completed())
         return report

@@ -52,9 +52,10 @@ class ChangeQueries(Protocol):
     async def key_changes(
         self, subscriptions: Sequence[str], own_ids: Sequence[str]
     ) -> Sequence[KeyChange | str]:
-        """List what changed keys in the last 14 days, and all that our identity changed.
+        """List what turned keys on or off in the last 14 days.
 
-        A row that can't be read is a text that says why.
+        `own_ids` are those of an identity that writes nothing but the flag: what it updated counts
+        where the flag isn't listed, too. A row that can't be read is a text that says why.
         """
         ...
 
@@ -211,8 +212,9 @@ class ChangeReader:
     """Reads the change log."""
 
     queries: ChangeQueries
-    identity: Identity
     clock: Clock
+    identity: Identity | None = None
+    """The Function's own, which writes nothing but the flag; None for a person, who does more."""
 
     async def read(self, subscriptions: Sequence[str]) -> ChangeLog:
         """Read what changed keys in these subscriptions. Never raises: what is unread is said."""
@@ -222,7 +224,7 @@ class ChangeReader:
             return ChangeLog({}, "no subscription could be read")
         read_at = self.clock.now()
         try:
-            own_ids = await self.identity.own_ids()
+            own_ids = await self.identity.own_ids() if self.identity is not None else ()
             for batch in self.queries.batches(subscriptions):
                 asked = self.queries.key_changes(batch, own_ids)
                 for change in await within(self.clock, PATIENCE_SECONDS, asked):

@@ -120,7 +120,10 @@ class PolicyDenied(Refused):
 class Locked(Refused):
     """A lock forbids the change."""
 
-    advice = "Ask the owner of the lock to lift it, or exempt the account by its tag."
+    advice = (
+        "Ask the owner of the lock to lift it. While a ReadOnly lock holds, its tags can't be "
+        "changed either."
+    )
 
 
 class Busy(Refused):

@@ -197,9 +197,11 @@ class Graph:
     async def key_changes(
         self, subscriptions: Sequence[str], own_ids: Sequence[str]
     ) -> Sequence[KeyChange | str]:
-        """List what changed keys in the last 14 days, and all that our identity changed.
+        """List what turned keys on or off in the last 14 days.
 
-        A row that can't be read is a text that says why. Raises AzureError.
+        `own_ids` are those of an identity that writes nothing but the flag: what it updated counts
+        where the flag isn't listed, too. A row that can't be read is a text that says why. Raises
+        AzureError.
         """
         query = _Query(_CHANGES.format(own=_literals(own_ids or ["-"])), ("id",))
         asked = frozenset(subscriptions)
@@ -355,10 +357,22 @@ def _key_change(
 
 
 def _turned(row: Mapping[str, Any], *, ours: bool) -> Turned | None:
+    """Say how a change turned the keys; None: it did not, as far as it says.
+
+    A flag that appears for the first time is listed with `previousValue` null or the text "null",
+    or it is not listed at all (nobody showed which; recorded exchanges, fact 45): then the change
+    says nothing of it. It is told all the same where the change can have been nothing else: an
+    update by the Function's own identity, an application that has no other write. Of a person's
+    edits, and of those of an application that does more, that is never taken.
+    """
     change_type = (row["changeType"] or "").lower()
     if change_type == "create":
         return Turned.CREATED
-    if row["before"] == row["after"]:
-        # Nothing of the flag is listed: by us, it is the flag that appeared for the first time.
-        return Turned.OFF if ours and change_type == "update" else None
-    return Turned.OFF if row["after"] == "true" else Turned.ON
+    if row["before"] or row["after"]:
+        # Only `true` is off: false, null and absent all let keys in.
+        was_off, is_off = row["before"] == "true", row["after"] == "true"
+        if was_off == is_off:
+            return None
+        return Turned.OFF if is_off else Turned.ON
+    is_a_person = (row["changedByType"] or "").lower() == "user"
+    return Turned.OFF if ours and change_type == "update" and not is_a_person else None

@@ -106,6 +106,8 @@ class Account:
     """When it was last changed, where the source says so."""
     changed_by: str = ""
     """By whom, according to the account itself: any change, not just one of its keys."""
+    created_at: datetime | None = None
+    """When it was created, where the source says so. A restore of a deleted account keeps it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import azure.identity.aio
 
 from shared import __version__
 from shared.arm import ArmReader, ArmWriter
-from shared.changes import ChangeReader
+from shared.changes import ChangeReader, Identity
 from shared.cross_check import turns_due
 from shared.deadline import Deadline
 from shared.discovery import Discovery
@@ -86,9 +86,12 @@ class Parts:
             inherit=self.settings.inherit,
         )
 
-    def changes(self) -> ChangeReader:
-        """Return what reads the platform's change log."""
-        return ChangeReader(self.graph, self.arm, self.clock)
+    def changes(self, identity: Identity | None = None) -> ChangeReader:
+        """Return what reads the platform's change log.
+
+        `identity` is the Function's own, whose every update is one of the flag.
+        """
+        return ChangeReader(self.graph, self.clock, identity)
 
     def remediation(self, permits: Permits | None = None) -> Remediation:
         """Return what turns keys off; `permits` may stand before the pace's own."""
@@ -105,14 +108,20 @@ class Parts:
             unit_seconds=min(UNIT_SECONDS, self.work_seconds / 2),
         )
 
-    def sweep(self, sweep_id: str, emitter: Emitter, remediation: Remediation | None) -> Sweep:
-        """Return a sweep; without a remediation it can't write."""
+    def sweep(
+        self,
+        sweep_id: str,
+        emitter: Emitter,
+        remediation: Remediation | None,
+        identity: Identity | None = None,
+    ) -> Sweep:
+        """Return a sweep; without a remediation it can't write. `identity` as in `changes`."""
         return Sweep(
             sweep_id=sweep_id,
             settings=self.settings,
             clock=self.clock,
             discovery=self.discovery(),
-            changes=self.changes(),
+            changes=self.changes(identity),
             remediation=remediation,
             emitter=emitter,
             last=self.last,
@@ -144,9 +153,7 @@ class Connections:
         cloud = settings.cloud
         if self._transport is None or self._tokens is None:
             self._transport = ClockedTransport(self._clock)
-            self._tokens = TokenCache(
-                lambda: _async_credential(self._environ, settings), self._clock
-            )
+            self._tokens = TokenCache(lambda: _async_credential(self._environ), self._clock)
         work = settings.budget - reserve
         deadline = Deadline.after(self._clock, work)
         pace = Pace(self._lanes, self._clock, deadline, settings.concurrency)
@@ -177,8 +184,10 @@ class Connections:
             await tokens.close()
 
 
-def _async_credential(environ: Mapping[str, str], settings: Settings) -> _Credential:
+def _async_credential(environ: Mapping[str, str]) -> _Credential:
     """Make the credential for Azure: the app's managed identity, or a person's own sign-in."""
     if environ.get("IDENTITY_ENDPOINT"):
-        return azure.identity.aio.ManagedIdentityCredential(client_id=settings.client_id)
+        # The environment's and no file's: app settings name the Function's identity.
+        client_id = environ.get("AZURE_CLIENT_ID", "").strip() or None
+        return azure.identity.aio.ManagedIdentityCredential(client_id=client_id)
     return azure.identity.aio.DefaultAzureCredential()

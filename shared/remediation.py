@@ -114,20 +114,30 @@ class SecondLook:
         Raises AzureError, if the account can't be read.
         """
         read_at = self.clock.monotonic()
-        account = await self._read(decision.account.id)
+        account = await self.read(decision.account.id)
         now = decide(account, self.scope, self.rules, self.clock.now().date())
         return _no_longer(decision, account, now) or StillDrift(read_at)
 
-    async def _read(self, account_id: AccountId) -> Account:
-        """Read an account, and the levels above it as far as they can matter."""
+    async def read(self, account_id: AccountId) -> Account:
+        """Read an account, and the levels above it as far as they can matter.
+
+        Raises AzureError, if the account itself can't be read.
+        """
         account = await self.accounts.account(account_id)
+        return await self.with_levels(account) if account.keys_on else account
+
+    async def with_levels(self, account: Account) -> Account:
+        """Return an account with the levels above it, as far as its exemption hangs on them.
+
+        Raises Throttled; a level that can't be read otherwise is one that could exempt it.
+        """
         above: list[TagsAbove] = []
-        for level in self.inherit if account.keys_on else ():
+        for level in self.inherit:
             nearest = above[-1].tags if above else account.tags
             if nearest is None or carries(nearest, self.rules.tag):
                 break
             try:
-                above.append(TagsAbove(level, await self.accounts.tags_above(account_id, level)))
+                above.append(TagsAbove(level, await self.accounts.tags_above(account.id, level)))
             except Throttled:
                 raise
             except AzureError:
@@ -247,10 +257,10 @@ class Remediation:
             except AzureError as error:
                 is_untouched, code, message = False, error.code, error.message
                 continue
-            is_untouched = account.keys_on and _is_at_rest(account)
+            is_untouched = account.keys_on and is_at_rest(account)
             if account.keys_on:
                 detail = "The change was sent, and the account did not read back as off."
-            elif _is_at_rest(account):
+            elif is_at_rest(account):
                 return outcome(Result.DISABLED, "Azure took the change and reads back: keys off.")
             else:
                 # Its operation may yet fail, and take its change back.
@@ -283,13 +293,14 @@ def _no_longer(decision: Decision, account: Account, now: Decision) -> Outcome |
         case Verdict.HELD:
             return Outcome(decision, Result.NOW_HELD, now.reason)
         case Verdict.DRIFT:
-            if not _is_at_rest(account):
+            if not is_at_rest(account):
                 state = account.provisioning_state
                 return Outcome(decision, Result.BUSY, f"Its provisioning state is {state}.")
             return None
 
 
-def _is_at_rest(account: Account) -> bool:
+def is_at_rest(account: Account) -> bool:
+    """Whether no operation is running on an account, as far as its provisioning state says."""
     return account.provisioning_state.lower() in _TERMINAL_STATES
 
 

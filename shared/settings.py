@@ -30,24 +30,41 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Cloud:
-    """Where Azure Resource Manager is, and the scope of tokens for it."""
+class LogsApi:
+    """Where Log Analytics answers queries, and the scope of tokens for it."""
 
     endpoint: str
     scope: str
 
 
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """Where Azure Resource Manager is, and the scope of tokens for it."""
+
+    endpoint: str
+    scope: str
+    logs: LogsApi | None = None
+    """None: Azure Resource Manager is to be asked."""
+
+
 CLOUDS = {
-    # azure-core 1.41.0's AzureClouds and the endpoints that azure-mgmt-core 1.6.0 gives them.
+    # azure-core 1.41.0's AzureClouds and the endpoints that azure-mgmt-core 1.6.0 gives them; for
+    # logs azure-monitor-docs, logs/api/access-api.md (2025-08-29, whose host and audience differ),
+    # and for the other clouds azure-cli-core's cloud.py and docs.azure.cn, logs/api/access-api.
     "AZURE_PUBLIC_CLOUD": Cloud(
-        "https://management.azure.com", "https://management.azure.com/.default"
+        "https://management.azure.com",
+        "https://management.azure.com/.default",
+        LogsApi("https://api.loganalytics.azure.com", "https://api.loganalytics.io/.default"),
     ),
     "AZURE_US_GOVERNMENT": Cloud(
         "https://management.usgovcloudapi.net",
         "https://management.core.usgovcloudapi.net/.default",
+        LogsApi("https://api.loganalytics.us", "https://api.loganalytics.us/.default"),
     ),
     "AZURE_CHINA_CLOUD": Cloud(
-        "https://management.chinacloudapi.cn", "https://management.chinacloudapi.cn/.default"
+        "https://management.chinacloudapi.cn",
+        "https://management.chinacloudapi.cn/.default",
+        LogsApi("https://api.loganalytics.azure.cn", "https://api.loganalytics.azure.cn/.default"),
     ),
 }
 

@@ -7,7 +7,7 @@ providers by themselves, follow redirects, and log.
 
 import asyncio
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -18,7 +18,12 @@ from azure.core.credentials_async import AsyncSupportsTokenInfo, AsyncTokenCrede
 from azure.core.exceptions import AzureError as SdkError
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from azure.core.pipeline import AsyncPipeline, PipelineRequest, PipelineResponse
-from azure.core.pipeline.policies import AsyncHTTPPolicy, RequestIdPolicy, UserAgentPolicy
+from azure.core.pipeline.policies import (
+    AsyncHTTPPolicy,
+    HeadersPolicy,
+    RequestIdPolicy,
+    UserAgentPolicy,
+)
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
@@ -171,7 +176,7 @@ class NoCredential(AsyncTokenCredential):
 
 
 class Authorization(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Puts the token on each request to Azure Resource Manager, and lets no other request pass."""
+    """Puts the token on each request to its one endpoint, and lets no other request pass."""
 
     def __init__(self, tokens: TokenCache, cloud: Cloud) -> None:
         super().__init__()
@@ -314,8 +319,9 @@ def build_pipeline(
     pace: Pace,
     observer: Observer,
     version: str,
+    headers: Mapping[str, str] | None = None,
 ) -> Pipeline:
-    """Build the pipeline that all clients share.
+    """Build the pipeline that all clients share. `headers` go with every request.
 
     The pace comes before the token, so that none grows old in a queue. Answers are looked at inside
     the pace, which reads again what was none.
@@ -324,6 +330,7 @@ def build_pipeline(
     policies: list[Any] = [
         RequestIdPolicy(),
         UserAgentPolicy(base_user_agent=f"keysweep/{version}"),
+        HeadersPolicy(dict(headers or {})),
         Pacing(pace),
         Answers(),
         Authorization(tokens, cloud),

@@ -1,6 +1,7 @@
 """Runs `keysweep` as a person does: a process of its own, in a pipe or in a terminal."""
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -9,13 +10,16 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.cli.__main__ import main
 from tests.local_azure import LocalAzure, RunningClock
 from tests.local_azure.services import Settings
 from tests.local_azure.state.account import PatchForm
@@ -24,7 +28,12 @@ from tests.local_azure.state.tenant import Tenant
 ROOT = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-m", "shared.cli")
 _SECONDS = 90
+# What no environment of a person's has by chance.
+_OURS = ("SWEEP_", "EXEMPTION_", "AZURE_", "ARM_", "IDENTITY_")
 _ESCAPE = re.compile(r"\x1b(\[[0-9;?]*[a-zA-Z]|\][^\x07]*\x07)")
+
+# Where records of sweeps are kept: not among those of whoever runs the tests.
+_STATE = tempfile.TemporaryDirectory(prefix="keysweep-state-")
 
 type Served = Callable[..., LocalAzure]
 
@@ -58,7 +67,12 @@ def at_once(serve: Served, tenant: Tenant, **settings: Any) -> LocalAzure:
 
 def environment(azure: LocalAzure | None, **more: str) -> dict[str, str]:
     """Return a person's environment, signed in to a local Azure if there is one."""
-    base = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8"}
+    base = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "LANG": "C.UTF-8",
+        "XDG_STATE_HOME": _STATE.name,
+    }
     return {**base, **(azure.operator_environ if azure else {}), **more}
 
 
@@ -76,6 +90,21 @@ def keysweep(azure: LocalAzure | None, *arguments: str, stdin: str = "", **envir
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def here(azure: LocalAzure, *arguments: str, **environ: str) -> Ran:
+    """Run it in a pipe, in this process: quick, for what depends on no process of its own."""
+    out, err = io.StringIO(), io.StringIO()
+    values = environment(azure, **environ)
+    kept = dict(os.environ)
+    try:
+        os.environ.update({name: "" for name in kept if name.startswith(_OURS)} | values)
+        with redirect_stdout(out), redirect_stderr(err):
+            code = main(arguments)
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
+    return Ran(code, out.getvalue(), err.getvalue())
 
 
 def in_terminal(

@@ -68,6 +68,11 @@ def _common(command: Callable[..., int]) -> Callable[..., int]:
             help="Read app settings from here: local.settings.json, or the output of "
             "`az functionapp config appsettings list`.",
         ),
+        click.option(
+            "--function",
+            metavar="RESOURCE-ID",
+            help="Read the app settings of this deployed Function App.",
+        ),
     ):
         command = option(command)
     return command
@@ -110,7 +115,7 @@ def scan(output: str, *, everything: bool, **options: Any) -> int:
 
     return _run(
         options,
-        lambda parts, screen: command(parts, screen, output, everything=everything),
+        lambda parts, screen, _: command(parts, screen, output, everything=everything),
         mode="audit",
     )
 
@@ -124,22 +129,52 @@ def scan(output: str, *, everything: bool, **options: Any) -> int:
 )
 @_output
 @click.option("--audit", is_flag=True, help="Show the plan and stop.")
-@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@click.option("--yes", "-y", is_flag=True, help="Don't ask. It releases no brake and no notice.")
+@click.option(
+    "--enforce",
+    is_flag=True,
+    help="Change it although SWEEP_MODE says audit, or ENFORCE_FROM is still to come.",
+)
+@click.option("--release-brake", is_flag=True, help="Let through what the brake would hold.")
 @click.option("--only", multiple=True, metavar="ACCOUNT", help="Only this one. May be repeated.")
+@click.option(
+    "--record",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the sweep's record here, and not among the others.",
+)
 @_scoped
-def sweep(output: str, only: Sequence[str], *, audit: bool, yes: bool, **options: Any) -> int:
+def sweep(
+    output: str,
+    only: Sequence[str],
+    record: Path | None,
+    *,
+    audit: bool,
+    yes: bool,
+    enforce: bool,
+    release_brake: bool,
+    **options: Any,
+) -> int:
     """Turn keys off, as the timer does, now: shows the plan, asks, and does it.
 
-    Your yes releases the brake for what was shown. Ctrl-C stops what is not begun and finishes
-    what is in flight.
+    It obeys the settings as the timer does: audit stays audit, and the brake holds, unless you say
+    otherwise by name. Every change is recorded before it is made; the way back is printed first.
+    Ctrl-C stops what is not begun and finishes what is in flight.
     """
+    from shared.cli.sweep import Wish  # noqa: PLC0415
     from shared.cli.sweep import sweep as command  # noqa: PLC0415
 
-    return _run(
-        options,
-        lambda parts, screen: command(parts, screen, output, only, audit=audit, yes=yes),
-        mode="audit",
+    if audit and enforce:
+        raise click.UsageError("--audit and --enforce exclude each other: give one.")
+    wish = Wish(
+        only=only,
+        audit=audit,
+        yes=yes,
+        enforce=enforce,
+        release_brake=release_brake,
+        record=record,
     )
+    return _run(options, lambda parts, screen, given: command(parts, screen, given, output, wish))
 
 
 @keysweep.command(
@@ -159,7 +194,7 @@ def explain(accounts: Sequence[str], output: str, **options: Any) -> int:
     """
     from shared.cli.explain import explain as command  # noqa: PLC0415
 
-    return _run(options, lambda parts, screen: command(parts, screen, accounts, output))
+    return _run(options, lambda parts, screen, _: command(parts, screen, accounts, output))
 
 
 @keysweep.command(
@@ -180,6 +215,8 @@ def explain(accounts: Sequence[str], output: str, **options: Any) -> int:
     "--enable-keys", is_flag=True, help="Break glass: turn its keys on again, after that."
 )
 @click.option("--remove", is_flag=True, help="Take the exemption away.")
+@click.option("--yes", "-y", is_flag=True, help="Don't ask before a tag that is there changes.")
+@click.option("--replace", is_flag=True, help="Even where that takes something away from it.")
 @click.option("--list", "lists", is_flag=True, help="Show all exemptions with the days left.")
 @_scoped
 def exempt(
@@ -192,12 +229,15 @@ def exempt(
     open_ended: bool,
     enable_keys: bool,
     remove: bool,
+    yes: bool,
+    replace: bool,
     lists: bool,
     **options: Any,
 ) -> int:
     """Let an account keep its keys: merges the tag, leaves every other tag untouched.
 
-    The tag is read back; only then, with --enable-keys, are keys turned on.
+    A tag that is there is shown beside what it would become; what you don't give is kept. The tag
+    is read back; only then, with --enable-keys, are keys turned on.
     """
     if lists == (account is not None):
         raise click.UsageError("Give one ACCOUNT, or --list.")
@@ -212,15 +252,19 @@ def exempt(
     from shared.cli import exempt as command  # noqa: PLC0415
 
     if lists:
-        return _run(options, command.listing)
+        return _run(options, lambda parts, screen, _: command.listing(parts, screen))
     named = str(account)
     if remove:
-        return _run(options, lambda parts, screen: command.remove(parts, screen, named))
+        return _run(
+            options, lambda parts, screen, given: command.remove(parts, screen, given, named)
+        )
     last = _last_day(until, span)
     wish = command.Wish(last, reason, owner)
     return _run(
         options,
-        lambda parts, screen: command.exempt(parts, screen, named, wish, enable_keys=enable_keys),
+        lambda parts, screen, given: command.exempt(
+            parts, screen, given, named, wish, enable_keys=enable_keys, yes=yes, replace=replace
+        ),
     )
 
 
@@ -243,44 +287,48 @@ def _span(text: str) -> timedelta:
 
 @keysweep.command(
     epilog=_examples(
-        "keysweep undo 20261124T090000Z-1f3a9c0d",
-        "keysweep undo 20261124T090000Z-1f3a9c0d --report sweep.json --for 3d",
+        "keysweep undo 20261124T090000Z-1f3a9c0d --dry-run",
+        "keysweep undo 20261124T090000Z-1f3a9c0d --for 3d",
+        "keysweep undo 20261124T090000Z-1f3a9c0d --insights RESOURCE-ID --function RESOURCE-ID",
     )
 )
 @click.argument("sweep_id", metavar="SWEEP-ID")
-@click.option("--identity", metavar="ID", help="Object or application id of who swept.")
 @click.option(
-    "--report",
+    "--record",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="What `keysweep sweep --output json` saved, instead of the change log.",
+    help="The sweep's record, where `keysweep sweep --record` put it.",
+)
+@click.option(
+    "--insights",
+    metavar="RESOURCE-ID",
+    help="For a sweep of the Function's: its Application Insights, or the workspace of that.",
 )
 @click.option("--for", "span", default="1d", show_default=True, metavar="SPAN", help="How long.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
-@_common
+@_scoped
 def undo(
     sweep_id: str,
-    identity: str | None,
-    report: Path | None,
+    record: Path | None,
+    insights: str | None,
     span: str,
     *,
+    dry_run: bool,
     yes: bool,
     **options: Any,
 ) -> int:
     """Give back what one sweep took: an exemption of a day first, then the keys.
 
-    What it took comes from the platform's change log, which lags by a minute or two and goes back
-    14 days. Shows the list and asks.
+    What it took comes from the sweep's own record, or from its events. An account that anybody
+    turned on or off since, or that a tag speaks for, is left alone, and the plan says why; a tag
+    that is there is never replaced. Give the settings and the scope that the sweep had.
     """
+    from shared.cli.undo import Asked  # noqa: PLC0415
     from shared.cli.undo import undo as command  # noqa: PLC0415
 
-    length = _span(span)
-    return _run(
-        options,
-        lambda parts, screen: command(
-            parts, screen, sweep_id, identity=identity, report=report, span=length, yes=yes
-        ),
-    )
+    asked = Asked(sweep_id, _span(span), record, insights, yes=yes, dry_run=dry_run)
+    return _run(options, lambda parts, screen, given: command(parts, screen, given, asked))
 
 
 @keysweep.command(
@@ -325,7 +373,7 @@ def probe(
     seconds = None if wait is None else _seconds(wait)
     return _run(
         options,
-        lambda parts, screen: command(
+        lambda parts, screen, _: command(
             parts, screen, account, deployment, given=given, wait=seconds, every=every
         ),
     )
@@ -378,13 +426,13 @@ def _seconds(text: str) -> float:
     return float(int(number) * length)
 
 
-def _run(options: dict[str, Any], command: Callable[[Any, Any], Any], mode: str = "") -> int:
+def _run(options: dict[str, Any], command: Callable[[Any, Any, Any], Any], mode: str = "") -> int:
     from shared.cli.screen import Screen  # noqa: PLC0415
     from shared.cli.session import Options, run  # noqa: PLC0415
 
     screen = Screen()
     given = Options(os.environ, **options)
-    return run(given, screen, lambda: given.settings(mode), lambda parts: command(parts, screen))
+    return run(given, screen, mode, lambda parts, given: command(parts, screen, given))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

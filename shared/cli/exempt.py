@@ -4,19 +4,43 @@ Always in this order: the tag is merged, read back, and judged as a sweep judges
 keys turned on. A sweep in between finds the tag.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from dataclasses import replace as replace_fields
 from datetime import date, timedelta
 from typing import assert_never
 
 from rich.text import Text
 
-from shared.cli.names import resolve
+from shared.cli.in_force import in_force
+from shared.cli.names import distinct, resolve, scope_of
 from shared.cli.operator import Operator
 from shared.cli.screen import Screen, counted, grid, shown
-from shared.cli.session import FINE, NOT_WHOLE, UsageProblem, told
+from shared.cli.session import (
+    FINE,
+    NOT_WHOLE,
+    REMAINS,
+    STOPPED,
+    Given,
+    UsageProblem,
+    interrupts,
+    told,
+    unless_stopped,
+)
 from shared.decision import decide
-from shared.errors import Stale, Throttled, Unclear
+from shared.errors import (
+    AzureError,
+    KeysweepError,
+    OutOfTime,
+    Refused,
+    Stale,
+    Stopped,
+    Throttled,
+    Unclear,
+)
 from shared.exemption import is_tag, read_exemption
 from shared.model import (
     Account,
@@ -29,7 +53,7 @@ from shared.model import (
     Verdict,
 )
 from shared.parts import Parts
-from shared.remediation import READ_BACK_PAUSES
+from shared.remediation import READ_BACK_PAUSES, SecondLook, is_at_rest
 
 LONGEST_VALUE = 256
 MOST_TAGS = 50
@@ -50,7 +74,9 @@ class Wish:
             raise UsageProblem(f"{self.until} has passed: an exemption ends in the future.")
         for name, text in (("--reason", self.reason), ("--owner", self.owner)):
             if ";" in text or not text.isprintable():
-                raise UsageProblem(f"{name} can't hold a semicolon or a control character.")
+                raise UsageProblem(
+                    f"{name} can't hold a semicolon or a control character: {text!r}."
+                )
         fields = {
             "until": self.until.isoformat() if self.until else "",
             "reason": self.reason.strip(),
@@ -69,156 +95,403 @@ class Wish:
         return value
 
 
+class ChangedMeanwhile(KeysweepError):
+    """What a person was shown is not so any more: nothing was sent."""
+
+
+@dataclass(slots=True)
+class Steps:
+    """The changes that a command sets out to make to an account, and how far each of them is."""
+
+    states: dict[str, str]
+
+    @classmethod
+    def of(cls, *names: str) -> "Steps":
+        """Set out to make these."""
+        return cls(dict.fromkeys(names, "not begun"))
+
+    @contextmanager
+    def sending(self, name: str) -> Iterator[None]:
+        """Note that one is sent; what Azure refuses has not begun."""
+        self.states[name] = "sent, and not read back"
+        try:
+            yield
+        except (Refused, UsageProblem):
+            self.states[name] = "not begun"
+            raise
+
+    def done(self, name: str) -> None:
+        """Say that one reads back."""
+        self.states[name] = "done"
+
+    @property
+    def have_begun(self) -> bool:
+        """Whether any of them was sent, and not refused."""
+        return any(state != "not begun" for state in self.states.values())
+
+    def __str__(self) -> str:
+        return "; ".join(f"{name}: {state}" for name, state in self.states.items())
+
+
+_TAG, _KEYS, _REMOVAL = "the tag", "turning keys on", "taking the tag away"
+
+
 @dataclass(frozen=True, slots=True)
 class Exempting:
-    """Writes exemptions and turns keys on: one account at a time, read back each time."""
+    """Writes exemptions and turns keys on: one account at a time, read back each time.
+
+    Once `stop` is set nothing more is begun, and every wait ends: Stopped is raised.
+    """
 
     parts: Parts
     azure: Operator
+    steps: Steps = field(default_factory=Steps.of)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def _tag(self) -> str:
         return self.parts.settings.rules.tag
 
-    async def grant(self, account_id: AccountId, wish: Wish) -> Account:
+    async def grant(self, shown: Account, wish: Wish) -> Account:
         """Merge the tag, and return the account once it reads back as exempt.
 
-        Raises UsageProblem if a sweep would hold it all the same, AzureError.
+        Raises ChangedMeanwhile if the account is not as it was shown, UsageProblem if a sweep would
+        hold it all the same, AzureError.
         """
         today = self.parts.clock.now().date()
         value = wish.value(self._tag, today)
+        self.check_it_counts(shown.id, value, today)
 
         async def merge(account: Account, read_at: float) -> None:
-            spelled = [name for name in account.tags if is_tag(name, self._tag)]
-            if not spelled and len(account.tags) >= MOST_TAGS:
-                raise UsageProblem(
-                    f"{account_id.name} has {len(account.tags)} tags, and Azure takes {MOST_TAGS}: "
-                    "take one away first."
-                )
-            self._would_count(account, value, today)
-            name = spelled[0] if spelled else self._tag
-            await self.azure.merge_tag(account_id, name, value, read_at)
+            self._check_it_is_as(shown, account)
+            with self.steps.sending(_TAG):
+                await self.merge(account, value, read_at)
 
-        await self._unit(account_id, merge)
-        return await self._until(
+        await self.unit(shown.id, merge)
+        found = await self.reads_back(shown.id, value)
+        self.steps.done(_TAG)
+        return found
+
+    def _check_it_is_as(self, shown: Account, now: Account) -> None:
+        """Raise ChangedMeanwhile for an account that is not the one that a person was shown."""
+        self._check_it_is(shown, now)
+        before, after = self._ours(shown), self._ours(now)
+        if before != after:
+            raise ChangedMeanwhile(
+                f"{where(now)}: its tag was {_tags(before)} when it was shown, and is "
+                f"{_tags(after)} now. Nothing was sent: run this again."
+            )
+
+    def _check_it_is(self, shown: Account, now: Account) -> None:
+        """Raise ChangedMeanwhile for another account of the same name, or one out of scope."""
+        problem = self.parts.settings.scope.leaves_out(now)
+        if shown.created_at != now.created_at:
+            problem = "It was deleted and created again meanwhile."
+        if problem:
+            raise ChangedMeanwhile(f"{where(now)}: {problem} Nothing more was sent.")
+
+    async def merge(self, account: Account, value: str, read_at: float) -> None:
+        """Send the tag, spelled as it is spelled there.
+
+        Raises UsageProblem if the account has no room for it, AzureError.
+        """
+        spelled = [name for name in account.tags if is_tag(name, self._tag)]
+        if not spelled and len(account.tags) >= MOST_TAGS:
+            raise UsageProblem(
+                f"{account.id.name} has {len(account.tags)} tags, and Azure takes {MOST_TAGS}: "
+                "take one away first."
+            )
+        name = spelled[0] if spelled else self._tag
+        await self.azure.merge_tag(account.id, name, value, read_at)
+
+    async def reads_back(self, account_id: AccountId, value: str) -> Account:
+        """Return the account once its tag has this value. Raises AzureError."""
+        return await self.until(
             account_id,
             lambda account: value in self._ours(account).values(),
             "The tag was sent, and does not read back yet.",
         )
 
-    async def withdraw(self, account_id: AccountId) -> Mapping[str, str]:
-        """Take the tag away; returns what it said. Raises UsageProblem, AzureError."""
-        held: dict[str, str] = {}
+    async def withdraw(self, shown: Account) -> None:
+        """Take the tag away that was shown.
+
+        Raises ChangedMeanwhile if the account is not as it was shown, AzureError.
+        """
 
         async def delete(account: Account, read_at: float) -> None:
-            held.update(self._ours(account))
-            if not held:
-                raise UsageProblem(f"{account_id.name} has no tag {self._tag!r}.")
-            await self.azure.delete_tags(account_id, held, read_at)
+            self._check_it_is_as(shown, account)
+            with self.steps.sending(_REMOVAL):
+                await self.azure.delete_tags(account.id, self._ours(account), read_at)
 
-        await self._unit(account_id, delete)
-        await self._until(
-            account_id,
+        await self.unit(shown.id, delete)
+        await self.until(
+            shown.id,
             lambda account: not self._ours(account),
             "The tag was taken away, and still reads back: perhaps somebody changed it meanwhile.",
         )
-        return held
+        self.steps.done(_REMOVAL)
 
-    async def enable_keys(self, account_id: AccountId) -> None:
-        """Turn keys on, if this moment's read says exempt, and read back. Raises AzureError."""
+    async def enable_keys(self, exempted: Account) -> None:
+        """Turn keys on, if this moment's read says exempt, and read back.
+
+        Raises ChangedMeanwhile if the account is another than was exempted, AzureError.
+        """
+        account_id = exempted.id
 
         async def enable(account: Account, read_at: float) -> None:
             today = self.parts.clock.now().date()
             exemption = read_exemption(account.tags, self._tag, today)
             if not isinstance(exemption, Exempt):
-                raise Unclear(
+                raise Refused(
                     "Turning local auth on for",
                     str(account_id),
                     code="NotExempt",
                     message="Its exemption is not there any more. Nothing was sent.",
                 )
+            self._check_it_is(exempted, account)
             if not account.keys_on:
-                await self.azure.enable_local_auth(account_id, read_at)
+                with self.steps.sending(_KEYS):
+                    await self.azure.enable_local_auth(account_id, read_at)
 
-        await self._unit(account_id, enable)
-        await self._until(
-            account_id, lambda account: account.keys_on, "The change was sent, and keys read off."
+        await self.unit(account_id, enable)
+        await self.accepts_keys(account_id)
+        self.steps.done(_KEYS)
+
+    async def accepts_keys(self, account_id: AccountId) -> None:
+        """Return once the account accepts keys, and no operation may yet undo that.
+
+        Raises AzureError.
+        """
+        await self.until(
+            account_id,
+            lambda account: account.keys_on and is_at_rest(account),
+            "The change was sent, and keys read off, or its operation is still running.",
         )
 
     def _ours(self, account: Account) -> dict[str, str]:
         return {name: value for name, value in account.tags.items() if is_tag(name, self._tag)}
 
-    def _would_count(self, account: Account, value: str, today: date) -> None:
+    def check_it_counts(self, account_id: AccountId, value: str, today: date) -> None:
         """Judge the tag as a sweep would. Raises UsageProblem if it would be held."""
-        tagged = Account(
-            account.id, account.kind, account.location, keys_on=True, tags={self._tag: value}
-        )
         settings = self.parts.settings
+        kind = settings.scope.kinds[0]
+        tagged = Account(account_id, kind, "", keys_on=True, tags={self._tag: value})
         decision = decide(tagged, settings.scope, settings.rules, today)
         if decision.verdict is not Verdict.EXEMPT:
             raise UsageProblem(f"A sweep would hold the account all the same: {decision.reason}")
 
-    async def _unit(
+    async def unit(
         self, account_id: AccountId, write: Callable[[Account, float], Awaitable[None]]
     ) -> None:
-        """Wait, read, write: no write leaves on a read that is older than five seconds."""
+        """Wait, read, write: no write leaves on a read that is older than five seconds.
+
+        A write that Azure did not answer clearly is read back by who asked for it. Raises
+        AzureError; OutOfTime where Azure asks to wait for longer than there is time, Stopped where
+        a person did not want it any more.
+        """
         while True:
             try:
-                async with self.parts.pace.unit(account_id.subscription_id, reads=1):
-                    read_at = self.parts.clock.monotonic()
-                    await write(await self.azure.account(account_id), read_at)
+                async with AsyncExitStack() as permit:
+                    async with unless_stopped(self.stop):
+                        await permit.enter_async_context(
+                            self.parts.pace.unit(account_id.subscription_id, reads=1)
+                        )
+                        read_at = self.parts.clock.monotonic()
+                        account = await self.azure.account(account_id)
+                    if self.stop.is_set():
+                        raise Stopped
+                    with contextlib.suppress(Unclear):
+                        await write(account, read_at)
                     return
+            except OutOfTime:
+                raise
             except (Stale, Throttled):
                 if self.parts.deadline.left <= 0:
                     raise
 
-    async def _until(
+    async def until(
         self, account_id: AccountId, holds: Callable[[Account], bool], otherwise: str
     ) -> Account:
+        """Read an account back until something holds of it. Raises AzureError."""
         for pause in READ_BACK_PAUSES:
-            await self.parts.clock.sleep(pause)
-            account = await self.azure.account(account_id)
+            async with unless_stopped(self.stop):
+                await self.parts.clock.sleep(pause)
+                account = await self.azure.account(account_id)
             if holds(account):
                 return account
         raise Unclear("Reading back", str(account_id), code="NotReadBack", message=otherwise)
 
 
 async def exempt(
-    parts: Parts, screen: Screen, account: str, wish: Wish, *, enable_keys: bool
+    parts: Parts,
+    screen: Screen,
+    given: Given,
+    name: str,
+    wish: Wish,
+    *,
+    enable_keys: bool,
+    yes: bool,
+    replace: bool,
 ) -> int:
     """Exempt one account; with `enable_keys`, turn its keys on after that."""
-    wish.value(parts.settings.rules.tag, parts.clock.now().date())
-    account_id = await resolve(parts, account)
-    exempting = Exempting(parts, Operator(parts))
-    found = await exempting.grant(account_id, wish)
-    until = f"until {wish.until}" if wish.until else "open-ended"
-    kept = len(found.tags) - 1
-    screen.show(
-        f"{account_id.name} is exempt, {until}: the tag reads back, {counted(kept, 'other tag')} "
-        "untouched."
-    )
-    if not enable_keys:
-        if not found.keys_on:
-            screen.note("Its keys are off. --enable-keys turns them on.")
-        return FINE
-    await exempting.enable_keys(account_id)
-    screen.show(
-        f"{account_id.name} accepts keys again: Azure Resource Manager says so, and the gateway "
-        "follows within minutes, at most hours."
-    )
+    today, tag = parts.clock.now().date(), parts.settings.rules.tag
+    wish.value(tag, today)
+    account = await resolve(parts, await scope_of(parts), name)
+    wish, question = _over(account, tag, wish, today)
+    screen.say(await in_force(parts, given))
+    if question is not None and not _agreed(screen, question, yes=yes, replace=replace):
+        screen.say("Nothing was changed.")
+        return REMAINS
+    # However long the person thought, the time budget begins now.
+    parts = parts.again()
+    steps = Steps.of(_TAG, _KEYS) if enable_keys else Steps.of(_TAG)
+    exempting = Exempting(parts, Operator(parts), steps)
+
+    async def work() -> None:
+        found = await exempting.grant(account, wish)
+        until = f"until {wish.until}" if wish.until else "open-ended"
+        kept = len(found.tags) - 1
+        screen.show(
+            f"{where(account)} is exempt, {until}: the tag reads back, "
+            f"{counted(kept, 'other tag')} untouched."
+        )
+        if not enable_keys:
+            if not found.keys_on:
+                screen.note("Its keys are off. --enable-keys turns them on.")
+            return
+        await exempting.enable_keys(found)
+        screen.show(
+            f"{where(account)} accepts keys again: Azure Resource Manager says so, and the gateway "
+            "follows within minutes, at most hours."
+        )
+
+    return await _unless_stopped(screen, exempting, work())
+
+
+async def _unless_stopped(screen: Screen, exempting: Exempting, work: Awaitable[None]) -> int:
+    """Do it, or say how far it was when a person stopped it. Raises as `work`."""
+    running = asyncio.ensure_future(work)
+    try:
+        with interrupts(screen, exempting.stop, running):
+            await running
+    except (Stopped, asyncio.CancelledError):
+        screen.problem(f"Stopped. {str(exempting.steps).capitalize()}.")
+        return NOT_WHOLE if exempting.steps.have_begun else STOPPED
     return FINE
 
 
-async def remove(parts: Parts, screen: Screen, account: str) -> int:
-    """Take one account's exemption away."""
-    account_id = await resolve(parts, account)
-    held = await Exempting(parts, Operator(parts)).withdraw(account_id)
-    said = ", ".join(f"{name}={value}" for name, value in held.items())
-    screen.show(
-        f"{account_id.name} is no longer exempt (its tag was {said}). If its keys are on, the next "
-        "sweep turns them off."
-    )
-    return FINE
+def where(account: Account) -> str:
+    """Name an account so that no namesake can be meant."""
+    found = account.id
+    return f"{found.name} ({found.resource_group}, subscription {found.subscription_id})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What stands on an account, what would stand there, and whether that takes something away."""
+
+    text: str
+    takes_away: bool
+
+
+def _over(account: Account, tag: str, wish: Wish, today: date) -> tuple[Wish, _Question | None]:
+    """Lay a wish over the tag that is there: what was not given is kept.
+
+    Returns the wish, and the question that the person has to answer; None if no tag is there.
+    """
+    there = [value for name, value in account.tags.items() if is_tag(name, tag)]
+    if not there:
+        return wish, None
+    old = read_exemption(account.tags, tag, today)
+    kept = old if isinstance(old, Exempt | Lapsed) else Exempt()
+    wish = replace_fields(wish, reason=wish.reason or kept.reason, owner=wish.owner or kept.owner)
+    try:
+        new = wish.value(tag, today)
+    except UsageProblem as error:
+        raise UsageProblem(
+            f"{where(account)} has the tag {tag}={there[0]!r}, which can't be kept as it is: give "
+            f"--reason and --owner. {error}"
+        ) from error
+    if new == there[0]:
+        return wish, None
+    match old:
+        case Exempt(until):
+            ends_first = until is None or (wish.until is not None and wish.until < until)
+            shortens = wish.until is not None and ends_first
+        case Unreadable():
+            shortens = True
+        case Lapsed() | NotExempt():
+            shortens = False
+        case _:
+            assert_never(old)
+    text = f"{where(account)} has the tag {tag}={there[0]!r}; it would be {new!r}."
+    return wish, _Question(text, shortens)
+
+
+def _agreed(screen: Screen, question: _Question, *, yes: bool, replace: bool) -> bool:
+    """Ask whether a tag may be replaced; --yes answers for what takes nothing away.
+
+    Raises UsageProblem if nobody is there to be asked.
+    """
+    screen.say(question.text)
+    if replace or (yes and not question.takes_away):
+        return True
+    if not screen.can_ask:
+        flag = "--replace" if question.takes_away else "--yes"
+        takes = " It takes something away from that exemption." if question.takes_away else ""
+        raise UsageProblem(f"Nobody is there to be asked: say {flag}.{takes}")
+    shorter = "That takes something away from it. " if question.takes_away else ""
+    return screen.ask(f"{shorter}Replace it?")
+
+
+async def remove(parts: Parts, screen: Screen, given: Given, name: str) -> int:
+    """Take one account's exemption away, and say what the next sweep makes of it."""
+    account = await resolve(parts, await scope_of(parts), name)
+    settings = parts.settings
+    held = {tag: text for tag, text in account.tags.items() if is_tag(tag, settings.rules.tag)}
+    if not held:
+        raise UsageProblem(f"{where(account)} has no tag {settings.rules.tag!r}.")
+    screen.say(await in_force(parts, given))
+    exempting = Exempting(parts, Operator(parts), Steps.of(_REMOVAL))
+
+    async def work() -> None:
+        await exempting.withdraw(account)
+        taken = f"The tag of {where(account)} was taken away ({_tags(held)})."
+        look = SecondLook(parts.arm, parts.clock, settings.scope, settings.rules, settings.inherit)
+        try:
+            async with unless_stopped(exempting.stop):
+                found = await look.read(account.id)
+        except Stopped:
+            raise
+        except AzureError as error:
+            screen.show(f"{taken} What the next sweep makes of it can't be told: {told(error)}")
+            return
+        now = decide(found, settings.scope, settings.rules, parts.clock.now().date())
+        screen.show(f"{taken} {_next(now)}")
+
+    return await _unless_stopped(screen, exempting, work())
+
+
+def _tags(tags: Mapping[str, str]) -> str:
+    """Write tags as a person reads them."""
+    return ", ".join(f"{name}={value!r}" for name, value in tags.items()) or "not there"
+
+
+def _next(now: Decision) -> str:
+    """Say what the next sweep makes of an account."""
+    match now.verdict:
+        case Verdict.DRIFT:
+            return "Its keys are on: the next sweep that enforces turns them off."
+        case Verdict.COMPLIANT:
+            return "Its keys are off."
+        case Verdict.EXEMPT:
+            return f"It is still exempt: {now.reason}"
+        case Verdict.HELD:
+            return f"The next sweep holds it: {now.reason}"
+        case Verdict.OUT_OF_SCOPE:
+            return f"It is out of scope: {now.reason}"
+        case _:
+            assert_never(now.verdict)
 
 
 async def listing(parts: Parts, screen: Screen) -> int:
@@ -228,13 +501,15 @@ async def listing(parts: Parts, screen: Screen) -> int:
         progress.add_task("Looking for exemptions")
         inventory = await parts.discovery().discover()
     drawn = grid("days left", "until", "keys", "account", "reason")
+    covered = [coverage.subscription for coverage in inventory.coverage]
+    names = distinct({subscription.id: subscription.name for subscription in covered})
     found = sorted(
         (decide(account, parts.settings.scope, rules, today) for account in inventory.accounts),
         key=lambda each: (_last_day(each.exemption), each.account.id.key),
     )
     count = 0
     for each in found:
-        cells = _cells(each, today)
+        cells = _cells(each, today, names)
         if cells is not None:
             count += 1
             drawn.add_row(*cells)
@@ -246,7 +521,7 @@ async def listing(parts: Parts, screen: Screen) -> int:
     return NOT_WHOLE if inventory.gaps else FINE
 
 
-def _cells(decision: Decision, today: date) -> tuple[Text, ...] | None:
+def _cells(decision: Decision, today: date, names: Mapping[str, str]) -> tuple[Text, ...] | None:
     account, style = decision.account, ""
     match decision.exemption:
         case Exempt(until, reason, owner):
@@ -260,6 +535,7 @@ def _cells(decision: Decision, today: date) -> tuple[Text, ...] | None:
             return None
         case _:
             assert_never(decision.exemption)
+    place = names.get(account.id.subscription_id, account.id.subscription_id)
     because = shown(reason)
     if owner:
         because.append(shown(f" ({owner})" if reason else owner, "dim"))
@@ -267,7 +543,7 @@ def _cells(decision: Decision, today: date) -> tuple[Text, ...] | None:
         shown(left, style),
         shown(until or ""),
         shown("on" if account.keys_on else "off", "" if account.keys_on else "dim"),
-        shown(account.id.name).append(shown(f" {account.id.resource_group}", "dim")),
+        shown(account.id.name).append(shown(f" {account.id.resource_group} · {place}", "dim")),
         because,
     )
 

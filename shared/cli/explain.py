@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.changes import ChangeLog
-from shared.cli.names import identify
+from shared.cli.names import identify, read_id, scope_of
 from shared.cli.operator import Operator
 from shared.cli.screen import Screen, grid, shown
 from shared.cli.session import FINE, NOT_WHOLE, REMAINS, told
@@ -53,7 +53,11 @@ class Explanation:
 
 async def explain(parts: Parts, screen: Screen, accounts: Sequence[str], output: str) -> int:
     """Explain accounts. Returns 0, or 1 if a sweep changes or holds one, 2 if one can't be read."""
-    wanted = [await identify(parts, each) for each in accounts]
+    in_scope = await scope_of(parts)
+    wanted = [
+        read_id(name) if name.startswith("/") else await identify(parts, in_scope, name)
+        for name in accounts
+    ]
     with screen.spinner() as progress:
         progress.add_task("Looking as a sweep does")
         explainer = await _prepared(parts)

@@ -25,6 +25,8 @@ WRITE = "Microsoft.CognitiveServices/accounts/write"
 _ACCOUNT_VERSION = "2025-09-01"
 _LOCKS_VERSION = "2020-05-01"
 _PERMISSIONS_VERSION = "2022-04-01"
+_SITES_VERSION = "2024-11-01"
+_METADATA = "2022-09-01"
 _BAD_REQUEST = 400
 
 
@@ -122,8 +124,26 @@ class Operator(ArmWriter):
             for each in answer.get("value", [])
         )
 
-    async def _get(self, path: str, version: str, check: Check) -> Any:
-        request = HttpRequest("GET", f"{self._endpoint}{path}?api-version={version}")
+    async def app_settings(self, site: str) -> Mapping[str, Any]:
+        """Return the app settings of a Function App, by name. Raises AzureError.
+
+        They are read by a POST, as what holds secrets is; whoever calls keeps ours alone.
+        """
+        path = f"{site}/config/appsettings/list"
+        answer = await self._get(path, _SITES_VERSION, _has_properties, "POST")
+        return dict(answer["properties"])
+
+    async def cloud_metadata(self) -> Mapping[str, Any]:
+        """Return what Azure Resource Manager says of the cloud that it is in.
+
+        It is what tools ask that are given nothing but its address (hashicorp/go-azure-sdk,
+        sdk/internal/metadata). Raises AzureError.
+        """
+        found: Mapping[str, Any] = await self._get("/metadata/endpoints", _METADATA, an_object)
+        return found
+
+    async def _get(self, path: str, version: str, check: Check, method: str = "GET") -> Any:
+        request = HttpRequest(method, f"{self._endpoint}{path}?api-version={version}")
         try:
             response = await self._pipeline.run(request, expects=check)
             if response.http_response.status_code >= _BAD_REQUEST:
@@ -131,6 +151,13 @@ class Operator(ArmWriter):
         except SDK_ERRORS as error:
             raise azure_error("Reading", path, error) from error
         return decoded(response)
+
+
+def _has_properties(body: object) -> str:
+    """Expect a resource with properties."""
+    if isinstance(body, dict) and isinstance(body.get("properties"), dict):
+        return ""
+    return "it has no properties"
 
 
 def _covers(patterns: Sequence[str], action: str) -> bool:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from shared.cli.gateway import Answer, Gateway
-from shared.cli.names import resolve
+from shared.cli.names import resolve, scope_of
 from shared.cli.operator import Operator
 from shared.cli.screen import Screen, grid, shown
 from shared.cli.session import FINE, NOT_WHOLE, REMAINS, told
@@ -95,7 +95,7 @@ async def probe(
     `given`: a key that the person has; else one is fetched. `wait`: for so many seconds at most,
     until the gateway refuses keys.
     """
-    account_id = await resolve(parts, account)
+    account_id = (await resolve(parts, await scope_of(parts), account)).id
     azure = Operator(parts)
     raw = await azure.raw(account_id)
     endpoint = str(raw.get("properties", {}).get("endpoint", ""))

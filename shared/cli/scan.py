@@ -8,6 +8,7 @@ from dataclasses import replace
 from rich.table import Table
 from rich.text import Text
 
+from shared.changes import ChangeLog
 from shared.cli.documents import (
     Row,
     as_csv,
@@ -17,11 +18,12 @@ from shared.cli.documents import (
     exit_code,
     rows,
 )
+from shared.cli.names import distinct
 from shared.cli.screen import Screen, counted, grid, shown
 from shared.cli.session import told
-from shared.cli.watch import Collected, watched
+from shared.cli.watch import Collected, Seen, watched
 from shared.errors import AzureError
-from shared.model import Decision, Gap, GapKind, Result
+from shared.model import Decision, Gap, GapKind, Inventory, Result
 from shared.parts import Parts
 from shared.report import SweepReport
 from shared.sweep import new_sweep_id
@@ -59,17 +61,20 @@ async def scan(parts: Parts, screen: Screen, output: str, *, everything: bool) -
     return exit_code(report)
 
 
-async def look(parts: Parts, screen: Screen) -> tuple[SweepReport, Collected]:
-    """Run a sweep that is handed no writer, with progress."""
+async def look(
+    parts: Parts, screen: Screen, chosen: Inventory | None = None
+) -> tuple[SweepReport, Collected]:
+    """Run a sweep that is handed no writer, with progress; of what was chosen, if anything was."""
     collected = Collected()
     sweep_id = new_sweep_id(parts.clock.now(), secrets.token_hex(4))
     with screen.spinner() as progress:
         task = progress.add_task("Listing subscriptions")
+        discovery = watched(
+            parts.discovery(), lambda tally: progress.update(task, description=str(tally))
+        )
         sweep = replace(
             parts.sweep(sweep_id, collected, remediation=None),
-            discovery=watched(
-                parts.discovery(), lambda tally: progress.update(task, description=str(tally))
-            ),
+            discovery=discovery if chosen is None else Seen(chosen, ChangeLog({})),
         )
         return await sweep.run(), collected
 
@@ -115,20 +120,22 @@ def table(screen: Screen, found: Sequence[Row]) -> Table:
         drawn = grid("state", "account", "why")
     for column in drawn.columns[1:-1]:
         column.max_width = 30
+    places = distinct({row.subscription_id: row.subscription for row in found})
     for row in found:
+        place = places[row.subscription_id]
         state = shown(_PLAIN.get(row.state, row.state), _STYLES.get(row.state, ""))
         if screen.wide:
             drawn.add_row(
                 state,
                 shown(row.name),
                 shown(row.resource_group, "dim"),
-                shown(row.subscription or row.subscription_id, "dim"),
+                shown(place, "dim"),
                 shown(row.kind, "dim"),
                 why(row),
             )
         else:
-            where = f"\n{row.subscription or row.subscription_id}"
-            account = shown(row.name).append(Text("\n").append(shown(where[1:], "dim")))
+            where = f"{row.resource_group} · {place}"
+            account = shown(row.name).append(Text("\n").append(shown(where, "dim")))
             drawn.add_row(state, account, why(row))
     return drawn
 

@@ -4,8 +4,10 @@ Whatever Azure says is shown inert: a control character in a tag or a message is
 sent to the terminal, and none of it is read as markup.
 """
 
+import contextlib
 import signal
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -62,8 +64,9 @@ class Screen:
         self.err.print(shown(text, "dim"), soft_wrap=True)
 
     def say(self, text: str) -> None:
-        """Say something to the person."""
-        self.err.print(shown(text))
+        """Say something to the person; lines stay lines."""
+        # Never broken into lines of ours: a command is copied from here.
+        self.err.print(Text("\n").join(shown(line) for line in text.split("\n")), soft_wrap=True)
 
     def problem(self, text: str) -> None:
         """Say what is wrong; lines stay lines."""
@@ -72,13 +75,10 @@ class Screen:
 
     def ask(self, question: str) -> bool:
         """Ask; anything but yes is no."""
-        # asyncio would wait for the line before it heard of a Ctrl-C.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
+        with _heard_at_once():
+            _forget_what_was_typed()
             self.err.print(shown(f"{question} [y/N] ", "bold"), end="")
             answer = sys.stdin.readline()
-        finally:
-            signal.signal(signal.SIGINT, before)
         if not answer.endswith("\n"):
             self.err.print()
         return answer.strip().lower() in {"y", "yes"}
@@ -109,6 +109,51 @@ class Screen:
             transient=True,
             disable=not self.err.is_terminal,
         )
+
+
+def stop_signals() -> list[signal.Signals]:
+    """Return what asks to stop: Ctrl-C, an end of the process, a terminal that is closed.
+
+    What is ignored, as `nohup` does, stays so.
+    """
+    found = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
+    return [
+        number
+        for number in found
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN
+    ]
+
+
+@contextlib.contextmanager
+def _heard_at_once() -> Iterator[None]:
+    """Let Ctrl-C and its like end the wait for a line: asyncio would hear of them after it."""
+    before = {
+        number: signal.signal(number, signal.default_int_handler) for number in stop_signals()
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _forget_what_was_typed() -> None:
+    """Empty the terminal's input: what was typed before the question was shown answers nothing."""
+    try:
+        import termios  # noqa: PLC0415 - not on Windows
+    except ModuleNotFoundError:
+        _forget_what_was_typed_on_windows()
+        return
+    with contextlib.suppress(termios.error, OSError, ValueError):
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+
+
+def _forget_what_was_typed_on_windows() -> None:
+    import msvcrt  # noqa: PLC0415 - only there
+
+    keyboard: Any = msvcrt
+    while keyboard.kbhit():
+        keyboard.getwch()
 
 
 def grid(*columns: str) -> Table:

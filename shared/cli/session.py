@@ -2,19 +2,20 @@
 
 import asyncio
 import contextlib
-import json
 import logging
-import signal
+import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from shared.addresses import Address
-from shared.cli.screen import Screen
-from shared.errors import AzureError, KeysweepError, NoRole, NoToken, SettingsError
+from shared.cli.operator import Operator
+from shared.cli.screen import Screen, stop_signals
+from shared.cli.settings_file import LARGEST, check_app_settings, read_app_settings
+from shared.errors import AzureError, KeysweepError, NoRole, NoToken, SettingsError, Stopped
 from shared.parts import Connections, Parts, SystemClock
 from shared.settings import OPERATOR_SETTINGS, Settings, read_settings
 
@@ -26,12 +27,27 @@ NOT_WHOLE = 2
 """Something could not be read or done."""
 USAGE = 64
 """The command line or the settings are wrong."""
+_SITE = re.compile(
+    r"/subscriptions/[0-9a-f-]{36}/resourceGroups/[\w.()-]+/providers/Microsoft\.Web/sites/[\w-]+",
+    re.IGNORECASE,
+)
 STOPPED = 130
 """Stopped by Ctrl-C before anything was begun."""
 
 
 class UsageProblem(KeysweepError):
     """What was asked for makes no sense; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The settings that a command was given, as text, and where each comes from."""
+
+    values: Mapping[str, str]
+    sources: Mapping[str, str]
+    """By the name of a setting: `the line`, `the environment`, the file's name, and so on."""
+    line: tuple[str, ...] = ()
+    """The options that say where settings and scope come from, for a command that follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +58,69 @@ class Options:
     subscriptions: tuple[str, ...] = ()
     management_groups: tuple[str, ...] = ()
     settings_file: Path | None = None
+    function: str | None = None
+    """The resource id of a deployed Function App whose app settings count."""
     verbose: bool = False
 
-    def settings(self, mode: str = "") -> Settings:
-        """Read the settings: the file, over it the environment, over it the line.
+    def given(self, app_settings: Mapping[str, str], source: str) -> Given:
+        """Put the settings together: app settings, over them the environment, over it the line.
 
-        Without a mode, it is that of the settings, `enforce` if they have none. Raises
-        SettingsError or UsageProblem.
+        An empty variable is taken as absent, here as everywhere: it hides nothing. Raises
+        UsageProblem for an empty scope on the line, which would widen it to everything.
         """
-        values = {**_from_file(self.settings_file), **self.environ}
-        values["SWEEP_MODE"] = mode or values.get("SWEEP_MODE", "") or "enforce"
+        for option, scopes in (
+            ("--subscription", self.subscriptions),
+            ("--management-group", self.management_groups),
+        ):
+            if not all(scope.strip() for scope in scopes):
+                raise UsageProblem(f"{option} is empty: it would mean everything. Give an id.")
+        values, sources = dict(app_settings), dict.fromkeys(app_settings, source)
+        for name, value in self.environ.items():
+            if value.strip():
+                values[name], sources[name] = value, "the environment"
         if self.subscriptions or self.management_groups:
-            values["SWEEP_SUBSCRIPTIONS"] = ",".join(self.subscriptions)
-            values["SWEEP_MANAGEMENT_GROUPS"] = ",".join(self.management_groups)
-        return read_settings(values, OPERATOR_SETTINGS)
+            for name, scopes in (
+                ("SWEEP_SUBSCRIPTIONS", self.subscriptions),
+                ("SWEEP_MANAGEMENT_GROUPS", self.management_groups),
+            ):
+                values[name], sources[name] = ",".join(scopes), "the line"
+        return Given(values, sources, tuple(self._line()))
+
+    def _line(self) -> Iterator[str]:
+        if self.settings_file is not None:
+            yield from ("--settings", str(self.settings_file.absolute()))
+        if self.function is not None:
+            yield from ("--function", self.function)
+        for subscription in self.subscriptions:
+            yield from ("--subscription", subscription)
+        for group in self.management_groups:
+            yield from ("--management-group", group)
+
+    def from_file(self) -> Given:
+        """Put the settings together with those of the file, if there is one.
+
+        Raises UsageProblem if the file can't be read.
+        """
+        if self.settings_file is None:
+            return self.given({}, "")
+        if self.function is not None:
+            raise UsageProblem("--settings and --function are two sources: give one.")
+        try:
+            with self.settings_file.open("rb") as file:
+                found = read_app_settings(file.read(LARGEST + 1))
+        except (OSError, ValueError) as error:
+            raise UsageProblem(f"{self.settings_file} can't be used: {error}") from error
+        return self.given(found, str(self.settings_file))
+
+
+def read_given(given: Given, mode: str = "") -> Settings:
+    """Read settings as the timer does.
+
+    Without a mode it is that of the settings, `enforce` if they have none: who types `sweep` is
+    asked first. Raises SettingsError.
+    """
+    chosen = mode or given.values.get("SWEEP_MODE", "").strip() or "enforce"
+    return read_settings({**given.values, "SWEEP_MODE": chosen}, OPERATOR_SETTINGS)
 
 
 @dataclass(slots=True)
@@ -89,18 +154,18 @@ class _Narrator:
                 self.screen.note(f"{method} {address} {record.outcome} {took:.0f} ms")
 
 
-def run(
-    options: Options,
-    screen: Screen,
-    settings: Callable[[], Settings],
-    command: Callable[[Parts], Awaitable[int]],
-) -> int:
+type Command = Callable[[Parts, Given], Awaitable[int]]
+
+
+def run(options: Options, screen: Screen, mode: str, command: Command) -> int:
     """Run one command to its exit code. What goes wrong is one message, and no traceback."""
     # azure-identity logs what the one message says better.
     logging.getLogger("azure").addHandler(logging.NullHandler())
     logging.getLogger("azure").propagate = False
     try:
-        return asyncio.run(_run(options, screen, settings(), command))
+        # Before there is a loop: a file may be a pipe that somebody has yet to write to.
+        given = options.from_file()
+        return asyncio.run(_run(options, given, screen, mode, command))
     except SettingsError as error:
         lines = "".join(f"\n  {problem}" for problem in error.problems)
         screen.problem(f"These settings are wrong; nothing was read or changed:{lines}")
@@ -111,26 +176,42 @@ def run(
     except KeysweepError as error:
         screen.problem(told(error))
         return NOT_WHOLE
-    except KeyboardInterrupt:
-        screen.problem(
-            "Stopped. What was under way may be done; the same command can be run again."
-        )
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        # A command that has begun to change something hears of it first, and says how far it is.
+        screen.problem("Stopped. Nothing was changed.")
         return STOPPED
 
 
-async def _run(
-    options: Options,
-    screen: Screen,
-    settings: Settings,
-    command: Callable[[Parts], Awaitable[int]],
-) -> int:
+async def _run(options: Options, given: Given, screen: Screen, mode: str, command: Command) -> int:
+    settings = read_given(given, mode)
     connections = Connections(options.environ, SystemClock())
+    narrator = _Narrator(screen, options.verbose)
+    _hear_cancelling()
     try:
-        parts = connections.parts(settings, _Narrator(screen, options.verbose))
+        parts = connections.parts(settings, narrator)
         await _sign_in(parts)
-        return await command(parts)
+        if options.function is not None:
+            given = await _of_function(options, parts)
+            parts = connections.parts(read_given(given, mode), narrator)
+            await _sign_in(parts)
+        return await command(parts, given)
     finally:
         await connections.close()
+
+
+async def _of_function(options: Options, parts: Parts) -> Given:
+    """Put the settings together with those of a deployed Function App. Raises AzureError."""
+    resource_id = str(options.function).rstrip("/")
+    if _SITE.fullmatch(resource_id) is None:
+        raise UsageProblem(
+            f"{resource_id!r} is not the resource id of a Function App: it looks like "
+            "/subscriptions/ID/resourceGroups/GROUP/providers/Microsoft.Web/sites/NAME."
+        )
+    found = await Operator(parts).app_settings(resource_id)
+    try:
+        return options.given(check_app_settings(found), resource_id.rpartition("/")[2])
+    except ValueError as error:
+        raise UsageProblem(f"The settings of {resource_id} can't be used: {error}") from error
 
 
 async def _sign_in(parts: Parts) -> None:
@@ -151,6 +232,7 @@ _ROLES = {
     "Microsoft.Resources/tags/": "Tag Contributor",
     "Microsoft.CognitiveServices/accounts/write": "Cognitive Services Contributor",
     "Microsoft.CognitiveServices/accounts/listKeys/": "Cognitive Services Contributor",
+    "Microsoft.Web/sites/config/": "Website Contributor",
 }
 _NOT_REACHED = (
     "Azure was not reached: look at the network, at HTTPS_PROXY, and at the certificates "
@@ -172,23 +254,66 @@ def told(error: KeysweepError | str) -> str:
 def interrupts(
     screen: Screen, stop: asyncio.Event, running: "asyncio.Future[Any]"
 ) -> Iterator[None]:
-    """Let the first Ctrl-C stop what is not begun, and the second break off."""
+    """Let the first Ctrl-C stop what is not begun, and the second break off.
+
+    A terminal that is closed, and whoever ends the process, are taken like a Ctrl-C. It is for the
+    part of a command that changes something; outside of it the first Ctrl-C ends the command.
+    """
 
     def interrupt() -> None:
         if stop.is_set():
             running.cancel()
             return
         stop.set()
-        screen.say("Stopping: what is in flight is finished. Ctrl-C again breaks off.")
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            screen.say("Stopping: what is in flight is finished. Ctrl-C again breaks off.")
 
-    loop = asyncio.get_running_loop()
-    with contextlib.suppress(NotImplementedError):  # Windows: there Ctrl-C breaks off at once
-        loop.add_signal_handler(signal.SIGINT, interrupt)
+    _hear(interrupt)
     try:
         yield
     finally:
+        _hear_cancelling()
+
+
+def _hear_cancelling() -> None:
+    """Let a Ctrl-C end the command at once, as long as nothing is under way."""
+    task = asyncio.current_task()
+    if task is not None:
+        _hear(task.cancel)
+
+
+def _hear(act: Callable[[], object]) -> None:
+    """Let Ctrl-C, a terminal that is closed, and whoever ends the process be one and the same."""
+    loop = asyncio.get_running_loop()
+    for number in stop_signals():
+        # Windows has no such handlers: there Ctrl-C breaks off at once.
         with contextlib.suppress(NotImplementedError):
-            loop.remove_signal_handler(signal.SIGINT)
+            loop.add_signal_handler(number, act)
+
+
+@asynccontextmanager
+async def unless_stopped(stop: asyncio.Event) -> AsyncIterator[None]:
+    """End whatever the body waits for as soon as a person says stop. Raises Stopped then."""
+    if stop.is_set():
+        raise Stopped
+    wait = asyncio.timeout(None)
+    try:
+        async with wait:
+            watch = asyncio.ensure_future(_end(wait, stop))
+            try:
+                yield
+            finally:
+                watch.cancel()
+    except TimeoutError:
+        if not wait.expired():
+            raise
+        raise Stopped from None
+
+
+async def _end(wait: asyncio.Timeout, stop: asyncio.Event) -> None:
+    await stop.wait()
+    with contextlib.suppress(RuntimeError):  # the body ended just now
+        wait.reschedule(asyncio.get_running_loop().time())
 
 
 class NotSignedIn(NoToken):
@@ -202,22 +327,3 @@ class NotSignedIn(NoToken):
             "You are not signed in to Azure: run `az login` and try again (in a pipeline: workload "
             f"identity). Azure's client says: {self.code}: {self.message}"
         )
-
-
-def _from_file(path: Path | None) -> dict[str, str]:
-    """Read app settings: local.settings.json, or what `az functionapp config appsettings list` has.
-
-    Raises UsageProblem.
-    """
-    if path is None:
-        return {}
-    try:
-        found = json.loads(path.read_text("utf-8"))
-        if isinstance(found, list):
-            return {str(each["name"]): str(each["value"] or "") for each in found}
-        return {str(name): str(value) for name, value in found["Values"].items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UsageProblem(
-            f"{path} holds no app settings ({type(error).__name__}: {error}). It must be a "
-            "local.settings.json, or the output of `az functionapp config appsettings list`."
-        ) from error

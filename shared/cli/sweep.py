@@ -2,86 +2,157 @@
 
 import asyncio
 import contextlib
+import json
 import secrets
+import shlex
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 
 from shared.changes import ChangeLog
 from shared.cli.documents import Row, exit_code, rows
-from shared.cli.names import resolve
+from shared.cli.in_force import in_force
+from shared.cli.names import resolve, scope_of
+from shared.cli.record import Record, Recorded, RecordLost, record_path
 from shared.cli.scan import look, not_seen, present, table
 from shared.cli.screen import Screen, counted, shown
-from shared.cli.session import NOT_WHOLE, REMAINS, UsageProblem, interrupts
-from shared.cli.watch import Collected
-from shared.errors import AzureError, Stopped
+from shared.cli.session import (
+    NOT_WHOLE,
+    REMAINS,
+    Given,
+    UsageProblem,
+    interrupts,
+    unless_stopped,
+)
+from shared.cli.watch import Collected, Seen
+from shared.decision import Brake
+from shared.errors import Stopped
 from shared.events import Event, RemediationOutcome
-from shared.model import AccountId, Census, Coverage, Inventory, Result
+from shared.model import Account, Census, Coverage, Inventory, Result, Source
 from shared.parts import Parts
-from shared.remediation import Permits
+from shared.remediation import Permits, SecondLook
 from shared.report import SweepReport
-from shared.settings import Mode
+from shared.settings import Mode, Settings
 from shared.sweep import new_sweep_id
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What was shown to the person: the sweep changes that, and discovers nothing else."""
-
-    inventory: Inventory
-    log: ChangeLog
-
-    async def discover(self) -> Inventory:
-        return self.inventory
-
-    async def read(self, subscriptions: Sequence[str]) -> ChangeLog:  # noqa: ARG002 - all of it
-        return self.log
-
-
-@dataclass(frozen=True, slots=True)
 class _UntilStopped:
-    """Lets units work until the person says stop; those at work then finish."""
+    """Lets units work until the person says stop: those at work finish, no other waits on."""
 
     permits: Permits
     stop: asyncio.Event
 
     @asynccontextmanager
     async def unit(self, subscription_id: str, reads: int) -> AsyncIterator[None]:
-        async with self.permits.unit(subscription_id, reads):
+        async with AsyncExitStack() as permit:
+            async with unless_stopped(self.stop):
+                await permit.enter_async_context(self.permits.unit(subscription_id, reads))
             if self.stop.is_set():
                 raise Stopped
             yield
 
 
-async def sweep(
-    parts: Parts, screen: Screen, output: str, only: Sequence[str], *, audit: bool, yes: bool
-) -> int:
-    """Sweep, as the person says. Returns the exit code."""
-    if not (audit or yes or screen.can_ask):
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person asked `keysweep sweep` for."""
+
+    only: Sequence[str] = ()
+    audit: bool = False
+    yes: bool = False
+    enforce: bool = False
+    """Change now, although SWEEP_MODE says audit or ENFORCE_FROM is still to come."""
+    release_brake: bool = False
+    """Let through what the brake would hold."""
+    record: Path | None = None
+
+
+async def sweep(parts: Parts, screen: Screen, given: Given, output: str, wish: Wish) -> int:
+    """Sweep, as the person says and the settings allow. Returns the exit code."""
+    audits = wish.audit or (parts.settings.mode is Mode.AUDIT and not wish.enforce)
+    if not (audits or wish.yes or screen.can_ask):
         raise UsageProblem("Nobody is there to be asked: say --yes, or --audit to see the plan.")
-    chosen = [await resolve(parts, each) for each in only]
-    if chosen:
-        scope = replace(
-            parts.settings.scope,
-            management_groups=(),
-            subscriptions=tuple(dict.fromkeys(each.subscription_id for each in chosen)),
-        )
-        parts = replace(parts, settings=replace(parts.settings, scope=scope))
-    planned, collected = await look(parts, screen)
-    if chosen:
-        planned = _narrowed(planned, chosen)
-    drift = planned.drift
-    if audit or not drift:
-        present(screen, output, planned, rows(planned, collected.events))
-        screen.say("Audit: nothing was changed." if audit else "There is nothing to change.")
+    if wish.release_brake:
+        parts = replace(parts, settings=_released(parts, parts.settings))
+    chosen = await _chosen(parts, wish.only) if wish.only else None
+    planned, collected = await look(parts, screen, chosen)
+    drift, unchanged = planned.drift, replace(planned, mode=Mode.AUDIT)
+    screen.say(await in_force(parts, given))
+    standstill = _standstill(parts, planned, wish)
+    if standstill:
+        present(screen, output, unchanged, rows(planned, collected.events))
+        screen.say(standstill)
         return exit_code(planned)
     show_plan(screen, planned, rows(planned, collected.events))
-    if not yes and not screen.ask(f"Turn keys off on {counted(drift, 'account')}?"):
+    how_many = counted(drift, "account")
+    if planned.brake:
+        how_many = f"{parts.settings.limits.most_changes} of {how_many}"
+    if not wish.yes and not screen.ask(f"Turn keys off on {how_many}?"):
+        if output != "table":
+            # The table was shown already; whoever reads a document gets a whole one.
+            present(screen, output, unchanged, rows(planned, collected.events))
         screen.say("Nothing was changed.")
         return NOT_WHOLE if planned.inventory.gaps else REMAINS
-    return await _enforce(parts, screen, output, planned, collected)
+    return await _enforce(parts, screen, given, output, planned, collected, wish)
+
+
+def _standstill(parts: Parts, planned: SweepReport, wish: Wish) -> str:
+    """Say why nothing is changed, and what would go beyond the settings; empty: it may be."""
+    settings = parts.settings
+    if wish.audit:
+        return "Audit: nothing was changed."
+    if not planned.drift:
+        return "There is nothing to change."
+    if settings.mode is Mode.AUDIT and not wish.enforce:
+        return (
+            "Nothing was changed: SWEEP_MODE is audit. --enforce changes what is shown all the "
+            "same."
+        )
+    coming = settings.enforce_from
+    if coming is not None and parts.clock.now() < coming and not wish.enforce:
+        return (
+            f"Nothing was changed: ENFORCE_FROM is {coming:%Y-%m-%d %H:%M} UTC. --enforce changes "
+            "what is shown all the same."
+        )
+    if planned.brake and settings.limits.brake is Brake.HOLD:
+        return (
+            f"Nothing was changed: the brake holds {counted(planned.drift, 'change')}, because "
+            f"MAX_CHANGES_PER_SWEEP is {settings.limits.most_changes}. --release-brake lets "
+            "through what is shown."
+        )
+    return ""
+
+
+def _released(parts: Parts, settings: Settings) -> Settings:
+    """Release the brake for what the person is shown, and no longer than the time budget."""
+    until = parts.clock.now() + timedelta(seconds=settings.budget)
+    return replace(settings, limits=replace(settings.limits, release_until=until))
+
+
+async def _chosen(parts: Parts, names: Sequence[str]) -> Inventory:
+    """Read the accounts that the person named, as ARM knows them now.
+
+    Raises UsageProblem for one that is not in scope: nothing is changed then. Raises AzureError.
+    """
+    in_scope = await scope_of(parts)
+    settings = parts.settings
+    look_again = SecondLook(
+        parts.arm, parts.clock, settings.scope, settings.rules, settings.inherit
+    )
+    found: dict[str, Account] = {}
+    for name in names:
+        account = await resolve(parts, in_scope, name)
+        found[account.id.key] = await look_again.read(account.id)
+    by_id = {subscription.id: subscription for subscription in in_scope.subscriptions}
+    on = Counter((account.id.subscription_id, account.keys_on) for account in found.values())
+    coverage = tuple(
+        Coverage(by_id[name], Source.ARM, Census(on[name, True], on[name, False]))
+        for name in dict.fromkeys(account.id.subscription_id for account in found.values())
+    )
+    return Inventory(coverage, tuple(found.values()), ())
 
 
 def show_plan(screen: Screen, planned: SweepReport, found: Sequence[Row]) -> None:
@@ -95,27 +166,35 @@ def show_plan(screen: Screen, planned: SweepReport, found: Sequence[Row]) -> Non
         beside.show(shown(f"{lost} of them have no custom subdomain: Entra ID can't reach them "
                           "until they get one.", "bold yellow"))  # fmt: skip
     if planned.brake:
-        beside.show(shown("The timer's brake would hold these; your yes lets them through.", "dim"))
+        beside.show(shown(f"The brake: {planned.brake}.", "dim"))
     for gap in planned.inventory.gaps:
         beside.show(shown(f"Not seen: {not_seen(gap)}", "red"))
 
 
 async def _enforce(
-    parts: Parts, screen: Screen, output: str, planned: SweepReport, looked: Collected
+    parts: Parts,
+    screen: Screen,
+    given: Given,
+    output: str,
+    planned: SweepReport,
+    looked: Collected,
+    wish: Wish,
 ) -> int:
     stop = asyncio.Event()
-    seen = _Seen(planned.inventory, ChangeLog({}, planned.change_log_unread))
-    # The person's yes releases the brake and the notice for what was shown, and for nothing else.
-    release = parts.clock.now() + timedelta(seconds=parts.settings.budget)
-    settings = replace(
-        parts.settings,
-        mode=Mode.ENFORCE,
-        enforce_from=None,
-        limits=replace(parts.settings.limits, release_until=release),
-    )
-    # However long the person thought: the budget begins now, and so does the sweep that undo seeks.
-    parts = parts.again(settings)
+    seen = Seen(planned.inventory, ChangeLog({}, planned.change_log_unread))
+    settings = replace(parts.settings, mode=Mode.ENFORCE, enforce_from=None)
+    # However long the person thought: the budget begins now, and so does the sweep.
+    parts = parts.again(_released(parts, settings) if wish.release_brake else settings)
     sweep_id = new_sweep_id(parts.clock.now(), secrets.token_hex(4))
+    way_back = _way_back(sweep_id, given, wish.record)
+    path = wish.record or record_path(sweep_id)
+    try:
+        record = await _begin_record(parts, sweep_id, path, way_back)
+    except OSError as error:
+        screen.problem(f"No record, no write: {error}. Nothing was changed (--record FILE).")
+        return NOT_WHOLE
+    # Before the first change: whatever happens after this, the person has them.
+    screen.say(f"Sweep {sweep_id}, recorded in {path}. To take it back: {way_back}")
     results: Counter[str] = Counter()
     bar = screen.bar()
     task = bar.add_task("Turning keys off", total=planned.drift, counts="")
@@ -125,62 +204,58 @@ async def _enforce(
             results[event.result] += 1
             bar.update(task, advance=1, counts=_counts(results))
 
-    remediation = parts.remediation(_UntilStopped(parts.pace, stop))
+    remediation = Recorded(parts.remediation(_UntilStopped(parts.pace, stop)), record)
     sweep = replace(
-        parts.sweep(sweep_id, Collected(told), remediation), discovery=seen, changes=seen
+        parts.sweep(sweep_id, Collected(told), None),
+        discovery=seen,
+        changes=seen,
+        remediation=remediation,
     )
     running = asyncio.ensure_future(sweep.run())
     try:
         with interrupts(screen, stop, running), bar:
             report = await running
+        with contextlib.suppress(RecordLost):
+            record.finish(whole=report.whole)
     except asyncio.CancelledError:
         left = planned.drift - sum(results.values())
         screen.problem(
             f"Sweep {sweep_id} was broken off: {_counts(results) or 'nothing'} of {planned.drift} "
             f"is known, and {left} were in flight or not begun. Run `keysweep scan`."
         )
+        if output == "json":
+            screen.raw(json.dumps({"sweepId": sweep_id, "cutOff": True, "record": str(path)}))
         return NOT_WHOLE
+    finally:
+        record.close()
     present(screen, output, report, rows(report, looked.events))
-    if any(each.accepted for each in report.outcomes):
-        await _tell_the_way_back(parts, screen, sweep_id)
+    if record.lost:
+        screen.problem(f"{record.lost}. What was changed before that stands in it.")
     if stop.is_set():
         left = report.results.get(Result.DEFERRED, 0)
         screen.say(f"You stopped it: {counted(left, 'account')} not attempted.")
     return exit_code(report)
 
 
-async def _tell_the_way_back(parts: Parts, screen: Screen, sweep_id: str) -> None:
-    """Say how to undo, with the name by which the change log knows who sweeps."""
-    whose = ""
-    with contextlib.suppress(AzureError):
-        whose = f" --identity {(await parts.arm.own_names())[0]}"
-    way = f"keysweep undo {sweep_id}{whose}"
-    screen.say(f"To give back what this sweep took, in five minutes or later: {way}")
+async def _begin_record(parts: Parts, sweep_id: str, path: Path, way_back: str) -> Record:
+    """Make the sweep's record. Raises OSError if it can't be written, AzureError."""
+    settings = parts.settings
+    head = {
+        "sweepId": sweep_id,
+        "tenant": await parts.arm.home_tenant(),
+        "identity": await parts.arm.own_names(),
+        "scope": asdict(settings.scope),
+        "exemptionTag": settings.rules.tag,
+        "armEndpoint": settings.cloud.endpoint,
+        "undo": way_back,
+    }
+    return Record.begin(path, parts.clock, head)
 
 
-def _narrowed(report: SweepReport, chosen: Sequence[AccountId]) -> SweepReport:
-    """Keep of a report what is about these accounts."""
-    keys = {each.key for each in chosen}
-    inventory = report.inventory
-    accounts = tuple(each for each in inventory.accounts if each.id.key in keys)
-    on = Counter(each.id.subscription_id for each in accounts if each.keys_on)
-    wanted = Counter(each.subscription_id for each in chosen)
-    coverage = tuple(
-        Coverage(
-            each.subscription,
-            each.source,
-            Census(
-                on[each.subscription.id], wanted[each.subscription.id] - on[each.subscription.id]
-            ),
-        )
-        for each in inventory.coverage
-    )
-    return replace(
-        report,
-        inventory=replace(inventory, accounts=accounts, coverage=coverage),
-        decisions=tuple(each for each in report.decisions if each.account.id.key in keys),
-        outcomes=tuple(each for each in report.outcomes if each.decision.account.id.key in keys),
-    )
+def _way_back(sweep_id: str, given: Given, path: Path | None) -> str:
+    """Return the command that takes a sweep back, with what belongs to it."""
+    recorded = ("--record", str(path.absolute())) if path else ()
+    return shlex.join(["keysweep", "undo", sweep_id, *recorded, *given.line])
 
 
 def _counts(results: Counter[str]) -> str:

@@ -1,235 +1,487 @@
 """`keysweep undo`: give back what one sweep took, exempted for a while.
 
-What it took comes from the platform's change log, by the identity that swept and the time with
-which the sweep's id begins, or from a saved report. Each account is exempted first, and its keys
-are turned on once the exemption reads back.
+What it took comes from the sweep's own record, or from the Function's events of that sweep; the
+platform's change log confirms, and is no source. Each account is looked at before anything is done
+to it, and once more just before each change. It is exempted first, unless a tag stands there
+already, and its keys are turned on once the exemption reads back.
 """
 
 import asyncio
-import json
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
+from typing import assert_never
 
 from shared.cli.exempt import Exempting, Wish
+from shared.cli.in_force import in_force
+from shared.cli.logs import Logs
+from shared.cli.names import scope_of, why_outside
 from shared.cli.operator import Operator
+from shared.cli.record import Change, KeptRecord, read_record, record_path
 from shared.cli.screen import Screen, counted, grid, shown
-from shared.cli.session import FINE, NOT_WHOLE, REMAINS, UsageProblem, interrupts, told
-from shared.errors import AzureError
-from shared.model import AccountId, KeyChange, Turned
+from shared.cli.session import (
+    FINE,
+    NOT_WHOLE,
+    REMAINS,
+    Given,
+    UsageProblem,
+    interrupts,
+    told,
+)
+from shared.cli.standing import (
+    GiveBack,
+    Judgement,
+    Known,
+    LeaveAlone,
+    Why,
+    judge,
+    off_since,
+)
+from shared.cli.taken import (
+    Taken,
+    began_at,
+    event_table,
+    events_query,
+    of_events,
+    of_record,
+)
+from shared.errors import AzureError, NotFound
+from shared.model import Account, AccountId
 from shared.parts import Parts
+from shared.remediation import SecondLook
+from shared.scope import InScope
+from shared.sweep import HANDS_PER_SUBSCRIPTION
 
-_SWEEP_ID = re.compile(r"(?P<at>\d{8}T\d{6}Z)-[0-9a-f]{8}")
-# The change log stamps a change a little after the sweep that made it may have ended.
-_MARGIN = timedelta(minutes=2)
-# "Changes show in less than five minutes" (Resource Graph's documentation).
-_LOG_LAG = timedelta(minutes=5)
+# Events of a sweep are stamped between its beginning and its end; the change log's, later.
+_EVENTS_BEFORE, _EVENTS_AFTER = timedelta(hours=1), timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """One account that the sweep changed, and when."""
+class Asked:
+    """What a person asked `keysweep undo` for."""
 
-    account: AccountId
-    at: datetime | None
+    sweep_id: str
+    span: timedelta
+    """How long the exemption lasts."""
+    record: Path | None = None
+    """The sweep's record, where it is not among the others."""
+    insights: str | None = None
+    """The resource id of Application Insights, or of its workspace, for the Function's sweeps."""
+    yes: bool = False
+    dry_run: bool = False
 
 
-async def undo(
-    parts: Parts,
-    screen: Screen,
-    sweep_id: str,
-    *,
-    identity: str | None,
-    report: Path | None,
-    span: timedelta,
-    yes: bool,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One change of the sweep's, how its account stands, and what undo makes of it."""
+
+    change: Change
+    account: Account | None
+    """As it was read; None: it was not."""
+    judgement: Judgement
+
+    @property
+    def id(self) -> AccountId:
+        """The account's id, in the letters of Azure Resource Manager where it was read."""
+        return self.account.id if self.account is not None else self.change.account
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    known: Known
+    accounts: tuple[Planned, ...]
+    unseen: tuple[str, ...]
+    """What was not seen, and could hold more, a sentence each."""
+
+    @property
+    def to_give(self) -> list[Planned]:
+        return [each for each in self.accounts if isinstance(each.judgement, GiveBack)]
+
+    @property
+    def code(self) -> int:
+        """The exit code, as far as it hangs on what is not given back."""
+        found = (each.judgement for each in self.accounts)
+        code = _code({each.why for each in found if isinstance(each, LeaveAlone)})
+        return NOT_WHOLE if self.unseen else code
+
+
+async def undo(parts: Parts, screen: Screen, given: Given, asked: Asked) -> int:
     """Give back. Returns the exit code."""
-    began = _begin(sweep_id)
-    if not (yes or screen.can_ask):
-        raise UsageProblem("Nobody is there to be asked: say --yes.")
-    if report is not None:
-        taken = _reported(report, sweep_id)
-    else:
-        taken = await _logged(parts, screen, began, identity)
-    if report is None and parts.clock.now() - began < _LOG_LAG:
-        screen.say(
-            "The change log shows a change a minute or two later: what this sweep did a moment ago "
-            f"may be missing here. Run it again after {began + _LOG_LAG:%H:%M} UTC to be sure, or "
-            "give the sweep's own --report."
-        )
-        if not taken:
-            return NOT_WHOLE
-    if not taken:
-        screen.show(f"Sweep {sweep_id} turned no keys off, as far as can be seen.")
-        return FINE
-    until = parts.clock.now().date() + span
-    _show(screen, taken)
-    question = f"Exempt {counted(len(taken), 'account')} until {until} and turn the keys on?"
-    if not yes and not screen.ask(question):
+    if not (asked.yes or asked.dry_run or screen.can_ask):
+        raise UsageProblem("Nobody is there to be asked: say --yes, or --dry-run to see the plan.")
+    taken = await _taken(parts, asked)
+    plan = await _planned(parts, screen, taken)
+    screen.say(await in_force(parts, given))
+    until = parts.clock.now().date() + asked.span
+    wish = Wish(until, f"undo of sweep {asked.sweep_id}", "")
+    for each in plan.to_give[:1]:
+        # Before anything is asked: would a sweep take this exemption for one?
+        value = wish.value(parts.settings.rules.tag, parts.clock.now().date())
+        Exempting(parts, Operator(parts)).check_it_counts(each.id, value, parts.clock.now().date())
+    _show(screen, plan, until, asked)
+    if asked.dry_run:
         screen.say("Nothing was changed.")
-        return REMAINS
-    return await _give_back(parts, screen, taken, sweep_id, until)
+        return max(plan.code, REMAINS if plan.to_give else FINE)
+    if not plan.to_give:
+        return plan.code
+    if not asked.yes and not screen.ask(_question(plan.to_give, until)):
+        screen.say("Nothing was changed.")
+        return max(plan.code, REMAINS)
+    return max(plan.code, await _give_back(parts, screen, plan, wish))
 
 
-def _begin(sweep_id: str) -> datetime:
-    match = _SWEEP_ID.fullmatch(sweep_id)
+def _code(reasons: Collection[Why]) -> int:
+    """Return the exit code that it means to leave accounts alone for these reasons."""
+    if Why.NOT_KNOWN in reasons:
+        return NOT_WHOLE
+    return REMAINS if Why.SOMEBODYS_WILL in reasons else FINE
+
+
+async def _taken(parts: Parts, asked: Asked) -> Taken:
+    """Read what the sweep took. Raises UsageProblem, AzureError."""
     try:
-        return datetime.strptime(match["at"] if match else "", "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        began = began_at(asked.sweep_id)
+        table = event_table(asked.insights) if asked.insights is not None else None
     except ValueError as error:
-        raise UsageProblem(
-            f"{sweep_id!r} is no sweep's id: they look like 20261124T090000Z-1f3a9c0d, and every "
-            "event carries one as sweepId."
-        ) from error
-
-
-def _reported(path: Path, sweep_id: str) -> list[Taken]:
-    """Read what `keysweep sweep --output json` saved: what was, or may have been, written."""
-    try:
-        document = json.loads(path.read_text("utf-8"))
-        if document["sweepId"] != sweep_id:
-            raise UsageProblem(f"{path} is about sweep {document['sweepId']}, not {sweep_id}.")
-        return [
-            Taken(AccountId.parse(each["id"]), None)
-            for each in document["accounts"]
-            if each["accepted"]
-        ]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UsageProblem(
-            f"{path} is not a report of `keysweep sweep --output json`: {error}"
-        ) from error
-
-
-async def _logged(
-    parts: Parts, screen: Screen, began: datetime, identity: str | None
-) -> list[Taken]:
-    """Ask the change log. Raises UsageProblem if it can't tell whose changes to look for."""
-    with screen.spinner() as progress:
-        progress.add_task("Reading the change log")
-        readable = [each.id for each in await parts.arm.subscriptions()]
-        visible = sorted(await parts.graph.visible(readable))
-        end = began + timedelta(seconds=parts.settings.budget) + _MARGIN
-        own = await parts.arm.own_names()
-        if identity is None:
-            shown_to_all = _during(await parts.graph.key_changes(visible, []), began, end)
-            identity = _only_author(shown_to_all, began, own)
-        names = {identity.lower()}
-        if not names.isdisjoint(each.lower() for each in own):
-            names = {each.lower() for each in own}
-        found = await parts.graph.key_changes(visible, sorted(names))
-        changes = _during(found, began, end)
-    unread = sum(isinstance(each, str) for each in found)
-    if unread:
-        screen.say(f"{counted(unread, 'row')} of the change log can't be read, and may be of it.")
-    last: dict[str, KeyChange] = {}
-    for change in sorted(changes, key=lambda each: each.at):
-        if change.by.lower() in names:
-            last[change.account.key] = change
-    taken = [Taken(each.account, each.at) for each in last.values() if each.turned is Turned.OFF]
-    others = _authors(changes)
-    if not taken and others:
-        raise UsageProblem(
-            f"{identity} turned no keys off then, and others did. Say --identity as the change log "
-            "writes it, which of an application may be its object or its application id:\n"
-            + "\n".join(f"  {each}" for each in others)
-        )
-    return taken
-
-
-def _during(changes: Sequence[KeyChange | str], began: datetime, end: datetime) -> list[KeyChange]:
-    return [each for each in changes if isinstance(each, KeyChange) and began <= each.at <= end]
-
-
-def _authors(changes: Sequence[KeyChange]) -> list[str]:
-    return sorted({each.by for each in changes if each.turned is Turned.OFF})
-
-
-def _only_author(changes: Sequence[KeyChange], began: datetime, own: Sequence[str]) -> str:
-    authors = _authors(changes)
-    if len(authors) == 1:
-        return authors[0]
-    if not authors:
-        raise UsageProblem(
-            f"The change log shows nobody who turned keys off after {began:%Y-%m-%d %H:%M:%S} UTC. "
-            "It lags by a minute or two, goes back 14 days, and hides the first change of a flag "
-            "from those who don't name its author: say --identity with the object or application "
-            f"id of the Function's identity (or {own[0]}, if you swept), or --report with a saved "
-            "report."
-        )
-    listed = "\n".join(f"  {each}" for each in authors)
-    raise UsageProblem(
-        f"Several identities turned keys off then: say which one swept, by --identity:\n{listed}"
+        raise UsageProblem(str(error)) from error
+    if asked.insights is None or table is None:
+        return of_record(await _record(parts, asked))
+    if asked.record is not None:
+        raise UsageProblem("--record and --insights are two sources: give one.")
+    answer = await Logs(parts).query(
+        asked.insights,
+        events_query(asked.sweep_id, table),
+        began - _EVENTS_BEFORE,
+        began + _EVENTS_AFTER,
     )
+    return of_events(asked.sweep_id, answer)
 
 
-def _show(screen: Screen, taken: Sequence[Taken]) -> None:
-    drawn = grid("keys off at", "account", "resource group", "subscription")
-    for each in taken:
-        account = each.account
-        drawn.add_row(
-            shown(f"{each.at:%Y-%m-%d %H:%M:%S}" if each.at else "", "dim"),
-            shown(account.name),
-            shown(account.resource_group, "dim"),
-            shown(account.subscription_id, "dim"),
+async def _record(parts: Parts, asked: Asked) -> KeptRecord:
+    """Read the sweep's record. Raises UsageProblem if it is none, or another's."""
+    path = asked.record or record_path(asked.sweep_id)
+    try:
+        record = read_record(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise UsageProblem(
+            f"There is no record of this sweep: {path} is not there. --record FILE names another "
+            "place; for a sweep of the Function's, --insights RESOURCE-ID names its Application "
+            "Insights."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UsageProblem(f"{path} is no record of a sweep: {error}") from error
+    if record.sweep_id != asked.sweep_id:
+        raise UsageProblem(f"{path} is about sweep {record.sweep_id}, not {asked.sweep_id}.")
+    tenant = await parts.arm.home_tenant()
+    if record.head.get("tenant") != tenant:
+        raise UsageProblem(
+            f"{path} is about tenant {record.head.get('tenant')}, and you are signed in to "
+            f"{tenant}."
         )
-    screen.err.print(drawn)
+    tag = parts.settings.rules.tag
+    if str(record.head.get("exemptionTag")).lower() != tag.lower():
+        raise UsageProblem(
+            f"That sweep went by the tag {record.head.get('exemptionTag')!r}, and these settings "
+            f"by {tag!r}: give the same settings. It said how: {record.head.get('undo')}"
+        )
+    return record
 
 
-@dataclass(slots=True)
-class _Given:
-    """How far it is."""
+async def _planned(parts: Parts, screen: Screen, taken: Taken) -> _Plan:
+    """Look at every account that the sweep took. Raises AzureError."""
+    with screen.spinner() as progress:
+        progress.add_task("Looking at what the sweep took")
+        in_scope = await scope_of(parts)
+        inside = {subscription.id for subscription in in_scope.subscriptions}
+        wanted = sorted({each.account.subscription_id for each in taken.changes} & inside)
+        in_log, unread = frozenset[str](), ""
+        try:
+            in_log = await parts.graph.visible(wanted)
+        except AzureError as error:
+            unread = told(error)
+        log = await parts.changes().read(sorted(in_log))
+        settings = parts.settings
+        known = Known(
+            replace(log, unread=unread) if unread else log,
+            in_log,
+            taken.identity,
+            settings.scope,
+            settings.rules,
+            parts.clock.now(),
+        )
+        found = await asyncio.gather(
+            *(_looked_at(parts, in_scope, change, known) for change in taken.changes)
+        )
+    ordered = sorted(found, key=lambda each: each.id.key)
+    return _Plan(known, tuple(ordered), taken.unseen)
 
-    back: int = 0
-    failed: int = 0
+
+async def _looked_at(parts: Parts, in_scope: InScope, change: Change, known: Known) -> Planned:
+    account_id = change.account
+    if all(each.id != account_id.subscription_id for each in in_scope.subscriptions):
+        outside = why_outside(in_scope, account_id.subscription_id)
+        is_unread = any(
+            gap.subscription_id in {"", account_id.subscription_id} for gap in in_scope.gaps
+        )
+        why = Why.NOT_KNOWN if is_unread else Why.SOMEBODYS_WILL
+        return Planned(change, None, LeaveAlone(why, f"It is out of scope: {outside}"))
+    try:
+        async with parts.pace.page(account_id.subscription_id):
+            account = await _look(parts).with_levels(await parts.arm.account(account_id))
+    except NotFound:
+        gone = LeaveAlone(Why.NOTHING_TO_DO, "It is there no more.", "gone")
+        return Planned(change, None, gone)
+    except AzureError as error:
+        return Planned(change, None, LeaveAlone(Why.NOT_KNOWN, told(error), "not seen"))
+    return Planned(change, account, judge(change, account, known))
 
 
-async def _give_back(
-    parts: Parts, screen: Screen, taken: Sequence[Taken], sweep_id: str, until: date
-) -> int:
-    wish, given, stop = Wish(until, f"undo of sweep {sweep_id}", ""), _Given(), asyncio.Event()
+def _look(parts: Parts) -> SecondLook:
+    settings = parts.settings
+    return SecondLook(parts.arm, parts.clock, settings.scope, settings.rules, settings.inherit)
+
+
+def _question(to_give: Sequence[Planned], until: date) -> str:
+    exempted = sum(_exempts(each) for each in to_give)
+    accounts = counted(len(to_give), "account")
+    if exempted == len(to_give):
+        return f"Exempt {accounts} until {until} and turn the keys on?"
+    if not exempted:
+        return f"Turn the keys on for {accounts}, exempt already?"
+    return f"Turn the keys on for {accounts}, and exempt {exempted} of them until {until} first?"
+
+
+def _exempts(planned: Planned) -> bool:
+    return isinstance(planned.judgement, GiveBack) and planned.judgement.exempts
+
+
+def _show(screen: Screen, plan: _Plan, until: date, asked: Asked) -> None:
+    """Show how each account stands beside what will be done; with --dry-run that is the output."""
+    out = screen.out if asked.dry_run else screen.err
+    drawn = grid("account", "resource group", "subscription", "off since", "now", "undo")
+    for each in plan.accounts:
+        since = off_since(each.change, plan.known)
+        drawn.add_row(
+            shown(each.id.name),
+            shown(each.id.resource_group, "dim"),
+            shown(each.id.subscription_id, "dim"),
+            shown(f"{since:%Y-%m-%d %H:%M:%S}", "dim"),
+            shown(each.judgement.stands),
+            shown(_does(each.judgement, until), _style(each.judgement)),
+        )
+    if plan.accounts:
+        out.print(drawn)
+    elif not plan.unseen:
+        screen.show(f"Sweep {asked.sweep_id} turned no keys off.")
+    for sentence in plan.unseen:
+        screen.problem(f"Not seen: {sentence}")
+
+
+def _does(judgement: Judgement, until: date) -> str:
+    match judgement:
+        case GiveBack(exempts=True):
+            return f"exempt until {until}, then keys on"
+        case GiveBack():
+            return "keys on; its exemption stays as it is"
+        case LeaveAlone(why, reason):
+            is_done = why is Why.NOTHING_TO_DO
+            return reason if is_done else f"left alone: {reason}"
+        case _:
+            assert_never(judgement)
+
+
+def _style(judgement: Judgement) -> str:
+    match judgement:
+        case GiveBack():
+            return "bold"
+        case LeaveAlone(Why.NOT_KNOWN):
+            return "red"
+        case LeaveAlone():
+            return "dim"
+        case _:
+            assert_never(judgement)
+
+
+class _NoMore(Exception):
+    """What the last look at an account found: it is not to be given back, or not any more."""
+
+    def __init__(self, found: LeaveAlone) -> None:
+        super().__init__(found.reason)
+        self.found = found
+
+
+class _NotBegun(Exception):
+    """A person stopped it before anything was sent about this account."""
+
+
+async def _give_back(parts: Parts, screen: Screen, plan: _Plan, wish: Wish) -> int:
+    stop = asyncio.Event()
     bar = screen.bar()
-    task = bar.add_task("Giving back", total=len(taken), counts="")
-
-    async def each_in_turn() -> None:
-        for each in taken:
-            if stop.is_set():
-                return
-            try:
-                await _give(parts, each.account, wish)
-                given.back += 1
-                screen.say(f"{each.account.name}: exempt until {until}, accepts keys again")
-            except (AzureError, UsageProblem) as error:
-                given.failed += 1
-                screen.problem(f"{each.account.name}: {told(error)}")
-            counts = f"{given.failed} failed" if given.failed else ""
-            bar.update(task, advance=1, counts=counts)
-
-    running = asyncio.ensure_future(each_in_turn())
-    broken_off = False
+    task = bar.add_task("Giving back", total=len(plan.to_give), counts="")
+    told_of = _Told(screen, lambda counts: bar.update(task, advance=1, counts=counts))
+    # However long the person thought, the time budget begins now.
+    giving = _Giving(parts.again(), plan.known, wish, stop, told_of)
+    running = asyncio.ensure_future(giving.all(plan.to_give))
     try:
         with interrupts(screen, stop, running), bar:
             await running
     except asyncio.CancelledError:
-        broken_off = True
+        told_of.code = NOT_WHOLE
         screen.problem(
-            "Broken off: one account may be exempt and still without keys. The same command can "
+            "Broken off: some accounts may be exempt and still without keys. The same command can "
             "be run again."
         )
-    left = len(taken) - given.back - given.failed
-    said = f"{counted(given.back, 'account')} given back, {given.failed} not."
+    left = len(plan.to_give) - told_of.count
+    said = f"{counted(told_of.given, 'account')} given back, {told_of.failed} not."
+    if told_of.left_alone:
+        said += f" {counted(told_of.left_alone, 'account')} left alone."
     if left:
         said += f" You stopped it: {counted(left, 'account')} not attempted."
-    screen.show(shown(said, "red" if given.failed else "bold"))
-    if given.failed or broken_off:
-        return NOT_WHOLE
-    return REMAINS if left else FINE
+    screen.show(shown(said, "red" if told_of.failed else "bold"))
+    return max(told_of.code, REMAINS if left else FINE)
 
 
-async def _give(parts: Parts, account: AccountId, wish: Wish) -> None:
-    # One account's waiting takes nothing from the time of the others.
-    own = parts.again()
-    exempting = Exempting(own, Operator(own))
-    await exempting.grant(account, wish)
-    await exempting.enable_keys(account)
+@dataclass(slots=True)
+class _Told:
+    """How far it is, said as it happens."""
+
+    screen: Screen
+    changed: Callable[[str], None]
+    given: int = 0
+    left_alone: int = 0
+    failed: int = 0
+    code: int = FINE
+
+    @property
+    def count(self) -> int:
+        return self.given + self.left_alone + self.failed
+
+    def back(self, account_id: AccountId, says: str) -> None:
+        """Say that an account was given back."""
+        self.given += 1
+        self.screen.say(f"{_named(account_id)}: {says}")
+        self._changed()
+
+    def alone(self, account_id: AccountId, found: LeaveAlone) -> None:
+        """Say that an account was left alone after all."""
+        self.left_alone += 1
+        self.code = max(self.code, _code({found.why}))
+        self.screen.say(f"{_named(account_id)}: {found.reason}")
+        self._changed()
+
+    def problem(self, account_id: AccountId, error: AzureError | UsageProblem) -> None:
+        """Say that an account could not be given back."""
+        self.failed += 1
+        self.code = NOT_WHOLE
+        self.screen.problem(f"{_named(account_id)}: {told(error)}")
+        self._changed()
+
+    def _changed(self) -> None:
+        self.changed(f"{self.failed} failed" if self.failed else "")
+
+
+def _named(account_id: AccountId) -> str:
+    return f"{account_id.name} ({account_id.resource_group})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Giving:
+    """Gives accounts back: each is looked at once more, tagged, read back, and its keys turned on.
+
+    Each write waits for its permit, reads the account, and leaves at once after that.
+    """
+
+    parts: Parts
+    known: Known
+    wish: Wish
+    stop: asyncio.Event
+    told_of: _Told
+
+    async def all(self, to_give: Sequence[Planned]) -> None:
+        """Work through them, each subscription with a few hands of its own, as a sweep does."""
+        piles: dict[str, list[Planned]] = defaultdict(list)
+        for planned in to_give:
+            piles[planned.id.subscription_id].append(planned)
+        async with asyncio.TaskGroup() as group:
+            for there in piles.values():
+                pile = iter(there)
+                for _ in range(min(HANDS_PER_SUBSCRIPTION, len(there))):
+                    group.create_task(self._work(pile))
+
+    async def _work(self, pile: Iterator[Planned]) -> None:
+        for planned in pile:
+            if self.stop.is_set():
+                return
+            try:
+                self.told_of.back(planned.id, await self._unless_stopped(planned))
+            except _NotBegun:
+                return
+            except _NoMore as error:
+                self.told_of.alone(planned.id, error.found)
+            except (AzureError, UsageProblem) as error:
+                self.told_of.problem(planned.id, error)
+
+    async def _unless_stopped(self, planned: Planned) -> str:
+        """Give one back, and return what to say of it.
+
+        Raises _NotBegun if a person stopped it while nothing of it was under way; as `_give`.
+        """
+        begun = asyncio.Event()
+        work = asyncio.ensure_future(self._give(planned, begun))
+        stopped = asyncio.ensure_future(self.stop.wait())
+        try:
+            await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done() and not begun.is_set():
+                raise _NotBegun
+            return await work
+        finally:
+            stopped.cancel()
+            if not work.done():
+                work.cancel()
+                await asyncio.wait({work})
+
+    async def _give(self, planned: Planned, begun: asyncio.Event) -> str:
+        """Give one back. Raises _NoMore if that is not to be any more, UsageProblem, AzureError."""
+        exempting = Exempting(self.parts, Operator(self.parts))
+        account_id, seen, says = planned.id, planned.account, ""
+        value = self.wish.value(self.known.rules.tag, self.parts.clock.now().date())
+
+        async def exempt(account: Account, read_at: float) -> None:
+            nonlocal says
+            if (await self._still(planned, account, seen)).exempts:
+                begun.set()
+                says = f"exempt until {self.wish.until}, "
+                await exempting.merge(account, value, read_at)
+
+        if _exempts(planned):
+            await exempting.unit(account_id, exempt)
+        if says:
+            seen = await exempting.reads_back(account_id, value)
+
+        async def enable(account: Account, read_at: float) -> None:
+            if (await self._still(planned, account, seen)).exempts:
+                gone = "Its exemption is not there any more: nothing more was sent."
+                raise _NoMore(LeaveAlone(Why.NOT_KNOWN, gone))
+            begun.set()
+            await exempting.azure.enable_local_auth(account_id, read_at)
+
+        await exempting.unit(account_id, enable)
+        await exempting.accepts_keys(account_id)
+        return f"{says}accepts keys again"
+
+    async def _still(self, planned: Planned, account: Account, seen: Account | None) -> GiveBack:
+        """Look once more: what was shown must still be so, and nobody have changed it since.
+
+        `seen` is the account as it was looked at last. Raises _NoMore, AzureError.
+        """
+        account = await _look(self.parts).with_levels(account)
+        known = replace(self.known, now=self.parts.clock.now())
+        found = judge(planned.change, account, known, is_proven=True)
+        if isinstance(found, LeaveAlone):
+            raise _NoMore(found)
+        if seen is None or account.changed_at != seen.changed_at:
+            text = f"{account.changed_by or 'Somebody'} changed it meanwhile: run this again."
+            raise _NoMore(LeaveAlone(Why.NOT_KNOWN, text))
+        return found

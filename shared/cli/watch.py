@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from shared.changes import ChangeLog
 from shared.discovery import ArmLists, Discovery, GraphQueries
 from shared.events import Event
-from shared.model import Account, Census, Page, Subscription
+from shared.model import Account, Census, Inventory, Page, Subscription
 
 
 @dataclass(slots=True)
@@ -23,6 +24,22 @@ class Collected:
     async def acknowledged(self, events: Sequence[Event]) -> Sequence[Event]:
         """Return them all: they are shown to the person who asked for the sweep."""
         return events
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was found already, as a discovery and a change log that look no further."""
+
+    inventory: Inventory
+    log: ChangeLog
+
+    async def discover(self) -> Inventory:
+        """Return it."""
+        return self.inventory
+
+    async def read(self, subscriptions: Sequence[str]) -> ChangeLog:  # noqa: ARG002 - all of it
+        """Return it."""
+        return self.log
 
 
 @dataclass(slots=True)

@@ -89,6 +89,7 @@ class LocalAzure:
             identities=[tenant.function, tenant.team],
             arm_url=lambda: self._running.urls.arm,
             openai_url=lambda: self._running.urls.openai,
+            logs_url=lambda: self._running.urls.logs,
         )
         self._server = Server(self._services, self.faults, self.admission, self.connections)
         for hook in self.scenario.hooks:

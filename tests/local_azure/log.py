@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tests.local_azure.state.account import Account, Flag
 
-type Host = Literal["arm", "identity", "ingestion", "openai"]
+type Host = Literal["arm", "identity", "ingestion", "openai", "logs"]
 
 
 @dataclass(frozen=True, slots=True)

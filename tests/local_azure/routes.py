@@ -10,9 +10,11 @@ from tests.local_azure.exchange import Answer, Call
 from tests.local_azure.handlers import (
     accounts,
     authorization,
+    cloud,
     keys,
     management_groups,
     resource_graph,
+    sites,
     subscriptions,
     tags,
 )
@@ -91,6 +93,8 @@ MANAGEMENT_VERSIONS = [
 TAG_VERSIONS = ["2019-10-01", "2020-06-01", "2021-04-01", "2022-09-01", "2025-04-01"]
 LOCK_VERSIONS = ["2016-09-01", "2017-04-01", "2020-05-01"]
 PERMISSION_VERSIONS = ["2015-07-01", "2018-07-01", "2022-04-01"]
+SITE_VERSIONS = ["2022-03-01", "2022-09-01", "2023-01-01", "2023-12-01", "2024-04-01", "2024-11-01"]
+METADATA_VERSIONS = ["2022-09-01"]
 GRAPH_VERSIONS = [
     "2018-09-01-preview",
     "2019-04-01",
@@ -292,6 +296,14 @@ ROUTES = (
         management_groups.list_descendants,
         scope="management group",
     ),
+    Route(
+        "POST",
+        f"{_GROUP}/providers/Microsoft.Web/sites/{{site}}/config/appsettings/list",
+        "Microsoft.Web/sites/config/list/action",
+        SITE_VERSIONS,
+        sites.list_app_settings,
+    ),
+    Route("GET", "/metadata/endpoints", "", METADATA_VERSIONS, cloud.metadata, scope="none"),
     Route(
         "POST",
         "/providers/Microsoft.ResourceGraph/resources",

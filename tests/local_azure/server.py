@@ -1,4 +1,4 @@
-"""The HTTP servers: ARM, ingestion and data plane over TLS, managed identity over plain HTTP.
+"""The HTTP servers: ARM, ingestion, logs and data plane over TLS, managed identity without.
 
 The only module that knows aiohttp. It may be imported only after `trust.environ()` was exported.
 """
@@ -19,10 +19,11 @@ from multidict import CIMultiDict
 from tests.local_azure import routes, trust
 from tests.local_azure.admission import Admission
 from tests.local_azure.connections import Connections, Listener
-from tests.local_azure.exchange import Answer, Origin
+from tests.local_azure.exchange import Answer, NotModelledError, Origin
 from tests.local_azure.faults import Cut, Effect, Faults, Hang, Refuse, Stall
 from tests.local_azure.gateway import Gateway, http_date, not_modelled
 from tests.local_azure.handlers import data_plane, identity, ingestion
+from tests.local_azure.handlers.logs import LogsApi
 from tests.local_azure.log import Host, Operation, SeenRequest
 from tests.local_azure.services import Services
 from tests.local_azure.state.access import Principal
@@ -50,16 +51,17 @@ class _Response(web.Response):
 
 @dataclass
 class Servers:
-    """Where the four listen."""
+    """Where the five listen."""
 
     arm: str
     identity: str
     ingestion: str
     openai: str
+    logs: str
 
 
 class Server:
-    """A thread with an event loop and four listening sockets."""
+    """A thread with an event loop and five listening sockets."""
 
     def __init__(
         self,
@@ -73,6 +75,7 @@ class Server:
         self._admission = admission
         self._connections = connections
         self._gateway = Gateway(services)
+        self._logs = LogsApi(services)
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._operations: list[Operation] = []
@@ -82,7 +85,7 @@ class Server:
         self._closing: asyncio.Event | None = None
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="local-azure", daemon=True)
-        self.urls = Servers("", "", "", "")
+        self.urls = Servers("", "", "", "", "")
 
     def start(self) -> None:
         """Listen; return when all do."""
@@ -139,6 +142,7 @@ class Server:
                 ingestion=await self._listen("ingestion", stack),
                 identity=await self._listen("identity", stack),
                 openai=await self._listen("openai", stack),
+                logs=await self._listen("logs", stack),
             )
             self._ready.set()
             await self._closing.wait()
@@ -208,6 +212,8 @@ class Server:
             answer = self._ingestion(seen)
         elif seen.host == "openai":
             answer = self._openai(seen)
+        elif seen.host == "logs":
+            answer = await asyncio.to_thread(self._log_query, seen)
         else:
             route, params = found if found is not None else (None, {})
             if route is not None and route.slow:
@@ -284,6 +290,12 @@ class Server:
         with self._services.tenant.guard:
             return data_plane.ask(seen, self._services) or not_modelled(seen)
 
+    def _log_query(self, seen: SeenRequest) -> Answer:
+        try:
+            return self._logs.answer(seen) or not_modelled(seen)
+        except NotModelledError as error:
+            return not_modelled(seen, str(error))
+
     def _principal(self, seen: SeenRequest) -> str | None:
         if seen.host == "identity":
             return None
@@ -291,9 +303,16 @@ class Server:
             bearer = self._gateway.principal(seen)
         else:
             header = seen.headers.get("Authorization")
-            audiences = INGESTION_AUDIENCES if seen.host == "ingestion" else data_plane.AUDIENCES
-            bearer = self._services.tokens.check(header, audiences)
+            bearer = self._services.tokens.check(header, self._audiences[seen.host])
         return bearer.object_id if isinstance(bearer, Principal) else None
+
+    @property
+    def _audiences(self) -> Mapping[Host, tuple[str, ...]]:
+        return {
+            "ingestion": INGESTION_AUDIENCES,
+            "openai": data_plane.AUDIENCES,
+            "logs": self._logs.audiences(),
+        }
 
     def _note(self, seen: SeenRequest, answer: Answer | None) -> None:
         body: Any = None

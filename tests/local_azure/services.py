@@ -33,6 +33,10 @@ class Settings:
     disabled_key_status: int = 403  # what a real key gets with keys off; the documented form: 401
     gateway_lag: float = 0  # seconds until the data plane follows ARM
     deployments: tuple[str, ...] = ("gpt-4o",)
+    telemetry_lag: float = 0  # seconds until a query finds what ingestion took
+    in_other_workspace: Callable[[Envelope], bool] | None = None  # one that nobody may read
+    log_rows: int | None = None  # at most so many in the result of a query: the rest is cut
+    app_settings: dict[str, dict[str, str]] = field(default_factory=dict)  # by a site's resource id
     region: str = "SWEDENCENTRAL"
     identity_header: str = "3f1a9c0de7b84f6c8f0b5a6a9d2e4c71"
     instrumentation_key: str = "7d3c9a52-5b3e-4f0e-9a52-0f5d4ad0c9b1"
@@ -54,7 +58,20 @@ class Services:
     identities: list[Principal]
     arm_url: Callable[[], str]
     openai_url: Callable[[], str]
+    logs_url: Callable[[], str]
     writes: list[Write] = field(default_factory=list)
+
+    def component_id(self) -> str:
+        """Return the resource id of the Application Insights component here."""
+        return f"{self._home()}/microsoft.insights/components/appi-keysweep"
+
+    def workspace_id(self) -> str:
+        """Return the resource id of the workspace that keeps what it receives."""
+        return f"{self._home()}/microsoft.operationalinsights/workspaces/log-keysweep"
+
+    def _home(self) -> str:
+        subscription = next(iter(self.tenant.subscriptions.values()))
+        return f"{subscription.scope}/resourceGroups/rg-keysweep/providers"
 
     def data_plane_url(self, account: Account) -> str:
         """Return where the data plane of an account is here."""

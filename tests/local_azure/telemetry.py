@@ -2,9 +2,12 @@
 
 import threading
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 type Envelope = dict[str, Any]
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class Telemetry:
@@ -13,11 +16,19 @@ class Telemetry:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._envelopes: list[Envelope] = []
+        self._arrived: list[datetime] = []
 
-    def add(self, envelopes: Iterable[Envelope]) -> None:
-        """Keep more of them."""
+    def add(self, envelopes: Iterable[Envelope], at: datetime = _LONG_AGO) -> None:
+        """Keep more of them, which came at this moment; without one, long ago."""
         with self._lock:
             self._envelopes += envelopes
+            self._arrived += [at] * (len(self._envelopes) - len(self._arrived))
+
+    def until(self, latest: datetime) -> list[Envelope]:
+        """Return those that had come by then."""
+        with self._lock:
+            pairs = zip(self._envelopes, self._arrived, strict=True)
+            return [envelope for envelope, at in pairs if at <= latest]
 
     @property
     def envelopes(self) -> list[Envelope]:
@@ -68,3 +79,4 @@ class Telemetry:
         """Forget what came so far."""
         with self._lock:
             self._envelopes.clear()
+            self._arrived.clear()

@@ -64,7 +64,7 @@ def _kept(envelopes: list[dict[str, Any]], services: Services) -> Answer:
             errors.append(_error(index, 206, "Telemetry sampled out."))
         else:
             kept.append(envelope)
-    services.telemetry.add(kept)
+    services.telemetry.add(kept, services.clock.now())
     if not errors:
         return _counted(len(envelopes), len(kept), [], 200)
     sampled = any(error["statusCode"] == 206 for error in errors)

@@ -1,0 +1,212 @@
+"""The record of a sweep from the line: a file of its own, written before and after each change.
+
+It is the sweep's witness, as Application Insights is the timer's: no record, no write. And it is
+what `keysweep undo` reads. Each line is a JSON object and reaches the disk before anything goes on:
+the first says what the sweep was and how it can be taken back, then comes one before each change
+and one after it, and the last says that the sweep ran to its end.
+"""
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import platformdirs
+
+from shared.allowance import Allowance
+from shared.errors import KeysweepError
+from shared.model import AccountId, Clock, Decision, Outcome, Result
+from shared.sweep import Remediator
+
+FORM = 1
+"""The version of the record's form."""
+SWEEP_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
+
+
+def records_folder() -> Path:
+    """Return where the records of this user's sweeps are kept."""
+    return Path(platformdirs.user_state_path("keysweep")) / "sweeps"
+
+
+def record_path(sweep_id: str) -> Path:
+    """Return where the record of a sweep is kept, unless it was said otherwise."""
+    return records_folder() / f"{sweep_id}.jsonl"
+
+
+class RecordLost(KeysweepError):
+    """A line could not be written: nothing may be changed after it."""
+
+
+@dataclass(slots=True)
+class Record:
+    """A record that is being written."""
+
+    path: Path
+    clock: Clock
+    _file: TextIO = field(repr=False)
+    lost: str = ""
+    """Why a line could not be written, if one could not."""
+
+    @classmethod
+    def begin(cls, path: Path, clock: Clock, head: Mapping[str, Any]) -> "Record":
+        """Make the file, which must not be there yet, and write its first line.
+
+        Raises OSError.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Of the person alone, and never through a link that somebody left there.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+        descriptor = os.open(path, flags, 0o600)
+        record = cls(path, clock, os.fdopen(descriptor, "w", encoding="utf-8"))
+        try:
+            record._write({"record": FORM, **head})
+        except OSError:
+            record.close()
+            raise
+        return record
+
+    def begun(self, account_id: AccountId) -> None:
+        """Say that a change is about to be made. Raises RecordLost: it must not be made."""
+        self._write_or_lose({"begun": str(account_id)})
+
+    def ended(self, outcome: Outcome) -> None:
+        """Say what came of it. Raises RecordLost."""
+        self._write_or_lose(
+            {
+                "outcome": str(outcome.decision.account.id),
+                "result": outcome.result.value,
+                "accepted": outcome.accepted,
+            }
+        )
+
+    def finish(self, *, whole: bool) -> None:
+        """Say that the sweep ran to its end. Raises RecordLost."""
+        self._write_or_lose({"finished": True, "whole": whole})
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def _write_or_lose(self, line: Mapping[str, Any]) -> None:
+        try:
+            self._write(line)
+        except (OSError, ValueError) as error:
+            self.lost = f"{self.path} can't be written: {error}"
+            raise RecordLost(self.lost) from error
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        stamped = {**line, "at": self.clock.now().isoformat()}
+        self._file.write(json.dumps(stamped) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Turns keys off, with a line of the record before each change and one after it."""
+
+    remediation: Remediator
+    record: Record
+
+    async def remediate(self, decision: Decision, allowance: Allowance) -> Outcome:
+        """Turn them off, if that could be recorded."""
+        try:
+            self.record.begun(decision.account.id)
+        except RecordLost as error:
+            return Outcome(decision, Result.DEFERRED, f"No record, no write: {error}")
+        outcome = await self.remediation.remediate(decision, allowance)
+        with contextlib.suppress(RecordLost):
+            # What was begun stands in it, and no other change is begun without one.
+            self.record.ended(outcome)
+        return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change that a record holds."""
+
+    account: AccountId
+    begun_at: datetime
+    ended_at: datetime | None = None
+    """None: the record does not say what came of it."""
+    result: str = ""
+    """What came of it, as in the README; empty where that is not told."""
+    may_be_done: bool = True
+    """Whether Azure took it, or may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRecord:
+    """A record that was read."""
+
+    sweep_id: str
+    head: Mapping[str, Any]
+    changes: Sequence[Change]
+    is_finished: bool
+    """Whether the sweep ran to its end; else the last changes may lack their outcome."""
+
+
+def read_record(text: str) -> KeptRecord:
+    """Read a record. A last line that was cut off by a kill is passed over; a line may stand twice.
+
+    Raises ValueError, which says what is wrong with it.
+    """
+    lines = text.rstrip("\n").split("\n")
+    parsed = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row: object = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            if number == len(lines):
+                break
+            raise ValueError(f"its line {number} is no JSON") from error
+        if isinstance(row, dict):
+            parsed.append(row)
+        else:
+            raise ValueError(f"its line {number} is no object")  # noqa: TRY004 - of what it holds
+    if not parsed or parsed[0].get("record") != FORM:
+        raise ValueError("it is not the record of a sweep")
+    head = parsed[0]
+    sweep_id = head.get("sweepId")
+    if not isinstance(sweep_id, str) or SWEEP_ID.fullmatch(sweep_id) is None:
+        raise ValueError("its first line names no sweep")
+    changes: dict[str, Change] = {}
+    for row in parsed[1:]:
+        change = _change(row, changes)
+        if change is not None:
+            changes[change.account.key] = change
+    is_finished = any(row.get("finished") is True for row in parsed)
+    return KeptRecord(sweep_id, head, tuple(changes.values()), is_finished)
+
+
+def _change(row: Mapping[str, Any], known: Mapping[str, Change]) -> Change | None:
+    """Read a line about an account; None if it is about something else. Raises ValueError."""
+    if "begun" in row:
+        account = AccountId.parse(str(row["begun"]))
+        return known.get(account.key) or Change(account, _moment(row))
+    if "outcome" in row:
+        account = AccountId.parse(str(row["outcome"]))
+        begun = known.get(account.key)
+        if begun is None:
+            raise ValueError(f"it has an outcome for {account} that was never begun")
+        accepted = row.get("accepted")
+        if not isinstance(accepted, bool):
+            raise ValueError(f"it does not say whether the change of {account} was accepted")
+        if begun.ended_at is not None:
+            return begun
+        return Change(account, begun.begun_at, _moment(row), str(row.get("result")), accepted)
+    return None
+
+
+def _moment(row: Mapping[str, Any]) -> datetime:
+    moment = datetime.fromisoformat(str(row.get("at")))
+    if moment.tzinfo is None:
+        raise ValueError("a moment of it names no zone")
+    return moment
