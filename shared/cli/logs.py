@@ -57,8 +57,7 @@ class Logs:
             raise azure_error(action, resource_id, error) from error
         unseen = list(_not_permitted(answers[-1].get("permissions")))
         if isinstance(found, LogsQueryPartialResult):
-            problem = found.partial_error.message if found.partial_error is not None else ""
-            unseen.insert(0, f"The result was cut: {problem or 'Azure does not say why.'}")
+            unseen.insert(0, f"The result was cut: {_why(answers[-1]['error'])}")
             tables = found.partial_data
         else:
             tables = found.tables
@@ -101,6 +100,16 @@ class Logs:
                 message="Its metadata names no Log Analytics (logAnalyticsResourceId).",
             )
         return LogsApi(address, f"{address}/.default")
+
+
+def _why(error: Mapping[str, Any]) -> str:
+    """Return what the innermost part of an error says, which is the part that tells."""
+    inner = error
+    while True:
+        deeper = [*_objects(inner, "details"), inner.get("innererror")]
+        if not isinstance(deeper[0], dict):
+            return str(inner.get("message") or "Azure does not say why.")
+        inner = deeper[0]
 
 
 def _tables(body: object) -> str:

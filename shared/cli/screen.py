@@ -76,8 +76,8 @@ class Screen:
         # asyncio would wait for the line before it heard of a Ctrl-C.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            self.err.print(shown(f"{question} [y/N] ", "bold"), end="")
             _forget_what_was_typed()
+            self.err.print(shown(f"{question} [y/N] ", "bold"), end="")
             answer = sys.stdin.readline()
         finally:
             signal.signal(signal.SIGINT, before)
