@@ -14,6 +14,7 @@ from azure.monitor.query import LogsQueryPartialResult
 from azure.monitor.query.aio import LogsQueryClient
 
 from shared import __version__
+from shared.addresses import Address
 from shared.answers import decoded
 from shared.cli.operator import Operator
 from shared.cli.taken import TABLES_OF_EVENTS, LogAnswer
@@ -53,7 +54,8 @@ class Logs:
             found = await client.query_resource(
                 resource_id.strip("/"), kql, timespan=(begin, end), expects=_tables, cls=kept
             )
-        except SDK_ERRORS as error:
+        except (*SDK_ERRORS, AttributeError, TypeError) as error:
+            # The SDK takes an error apart that stands beside tables, whatever it is.
             raise azure_error(action, resource_id, error) from error
         unseen = list(_not_permitted(answers[-1].get("permissions")))
         if isinstance(found, LogsQueryPartialResult):
@@ -92,13 +94,15 @@ class Logs:
         """
         told = await Operator(self._parts).cloud_metadata()
         address = str(told.get("logAnalyticsResourceId") or "").rstrip("/")
-        if not address.startswith("https://"):
+        try:
+            Address.parse(address)
+        except ValueError as error:
             raise Unclear(
                 "Looking for the logs of",
                 self._parts.settings.cloud.endpoint,
                 code="NoLogs",
-                message="Its metadata names no Log Analytics (logAnalyticsResourceId).",
-            )
+                message=f"Its metadata names no Log Analytics: {error}.",
+            ) from error
         return LogsApi(address, f"{address}/.default")
 
 
