@@ -10,7 +10,7 @@ from shared.events import Event
 class Unobserved:
     """An observer and an emitter for parts that a test makes itself."""
 
-    def request(self, *_: str, **__: str) -> nullcontext[Any]:
+    def request(self, *_: object, **__: object) -> nullcontext[Any]:
         """See nothing of a request."""
         return nullcontext(SimpleNamespace(answered=lambda _: None))
 

@@ -190,7 +190,7 @@ def test_what_is_no_sweeps_id_is_refused(text: str) -> None:
 def test_a_record_tells_who_swept_and_what_was_or_may_have_been_done() -> None:
     head = {"record": 1, "sweepId": SWEEP, "identity": ["Ann@contoso.com", "O-I-D"]}
     refused = {"outcome": account("a"), "result": "LOCKED", "accepted": False}
-    lines = [head, {"begun": account("a")}, refused, {"begun": account("b")}]
+    lines: list[dict[str, Any]] = [head, {"begun": account("a")}, refused, {"begun": account("b")}]
     found = of_record(
         read_record("\n".join(json.dumps({**line, "at": BEGAN.isoformat()}) for line in lines))
     )
