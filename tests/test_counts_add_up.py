@@ -191,6 +191,7 @@ class World:
                 f"{kind}-{number}",
                 parent="contoso",
                 tenant_id=OTHER_TENANT if kind == "lighthouse" else None,
+                managed_by_tenants=(tenant.id,) if kind == "lighthouse" else (),
                 state=STATES.get(kind, "Enabled"),
                 hidden_from_graph=kind == "hidden",
             )

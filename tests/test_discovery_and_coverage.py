@@ -234,7 +234,9 @@ async def test_a_subscription_of_another_tenant_is_counted_and_left_alone(
 
 async def test_the_home_tenant_is_that_of_the_token_if_no_setting_names_it(serve: Serve) -> None:
     tenant = nested()
-    fabrikam = tenant.add_subscription("fabrikam", tenant_id=OTHER_TENANT)
+    fabrikam = tenant.add_subscription(
+        "fabrikam", tenant_id=OTHER_TENANT, managed_by_tenants=(tenant.id,)
+    )
     tenant.add_account("fabrikam-bot", subscription="fabrikam", local_auth=True)
     tenant.assign_function(fabrikam.scope)
     azure = serve(tenant)

@@ -13,12 +13,14 @@ from tests.local_azure.services import Settings
 from tests.local_azure.state import ids
 from tests.local_azure.state.account import Account
 from tests.local_azure.state.changes import SYSTEM, Author, change_row
+from tests.local_azure.state.tenant import OTHER_TENANT
 from tests.plain_client import Reply, send
 from tests.recorded_exchanges import body_differences, header_differences, recorded
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 CLI_GROUP = "clitest.rg000001"
 ACCOUNTS = "/providers/Microsoft.CognitiveServices/accounts"
+VERSION = "?api-version=2023-05-01"
 
 
 @dataclass
@@ -39,6 +41,7 @@ class Stage:
     # Texts of the recording that name something which we don't have, and what is ours instead.
     translate: dict[str, str] = field(default_factory=dict)
     compare_body: bool = True
+    ordered: bool = True  # a list's rows are compared in their order
 
 
 def stage(**options: Any) -> Stage:
@@ -139,6 +142,58 @@ def polled(location: str, version: str, seconds: float) -> Stage:
     return on
 
 
+def list_by_subscription() -> Stage:
+    on = stage(ordered=False)
+    wanted = recorded("account-list-03").body["value"]
+    home = on.tenant.add_subscription("azd", subscription_id=SUBSCRIPTION[:-1] + "1")
+    for row in wanted:
+        add_account(
+            on,
+            row["name"],
+            "AIServices",
+            subscription=home,
+            group=row["id"].split("/")[4],
+            location=row["location"],
+            subdomain=row["name"],
+            identity=row["identity"],
+        )
+    return on
+
+
+def gone_account() -> Stage:
+    on = stage(body={"tags": {"key": "value"}})
+    on.tenant.add_group("rg-ai")
+    on.path = f"{ids.group_scope(SUBSCRIPTION, 'rg-ai')}{ACCOUNTS}/testResource" + VERSION
+    on.translate = {
+        "Microsoft.Network/serviceGateways": ids.ACCOUNT_TYPE,
+        "aks-cit-ServiceGateway": "rg-ai",
+    }
+    return on
+
+
+def keys(*, on_now: bool) -> Stage:
+    on = stage(method="POST", sender="user1@example.com")
+    account = add_account(on, "cog000002", "OpenAI", local_auth=on_now)
+    on.path = f"{account.id}/listKeys{VERSION}"
+    return on
+
+
+def permissions() -> Stage:
+    on = stage()
+    account = add_account(on, "cog", "OpenAI")
+    on.path = f"{account.id}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
+    return on
+
+
+def another_tenant() -> Stage:
+    on = stage()
+    on.path = add_account(on, "cog", "OpenAI").id + VERSION
+    on.tenant.transfer(on.tenant.subscriptions[SUBSCRIPTION])
+    theirs = "11111111-1111-1111-1111-1111111111"
+    on.translate = {f"{theirs}01": on.tenant.id, f"{theirs}02": OTHER_TENANT}
+    return on
+
+
 def deleted_account() -> Stage:
     on = stage()
     on.tenant.add_group("asotest-rg-hdctow")
@@ -198,12 +253,33 @@ def policy(name: str, message: str) -> Stage:
     return on
 
 
-def locked(verb: str, scope: str, lock: str) -> Stage:
+def policy_with_identifiers() -> Stage:
     on = stage(method="PATCH", body={"properties": {"disableLocalAuth": True}})
+    account = add_account(on, "acct1", "OpenAI")
+    denying = on.tenant.add_policy(
+        f"/subscriptions/{SUBSCRIPTION}",
+        name="33fec66f08575a4ebe8f553a",
+        display_name="myAllowedLocations",
+        assigned_as="RestrictLocations",
+        version="1.0.0",
+    )
+    on.path = account.id + VERSION
+    theirs = "/providers/Microsoft.Authorization/policyDefinitions/33747ffa109958548ca1e8e4"
+    on.translate = {
+        f"/subscriptions/{SUBSCRIPTION}{theirs}": denying.definition_id,
+        "rg-az104-clase-03": "acct1",
+    }
+    return on
+
+
+def locked(verb: str, scope: str, lock: str) -> Stage:
+    lists_keys = verb == "write"
+    on = stage(method="POST" if lists_keys else "PATCH", sender="user1@example.com")
+    on.body = None if lists_keys else {"properties": {"disableLocalAuth": True}}
     account = add_account(on, "acct1", "OpenAI")
     at_group = "/providers/" not in lock
     on.tenant.add_lock(str(ids.resource_group_of(account.id)) if at_group else account.id)
-    on.path = f"{account.id}?api-version=2023-05-01"
+    on.path = f"{account.id}{'/listKeys' if lists_keys else ''}?api-version=2023-05-01"
     on.translate = {
         f"'{scope}' cannot perform {verb}": f"'{account.id}' cannot perform write",
         f"'{lock}'": f"'{on.tenant.locks[0].scope}'",
@@ -214,6 +290,15 @@ def locked(verb: str, scope: str, lock: str) -> Stage:
 def subscriptions_list() -> Stage:
     on = stage()
     on.tenant.subscriptions[SUBSCRIPTION].managed_by_tenants = (ids.guid("partner"),)
+    return on
+
+
+def tagged_subscription() -> Stage:
+    on = stage()
+    on.tenant.subscriptions[SUBSCRIPTION].tags = recorded("subscriptions-05").body["value"][0][
+        "tags"
+    ]
+    on.translate = {"sans-hhc": "AzureSDKTest"}
     return on
 
 
@@ -242,6 +327,48 @@ def wrong_key() -> Stage:
     on.sender = "func-keysweep"
     on.audience = "https://monitor.azure.com/"
     on.tenant.assign_function(ids.management_group_scope(on.tenant.id))
+    return on
+
+
+def tracked(*names: Any, **options: Any) -> Stage:
+    """Send points of metrics with these names."""
+    on = stage(method="POST", path="/v2/track", sender="func-keysweep", **options)
+    on.audience = "https://monitor.azure.com/"
+    on.tenant.assign_function(ids.management_group_scope(on.tenant.id))
+    on.body = [
+        {
+            "name": "Microsoft.ApplicationInsights.Metric",
+            "time": "2026-06-22T07:55:02.1234567Z",
+            "iKey": on.settings.instrumentation_key,
+            "data": {
+                "baseType": "MetricData",
+                "baseData": {"ver": 2, "metrics": [{"name": name, "value": 1}]},
+            },
+        }
+        for name in names
+    ]
+    return on
+
+
+def sampled() -> Stage:
+    kept = {f"kept-{number}" for number in range(17)}
+
+    def dropped(envelope: dict[str, Any]) -> bool:
+        return envelope["data"]["baseData"]["metrics"][0]["name"] not in kept
+
+    names = [f"dropped-{number}" for number in range(161)]
+    return tracked(*names, *sorted(kept), settings=Settings(sampled_out=dropped))
+
+
+def names_that_are_numbers() -> Stage:
+    names: list[Any] = [f"metric-{number}" for number in range(23)]
+    names[7], names[9], names[21] = 3440692220, 3532534679, 5
+    return tracked(*names)
+
+
+def time_is_missing() -> Stage:
+    on = tracked("metric")
+    del on.body[0]["time"]
     return on
 
 
@@ -280,6 +407,12 @@ def graph_quota_used_up() -> Stage:
     return on
 
 
+def graph_scope_too_large() -> Stage:
+    on = graph(body={"query": "project id"}, settings=Settings(graph_scope=2))
+    on.translate = {"18000": "2"}
+    return on
+
+
 def graph_nothing_readable() -> Stage:
     on = stage(body={"query": "project id"})
     on.sender = "func-keysweep"
@@ -294,6 +427,9 @@ CASES: dict[str, Callable[[], Stage]] = {
     "account-patch-202-customsubdomainname": patch_subdomain,
     "account-patch-202-identity-none": patch_identity,
     "account-list-01": list_by_group,
+    "account-list-03": list_by_subscription,
+    "account-keys-01": lambda: keys(on_now=True),
+    "account-keys-03": lambda: keys(on_now=False),
     "operationresults-get-200-status-updating": lambda: polled("SOUTHCENTRALUS", "2017-04-18", 1),
     "operationresults-get-200-status-succeeded": lambda: polled("JAPANEAST", "2017-04-18", 60),
     "operationresults-get-200-succeeded": lambda: polled("westus", "2022-03-01", 60),
@@ -302,6 +438,7 @@ CASES: dict[str, Callable[[], Stage]] = {
     "account-409-05": disabled_subscription,
     "arm-401-01": expired_token,
     "arm-401-03": wrong_audience,
+    "arm-401-05": another_tenant,
     "arm-403-01": lambda: not_authorized(
         "Microsoft.Authorization/policyDefinitions/error_policy/read",
         "/providers/Microsoft.Authorization/policyDefinitions/test",
@@ -314,6 +451,9 @@ CASES: dict[str, Callable[[], Stage]] = {
     ),
     "arm-404-01": stage,
     "arm-404-03": stage,
+    "arm-404-05": gone_account,
+    "arm-misc-01": permissions,
+    "metrics-error-02": stage,
     "policy-403-01": lambda: policy(
         "AINewsBriefing2-resource",
         'Please assign a contact responsible for this resource with the "Contact" tag. '
@@ -324,6 +464,7 @@ CASES: dict[str, Callable[[], Stage]] = {
         "This request was denied due to internal policy. Local authentication methods are not "
         "allowed. For more information, refer to https://aka.ms/safesecretsstandard.",
     ),
+    "policy-403-05": policy_with_identifiers,
     "scope-locked-01": lambda: locked(
         "delete",
         f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-dgit-weu-dev-app/providers/"
@@ -338,10 +479,14 @@ CASES: dict[str, Callable[[], Stage]] = {
         "/storageAccounts/tempstoragerj123",
     ),
     "subscriptions-list": subscriptions_list,
+    "subscriptions-05": tagged_subscription,
     "resource-groups-list": groups_by_tag,
     "management-groups-01": management_group,
     "appinsights-01": wrong_key,
+    "appinsights-03": sampled,
     "appinsights-05": no_token,
+    "appinsights-07": names_that_are_numbers,
+    "appinsights-09": time_is_missing,
     "arg-ok-01": graph,
     "arg-ok-05": graph_without_groups,
     "arg-ok-07": graph,
@@ -350,6 +495,7 @@ CASES: dict[str, Callable[[], Stage]] = {
     "arg-error-01": graph,
     "arg-error-03": graph_quota_used_up,
     "arg-error-05": graph_nothing_readable,
+    "arg-error-07": graph_scope_too_large,
 }
 
 # Recording (pattern), difference (pattern), reason. One that explains nothing any more fails.
@@ -367,7 +513,7 @@ ON_PURPOSE = (
         "the newer scheme counts in two headers (fact 26); the recording is of the older",
     ),
     (
-        "account-patch-.*",
+        "account-(patch|keys-01).*",
         "header x-ms-operation-identifier is too much",
         "mutations have it since 2024 (fact 38)",
     ),
@@ -377,14 +523,34 @@ ON_PURPOSE = (
         "signed since 2024 (fact 3); tested on its own below",
     ),
     (
-        "account-get-200-kind-aiservices",
-        r"body.properties.(defaultProject|associatedProjects) is missing",
+        "account-get-200-kind-aiservices|account-list-03",
+        r"body.(value\[\d\].)?properties.(defaultProject|associatedProjects) is missing",
         "projects are not modelled",
     ),
     (
         "account-get-200-after-create",
         r"body.properties.(callRateLimit.rules|capabilities|endpoints).*",
         "an OpenAI account of 2025 has more of each than this one of 2023",
+    ),
+    (
+        "account-list-03",
+        r"body.value\[\d\].properties.(callRateLimit.rules|capabilities|endpoints).*",
+        "the recording was cut",
+    ),
+    (
+        "account-keys-01",
+        "body.key[12] is .*",
+        "keys have 84 characters since 2025 (fact 21)",
+    ),
+    (
+        "appinsights-0[37]",
+        r"body.errors has \d+ items, recorded 2",
+        "the list of errors was cut",
+    ),
+    (
+        "policy-403-05",
+        "body.error.additionalInfo is too much",
+        "the source shows the message only",
     ),
     (
         "account-get-200-with-networkacls",
@@ -477,7 +643,11 @@ def differences(name: str) -> list[str]:
     if exchange.has_headers:
         found += header_differences(exchange, reply.headers)
     if on.compare_body:
-        found += body_differences(_translated(exchange.body, on.translate), reply.body)
+        theirs, ours = _translated(exchange.body, on.translate), reply.body
+        if not on.ordered:
+            for body in (theirs, ours):
+                body["value"].sort(key=lambda row: row["id"])
+        found += body_differences(theirs, ours)
     return found
 
 

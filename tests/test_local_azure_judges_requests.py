@@ -1,5 +1,6 @@
 """Who may do what, in which order a request is refused, and what each caller is shown."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from tests.local_azure.allowance import Rates
 from tests.local_azure.clock import START
 from tests.local_azure.services import Settings
 from tests.local_azure.state import ids
+from tests.local_azure.state.tenant import OTHER_TENANT
 from tests.plain_client import arm, send
 
 VERSION = "?api-version=2025-09-01"
@@ -77,6 +79,9 @@ def test_revoked_tokens_are_expired_and_new_ones_work(serve: Serve) -> None:
         ),
         ("{account}x?api-version=2025-09-01", 404, "ResourceNotFound"),
         ("/tenants?api-version=2022-12-01", 501, "NotModelled"),
+        ("/subscriptions/nonsense/locations?api-version=2022-12-01", 501, "NotModelled"),
+        ("/nonsense?api-version=2022-12-01", 404, "MissingSubscription"),
+        ("/nonsense", 400, "MissingApiVersionParameter"),
     ],
 )
 def test_each_refusal_has_its_code(serve: Serve, path: str, status: int, code: str) -> None:
@@ -87,6 +92,90 @@ def test_each_refusal_has_its_code(serve: Serve, path: str, status: int, code: s
     reply = arm(azure, path.format(account=account.id))
 
     assert (reply.status, reply.body["error"]["code"]) == (status, code)
+
+
+def test_a_subscription_that_cannot_be_read_is_refused_as_any_scope_is(serve: Serve) -> None:
+    tenant = Tenant.with_one_subscription()
+    hidden = tenant.add_subscription("hidden")
+    azure = serve(tenant)
+
+    reply = arm(azure, f"{hidden.scope}?api-version=2022-12-01")
+
+    who = f"The client '{tenant.function.client_id}' with object id '{tenant.function.object_id}'"
+    assert reply.status == 403
+    assert reply.body["error"] == {
+        "code": "AuthorizationFailed",
+        "message": f"{who} does not have authorization to perform action "
+        f"'Microsoft.Resources/subscriptions/read' over scope '{hidden.scope}' or the scope is "
+        "invalid. If access was recently granted, please refresh your credentials.",
+    }
+    assert reply.headers["x-ms-failure-cause"] == "gateway"
+
+
+@pytest.fixture
+def fabrikam() -> Tenant:
+    """Two subscriptions of another tenant, the Function's role in both, one delegated to us."""
+    tenant = Tenant.with_one_subscription()
+    for name, managing in (("delegated", (tenant.id,)), ("foreign", ())):
+        theirs = tenant.add_subscription(name, tenant_id=OTHER_TENANT, managed_by_tenants=managing)
+        tenant.assign_function(theirs.scope)
+        tenant.add_account(f"{name}-bot", subscription=name)
+    return tenant
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+def test_a_token_of_ours_is_not_taken_in_a_subscription_of_another_tenant(
+    serve: Serve, fabrikam: Tenant, method: str
+) -> None:
+    azure = serve(fabrikam)
+    account = fabrikam.account("foreign-bot")
+
+    reply = arm(azure, account.id + VERSION, method, body=OFF if method == "PATCH" else None)
+
+    assert (reply.status, reply.body["error"]["code"]) == (401, "InvalidAuthenticationTokenTenant")
+    assert OTHER_TENANT in reply.headers["WWW-Authenticate"]
+    assert azure.writes == ()
+
+
+def test_one_that_is_delegated_to_our_tenant_takes_it(serve: Serve, fabrikam: Tenant) -> None:
+    azure = serve(fabrikam)
+    account = fabrikam.account("delegated-bot")
+
+    assert arm(azure, account.id + VERSION).status == 200
+    assert arm(azure, account.id + VERSION, "PATCH", body=OFF).status == 202
+
+
+def test_the_list_has_the_delegated_one_with_its_home_tenant_and_not_the_other(
+    serve: Serve, fabrikam: Tenant
+) -> None:
+    listed = arm(serve(fabrikam), "/subscriptions?api-version=2022-12-01").body["value"]
+
+    theirs = [row for row in listed if row["tenantId"] == OTHER_TENANT]
+    assert [row["displayName"] for row in theirs] == ["delegated"]
+    assert theirs[0]["managedByTenants"] == [{"tenantId": fabrikam.id}]
+
+
+def test_a_subscription_that_is_given_to_another_tenant_refuses_us_from_then_on(
+    serve: Serve,
+) -> None:
+    tenant = Tenant.with_one_subscription()
+    account = tenant.add_account("bot")
+    azure = serve(tenant)
+    before = arm(azure, account.id + VERSION).status
+    tenant.transfer(tenant.subscription("contoso-prod"))
+
+    assert (before, arm(azure, account.id + VERSION).status) == (200, 401)
+    assert arm(azure, "/subscriptions?api-version=2022-12-01").body["value"] == []
+
+
+def test_a_challenge_names_the_subscriptions_own_tenant(serve: Serve, fabrikam: Tenant) -> None:
+    azure = serve(fabrikam)
+    url = azure.environ["ARM_ENDPOINT"] + fabrikam.subscription("delegated").scope
+
+    reply = send(f"{url}?api-version=2022-12-01")
+
+    assert (reply.status, reply.body["error"]["code"]) == (401, "AuthenticationFailed")
+    assert OTHER_TENANT in reply.headers["WWW-Authenticate"]
 
 
 def test_a_missing_role_comes_before_a_missing_account(serve: Serve) -> None:
@@ -190,14 +279,20 @@ def test_a_lock_against_deletion_lets_a_patch_pass(serve: Serve) -> None:
 def test_a_policy_without_a_message_names_its_identifiers(serve: Serve) -> None:
     tenant = Tenant.with_one_subscription()
     account = tenant.add_account("bot")
-    policy = tenant.add_policy(account.id, name="freeze")
+    policy = tenant.add_policy(account.id, name="freeze", assigned_as="Year's end", version="2.1.0")
     azure = serve(tenant)
 
     error = arm(azure, account.id + VERSION, "PATCH", body=OFF).body["error"]
 
     assert list(error) == ["code", "target", "message", "additionalInfo"]
-    assert policy.assignment_id in error["message"]
     assert error["message"].startswith("Resource 'bot' was disallowed by policy. Policy identif")
+    (named,) = json.loads(error["message"].split("identifiers: '", 1)[1].removesuffix("'."))
+    assert named["policyAssignment"] == {"name": "Year's end", "id": policy.assignment_id}
+    assert named["policyDefinition"]["name"] == policy.display_name
+    assert named["policyDefinition"]["version"] == "2.1.0"
+    info = error["additionalInfo"][0]["info"]
+    assert info["policyAssignmentDisplayName"] == "Year's end"
+    assert info["policyDefinitionVersion"] == "2.1.0"
 
 
 def test_a_policy_is_asked_about_the_account_as_it_would_be(serve: Serve) -> None:
@@ -255,6 +350,22 @@ def test_subscriptions_and_groups_come_in_pages_as_well(serve: Serve) -> None:
 
     assert sorted(pages("/subscriptions")) == [["contoso-prod"], ["second"]]
     assert pages(f"{here.scope}/resourcegroups") == [["rg-a", "rg-b"], ["rg-c"]]
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_the_list_of_subscriptions_may_leave_tags_out_where_one_shows_them(
+    serve: Serve, *, shown: bool
+) -> None:
+    tenant = Tenant()
+    one = tenant.add_subscription("one", tags={"cost": "4711"})
+    azure = serve(tenant, settings=Settings(list_shows_tags=shown))
+
+    (row,) = arm(azure, "/subscriptions?api-version=2022-12-01", by=tenant.team).body["value"]
+
+    assert ("tags" in row) == shown
+    whole = arm(azure, f"{one.scope}?api-version=2022-12-01", by=tenant.team).body
+    assert whole["tags"] == {"cost": "4711"}
+    assert list(whole)[2:5] == ["managedByTenants", "tags", "subscriptionId"]
 
 
 def test_descendants_come_in_pages_too(serve: Serve) -> None:
@@ -324,5 +435,6 @@ def test_tokens_of_a_bucket_are_counted_and_refused_only_where_that_is_switched_
 
     assert free == [200] * 5
     assert (refused.status, refused.headers["Retry-After"]) == (429, "1")
+    assert refused.headers["Connection"] == "close"
     assert again.status == 200
     assert again.headers["x-ms-ratelimit-remaining-subscription-reads"] == "0"

@@ -10,6 +10,10 @@ from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions
 from tests import azure_clients
 from tests.local_azure import LocalAzure, Tenant, scenarios
 from tests.local_azure.clock import START
+from tests.local_azure.services import Settings
+from tests.local_azure.state import ids
+from tests.local_azure.state.changes import FirstValues
+from tests.local_azure.state.tenant import OTHER_TENANT
 from tests.plain_client import Reply, arm
 
 type Serve = Callable[..., LocalAzure]
@@ -189,6 +193,94 @@ def test_nothing_eligible_in_the_scope_is_refused(serve: Serve, three: Tenant) -
 
     assert reply.status == 400
     assert reply.body["error"]["details"][0]["code"] == "NoValidSubscriptionsInQueryRequest"
+
+
+@pytest.mark.parametrize(("count", "status"), [(1000, 200), (1001, 400)])
+def test_more_than_a_thousand_subscriptions_in_one_request_are_refused(
+    serve: Serve, three: Tenant, count: int, status: int
+) -> None:
+    azure = serve(three)
+    others = [ids.guid("subscription", number) for number in range(count - 1)]
+
+    reply = ask(azure, FLAGS, subscriptions=[three.subscription("first").id, *others])
+
+    assert reply.status == status
+    if status == 400:
+        (detail,) = reply.body["error"]["details"]
+        assert detail["code"] == "TooManySubscriptionsInQueryRequest"
+
+
+def test_a_subscription_that_is_no_guid_is_refused(serve: Serve, three: Tenant) -> None:
+    reply = ask(serve(three), FLAGS, subscriptions=["contoso-prod"])
+
+    assert reply.status == 400
+    assert reply.body["error"]["details"][0]["code"] == "SubscriptionsContainInvalidGuids"
+
+
+CONTAINERS = (
+    "resourcecontainers | where type == 'microsoft.resources/subscriptions' "
+    "| project id, name, tenantId | order by name asc"
+)
+
+
+def test_a_query_of_the_whole_tenant_has_what_others_delegate_to_us_and_nothing_else_of_theirs(
+    serve: Serve, three: Tenant
+) -> None:
+    for name, managing in (("delegated", (three.id,)), ("foreign", ())):
+        theirs = three.add_subscription(name, tenant_id=OTHER_TENANT, managed_by_tenants=managing)
+        three.assign_function(theirs.scope)
+    azure = serve(three)
+
+    found = rows(azure, CONTAINERS)
+
+    assert [(row["name"], row["tenantId"]) for row in found] == [
+        ("delegated", OTHER_TENANT),
+        ("first", three.id),
+    ]
+
+
+@pytest.mark.parametrize("scope", [{}, {"managementGroups": ["mine"]}])
+def test_too_many_subscriptions_under_a_scope_are_refused_or_cut_if_that_is_allowed(
+    serve: Serve, three: Tenant, scope: dict[str, Any]
+) -> None:
+    three.add_subscription("fourth", parent="mine")
+    azure = serve(three, settings=Settings(graph_scope=1))
+    allowed = {"options": {"allowPartialScopes": True}}
+
+    whole, part = ask(azure, CONTAINERS, **scope), ask(azure, CONTAINERS, **scope, **allowed)
+
+    assert whole.status == 400
+    (detail,) = whole.body["error"]["details"]
+    assert detail["code"] == "TooManySubscriptionsUnderScope"
+    assert "x-ms-tenant-subscription-limit-hit" not in whole.headers
+    assert (part.status, part.body["count"]) == (200, 1)
+    assert part.headers["x-ms-tenant-subscription-limit-hit"] == "true"
+
+
+FIRST = "properties.disableLocalAuth"
+
+
+@pytest.mark.parametrize(
+    ("told", "entry"),
+    [
+        ("unlisted", None),
+        ("null", {"previousValue": None, "newValue": "True"}),
+        ("text", {"previousValue": "null", "newValue": "True"}),
+    ],
+)
+def test_a_first_value_is_told_in_the_change_log_as_the_tenant_says(
+    serve: Serve, told: FirstValues, entry: dict[str, Any] | None
+) -> None:
+    tenant = Tenant.with_one_subscription()
+    tenant.first_values = told
+    account = tenant.add_account("bot")
+    tenant.disable_keys(account, at=START - timedelta(days=1))
+
+    (row,) = rows(serve(tenant), "resourcechanges | project id, properties")
+
+    changes = row["properties"]["changes"]
+    assert changes.get(FIRST) == entry
+    assert row["properties"]["changeAttributes"]["changesCount"] == len(changes)
 
 
 def test_a_disabled_subscription_is_not_eligible(serve: Serve, three: Tenant) -> None:

@@ -9,6 +9,7 @@ from tests.local_azure import journal, trust
 from tests.local_azure.admission import Admission
 from tests.local_azure.allowance import ArmBuckets, GraphQuota
 from tests.local_azure.clock import MovedClock, ServerClock
+from tests.local_azure.connections import Connections
 from tests.local_azure.faults import Faults
 from tests.local_azure.feed import GraphFeed
 from tests.local_azure.log import Operation, SeenRequest, Write
@@ -47,6 +48,7 @@ class LocalAzure:
         self.settings = settings or Settings()
         self.faults = Faults()
         self.admission = Admission()
+        self.connections = Connections()
         self.telemetry = Telemetry()
         scenario = tenant if isinstance(tenant, Scenario) else Scenario(tenant)
         self.scenario = scenario
@@ -88,7 +90,7 @@ class LocalAzure:
             arm_url=lambda: self._running.urls.arm,
             openai_url=lambda: self._running.urls.openai,
         )
-        self._server = Server(self._services, self.faults, self.admission)
+        self._server = Server(self._services, self.faults, self.admission, self.connections)
         for hook in self.scenario.hooks:
             self._server.before(hook)
         self._server.start()

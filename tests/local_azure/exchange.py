@@ -3,7 +3,7 @@
 import enum
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ class Origin(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, body (JSON, or text sent as it is) and what else the headers need."""
+    """Status, body (JSON, or text or bytes sent as they are) and what else the headers need."""
 
     status: int
     body: Any = None
@@ -38,6 +38,18 @@ class Answer:
     reason: str | None = None
     stalls: bool = False
     """Whether half of the body is sent, and then nothing more."""
+    url: str = ""
+    """The address that was asked, filled in for those who bend the answer."""
+
+    def with_header(self, name: str, value: str) -> "Answer":
+        """Return the answer with this header, in the place of one of that name in any case."""
+        kept = self.without_header(name).headers
+        return replace(self, headers={**kept, name: value})
+
+    def without_header(self, name: str) -> "Answer":
+        """Return the answer without the header of that name in any case."""
+        kept = {n: v for n, v in self.headers.items() if n.lower() != name.lower()}
+        return replace(self, headers=kept)
 
 
 class Refusal(Exception):
@@ -87,6 +99,12 @@ class Call:
     def api_version(self) -> str:
         """The api-version, which the gateway has seen to."""
         return self.query["api-version"]
+
+    @property
+    def resource(self) -> str:
+        """The path of what the request is about, in its letters: without a POST's verb."""
+        path = self.request.path.rstrip("/")
+        return path.rpartition("/")[0] if self.request.method == "POST" else path
 
     def json(self) -> dict[str, Any]:
         """Return the body, which has to be an object."""

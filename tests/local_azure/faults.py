@@ -3,18 +3,23 @@
     azure.faults.on(method="PATCH", path="*/accounts/bot").answer(503)
     azure.faults.on(action="Microsoft.ResourceGraph/resources/read", skip=2, times=None).cut()
     azure.faults.on(host="ingestion").hang()
+    azure.faults.on(path="/subscriptions").bend(lambda answer: replace(answer, body={}))
 
 A place names what a request must have; `skip` lets that many pass first, `times` says how many
-after that are hit (None: all). The first fault whose turn it is takes the request.
+after that are hit (None: all). The first fault whose turn it is takes the request; those that bend
+the answer leave the request alone, and one bends what another left.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.local_azure.log import Host, SeenRequest
+
+if TYPE_CHECKING:
+    from tests.local_azure.exchange import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,15 @@ class Stall:
 
 type Effect = Refuse | Cut | Hang | Stall
 
+type Bent = Callable[["Answer"], "Answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bend:
+    """Let the server act, and send what the function makes of its answer."""
+
+    function: Bent
+
 
 @dataclass(slots=True)
 class Fault:
@@ -63,7 +77,7 @@ class Fault:
     principal: str | None
     skip: int
     times: int | None
-    effect: Effect | None = None
+    effect: Effect | Bend | None = None
     seen: int = 0
     hits: int = 0
 
@@ -94,6 +108,19 @@ class Fault:
         self.effect = Stall()
         return self
 
+    def bend(self, function: Bent) -> "Fault":
+        """Send what the function makes of the answer, which it may change as it likes.
+
+        The answer comes with all its headers, Date and Content-Type among them, and goes out with
+        those that are left; a body of bytes goes out as it is. `Answer.url` is what was asked.
+        """
+        self.effect = Bend(function)
+        return self
+
+    def close(self) -> "Fault":
+        """Answer as usual, say `Connection: close`, and close the connection."""
+        return self.bend(lambda answer: answer.with_header("Connection", "close"))
+
     def matches(self, request: SeenRequest) -> bool:
         """Whether the request is at this fault's place."""
         return (
@@ -103,6 +130,13 @@ class Fault:
             and (self.action is None or self.action.lower() == (request.action or "").lower())
             and (self.path is None or fnmatch(request.path.lower(), self.path.lower()))
         )
+
+    def passes(self, request: SeenRequest) -> bool:
+        """Note a request that goes by; whether it is this fault's turn to strike it."""
+        if not self.matches(request):
+            return False
+        self.seen += 1
+        return self.seen > self.skip and (self.times is None or self.hits < self.times)
 
 
 class Faults:
@@ -144,12 +178,19 @@ class Faults:
         with self._lock:
             struck: Effect | None = None
             for fault in self._script:
-                if fault.effect is None or not fault.matches(request):
+                if fault.effect is None or isinstance(fault.effect, Bend):
                     continue
-                fault.seen += 1
-                due = fault.seen > fault.skip
-                left = fault.times is None or fault.hits < fault.times
-                if struck is None and due and left:
+                if fault.passes(request) and struck is None:
                     fault.hits += 1
                     struck = fault.effect
             return struck
+
+    def bends(self, request: SeenRequest) -> tuple[Bent, ...]:
+        """Return what is to be made of the answer to this request, in order. Counts."""
+        with self._lock:
+            found: list[Bent] = []
+            for fault in self._script:
+                if isinstance(fault.effect, Bend) and fault.passes(request):
+                    fault.hits += 1
+                    found.append(fault.effect.function)
+            return tuple(found)

@@ -5,7 +5,6 @@ subscription exists (404); authorization (403); then the handlers: existence (40
 policies (409, 403), and the provider's own refusals (409, 400).
 """
 
-import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,9 +18,11 @@ from tests.local_azure.services import Services
 from tests.local_azure.sources import behaviour
 from tests.local_azure.state import ids
 from tests.local_azure.state.access import Principal
+from tests.local_azure.state.containers import Subscription
 from tests.local_azure.tokens import ARM_AUDIENCES, Refused
 
-_GUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+# What a path of ARM can begin with.
+_ROOTS = {"subscriptions", "providers", "tenants", "batch"}
 
 
 def not_modelled(request: SeenRequest, detail: str = "") -> Answer:
@@ -48,7 +49,7 @@ class Gateway:
         """Judge, handle, dress."""
         correlation_id = _correlation(request)
         if route is None:
-            return not_modelled(request)
+            return self._unknown(request, correlation_id)
         principal: Principal | None = None
         try:
             principal = self._authenticated(request)
@@ -67,6 +68,28 @@ class Gateway:
             return not_modelled(request, str(e))
         return self._dressed(answer, request, route, principal, correlation_id)
 
+    @behaviour(
+        "a path that begins with neither a subscription nor a provider: 404 MissingSubscription",
+        "data/recorded metrics-error-02",
+        "recorded",
+    )
+    def _unknown(self, request: SeenRequest, correlation_id: str) -> Answer:
+        """Answer what no route is for."""
+        if request.path.split("/")[1].lower() in _ROOTS:
+            return not_modelled(request)
+        try:
+            self._authenticated(request)
+        except Refusal as refusal:
+            answer = refusal.answer
+        else:
+            message = (
+                "The request did not have a subscription or a valid tenant level resource provider."
+            )
+            answer = Refusal(404, "MissingSubscription", message).answer
+        headers = _common(answer, correlation_id, self._services, request)
+        headers["x-ms-failure-cause"] = "gateway"
+        return replace(answer, headers={**headers, **answer.headers})
+
     def failure(self, answer: Answer, request: SeenRequest) -> Answer:
         """Return a failure of the gateway, which no handler had a part in, with its headers."""
         headers = _common(answer, _correlation(request), self._services, request)
@@ -78,6 +101,12 @@ class Gateway:
         "what a browser gets at management.azure.com; quoted in public questions",
         "unverified",
     )
+    @behaviour(
+        "the challenge of a 401 names the home tenant of the subscription that was asked for",
+        "how Azure's SDKs find a subscription's tenant (azure-sdk-for-python, azure-mgmt-core's "
+        "challenge policy); from memory",
+        "unverified",
+    )
     def _authenticated(self, request: SeenRequest) -> Principal:
         if "api-version" not in {name.lower() for name in request.query}:
             raise Refusal(
@@ -86,14 +115,43 @@ class Gateway:
                 "The api-version query parameter (?api-version=) is required for all requests.",
             )
         bearer = self.principal(request)
+        tenant = self._services.tenant
+        named = tenant.subscriptions.get(ids.subscription_of(request.path) or "")
         if isinstance(bearer, Refused):
-            tenant_id = self._services.tenant.id
-            challenge = (
-                f'Bearer authorization_uri="https://login.windows.net/{tenant_id}", '
-                f'error="invalid_token", error_description="{bearer.description}"'
-            )
-            raise Refusal(401, bearer.code, bearer.message, headers={"WWW-Authenticate": challenge})
+            raise _unauthorized(bearer, tenant.id if named is None else named.tenant_id)
         return bearer
+
+    @behaviour(
+        "401 InvalidAuthenticationTokenTenant for a subscription of another tenant, whatever roles "
+        "there are; not for one that is delegated to the token's tenant (Azure Lighthouse: listed "
+        "with its own home tenant and with ours in managedByTenants), where roles decide",
+        "Azure/LogicAppsUX#9068 (April 2026) and Azure/pcs-cli#357: bodies pasted by users; "
+        "azure-docs lighthouse/concepts/architecture for delegation",
+        "recorded",
+    )
+    @behaviour(
+        "it comes after 404 SubscriptionNotFound and before 403; the words of its challenge",
+        "no recording has its headers; from memory",
+        "unverified",
+    )
+    def _admitted(self, principal: Principal, subscription: Subscription) -> None:
+        """Refuse a token of a tenant that has nothing to do with the subscription."""
+        if subscription.takes_tokens_of(principal.tenant_id):
+            return
+        home = subscription.tenant_id
+        wrong = Refused(
+            "InvalidAuthenticationTokenTenant",
+            "The access token is from the wrong issuer "
+            f"'https://sts.windows.net/{principal.tenant_id}/'. It must match the tenant "
+            f"'https://sts.windows.net/{home}/' associated with this subscription. Please use the "
+            f"authority (URL) 'https://login.windows.net/{home}' to get the token. Note, if the "
+            "subscription is transferred to another tenant there is no impact to the services, but "
+            "information about new tenant could take time to propagate (up to an hour). If you "
+            "just transferred your subscription and see this error message, please try back later.",
+            "The access token is from the wrong issuer. It must match the AD tenant associated "
+            "with this subscription. Please use correct authority to get the token.",
+        )
+        raise _unauthorized(wrong, home)
 
     @behaviour(
         "an api-version that a type doesn't have: InvalidResourceType for a provider's, "
@@ -102,9 +160,22 @@ class Gateway:
         "unverified",
     )
     @behaviour(
-        "a subscription that doesn't exist is 404 SubscriptionNotFound, before authorization",
-        "text quoted in public questions; the order is from memory",
+        "a subscription that doesn't exist is 404 SubscriptionNotFound, one whose id is no guid is "
+        "400 InvalidSubscriptionId",
+        "Azure/azure-cli#33657 (June 2026); kubernetes-sigs/azuredisk-csi-driver's documentation "
+        "(file id 37561404330): bodies pasted by users",
+        "recorded",
+    )
+    @behaviour(
+        "both come before authorization",
+        "what one finds who asks for somebody else's subscription; from memory",
         "unverified",
+    )
+    @behaviour(
+        "a subscription that exists and can't be read is 403 AuthorizationFailed, as any scope",
+        "data/recorded arm-403-01 for the words; that they are these for GET of a subscription is "
+        "inferred from Azure/aztfexport#499 (its groups)",
+        "inferred",
     )
     @behaviour(
         "AuthorizationFailed: client id, object id, action, scope, in ARM's words",
@@ -136,19 +207,21 @@ class Gateway:
             )
         subscription_id = call.params.get("subscription")
         if subscription_id is not None:
-            if not _GUID.fullmatch(subscription_id):
+            if not ids.is_guid(subscription_id):
                 raise Refusal(
                     400,
                     "InvalidSubscriptionId",
                     f"The provided subscription identifier '{subscription_id}' is malformed or "
                     "invalid.",
                 )
-            if subscription_id.lower() not in tenant.subscriptions:
+            subscription = tenant.subscriptions.get(subscription_id.lower())
+            if subscription is None:
                 raise Refusal(
                     404,
                     "SubscriptionNotFound",
                     f"The subscription '{subscription_id}' could not be found.",
                 )
+            self._admitted(call.principal, subscription)
         scope = _scope(call, route)
         if scope is None:
             return
@@ -208,8 +281,10 @@ class Gateway:
         return replace(answer, headers={**headers, **answer.headers})
 
     @behaviour(
-        "throttled by ARM (only where enforced): 429 SubscriptionRequestsThrottled, Retry-After",
-        "documented limits; code recorded (arm-429-01), the text of the newer scheme from memory",
+        "throttled by ARM (only where enforced): 429 SubscriptionRequestsThrottled, Retry-After, "
+        "and the connection is closed",
+        "documented limits; code recorded (arm-429-01), the text of the newer scheme from memory; "
+        "fact 31 for the connection",
         "unverified",
     )
     def _count(
@@ -230,7 +305,7 @@ class Gateway:
                 f"actor '{principal.object_id}' exceeded. Please try again after '{left:.0f}' "
                 "seconds after additional tokens are available. Refer to "
                 "https://aka.ms/arm-throttling for additional information.",
-                headers={"Retry-After": f"{left:.0f}"},
+                headers={"Retry-After": f"{left:.0f}", "Connection": "close"},
             )
         if not in_subscription:
             return {f"x-ms-ratelimit-remaining-tenant-{route.kind}": str(left[0])}
@@ -239,6 +314,14 @@ class Gateway:
             f"{prefix}-{route.kind}": str(left[0]),
             f"{prefix}-global-{route.kind}": str(left[1]),
         }
+
+
+def _unauthorized(refused: Refused, tenant_id: str) -> Refusal:
+    challenge = (
+        f'Bearer authorization_uri="https://login.windows.net/{tenant_id}", '
+        f'error="invalid_token", error_description="{refused.description}"'
+    )
+    return Refusal(401, refused.code, refused.message, headers={"WWW-Authenticate": challenge})
 
 
 def _client(principal: Principal) -> str:
@@ -250,7 +333,7 @@ def _scope(call: Call, route: Route) -> str | None:
     """Where the action has to be allowed, as the message names it: in the request's letters."""
     match route.scope:
         case "path":
-            return call.request.path
+            return call.resource
         case "subscription":
             return ids.subscription_scope(call.params["subscription"])
         case "management group":

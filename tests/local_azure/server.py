@@ -4,10 +4,12 @@ The only module that knows aiohttp. It may be imported only after `trust.environ
 """
 
 import asyncio
+import copy
 import itertools
 import json
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +18,7 @@ from multidict import CIMultiDict
 
 from tests.local_azure import routes, trust
 from tests.local_azure.admission import Admission
+from tests.local_azure.connections import Connections, Listener
 from tests.local_azure.exchange import Answer, Origin
 from tests.local_azure.faults import Cut, Effect, Faults, Hang, Refuse, Stall
 from tests.local_azure.gateway import Gateway, http_date, not_modelled
@@ -58,10 +61,17 @@ class Servers:
 class Server:
     """A thread with an event loop and four listening sockets."""
 
-    def __init__(self, services: Services, faults: Faults, admission: Admission) -> None:
+    def __init__(
+        self,
+        services: Services,
+        faults: Faults,
+        admission: Admission,
+        connections: Connections,
+    ) -> None:
         self._services = services
         self._faults = faults
         self._admission = admission
+        self._connections = connections
         self._gateway = Gateway(services)
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -122,34 +132,29 @@ class Server:
 
     async def _serve(self) -> None:
         self._closing = asyncio.Event()
-        runners: list[web.ServerRunner] = []
-        with self._services.clock.watch(self._loop):
-            try:
-                self.urls = Servers(
-                    arm=await self._listen("arm", runners),
-                    ingestion=await self._listen("ingestion", runners),
-                    identity=await self._listen("identity", runners),
-                    openai=await self._listen("openai", runners),
-                )
-                self._ready.set()
-                await self._closing.wait()
-            finally:
-                for runner in runners:
-                    await runner.cleanup()
+        async with AsyncExitStack() as stack:
+            stack.enter_context(self._services.clock.watch(self._loop))
+            self.urls = Servers(
+                arm=await self._listen("arm", stack),
+                ingestion=await self._listen("ingestion", stack),
+                identity=await self._listen("identity", stack),
+                openai=await self._listen("openai", stack),
+            )
+            self._ready.set()
+            await self._closing.wait()
 
-    async def _listen(self, host: Host, runners: list[web.ServerRunner]) -> str:
+    async def _listen(self, host: Host, stack: AsyncExitStack) -> str:
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
             return await self._handle(host, request)
 
-        runner = web.ServerRunner(
-            web.Server(handle, handler_cancellation=True, access_log=None), shutdown_timeout=0.2
-        )
+        server = web.Server(handle, handler_cancellation=True, access_log=None)
+        runner = web.ServerRunner(server, shutdown_timeout=0.2)
         await runner.setup()
-        runners.append(runner)
+        stack.push_async_callback(runner.cleanup)
         context = None if host == "identity" else trust.server_context()
-        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context, backlog=512).start()
-        port = runner.addresses[0][1]
-        return f"{'http' if context is None else 'https'}://127.0.0.1:{port}"
+        listener = Listener(host, server, context, self._connections, self._services.clock)
+        stack.push_async_callback(listener.close)
+        return f"{'http' if context is None else 'https'}://127.0.0.1:{listener.port}"
 
     async def _handle(self, host: Host, request: web.BaseRequest) -> web.StreamResponse:
         with self._services.clock.working():
@@ -171,14 +176,14 @@ class Server:
                 seen, action=found[0].action if found else None, principal=self._principal(seen)
             )
             try:
-                answer = await self._answer(seen, found)
+                answer = self._bent(await self._answer(seen, found), seen, request)
             except (_CutError, asyncio.CancelledError):
                 self._note(seen, None)
                 if request.transport is not None:
                     request.transport.abort()
                 raise
             self._note(seen, answer)
-            response = _response(answer, http_date(self._services.clock.now()))
+            response = _response(answer)
             if answer.stalls and isinstance(response.body, bytes):
                 await self._stall(request, response, response.body)
             return response
@@ -211,6 +216,17 @@ class Server:
                 answer = self._gateway.answer(seen, route, params)
         answer = await self._struck(effect, seen, acting=True) or answer
         return replace(answer, stalls=isinstance(effect, Stall))
+
+    def _bent(self, answer: Answer, seen: SeenRequest, request: web.BaseRequest) -> Answer:
+        """Return the answer with all its headers, as the faults that bend it leave it."""
+        whole = _whole(answer, http_date(self._services.clock.now()))
+        bends = self._faults.bends(seen)
+        if bends:
+            url = f"{request.scheme}://{request.host}{request.raw_path}"
+            whole = replace(whole, url=url, body=copy.deepcopy(whole.body))
+        for bend in bends:
+            whole = bend(whole)
+        return whole
 
     async def _stall(self, request: web.BaseRequest, whole: web.Response, body: bytes) -> None:
         half = web.StreamResponse(status=whole.status, headers=whole.headers)
@@ -290,6 +306,7 @@ class Server:
         if answer is not None and isinstance(answer.body, dict):
             error = answer.body.get("error")
             code = error.get("code") if isinstance(error, dict) else None
+            code = code if isinstance(code, str) else None
         operation = Operation(
             ordinal=seen.ordinal,
             at=seen.at,
@@ -307,13 +324,27 @@ class Server:
             self._operations.append(operation)
 
 
-def _response(answer: Answer, date: str) -> web.Response:
+def _whole(answer: Answer, date: str) -> Answer:
+    """Return the answer with the headers that every one has."""
     headers = CIMultiDict({"Date": date, **answer.headers})
-    data: bytes | None = None
     if isinstance(answer.body, str):
-        data = answer.body.encode()
         headers.setdefault("Content-Type", "text/html")
     elif answer.body is not None:
-        data = json.dumps(answer.body, separators=(",", ":"), ensure_ascii=False).encode()
         headers.setdefault("Content-Type", "application/json; charset=utf-8")
-    return _Response(status=answer.status, body=data, headers=headers, reason=answer.reason)
+    return replace(answer, headers=headers)
+
+
+def _response(answer: Answer) -> web.Response:
+    data: bytes | None
+    match answer.body:
+        case None | bytes():
+            data = answer.body
+        case str():
+            data = answer.body.encode()
+        case _:
+            data = json.dumps(answer.body, separators=(",", ":"), ensure_ascii=False).encode()
+    headers = CIMultiDict(answer.headers)
+    response = _Response(status=answer.status, body=data, headers=headers, reason=answer.reason)
+    if headers.get(hdrs.CONNECTION, "").lower() == "close":
+        response.force_close()
+    return response

@@ -11,7 +11,7 @@ from tests.local_azure.log import Write
 from tests.local_azure.state.access import Principal
 from tests.local_azure.state.account import Account
 from tests.local_azure.state.tenant import Tenant
-from tests.local_azure.telemetry import Telemetry
+from tests.local_azure.telemetry import Envelope, Telemetry
 from tests.local_azure.tokens import Tokens
 
 
@@ -21,9 +21,12 @@ class Settings:
 
     account_page: int = 100
     subscription_page: int = 1000
+    list_shows_tags: bool = True  # of subscriptions
     group_page: int = 1000
     descendant_page: int = 1000
+    graph_scope: int = 10_000  # subscriptions under a tenant or management group that a query reads
     require_entra_for_telemetry: bool = True
+    sampled_out: Callable[[Envelope], bool] = lambda _: False  # what ingestion drops by sampling
     throttled: bool = False  # whether ARM's token buckets refuse
     rates: dict[Kind, Rates] | None = None  # theirs, if not the documented ones
     reachable_endpoints: bool = False  # endpoints that lead to the data plane here

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,20 +17,24 @@ from tests.local_azure.state.tenant import LongOperation
 
 # Polling URLs name this version whatever the request's was (recorded: fact 2).
 _OPERATION_VERSION = "2017-04-18"
-# A list by subscription asks every region: 35 for deletedAccounts (recorded: fact 17).
-_REGIONS = 35
 _TICKS_AT_UNIX_EPOCH = 621_355_968_000_000_000
 
 
 @behaviour(
     "accounts by subscription come in pages with a nextLink; the size of a page is ours",
-    "swagger stable/2025-09-01 Accounts_List; no recording of this list was found",
+    "swagger stable/2025-09-01 Accounts_List; the one recording (account-list-03) has one page",
     "inferred",
+)
+@behaviour(
+    "accounts by subscription carry x-ms-original-request-ids, even if one region answers",
+    "data/recorded account-list-03 (June 2026); fact 82",
+    "recorded",
 )
 def list_by_subscription(call: Call) -> Answer:
     """Return the accounts of a subscription."""
     accounts = call.services.tenant.accounts_in(call.params["subscription"])
-    return _listed(call, accounts, regions=_REGIONS)
+    answer = _listed(call, accounts)
+    return replace(answer, headers=_originals(call, accounts))
 
 
 @behaviour(
@@ -43,21 +48,30 @@ def list_by_group(call: Call) -> Answer:
     resource_group(call)
     tenant = call.services.tenant
     accounts = tenant.accounts_in(call.params["subscription"], call.params["group"])
-    return _listed(call, accounts, regions=len({a.location.lower() for a in accounts}))
+    answer = _listed(call, accounts)
+    mixed = answer.origin is Origin.REGIONS
+    return replace(answer, headers=_originals(call, accounts)) if mixed else answer
 
 
-def _listed(call: Call, accounts: list[Account], *, regions: int) -> Answer:
+def _originals(call: Call, accounts: list[Account]) -> dict[str, str]:
+    """Return the header that names what each region was asked; at least one is."""
+    regions = max(1, len(_regions(accounts)))
+    named = (ids.guid("original", call.correlation_id, number) for number in range(regions))
+    return {"x-ms-original-request-ids": ",".join(named)}
+
+
+def _regions(accounts: list[Account]) -> set[str]:
+    return {account.location.replace(" ", "").lower() for account in accounts}
+
+
+def _listed(call: Call, accounts: list[Account]) -> Answer:
     size = call.services.settings.account_page
     shown, token = page(accounts, call, size, lambda a: ids.guid("order", a.id))
     body: dict[str, Any] = {"value": [a.wire(call.api_version) for a in shown]}
     if token is not None:
         link = {"api-version": call.api_version, "_skiptoken": token}
         body["nextLink"] = call.services.link(call.request.path, **link)
-    if regions == 1:
-        return Answer(200, body, Origin.PROVIDER)
-    originals = ",".join(ids.guid("original", call.correlation_id, n) for n in range(regions))
-    headers = {"x-ms-original-request-ids": originals} if originals else {}
-    return Answer(200, body, Origin.REGIONS, headers)
+    return Answer(200, body, Origin.PROVIDER if len(_regions(accounts)) < 2 else Origin.REGIONS)
 
 
 def find_account(call: Call) -> Account:
@@ -158,6 +172,12 @@ def update_account(call: Call) -> Answer:
     "no recording shows two at once",
     "inferred",
 )
+@behaviour(
+    "a policy's identifiers: display names of assignment and definition, the definition's version",
+    "bodies of 2025 and 2026 pasted in public notes (file ids 55119768942, 71006907121); without "
+    "a version until about 2024",
+    "recorded",
+)
 def guard(call: Call, account: Account, body: dict[str, Any], *, policies: bool = True) -> None:
     """Refuse a write that a lock or a policy forbids, or that its subscription can't take."""
     tenant = call.services.tenant
@@ -179,7 +199,7 @@ def guard(call: Call, account: Account, body: dict[str, Any], *, policies: bool 
         raise Refusal(
             409,
             "ScopeLocked",
-            f"The scope '{call.request.path}' cannot perform write operation because following "
+            f"The scope '{call.resource}' cannot perform write operation because following "
             f"scope(s) are locked: '{','.join(locked)}'. Please remove the lock and try again.",
         )
     outline = account.copy().outline()
@@ -193,14 +213,7 @@ def guard(call: Call, account: Account, body: dict[str, Any], *, policies: bool 
             reasons = ",".join(str(p.message) for p in denying)
             why = f"Reasons: '{reasons}'. See error details for policy resource IDs."
         else:
-            identifiers = [
-                {
-                    "policyAssignment": {"name": p.name, "id": p.assignment_id},
-                    "policyDefinition": {"name": p.display_name, "id": p.definition_id},
-                }
-                for p in denying
-            ]
-            compact = json.dumps(identifiers, separators=(",", ":"))
+            compact = json.dumps([p.identifiers for p in denying], separators=(",", ":"))
             why = f"Policy identifiers: '{compact}'."
         raise Refusal(
             403,

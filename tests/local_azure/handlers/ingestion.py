@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from tests.local_azure.exchange import Answer, Origin
+from tests.local_azure.handlers.envelopes import problem
 from tests.local_azure.log import SeenRequest
 from tests.local_azure.services import Services
 from tests.local_azure.sources import behaviour
@@ -38,8 +39,37 @@ def track(request: SeenRequest, services: Services) -> Answer:
         message = "Invalid instrumentation key"
         errors = [_error(i, 400, message) for i in range(len(envelopes))]
         return _counted(len(envelopes), 0, errors, 400, reason=message)
-    services.telemetry.add(envelopes)
-    return _counted(len(envelopes), len(envelopes), [], 200)
+    return _kept(envelopes, services)
+
+
+@behaviour(
+    "200 if all items are taken, 206 if some are, 400 if none is, with an error for each of the "
+    "others; the reason phrase is the first error's",
+    "fact 47; microsoft/ApplicationInsights-Java#4283 and VladimirRybalko/"
+    "angular-applicationinsights#35: reports of 206 and 400 with these reasons",
+    "recorded",
+)
+@behaviour(
+    "an item that sampling at ingestion drops (Settings.sampled_out) is an error with status 206",
+    "data/recorded appinsights-03; fact 47",
+    "recorded",
+)
+def _kept(envelopes: list[dict[str, Any]], services: Services) -> Answer:
+    errors, kept = [], []
+    for index, envelope in enumerate(envelopes):
+        message = problem(envelope)
+        if message is not None:
+            errors.append(_error(index, 400, message))
+        elif services.settings.sampled_out(envelope):
+            errors.append(_error(index, 206, "Telemetry sampled out."))
+        else:
+            kept.append(envelope)
+    services.telemetry.add(kept)
+    if not errors:
+        return _counted(len(envelopes), len(kept), [], 200)
+    sampled = any(error["statusCode"] == 206 for error in errors)
+    status = 206 if kept or sampled else 400
+    return _counted(len(envelopes), len(kept), errors, status, reason=errors[0]["message"])
 
 
 def _refused(request: SeenRequest, services: Services) -> Answer | None:

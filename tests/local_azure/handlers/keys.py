@@ -1,21 +1,37 @@
-"""The keys of an account: two of 32 hexadecimal characters, the same ones for its whole life."""
+"""The keys of an account: two of 84 characters, the same ones for its whole life."""
+
+import hashlib
+import string
 
 from tests.local_azure.exchange import Answer, Call, Origin, Refusal
 from tests.local_azure.handlers.accounts import find_account, guard
 from tests.local_azure.sources import behaviour
-from tests.local_azure.state import ids
 from tests.local_azure.state.account import Account
 
-
-def keys_of(account: Account) -> tuple[str, str]:
-    """Return both keys."""
-    first, second = (ids.guid(f"key{number}", account.id).replace("-", "") for number in (1, 2))
-    return first, second
+_ALPHABET = string.ascii_letters + string.digits
 
 
 @behaviour(
-    "listKeys: 200 with key1 and key2, 32 hexadecimal characters each",
-    "data/recorded account-keys-01",
+    "a key has 84 letters and digits, JQQJ99 in the 53rd place",
+    "fact 21 for the length (July 2025); microsoft/security-utilities IdentifiableSecrets for the "
+    "form of such keys",
+    "recorded",
+)
+def keys_of(account: Account) -> tuple[str, str]:
+    """Return both keys."""
+    first, second = (_key(f"{account.id} {number}") for number in (1, 2))
+    return first, second
+
+
+def _key(seed: str) -> str:
+    drawn = b"".join(hashlib.sha512(f"{seed} {part}".encode()).digest() for part in (1, 2))
+    text = "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in drawn)
+    return f"{text[:52]}JQQJ99BK{text[52:64]}AAABACOG{text[64:68]}"
+
+
+@behaviour(
+    "listKeys: 200 with key1 and key2",
+    "data/recorded account-keys-01 (its keys, of 2023, are older and shorter)",
     "recorded",
 )
 @behaviour(
@@ -24,7 +40,7 @@ def keys_of(account: Account) -> tuple[str, str]:
     "recorded",
 )
 @behaviour(
-    "listKeys counts as a write: a ReadOnly lock refuses it with 409",
+    "listKeys counts as a write: a ReadOnly lock refuses it with 409, naming the account",
     "data/recorded scope-locked-03",
     "recorded",
 )

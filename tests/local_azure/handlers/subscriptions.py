@@ -38,13 +38,22 @@ def _decoded(token: str) -> str:
     "data/recorded subscriptions-list-200; that the rest is left out is ARM's documentation",
     "recorded",
 )
+@behaviour(
+    "the list of subscriptions shows their tags (Settings.list_shows_tags: or not, as some who may "
+    "only read report; GET of one always does)",
+    "fact 89: Azure/azure-rest-api-specs#11656, #13260 (users' reports of 2020 and 2021)",
+    "inferred",
+)
 def list_subscriptions(call: Call) -> Answer:
     """Return the subscriptions that the caller may read."""
     services = call.services
     readable = services.tenant.readable_subscriptions(call.principal)
     readable.sort(key=lambda s: s.id)
     shown, token = page(readable, call, services.settings.subscription_page, lambda s: s.id)
-    body: dict[str, object] = {"value": [s.wire() for s in shown]}
+    value = [s.wire() for s in shown]
+    if not services.settings.list_shows_tags:
+        value = [{k: v for k, v in row.items() if k != "tags"} for row in value]
+    body: dict[str, object] = {"value": value}
     if token is not None:
         link = {"api-version": call.api_version, "_skiptoken": token}
         body["nextLink"] = services.link("/subscriptions", **link)

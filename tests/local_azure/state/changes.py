@@ -10,6 +10,9 @@ from tests.local_azure.state.access import Principal
 from tests.local_azure.state.account import Account
 
 type ChangeType = Literal["Create", "Update", "Delete"]
+# How a property that had no value before is told: not at all, or with `previousValue` null, or
+# with the text "null".
+type FirstValues = Literal["unlisted", "null", "text"]
 NOBODY = "00000000-0000-0000-0000-000000000000"
 _TICKS_AT_UNIX_EPOCH = 621_355_968_000_000_000
 
@@ -58,9 +61,16 @@ SYSTEM = Author(
 
 @behaviour(
     "resourcechanges rows: booleans as 'True' and 'False', changed tags and properties by path, "
-    "no list of changes for Create and Delete, a property that appears is not listed",
+    "no list of changes for Create and Delete",
     "data/recorded/README.md fact 45; azure-docs get-resource-changes.md (2024-06-14)",
     "recorded",
+)
+@behaviour(
+    "a property that gets its first value is not listed (Tenant.first_values: or is listed, with "
+    "previousValue null or the text 'null')",
+    "azure-docs get-resource-changes.md (2024-06-14): not shown; null in the row of 2023, the text "
+    "in documentation (data/recorded resourcechanges-properties-column, -row-properties)",
+    "documented",
 )
 def change_row(
     kind: ChangeType,
@@ -69,11 +79,13 @@ def change_row(
     by: Author,
     at: datetime,
     tenant_id: str,
+    *,
+    first_values: FirstValues = "unlisted",
 ) -> dict[str, Any]:
     """One row. Its id is unique, so that readers can drop doubles."""
     account = after or before
     assert account is not None
-    changes = _changes(before, after) if before and after else {}
+    changes = _changes(before, after, first_values) if before and after else {}
     ticks = _TICKS_AT_UNIX_EPOCH + int(at.timestamp() * 10_000_000)
     number = ids.guid("change", account.id, kind, at, account.writes, *changes)
     snapshot = f"{2**63 - 1 - ticks:020d}_{number}"
@@ -127,15 +139,19 @@ def _milliseconds(at: datetime) -> str:
     return text.rstrip("0").rstrip(".") + "Z"
 
 
-def _changes(before: Account, after: Account) -> dict[str, dict[str, str | None]]:
+def _changes(
+    before: Account, after: Account, first_values: FirstValues
+) -> dict[str, dict[str, str | None]]:
     old, new = _flat(before), _flat(after)
     found: dict[str, dict[str, str | None]] = {}
     for path in [*old, *(p for p in new if p not in old)]:
         was, now = old.get(path), new.get(path)
-        introduced = path not in old and not path.startswith("tags.")
-        empty_tag = path.startswith("tags.") and not (was or now)
-        if was != now and not introduced and not empty_tag:
-            found[path] = {"previousValue": was, "newValue": now}
+        is_tag = path.startswith("tags.")
+        is_first = path not in old and not is_tag
+        if was == now or (is_tag and not (was or now)) or (is_first and first_values == "unlisted"):
+            continue
+        told = "null" if is_first and first_values == "text" else was
+        found[path] = {"previousValue": told, "newValue": now}
     return found
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tests.local_azure.sources import behaviour
 from tests.local_azure.state import ids
 
 type SubscriptionState = Literal["Enabled", "Warned", "PastDue", "Disabled", "Deleted"]
@@ -55,7 +56,7 @@ class Subscription:
     id: str
     name: str
     tenant_id: str
-    parent: str | None  # the management group; none for one of another tenant (Lighthouse)
+    parent: str | None  # the management group; none for one of another tenant
     state: SubscriptionState = "Enabled"
     managed_by_tenants: tuple[str, ...] = ()
     tags: dict[str, str] | None = None
@@ -67,15 +68,23 @@ class Subscription:
         """Its scope."""
         return ids.subscription_scope(self.id)
 
-    def wire(self) -> dict[str, Any]:
-        """As ARM lists it (recorded: subscriptions-list-200, whose key order this is).
+    def takes_tokens_of(self, tenant_id: str) -> bool:
+        """Whether ARM takes a token of this tenant here: the home tenant's, or a managing one's."""
+        return tenant_id in {self.tenant_id, *self.managed_by_tenants}
 
-        `tags` stand at the end and only if there are any (inferred from a documented sample).
-        """
+    @behaviour(
+        "tags of a subscription stand after managedByTenants, and only if there are any",
+        "data/recorded subscriptions-list-200 for the order of keys; for the tags an answer of "
+        "ARM pasted in public notes (file id 21833482534)",
+        "recorded",
+    )
+    def wire(self) -> dict[str, Any]:
+        """As ARM lists it."""
         return {
             "id": self.scope,
             "authorizationSource": "RoleBased",
             "managedByTenants": [{"tenantId": t} for t in self.managed_by_tenants],
+            **({} if self.tags is None else {"tags": dict(self.tags)}),
             "subscriptionId": self.id,
             "tenantId": self.tenant_id,
             "displayName": self.name,
@@ -85,5 +94,4 @@ class Subscription:
                 "quotaId": "EnterpriseAgreement_2014-09-01",
                 "spendingLimit": "Off",
             },
-            **({} if self.tags is None else {"tags": dict(self.tags)}),
         }

@@ -27,6 +27,8 @@ class Policy:
     scope: str
     name: str
     display_name: str
+    assigned_as: str
+    version: str
     message: str | None = None
     denies: Callable[[dict[str, Any]], bool] = lambda _: True
 
@@ -44,6 +46,18 @@ class Policy:
     def definition_id(self) -> str:
         """The id of the definition."""
         return f"/providers/Microsoft.Authorization/policyDefinitions/{self.definition_name}"
+
+    @property
+    def identifiers(self) -> dict[str, dict[str, str]]:
+        """What a refusal's message says of a policy that has no message of its own."""
+        return {
+            "policyAssignment": {"name": self.assigned_as, "id": self.assignment_id},
+            "policyDefinition": {
+                "name": self.display_name,
+                "id": self.definition_id,
+                "version": self.version,
+            },
+        }
 
     def violation(self, account: dict[str, Any]) -> dict[str, Any]:
         """Return the refusal's `additionalInfo` (recorded: policy-403-01, its end documented)."""
@@ -69,11 +83,11 @@ class Policy:
                 "policyDefinitionId": self.definition_id,
                 "policyDefinitionName": self.definition_name,
                 "policyDefinitionDisplayName": self.display_name,
-                "policyDefinitionVersion": "1.0.1",
+                "policyDefinitionVersion": self.version,
                 "policyDefinitionEffect": "deny",
                 "policyAssignmentId": self.assignment_id,
                 "policyAssignmentName": self.name,
-                "policyAssignmentDisplayName": self.display_name,
+                "policyAssignmentDisplayName": self.assigned_as,
                 "policyAssignmentScope": self.scope,
                 "policyAssignmentParameters": {},
                 "policyExemptionIds": [],

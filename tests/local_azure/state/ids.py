@@ -6,6 +6,7 @@ import uuid
 _NAMESPACE = uuid.UUID("5a8f7c1e-0000-4000-8000-00006b657973")
 ACCOUNT_TYPE = "Microsoft.CognitiveServices/accounts"
 GROUP_PREFIX = "/providers/Microsoft.Management/managementGroups/"
+_GUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _SUBSCRIPTION = re.compile(r"/subscriptions/([^/]+)", re.IGNORECASE)
 _ACCOUNT = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.CognitiveServices/accounts/[^/]+",
@@ -20,6 +21,11 @@ _MANAGEMENT_GROUP = re.compile(
 def guid(*parts: object) -> str:
     """Return the same parts give the same guid, in every run."""
     return str(uuid.uuid5(_NAMESPACE, "/".join(str(part) for part in parts)))
+
+
+def is_guid(text: str) -> bool:
+    """Whether the text is written as a guid."""
+    return _GUID.fullmatch(text) is not None
 
 
 def subscription_scope(subscription_id: str) -> str:

@@ -17,7 +17,14 @@ from tests.local_azure.sources import behaviour
 from tests.local_azure.state import access, ids
 from tests.local_azure.state.access import Principal, RoleAssignment, RoleAssignments
 from tests.local_azure.state.account import ABSENT, Account, Flag, PatchForm
-from tests.local_azure.state.changes import SYSTEM, Author, ChangeType, author, change_row
+from tests.local_azure.state.changes import (
+    SYSTEM,
+    Author,
+    ChangeType,
+    FirstValues,
+    author,
+    change_row,
+)
 from tests.local_azure.state.containers import (
     ManagementGroup,
     ResourceGroup,
@@ -76,6 +83,7 @@ class Tenant:
         self.clock: Clock | None = None
         self.changed_by_object_id = False
         self.patch_replaces_tags = True
+        self.first_values: FirstValues = "unlisted"
         self.management_groups: dict[str, ManagementGroup] = {}
         self.subscriptions: dict[str, Subscription] = {}
         self.assignments = RoleAssignments()
@@ -198,7 +206,11 @@ class Tenant:
     def readable_subscriptions(self, principal: Principal) -> list[Subscription]:
         """Return the subscriptions that ARM lists to the principal."""
         action = "Microsoft.Resources/subscriptions/read"
-        return [s for s in self.subscriptions.values() if self.may(principal, action, s.scope)]
+        return [
+            s
+            for s in self.subscriptions.values()
+            if s.takes_tokens_of(principal.tenant_id) and self.may(principal, action, s.scope)
+        ]
 
     # Building
 
@@ -274,7 +286,11 @@ class Tenant:
         hidden_from_graph: bool = False,
         subscription_id: str | None = None,
     ) -> Subscription:
-        """Add a subscription, under the root management group unless `parent` says otherwise."""
+        """Add a subscription, under the root management group unless `parent` says otherwise.
+
+        One of another tenant (`tenant_id`) takes our tokens only if it is delegated to us: if
+        `managed_by_tenants` has this tenant's id (Azure Lighthouse).
+        """
         with self.guard:
             home = tenant_id in {None, self.id}
             subscription = Subscription(
@@ -393,12 +409,19 @@ class Tenant:
         *,
         name: str = "deny-account-changes",
         display_name: str = "Changes to AI accounts need a change record",
+        assigned_as: str | None = None,
+        version: str = "1.0.1",
         message: str | None = None,
         denies: Callable[[dict[str, Any]], bool] = lambda _: True,
     ) -> Policy:
-        """Add a deny policy at a scope."""
+        """Add a deny policy at a scope.
+
+        `display_name` is the definition's, `assigned_as` the assignment's (the same by default).
+        """
         with self.guard:
-            policy = Policy(scope, name, display_name, message, denies)
+            policy = Policy(
+                scope, name, display_name, assigned_as or display_name, version, message, denies
+            )
             self.policies.append(policy)
             return policy
 
@@ -436,6 +459,10 @@ class Tenant:
         """Turn the keys off."""
         self._change(account, lambda a: setattr(a, "flag", True), by, at)
 
+    def set_kind(self, account: Account | str, kind: str) -> None:
+        """Upgrade the account in place, say from OpenAI to AIServices."""
+        self._change(account, lambda a: setattr(a, "kind", kind), None, None)
+
     def set_provisioning_state(self, account: Account | str, state: str) -> None:
         """Do what a deployment somewhere else does to the account."""
         self._change(account, lambda a: setattr(a, "provisioning_state", state), None, None)
@@ -454,6 +481,13 @@ class Tenant:
             kept = {**(group.tags or {}), **tags}
             group.tags = {name: value for name, value in kept.items() if value is not None}
             self._publish("resourcecontainers", group.id, self._resource_group_row(group))
+
+    def transfer(self, subscription: Subscription, tenant_id: str = OTHER_TENANT) -> None:
+        """Give a subscription to another tenant: it leaves our groups, and its roles are gone."""
+        with self.guard:
+            subscription.tenant_id = tenant_id
+            subscription.parent = None
+            self._publish_subscription(subscription)
 
     def tag_subscription(self, subscription: Subscription, tags: dict[str, str | None]) -> None:
         """Set tags of a subscription; None takes one away."""
@@ -623,7 +657,7 @@ class Tenant:
         tenant_id = self.subscriptions[account.subscription_id.lower()].tenant_id
         row = None if after is None else after.graph_row(tenant_id)
         self._publish("resources", account.id, row, moment)
-        log = change_row(kind, before, after, by, moment, tenant_id)
+        log = change_row(kind, before, after, by, moment, tenant_id, first_values=self.first_values)
         self._publish("resourcechanges", log["id"], log, moment)
 
     def _publish(
