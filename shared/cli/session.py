@@ -221,8 +221,9 @@ def _from_file(path: Path | None) -> dict[str, str]:
         else:
             values = {str(name): str(value) for name, value in found["Values"].items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        why = f" ({error})" if isinstance(error, OSError | ValueError) else ""
         raise UsageProblem(
-            f"{path} holds no app settings ({type(error).__name__}: {error}). It must be a "
+            f"{path} holds no app settings{why}. It must be a "
             "local.settings.json, or the output of `az functionapp config appsettings list`."
         ) from error
     known = {each.name for each in SETTINGS}
