@@ -186,11 +186,12 @@ def _bogus_key(answer: Answer | AzureError, real: Answer | AzureError) -> Check:
     title = "A bogus key is refused differently"
     if isinstance(answer, AzureError):
         return Check(title, Verdict.OPEN, told(answer))
+    beside = None if isinstance(real, AzureError) else meaning(real)
     match meaning(answer):
-        case Meaning.NOT_KNOWN | Meaning.KEYS_OFF if isinstance(real, AzureError):
+        case Meaning.NOT_KNOWN | Meaning.KEYS_OFF if beside is None:
             says = f"{answer.status} {answer.code}: there is no answer to a real key beside it."
             return Check(title, Verdict.OPEN, says)
-        case Meaning.NOT_KNOWN | Meaning.KEYS_OFF as found if found is meaning(real):
+        case Meaning.NOT_KNOWN | Meaning.KEYS_OFF as found if found is beside:
             says = f"Can't tell: {answer.status} {answer.code}, as for the real key."
             return Check(title, Verdict.OPEN, says)
         case Meaning.NOT_KNOWN:
