@@ -1,11 +1,15 @@
 """Telemetry that was captured: the envelopes that an Application Insights exporter sends."""
 
 import json
+import math
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 type Envelope = dict[str, Any]
+
+# Telemetry is of our days; with a date near the calendar's ends nothing can be reckoned.
+_FIRST_YEAR, _LAST_YEAR = 2000, 2999
 
 
 class CaptureError(Exception):
@@ -20,7 +24,10 @@ def read_capture(place: Path) -> list[Envelope]:
     """
     files = [place]
     if place.is_dir():
-        files = sorted(each for each in place.iterdir() if each.suffix in {".json", ".jsonl"})
+        try:
+            files = sorted(file for file in place.iterdir() if file.suffix in {".json", ".jsonl"})
+        except OSError as error:
+            raise CaptureError(f"{place} can't be read ({error.strerror}).") from error
     found = [envelope for file in files for envelope in _read(file)]
     if not found:
         raise CaptureError(f"{place} holds no telemetry: capture a sweep first.")
@@ -31,11 +38,11 @@ def _read(file: Path) -> list[Envelope]:
     try:
         text = file.read_text("utf-8")
         found = (
-            json.loads(text)
+            _decoded(text)
             if text.lstrip().startswith("[")
-            else [json.loads(line) for line in text.splitlines() if line.strip()]
+            else [_decoded(line) for line in text.splitlines() if line.strip()]
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CaptureError(
             f"{file} can't be read as telemetry ({error}). A capture is a JSON array of the "
             "envelopes that an exporter sends, or one envelope a line."
@@ -47,6 +54,20 @@ def _read(file: Path) -> list[Envelope]:
                 f"{file}: item {number} is not an Application Insights envelope: {problem}."
             )
     return list(found)
+
+
+def _decoded(text: str) -> Any:
+    """Decode JSON, which Python's takes more than: NaN, and numbers too large for any column."""
+    return json.loads(text, parse_constant=_no_number, parse_float=_number)
+
+
+def _no_number(constant: str) -> Any:
+    raise ValueError(f"{constant} is no number")
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
 
 
 def time_of(envelope: Envelope) -> datetime:
@@ -68,6 +89,8 @@ def _problem(envelope: object) -> str:
         return f"its time is {envelope.get('time')!r}"
     if not moment.tzinfo:
         return "its time has no zone"
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        return f"its time is of the year {moment.year}"
     if not isinstance(envelope.get("tags") or {}, dict):
         return "its tags are no object"
     return _problem_of_data(data["baseData"])

@@ -5,6 +5,7 @@ page offers. What a query shows is data: the page puts it in as text, never as H
 """
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,8 @@ from dashboard.tables import QueryError, Result, Tables
 from dashboard.workbook import Step, Workbook
 
 _PAGE = Path(__file__).parent / "page"
+_GENERATOR = b'<meta name="generator" content="keysweep dashboard">'
+_HEAD_BYTES = 1024
 _EVERY = "*"
 # A month is seen by the day, a week by the quarter of a day, a day by the hour.
 _GRAINS = ((0.2, "5m"), (2.0, "1h"), (8.0, "6h"))
@@ -51,6 +54,12 @@ def draw(workbook: Workbook, tables: Tables) -> str:
     }
     template = (_PAGE / "page.html").read_text()
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+
+
+def is_page(file: Path) -> bool:
+    """Whether a file is a page that was drawn here. Raises OSError."""
+    with file.open("rb") as opened:
+        return _GENERATOR in opened.read(_HEAD_BYTES)
 
 
 def _model(workbook: Workbook, tables: Tables) -> dict[str, Any]:
@@ -184,11 +193,16 @@ def _kind(value: object) -> str:
 
 def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """Make values that JSON has."""
-    return tuple(
-        value.isoformat()
-        if isinstance(value, datetime)
-        else value
-        if value is None or isinstance(value, int | float | str)
-        else str(value)
-        for value in row
-    )
+    return tuple(map(_plain_value, row))
+
+
+def _plain_value(value: object) -> Any:
+    match value:
+        case datetime():
+            return value.isoformat()
+        case float():
+            return value if math.isfinite(value) else None
+        case None | int() | str():
+            return value
+        case _:
+            return str(value)

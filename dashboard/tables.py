@@ -59,7 +59,7 @@ class Tables:
     """What was received, and a window of time through which queries see it."""
 
     def __init__(self, envelopes: Iterable[Envelope]) -> None:
-        """Load them."""
+        """Load them. Raises QueryError for what the tables can't hold."""
         self._database = duckdb_kql.connect()
         self._translations: dict[str, str] = {}
         self._database.execute("SET TimeZone = 'UTC'")
@@ -83,10 +83,16 @@ class Tables:
 
     def _load(self, table: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> None:
         """Make a table of rows, all at once: one by one takes DuckDB a hundred times as long."""
-        self._database.execute(
-            f"CREATE TABLE {table} AS SELECT unnest(json_transform(?::JSON, ?), recursive := true)",
-            [json.dumps(rows), json.dumps([columns])],
-        )
+        try:
+            # Half of a surrogate pair, which JSON can escape, is no character: it becomes a `?`.
+            text = json.dumps(rows, ensure_ascii=False).encode("utf-8", "replace").decode()
+            self._database.execute(
+                f"CREATE TABLE {table} AS "
+                "SELECT unnest(json_transform(?::JSON, ?), recursive := true)",
+                [text, json.dumps([columns])],
+            )
+        except (duckdb.Error, RecursionError) as error:
+            raise QueryError(f"The telemetry can't be put into tables: {error}") from error
 
     def window(self, after: datetime, until: datetime) -> None:
         """Let queries see only what happened after one moment, up to another (naive, UTC)."""

@@ -84,4 +84,4 @@ class Links:
         self._refuse("A page of the list holds nothing that an earlier one did not.")
 
     def _refuse(self, message: str) -> None:
-        raise Unclear(self.action, self.resource, code="NoEnd", message=message)
+        raise Unclear(self.action, self.resource, message=message)

@@ -38,7 +38,7 @@ from shared.answers import (
 from shared.deadline import Deadline, within
 from shared.errors import AzureError, OutOfTime, Refused, Unclear, Unfinished
 from shared.model import Account, AccountId, Level, Page, Subscription, in_utc
-from shared.refusals import AFTER_A_WRITE, SDK_ERRORS, azure_error, said
+from shared.refusals import AFTER_A_WRITE, SDK_ERRORS, azure_error, is_azures, said
 from shared.transport import NoCredential, Pipeline, TokenCache
 
 
@@ -341,14 +341,16 @@ class ArmWriter(ArmReader):
             await within(self._deadline.clock, seconds, poller.result())
         except TimeoutError:
             message = f"The operation is still running after {seconds:.0f} s."
-            raise Unfinished(action, resource, code="StillRunning", message=message) from None
+            raise Unfinished(action, resource, message=message) from None
         except (*AFTER_A_WRITE, Refused) as error:
             code, message = said(error)
-            raise Unfinished(action, resource, code=code, message=message) from error
+            raise Unfinished(
+                action, resource, code=code, message=message, is_azures=is_azures(error)
+            ) from error
 
 
 def _odd(action: str, resource: str, problem: str) -> AzureError:
-    return Unclear(action, resource, code="OddAnswer", message=f"The answer is odd: {problem}.")
+    return Unclear(action, resource, message=f"The answer is odd: {problem}.")
 
 
 def _with_version(url: str, version: str) -> str:

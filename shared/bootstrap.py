@@ -22,7 +22,7 @@ from shared.parts import Connections, SystemClock
 from shared.report import SweepReport
 from shared.settings import Mode, Settings, read_connection_string, read_settings
 from shared.sweep import new_sweep_id
-from shared.telemetry import Telemetry
+from shared.telemetry import PlainTransport, Telemetry
 
 __all__ = ["Process", "SystemClock"]
 
@@ -137,8 +137,10 @@ class Process:
         """Make the exporter's credential, which must be the sync kind (docs/facts.md, 5)."""
         client_id = self._environ.get("AZURE_CLIENT_ID", "").strip() or None
         if self._environ.get("IDENTITY_ENDPOINT"):
-            return azure.identity.ManagedIdentityCredential(client_id=client_id)
-        return azure.identity.DefaultAzureCredential()
+            return azure.identity.ManagedIdentityCredential(
+                client_id=client_id, transport=PlainTransport()
+            )
+        return azure.identity.DefaultAzureCredential(transport=PlainTransport())
 
 
 def _moment(text: str) -> datetime | None:

@@ -16,7 +16,7 @@
     │   │   ├── Busy                 another operation is running on it
     │   │   ├── Throttled            too many requests
     │   │   │   └── OutOfTime            a wait that outlasts the sweep's budget
-    │   │   │       └── Stopped              a person stopped the sweep before this was begun
+    │   │   ├── Stopped              a person stopped the sweep before this was begun
     │   │   └── Stale                a decision grew old before its PATCH left: nothing was sent
     │   └── Unclear              perhaps: it may have been done all the same
     │       └── Unfinished           it was accepted, and nobody saw how it ended
@@ -28,6 +28,7 @@ to which resource, and what to do next. Retrying is never this tree's business: 
 retry, and `Refused` or `Unclear` says whether a write can have happened.
 """
 
+import math
 from collections.abc import Sequence
 
 
@@ -48,20 +49,56 @@ class SettingsError(KeysweepError):
 
 
 class AzureError(KeysweepError):
-    """Azure did not do what was asked. Carries Azure's own code and message."""
+    """Azure did not do what was asked.
+
+    Carries Azure's own code and message where Azure answered, with a status or as the error of an
+    operation. Where it did not, the message is ours, and a code is that of its client.
+    """
 
     advice = "Look the code up in Azure's documentation."
 
     def __init__(
-        self, action: str, resource: str, *, code: str, message: str, status: int | None = None
+        self,
+        action: str,
+        resource: str,
+        *,
+        message: str,
+        code: str = "",
+        status: int | None = None,
+        is_azures: bool | None = None,
     ) -> None:
+        """Say what went wrong. `is_azures`: whose words these are, if the status can't tell."""
         self.action = action
         self.resource = resource
         self.code = code
         self.message = message
         self.status = status
+        self.is_azures = status is not None if is_azures is None else is_azures
         answered = f"{status} {code}" if status is not None else code
-        super().__init__(f"{action} {resource}: {answered}: {message} {self.advice}")
+        said = f"{answered}: {message}" if answered else message
+        super().__init__(f"{action} {resource}: {said} {self.advice}".rstrip())
+
+    @property
+    def azure_code(self) -> str:
+        """Azure's own code; empty if Azure gave none."""
+        return self.code if self.is_azures else ""
+
+    @property
+    def azure_message(self) -> str:
+        """Azure's own message; empty if Azure gave none."""
+        return self.message if self.is_azures else ""
+
+    @property
+    def own_words(self) -> str:
+        """What we say of it where Azure gave no answer; empty if it gave one."""
+        if self.is_azures:
+            return ""
+        return self.message if self.message.endswith((".", "!", "?")) else f"{self.message}."
+
+    @property
+    def detail(self) -> str:
+        """What reports say of it beside Azure's code and message."""
+        return f"{self.own_words} {self.advice}".strip()
 
 
 class Refused(AzureError):
@@ -108,7 +145,7 @@ class Elsewhere(Refused):
 
     def __init__(self, address: str) -> None:
         message = "A link leads there, and it is not Azure Resource Manager."
-        super().__init__("Following", address, code="Elsewhere", message=message)
+        super().__init__("Following", address, message=message)
 
 
 class PolicyDenied(Refused):
@@ -142,22 +179,26 @@ class OutOfTime(Throttled):
     """Waiting would outlast the sweep's time budget."""
 
     def __init__(self, wait: float, left: float) -> None:
-        super().__init__(
-            "Waiting for",
-            "Azure",
-            code="OutOfTime",
-            message=f"The wait is {wait:.0f} s, and {left:.0f} s are left of the time budget.",
+        message = (
+            f"The wait is {math.ceil(wait)} s, and {math.floor(left)} s are left of the time "
+            "budget."
+            if wait > 0
+            else "The time budget has ended."
         )
+        super().__init__("Waiting for", "Azure", message=message)
 
 
-class Stopped(OutOfTime):
+class Stopped(Refused):
     """A person stopped the sweep before this was begun: nothing was sent."""
 
+    advice = ""
+
     def __init__(self) -> None:
-        super().__init__(0, 0)
+        message = "You stopped the sweep before its turn."
+        super().__init__("Changing", "the account", message=message)
 
     def __str__(self) -> str:
-        return "You stopped the sweep before its turn."
+        return self.message
 
 
 class Stale(Refused):
@@ -166,7 +207,7 @@ class Stale(Refused):
     advice = "The account is read and decided on again."
 
     def __init__(self, why: str) -> None:
-        super().__init__("Turning local auth off for", "the account", code="Stale", message=why)
+        super().__init__("Turning local auth off for", "the account", message=why)
 
 
 class Unclear(AzureError):

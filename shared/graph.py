@@ -275,7 +275,7 @@ def _is_text(value: object) -> bool:
 
 
 def _incomplete(what: str) -> AzureError:
-    return Unclear("Querying", "Resource Graph", code="Incomplete", message=f"It gave {what}.")
+    return Unclear("Querying", "Resource Graph", message=f"It gave {what}.")
 
 
 def _literals(texts: Sequence[str]) -> str:

@@ -345,7 +345,7 @@ class Pacing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
             if method == "PATCH" and unit is not None:
                 if lane.closed_until > self._pace.clock.monotonic():
                     lane.under_way -= 1
-                    raise Stale("its lane was closed meanwhile")
+                    raise Stale("Its lane was closed meanwhile.")
                 unit.sent = True
             try:
                 response = await self._attempt(request)
@@ -366,9 +366,8 @@ class Pacing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
                 lane.refusals = 0
             if status == _THROTTLED and unit is not None and not unit.sent:
                 # It waits without its place among the units, and begins again.
-                raise Throttled(
-                    "Sending", method, code="TooManyRequests", message="Azure said so.", status=429
-                )
+                message = "Azure answers 429: too many requests."
+                raise Throttled("Sending", method, message=message, status=status, is_azures=False)
             if method == "PATCH" or not self._again(status, attempt):
                 return response
             if status != _THROTTLED:

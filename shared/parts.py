@@ -25,7 +25,14 @@ from shared.pacing import Lanes, Pace
 from shared.remediation import UNIT_SECONDS, Permits, Remediation
 from shared.settings import Settings
 from shared.sweep import Emitter, Sweep
-from shared.transport import ClockedTransport, Observer, Pipeline, TokenCache, build_pipeline
+from shared.transport import (
+    ClockedTransport,
+    Observer,
+    Pipeline,
+    PlainTransport,
+    TokenCache,
+    build_pipeline,
+)
 
 type _Credential = (
     azure.identity.aio.ManagedIdentityCredential | azure.identity.aio.DefaultAzureCredential
@@ -186,8 +193,11 @@ class Connections:
 
 def _async_credential(environ: Mapping[str, str]) -> _Credential:
     """Make the credential for Azure: the app's managed identity, or a person's own sign-in."""
+    transport = PlainTransport()
     if environ.get("IDENTITY_ENDPOINT"):
         # The environment's and no file's: app settings name the Function's identity.
         client_id = environ.get("AZURE_CLIENT_ID", "").strip() or None
-        return azure.identity.aio.ManagedIdentityCredential(client_id=client_id)
-    return azure.identity.aio.DefaultAzureCredential()
+        return azure.identity.aio.ManagedIdentityCredential(
+            client_id=client_id, transport=transport
+        )
+    return azure.identity.aio.DefaultAzureCredential(transport=transport)

@@ -65,6 +65,13 @@ def azure_error(action: str, resource: str, error: Exception) -> AzureError:
     )
 
 
+def is_azures(error: Exception) -> bool:
+    """Whether code and message of an error are Azure's own: not its client's, and not ours."""
+    if isinstance(error, AzureError):
+        return error.is_azures
+    return isinstance(error, HttpResponseError) and error.response is not None
+
+
 def _kind_of(error: Exception, status: int | None, code: str) -> type[AzureError]:
     if status is not None and 400 <= status < 500:  # noqa: PLR2004 - the client errors
         return _BY_CODE.get(code.lower()) or _BY_STATUS.get(status, Refused)

@@ -24,6 +24,7 @@ from shared.errors import (
     OutOfTime,
     PolicyDenied,
     Stale,
+    Stopped,
     Throttled,
     Unclear,
     Unfinished,
@@ -85,7 +86,7 @@ class Permits(Protocol):
     def unit(self, subscription_id: str, reads: int) -> AbstractAsyncContextManager[None]:
         """Wait until a unit may work, and hold its place and room for so many reads and a PATCH.
 
-        Raises OutOfTime if it never may.
+        Raises OutOfTime if it never may, Stopped if a person does not want it any more.
         """
         ...
 
@@ -187,8 +188,8 @@ class Remediation:
             try:
                 async with self.permits.unit(subscription, reads):
                     return await self._allowed(decision, allowance)
-            except OutOfTime as error:
-                return Outcome(decision, Result.DEFERRED, str(error), error.code, error.message)
+            except (OutOfTime, Stopped) as error:
+                return Outcome(decision, Result.DEFERRED, error.detail)
             except Stale as error:
                 stale += 1
                 if stale == _MOST_STALE:
@@ -239,9 +240,13 @@ class Remediation:
         return await self._read_back(decision, doubt)
 
     async def _read_back(self, decision: Decision, doubt: AzureError | None) -> Outcome | _NotTaken:
-        code, message = (doubt.code, doubt.message) if doubt else ("", "")
+        last = doubt
 
         def outcome(result: Result, detail: str) -> Outcome:
+            if last is None:
+                return Outcome(decision, result, detail, accepted=True)
+            detail = f"{detail} {last.own_words}".rstrip()
+            code, message = last.azure_code, last.azure_message
             return Outcome(decision, result, detail, code, message, accepted=True)
 
         detail = "The change was sent, and the account could not be read back."
@@ -255,7 +260,7 @@ class Remediation:
             except NotFound:
                 return outcome(Result.GONE, "It was deleted after the change was sent.")
             except AzureError as error:
-                is_untouched, code, message = False, error.code, error.message
+                is_untouched, last = False, error
                 continue
             is_untouched = account.keys_on and is_at_rest(account)
             if account.keys_on:
@@ -319,4 +324,4 @@ def refused(decision: Decision, error: AzureError) -> Outcome:
             result = Result.BUSY
         case _:
             result = Result.FAILED
-    return Outcome(decision, result, error.advice, error.code, error.message)
+    return Outcome(decision, result, error.detail, error.azure_code, error.azure_message)

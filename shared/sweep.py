@@ -266,9 +266,11 @@ def _unannounced(decision: Decision) -> Outcome:
 def _unexpected(decision: Decision, error: Exception) -> Outcome:
     """Say that something of ours went wrong: whether the account was changed is not known."""
     _log.error("Remediating %s went wrong", decision.account.id, exc_info=error)
-    detail = "Keysweep itself went wrong here: look at the account, and report this."
-    name = type(error).__name__
-    return Outcome(decision, Result.UNVERIFIED, detail, name, str(error), accepted=True)
+    detail = (
+        "Keysweep itself went wrong here: look at the account, and report this "
+        f"({type(error).__name__}: {error})."
+    )
+    return Outcome(decision, Result.UNVERIFIED, detail, accepted=True)
 
 
 def _started(settings: Settings) -> SweepStarted:

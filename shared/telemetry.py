@@ -275,7 +275,24 @@ class _Book:
     """Happens when all that are awaited are acknowledged."""
 
 
-class _Ledger(RequestsTransport):  # type: ignore[misc] # azure-core loads it lazily, untyped
+class PlainTransport(RequestsTransport):  # type: ignore[misc] # azure-core loads it lazily, untyped
+    """A connection pool that takes nothing from `~/.netrc`.
+
+    `requests` puts a password from there in place of the token (requests 2.34, read), for every
+    host that is named there, unless somebody else says what authorization there is.
+    """
+
+    def _init_session(self, session: Any) -> None:
+        super()._init_session(session)
+        session.auth = _as_it_is
+
+
+def _as_it_is(request: Any) -> Any:
+    """Leave a request with the authorization that it has."""
+    return request
+
+
+class _Ledger(PlainTransport):
     """Carries everything to Application Insights, and notes the events that it acknowledged.
 
     Each sweep has a book of its own, in which its events stand by their ids. So an acknowledgement

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from types import SimpleNamespace
 from typing import Any, Protocol
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from azure.core.credentials import AccessTokenInfo
@@ -26,6 +27,7 @@ from azure.core.pipeline.policies import (
 )
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
+from yarl import URL
 
 from shared.addresses import Address
 from shared.answers import Answers, OddAnswer
@@ -228,7 +230,35 @@ class Observation(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         return response
 
 
-class ClockedTransport(AioHttpTransport):  # type: ignore[misc] # azure-core loads it lazily, untyped
+class PlainTransport(AioHttpTransport):  # type: ignore[misc] # azure-core loads it lazily, untyped
+    """A connection pool that takes proxies from the environment, and nothing else.
+
+    With aiohttp's `trust_env`, which azure-core switches on, the passwords of `~/.netrc` go to
+    every host that is named there and asked without an `Authorization` header, such as a token
+    endpoint; and a request that has one is not sent at all (aiohttp 3.14, read).
+    """
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__(use_env_settings=False, **config)
+
+    async def send(self, request: Any, **config: Any) -> Any:
+        """Send one request, by the proxy that the environment names for its host, if it does."""
+        proxy = _proxy(URL(request.url))
+        if proxy is not None:
+            config["proxy"] = str(proxy.with_user(None))
+            config["proxy_auth"] = aiohttp.BasicAuth.from_url(proxy)
+        return await super().send(request, **config)
+
+
+def _proxy(url: URL) -> URL | None:
+    """Return the proxy for an address, by HTTPS_PROXY and NO_PROXY as everywhere in Python."""
+    proxy = getproxies().get(url.scheme, "")
+    if not proxy or proxy_bypass(url.host or ""):
+        return None
+    return URL(proxy if "://" in proxy else f"http://{proxy}")
+
+
+class ClockedTransport(PlainTransport):
     """The connection pool. Whatever sleeps through it, such as polling, sleeps by our clock.
 
     It reads every answer whole, and none that is longer than a ceiling. The SDK asks for that of a
@@ -247,7 +277,6 @@ class ClockedTransport(AioHttpTransport):  # type: ignore[misc] # azure-core loa
             last_step = aiohttp.TraceConfig()
             last_step.on_request_headers_sent.append(self._before_it_leaves)
             self.session = aiohttp.ClientSession(
-                trust_env=True,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trace_configs=[last_step],
@@ -288,7 +317,7 @@ class ClockedTransport(AioHttpTransport):  # type: ignore[misc] # azure-core loa
         """
         read_at: float | None = context.trace_request_ctx
         if read_at is not None and self._clock.monotonic() - read_at > FRESH_SECONDS:
-            raise Stale("its decision is no longer fresh")
+            raise Stale("Its decision is no longer fresh.")
 
     async def sleep(self, duration: float) -> None:
         """Sleep so many seconds; Azure's own words on how many have no ceiling."""

@@ -294,7 +294,7 @@ def test_an_account_that_was_made_anew_with_an_exemption_keeps_its_keys(serve: S
 
 
 def namesakes() -> Tenant:
-    """Return two accounts that differ in their subscriptions alone, and these in their ids alone."""
+    """Return accounts that differ by their subscriptions alone, and these by their ids."""
     tenant = Tenant()
     tenant.add_management_group("contoso")
     first = tenant.add_subscription("prod", parent="contoso")

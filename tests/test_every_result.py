@@ -211,7 +211,6 @@ CASES = [
         "an operation that takes ten minutes",
         "UNVERIFIED",
         lambda _, bot: setattr(bot, "operation_seconds", 600),
-        code="StillRunning",
         off=True,
     ),
     # No answer, or an answer that says nothing: the read-back decides

@@ -245,6 +245,7 @@ def test_the_function_never_loads_the_command_line() -> None:
     pinned = (ROOT / "requirements.txt").read_text()
     assert "\nrich==" not in pinned
     assert "\nclick==" not in pinned
+    assert "\nplatformdirs==" not in pinned
 
 
 def test_completion_offers_commands_and_options() -> None:

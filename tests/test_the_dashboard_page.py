@@ -1,6 +1,7 @@
 """The page that draws the workbook: in a browser, and from input that is not as it should be."""
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,9 +11,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from dashboard.capture import read_capture
+from dashboard.capture import CaptureError, read_capture
 from dashboard.drawing import draw
-from dashboard.tables import Tables
+from dashboard.tables import QueryError, Tables
 from dashboard.workbook import FILE, Step, Workbook, WorkbookError, read_workbook
 from infra.package import product_files
 from tests.captured import Captured
@@ -278,3 +279,139 @@ def test_the_function_is_deployed_without_the_dashboard() -> None:
     metadata = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wheel = metadata["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
     assert set(wheel) == {"shared", "dashboard", str(FILE.relative_to(ROOT))}
+
+
+DEEP = '[{"x": ' + "[" * 200_000 + "]" * 200_000 + "}]"
+
+
+def at(time: str, **properties: object) -> str:
+    data = {"name": "DriftFound", "properties": {"sweepId": "s", "mode": "audit", **properties}}
+    return json.dumps({"time": time, "data": {"baseType": "EventData", "baseData": data}})
+
+
+def metric(value: str) -> str:
+    data = f'{{"metrics": [{{"name": "keysweep.accounts", "value": {value}}}]}}'
+    return f'{{"time": "{MOMENT}", "data": {{"baseType": "MetricData", "baseData": {data}}}}}'
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (DEEP, "can't be read as telemetry"),
+        (at("0001-01-01T00:00:00+14:00"), "its time is of the year 1"),
+        (at("9999-12-31T23:59:59-12:00"), "its time is of the year 9999"),
+        (at("1999-12-31T23:59:59Z"), "its time is of the year 1999"),
+        (metric("NaN"), "NaN is no number"),
+        (metric("-Infinity"), "-Infinity is no number"),
+        (metric("1e999"), "1e999 is no number"),
+    ],
+    ids=["deep", "year 1", "year 9999", "year 1999", "NaN", "Infinity", "1e999"],
+)
+def test_a_crafted_capture_is_refused_in_one_line(
+    tmp_path: Path, content: str, problem: str
+) -> None:
+    file, out = tmp_path / "capture.json", tmp_path / "page.html"
+    file.write_text(content)
+    ran = keysweep(None, "dashboard", "--capture", str(file), "--out", str(out))
+    assert ran.code == 64
+    assert problem in ran.err
+    assert ran.err.count("\n") == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        at(MOMENT, accountName="half a \ud83d pair"),
+        at(MOMENT, accountName={"nested": [[[[]]]]}, sweepId=None, mode=[1]),
+        at(MOMENT, **{"\ud83d": "a name"}),
+        metric("1" * 400),
+        metric("true"),
+    ],
+    ids=["a lone surrogate", "values of other types", "a name", "a huge number", "a flag"],
+)
+def test_odd_values_are_drawn_or_refused_with_a_word(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "capture.json"
+    file.write_text(content)
+    step = grid("customEvents | project name, Dimensions = tostring(customDimensions)")
+    try:
+        page = draw(small(step), Tables(read_capture(file)))
+    except (CaptureError, QueryError) as error:
+        assert str(error)  # noqa: PT017 - either end is fine, and any other error is not
+    else:
+        assert page.encode()
+
+
+def test_a_number_that_is_none_is_shown_as_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    step = grid("customEvents | project Ratio = 0.0 / 0.0")
+    file.write_text(draw(small(step), Tables([event("DriftFound")])))
+    data = re.search(r'<script id="data"[^>]*>(.*?)</script>', file.read_text(), re.DOTALL)
+    assert data is not None
+    model = json.loads(data[1], parse_constant=pytest.fail)
+    assert model["results"][0]["rows"] == [[None]]
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> Path:
+    """Give a folder with one capture."""
+    folder = tmp_path / "captures"
+    folder.mkdir()
+    (folder / "one.json").write_text(json.dumps([event("DriftFound", accountName="new-bot")]))
+    return folder
+
+
+def refused(capture: Path, out: Path, why: str) -> None:
+    """Hold that the page is refused with one sentence, and that nothing there is changed."""
+    before = {file: file.read_bytes() for file in capture.parent.rglob("*") if file.is_file()}
+    ran = keysweep(None, "dashboard", "--capture", str(capture), "--out", str(out))
+    assert ran.err == f"keysweep: {out} {why}: give another --out.\n"
+    assert ran.code == 64
+    after = {file: file.read_bytes() for file in capture.parent.rglob("*") if file.is_file()}
+    assert after == before
+
+
+def test_a_page_does_not_overwrite_its_own_capture(capture: Path) -> None:
+    file = capture / "one.json"
+    refused(file, file, "is the capture itself")
+
+
+def test_a_page_does_not_overwrite_its_own_capture_by_another_name(capture: Path) -> None:
+    other = capture.parent / "hard-link.html"
+    other.hardlink_to(capture / "one.json")
+    refused(capture / "one.json", other, "is the capture itself")
+
+
+def test_a_page_is_not_written_among_the_captures(capture: Path) -> None:
+    for out in (capture / "one.json", capture / "new.html", capture / "deep" / "new.html"):
+        refused(capture, out, "is inside the folder of captures")
+
+
+def test_a_page_is_not_written_among_the_captures_by_another_way(capture: Path) -> None:
+    way = capture.parent / "way"
+    way.symlink_to(capture, target_is_directory=True)
+    refused(capture, way / "new.html", "is inside the folder of captures")
+
+
+@pytest.mark.parametrize("target", ["notes.txt", "nothing"])
+def test_a_page_is_not_written_through_a_link(capture: Path, target: str) -> None:
+    (capture.parent / "notes.txt").write_text("precious")
+    out = capture.parent / "page.html"
+    out.symlink_to(capture.parent / target)
+    refused(capture, out, "is a link, and what it leads to is not overwritten")
+    assert not (capture.parent / "nothing").exists()
+
+
+def test_a_page_does_not_overwrite_what_is_no_page(capture: Path) -> None:
+    out = capture.parent / "report.html"
+    out.write_text("<!doctype html><title>Somebody else's</title>")
+    refused(capture, out, "is there already, and is no page of keysweep's")
+
+
+def test_a_page_takes_the_place_of_an_older_one(capture: Path) -> None:
+    out = capture.parent / "page.html"
+    out.write_text(draw(small(grid("customEvents | project name")), Tables([event("DriftFound")])))
+    ran = keysweep(None, "dashboard", "--capture", str(capture), "--out", str(out))
+    assert ran.code == 0
+    assert "new-bot" in out.read_text()
+    assert sorted(file.name for file in capture.parent.iterdir()) == ["captures", "page.html"]

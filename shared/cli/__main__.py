@@ -1,7 +1,9 @@
 """`keysweep`: the commands and their help. Each command's module is imported when it runs."""
 
+import getpass
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -10,8 +12,10 @@ from typing import Any
 import click
 
 from shared import __version__
+from shared.cli.streams import prepared
 
-_USAGE, _NOT_WHOLE = 64, 2
+_NOT_WHOLE, _USAGE, _BUG, _STOPPED = 2, 64, 70, 130
+_BYTE_ORDER_MARK = "\ufeff"
 _OUTPUT = click.Choice(["table", "json", "csv", "sarif"])
 
 EPILOG = """\b
@@ -20,6 +24,7 @@ Exit codes:
   1   drift or holds remain
   2   something could not be read or done
   64  the command line or the settings are wrong
+  70  a bug of ours: one line says where its traceback is
   130 stopped by Ctrl-C before anything was begun
 
 Sign in with `az login`, VS Code, or a pipeline's workload identity. The Function's settings
@@ -348,7 +353,9 @@ def undo(
     metavar="SECONDS", help="How often, with --wait.",
 )  # fmt: skip
 @click.option(
-    "--key-from-stdin", is_flag=True, help="Use a key that you have, instead of fetching one."
+    "--key-from-stdin",
+    is_flag=True,
+    help="Use a key that you have: from a pipe, or typed unseen.",
 )
 @_common
 def probe(
@@ -367,9 +374,7 @@ def probe(
     """
     from shared.cli.probe import probe as command  # noqa: PLC0415
 
-    given = sys.stdin.readline().strip() if key_from_stdin else None
-    if given == "":
-        raise click.UsageError("Standard input holds no key.")
+    given = _key() if key_from_stdin else None
     seconds = None if wait is None else _seconds(wait)
     return _run(
         options,
@@ -377,6 +382,28 @@ def probe(
             parts, screen, account, deployment, given=given, wait=seconds, every=every
         ),
     )
+
+
+def _key() -> str:
+    """Read a key: typed without an echo, or the first line of a pipe."""
+    if sys.stdin.isatty():
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            try:
+                typed = getpass.getpass("Key (it is not shown): ")
+            except getpass.GetPassWarning as error:
+                message = "This terminal would show the key: hand it over by a pipe."
+                raise click.UsageError(message) from error
+            except EOFError:
+                typed = ""
+    else:
+        typed = sys.stdin.readline()
+    key = typed.strip().removeprefix(_BYTE_ORDER_MARK)
+    if not key:
+        raise click.UsageError("Standard input holds no key.")
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise click.UsageError("What standard input holds is no key: keys are plain letters.")
+    return key
 
 
 @keysweep.command(
@@ -437,6 +464,26 @@ def _run(options: dict[str, Any], command: Callable[[Any, Any, Any], Any], mode:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Returns its exit code."""
+    streams = prepared()
+    try:
+        code = _called(arguments)
+    except KeyboardInterrupt:
+        code = _STOPPED
+    except SystemExit:
+        raise  # click's, once it has offered completions
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is a bug of ours
+        from shared.cli.bugs import said  # noqa: PLC0415 - seldom needed
+
+        click.echo(f"keysweep: {said(error, datetime.now(UTC))}", err=True)
+        code = _BUG
+    problem = streams.problem()
+    if problem is None:
+        return code
+    click.echo(f"keysweep: The output could not be written: {problem}", err=True)
+    return max(code, _NOT_WHOLE)
+
+
+def _called(arguments: Sequence[str] | None) -> int:
     try:
         code = keysweep.main(
             arguments if arguments is None else list(arguments),
@@ -447,14 +494,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return _USAGE
     except click.Abort:
-        return 130
-    except OSError as error:
-        # What is still in the buffer goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            return 0  # Who reads has had enough, as `head` does.
-        click.echo(f"keysweep: The output could not be written: {error}", err=True)
-        return _NOT_WHOLE
+        return _STOPPED
     return int(code or 0)
 
 

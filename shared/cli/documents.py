@@ -4,9 +4,12 @@ import csv
 import hashlib
 import io
 import json
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+from urllib.parse import quote
 
 from shared import __version__
 from shared.events import DriftFound, Event
@@ -37,8 +40,12 @@ _LEFT_OVER = frozenset(
         *(Result.BUSY, Result.NOW_HELD),
     }
 )
-# What a spreadsheet takes for the beginning of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+NOT_SEEN = "NOT_SEEN"
+"""In a CSV, the verdict of what could not be read."""
+# What a spreadsheet takes for the beginning of a formula, in full width as well.
+_FORMULA = frozenset("=+-@")
+# What SARIF takes for a link in a message, `[text](address)`, and how that is escaped.
+_BRACKET = re.compile(r"(\\*)([\[\]])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,23 +199,43 @@ def as_json(report: SweepReport, found: Sequence[Row]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=True)
 
 
-def as_csv(found: Sequence[Row]) -> str:
-    """Write one line an account. No cell can become a formula."""
+def as_csv(report: SweepReport, found: Sequence[Row]) -> str:
+    """Write one line an account, and one for each thing in scope that could not be read.
+
+    No cell can become a formula.
+    """
     text = io.StringIO()
     names = list(Row.__dataclass_fields__)
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(names)
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\r\n")
+    writer.writeheader()
     for row in found:
-        writer.writerow([_cell(str(getattr(row, name))) for name in names])
+        writer.writerow({name: _cell(str(getattr(row, name))) for name in names})
+    for gap in report.inventory.gaps:
+        told = {
+            "name": gap.name,
+            "subscription_id": gap.subscription_id,
+            "verdict": NOT_SEEN,
+            "reason": f"{gap.kind} {gap.name} could not be read: {gap.problem}",
+        }
+        writer.writerow({name: _cell(value) for name, value in told.items()})
     return text.getvalue()
 
 
 def _cell(text: str) -> str:
+    """Write a cell such that neither it nor a part of it can become a formula.
+
+    Where a comma is the decimal sign, spreadsheets begin a new cell at each semicolon.
+    """
     inert = "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
-        for each in text
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
     )
-    return f"'{inert}" if inert.lstrip().startswith(_FORMULA) else inert
+    return ";".join(f"'{part}" if _begins_a_formula(part) else part for part in inert.split(";"))
+
+
+def _begins_a_formula(text: str) -> bool:
+    first = text.lstrip(" \"'")[:1]
+    return unicodedata.normalize("NFKC", first)[:1] in _FORMULA if first else False
 
 
 _RULES = (
@@ -294,27 +321,30 @@ def as_sarif(report: SweepReport, found: Sequence[Row]) -> str:
 
 def _result(rule: int, resource: str, text: str) -> dict[str, Any]:
     rule_id, _, level, *_ = _RULES[rule]
-    path = "".join(each if each.isalnum() or each in "/-_." else "_" for each in resource)
+    fingerprint = hashlib.sha256(resource.lower().encode("utf-8", "surrogatepass")).hexdigest()
     return {
         "ruleId": rule_id,
         "ruleIndex": rule,
         "level": level,
-        "message": {"text": text},
+        "message": {"text": _plain_message(text)},
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": path.lstrip("/")},
+                    "artifactLocation": {"uri": quote(resource.lstrip("/"), errors="replace")},
                     "region": {"startLine": 1},
                 },
                 "logicalLocations": [{"fullyQualifiedName": resource, "kind": "resource"}],
             }
         ],
         # The one fingerprint that code scanning looks at; there is no line here to make it from.
-        "partialFingerprints": {
-            "primaryLocationLineHash": hashlib.sha256(resource.lower().encode()).hexdigest()[:16]
-            + ":1"
-        },
+        "partialFingerprints": {"primaryLocationLineHash": f"{fingerprint[:16]}:1"},
     }
+
+
+def _plain_message(text: str) -> str:
+    """Escape what SARIF would take for a placeholder or a link (2.1.0, 3.11.5 and 3.11.6)."""
+    braced = text.replace("{", "{{").replace("}", "}}")
+    return _BRACKET.sub(lambda match: f"{match[1] * 2}\\{match[2]}", braced)
 
 
 def _camel(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -68,12 +68,12 @@ class Gateway:
     async def _ask(self, credential: Mapping[str, str]) -> Answer:
         if not self._endpoint.lower().startswith("https://"):
             message = "A credential is sent over https only."
-            raise Unclear("Asking", self._endpoint, code="NotEncrypted", message=message)
+            raise Unclear("Asking", self._endpoint, message=message)
         try:
             response = await within(self._parts.clock, _SECONDS, self._send(credential))
         except TimeoutError as error:
             message = f"No answer within {_SECONDS:.0f} s."
-            raise Unclear("Asking", self._endpoint, code="NoAnswer", message=message) from error
+            raise Unclear("Asking", self._endpoint, message=message) from error
         except SDK_ERRORS as error:
             raise azure_error("Asking", self._endpoint, error) from error
         return response

@@ -91,7 +91,7 @@ class Operator(ArmWriter):
         except SDK_ERRORS as error:
             raise azure_error(action, str(account_id), error) from error
         if not keys.key1:
-            raise Unclear(action, str(account_id), code="NoKey", message="It gave no key.")
+            raise Unclear(action, str(account_id), message="It gave no key.")
         return str(keys.key1)
 
     async def raw(self, account_id: AccountId) -> Mapping[str, Any]:

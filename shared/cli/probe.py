@@ -1,4 +1,10 @@
-"""`keysweep probe`: what the gateway of one account does with a key, a bogus key and a token."""
+"""`keysweep probe`: what the gateway of one account does with a key, a bogus key and a token.
+
+It is proof that keys are refused where the gateway says so of a real one in words of its own, 403
+`AuthenticationTypeDisabled`. Where a real key is answered like a bogus one nothing is proved: a
+document of Microsoft's gives that form for keys that are off, and a wrong or rotated key gets it
+while others work (data/errors of the reference shelf, dataplane-errors).
+"""
 
 import secrets
 from dataclasses import dataclass
@@ -93,7 +99,7 @@ async def probe(
     """Probe one account. Returns 0 if keys are refused and a token works, 1 if not, 2 if unclear.
 
     `given`: a key that the person has; else one is fetched. `wait`: for so many seconds at most,
-    until the gateway refuses keys.
+    until the gateway refuses keys as such.
     """
     account_id = (await resolve(parts, await scope_of(parts), account)).id
     azure = Operator(parts)
@@ -112,9 +118,11 @@ async def probe(
             "--wait while the keys are on, or hand it one that you have with --key-from-stdin."
         )
     keys_off = raw.get("properties", {}).get("disableLocalAuth") is True
+    real = key if isinstance(key, AzureError) else await _asked(gateway, key)
+    bogus = await _asked(gateway, secrets.token_hex(16))
     checks = [
-        await _real_key(gateway, key, keys_off=keys_off),
-        await _bogus_key(gateway, secrets.token_hex(16)),
+        _no_key(key) if isinstance(key, AzureError) else _real_key(real, keys_off=keys_off),
+        _bogus_key(bogus, real),
         await _token(gateway, account_id),
     ]
     drawn = grid("", "check", "what it shows")
@@ -137,53 +145,61 @@ async def _fetched(azure: Operator, account_id: AccountId) -> str | AzureError:
         return error
 
 
-async def _real_key(gateway: Gateway, key: str | AzureError, *, keys_off: bool) -> Check:
-    title = "A real key is refused"
-    if isinstance(key, AzureError):
-        if isinstance(key, Refused) and _NO_LIST in key.message.lower():
-            says = (
-                "Azure doesn't even list the keys: it says that disableLocalAuth is true. That is "
-                "the proof; no key was needed."
-            )
-            return Check(title, Verdict.GOOD, says)
-        return Check(title, Verdict.OPEN, f"No key could be fetched: {told(key)}")
-    answer = await _asked(gateway, key)
+_REAL = "A real key is refused"
+
+
+def _no_key(error: AzureError) -> Check:
+    if isinstance(error, Refused) and _NO_LIST in error.message.lower():
+        says = (
+            "Azure lists no keys: it says that disableLocalAuth is true. Whether the gateway "
+            "refuses them already, only a key can show: hand it one from before "
+            "(--key-from-stdin)."
+        )
+        return Check(_REAL, Verdict.OPEN, says)
+    return Check(_REAL, Verdict.OPEN, f"No key could be fetched: {told(error)}")
+
+
+def _real_key(answer: Answer | AzureError, *, keys_off: bool) -> Check:
     if isinstance(answer, AzureError):
-        return Check(title, Verdict.OPEN, told(answer))
+        return Check(_REAL, Verdict.OPEN, told(answer))
     match meaning(answer):
         case Meaning.TAKEN | Meaning.NO_DEPLOYMENT:
             says = "The key works: keys are on, or the gateway doesn't know better yet (--wait)."
-            return Check(title, Verdict.BAD, says)
+            return Check(_REAL, Verdict.BAD, says)
         case Meaning.KEYS_OFF:
             says = f"{answer.status} {answer.code}: {answer.message}"
-            return Check(title, Verdict.GOOD, says)
+            return Check(_REAL, Verdict.GOOD, says)
+        case Meaning.NOT_KNOWN if not keys_off:
+            says = f"{answer.status}: not a key of this account; its keys are on."
+            return Check(_REAL, Verdict.OPEN, says)
         case Meaning.NOT_KNOWN:
-            if not keys_off:
-                says = f"{answer.status}: not a key of this account; its keys are on."
-                return Check(title, Verdict.OPEN, says)
             says = (
-                f"{answer.status}: refused, and Azure Resource Manager says that keys are off. "
-                "That is the form which Microsoft documents for it."
+                f"Can't tell: {answer.status} is what a wrong or rotated key gets too, while "
+                "others may still work (--wait goes on until keys are refused as such)."
             )
-            return Check(title, Verdict.GOOD, says)
+            return Check(_REAL, Verdict.OPEN, says)
         case other:
-            return Check(title, Verdict.OPEN, _unclear(other, answer))
+            return Check(_REAL, Verdict.OPEN, _unclear(other, answer))
 
 
-async def _bogus_key(gateway: Gateway, bogus: str) -> Check:
+def _bogus_key(answer: Answer | AzureError, real: Answer | AzureError) -> Check:
     title = "A bogus key is refused differently"
-    answer = await _asked(gateway, bogus)
     if isinstance(answer, AzureError):
         return Check(title, Verdict.OPEN, told(answer))
+    beside = None if isinstance(real, AzureError) else meaning(real)
     match meaning(answer):
+        case Meaning.NOT_KNOWN | Meaning.KEYS_OFF if beside is None:
+            says = f"{answer.status} {answer.code}: there is no answer to a real key beside it."
+            return Check(title, Verdict.OPEN, says)
+        case Meaning.NOT_KNOWN | Meaning.KEYS_OFF as found if found is beside:
+            says = f"Can't tell: {answer.status} {answer.code}, as for the real key."
+            return Check(title, Verdict.OPEN, says)
         case Meaning.NOT_KNOWN:
-            says = f"{answer.status}: a key that nobody knows is told apart from keys that are off."
+            says = f"{answer.status}: a key that nobody knows is told apart from a real one."
             return Check(title, Verdict.GOOD, says)
         case Meaning.KEYS_OFF:
-            says = (
-                f"{answer.status} {answer.code}: the gateway refuses keys before looking at them."
-            )
-            return Check(title, Verdict.GOOD, says)
+            says = f"{answer.status} {answer.code}: refused as keys are, and the real one is not."
+            return Check(title, Verdict.OPEN, says)
         case Meaning.TAKEN | Meaning.NO_DEPLOYMENT:
             says = f"{answer.status}: it was taken. This is not an Azure OpenAI gateway."
             return Check(title, Verdict.BAD, says)
@@ -239,7 +255,10 @@ def _unclear(found: Meaning, answer: Answer) -> str:
 async def _until_refused(
     parts: Parts, screen: Screen, gateway: Gateway, key: str, seconds: float, every: float
 ) -> None:
-    """Ask again and again until the gateway refuses keys, or the time is up."""
+    """Ask again and again until the gateway refuses keys as such, or the time is up.
+
+    An answer that a key gets which nobody knows says nothing: the gateway is asked again.
+    """
     began = parts.clock.monotonic()
     with screen.bar() as bar:
         task = bar.add_task("Waiting for the gateway", total=int(seconds), counts="")
@@ -247,11 +266,8 @@ async def _until_refused(
             answer = await _asked(gateway, key)
             said = str(answer) if isinstance(answer, AzureError) else meaning(answer).value
             bar.update(task, completed=int(passed), counts=said)
-            if isinstance(answer, Answer) and meaning(answer) in {
-                Meaning.KEYS_OFF,
-                Meaning.NOT_KNOWN,
-            }:
+            if isinstance(answer, Answer) and meaning(answer) is Meaning.KEYS_OFF:
                 screen.note(f"The gateway refuses keys, {passed:.0f} s after it was first asked.")
                 return
             await parts.clock.sleep(min(every, seconds - passed))
-    screen.note(f"After {seconds:.0f} s the gateway still does not refuse keys.")
+    screen.note(f"After {seconds:.0f} s the gateway still does not refuse keys as such.")

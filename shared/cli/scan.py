@@ -103,7 +103,7 @@ def present(screen: Screen, output: str, report: SweepReport, found: Sequence[Ro
         case "json":
             screen.raw(as_json(report, found))
         case "csv":
-            screen.raw(as_csv(found))
+            screen.raw(as_csv(report, found))
         case "sarif":
             screen.raw(as_sarif(report, found))
         case _:

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
@@ -56,8 +55,15 @@ class Screen:
             self.out.print(shown(part) if isinstance(part, str) else part)
 
     def raw(self, text: str) -> None:
-        """Print a document as it is."""
-        click.echo(text, nl=not text.endswith("\n"))
+        """Print a document as it is: in UTF-8, unless a terminal has another encoding."""
+        text = text if text.endswith("\n") else f"{text}\n"
+        stream: Any = self.out.file
+        if stream.isatty():
+            stream.write(text)
+        else:
+            stream.flush()
+            stream.buffer.write(text.encode("utf-8", "backslashreplace"))
+        stream.flush()
 
     def note(self, text: str) -> None:
         """Say something beside the point."""
@@ -91,7 +97,7 @@ class Screen:
     def spinner(self) -> Progress:
         """Return progress without an end in sight: one line, gone when done."""
         return Progress(
-            SpinnerColumn(),
+            SpinnerColumn("line" if self.err.options.ascii_only else "dots"),
             TextColumn("{task.description}", markup=False),
             console=self.err,
             transient=True,
@@ -165,7 +171,9 @@ def grid(*columns: str) -> Table:
 
 
 def _console(stream: Any) -> Console:
-    is_terminal = bool(stream.isatty())
+    if stream.isatty():
+        return Console(file=stream, highlight=False, emoji=False)
+    # A pipe is read by a program: FORCE_COLOR and its like are about terminals that hide.
     return Console(
-        file=stream, highlight=False, emoji=False, width=None if is_terminal else _PIPE_WIDTH
+        file=stream, highlight=False, emoji=False, width=_PIPE_WIDTH, force_terminal=False
     )

@@ -325,5 +325,5 @@ class NotSignedIn(NoToken):
     def __str__(self) -> str:
         return (
             "You are not signed in to Azure: run `az login` and try again (in a pipeline: workload "
-            f"identity). Azure's client says: {self.code}: {self.message}"
+            f"identity). Azure's client says: {f'{self.code}: ' if self.code else ''}{self.message}"
         )

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from shared import graph, telemetry
 from shared.bootstrap import Process
 from shared.errors import KeysweepError
-from tests.keysweep import _environ, insights, settings_of
+from tests.keysweep import environ_of, insights, settings_of
 from tests.local_azure import ABSENT, LocalAzure, SeenRequest, Tenant
 from tests.local_azure.exchange import Answer
 from tests.local_azure.faults import Bend as Bending
@@ -132,7 +132,7 @@ async def happen(example: Example) -> Happened:
     world = _World(example)
     with ExitStack() as stack:
         stack.enter_context(world.azure)
-        stack.enter_context(_environ(world.azure.environ))
+        stack.enter_context(environ_of(world.azure.environ))
         stack.enter_context(mock.patch.object(graph, "PAGE", max(example.options.page, 2)))
         stack.enter_context(_impatient(example))
         stack.callback(insights().faults.clear)

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from shared.bootstrap import Process
 from shared.errors import KeysweepError
-from tests.keysweep import _environ, insights, settings_of
+from tests.keysweep import environ_of, insights, settings_of
 from tests.local_azure import ABSENT, Account, LocalAzure, PatchForm, SeenRequest, Tenant
 from tests.local_azure.allowance import Kind, Rates
 from tests.local_azure.exchange import Answer
@@ -72,7 +72,7 @@ async def happen(
     Return what was recorded for the judge, and the trail of requests, for comparing two runs.
     """
     world = World(program, bug)
-    with world.azure, _environ(world.azure.environ):
+    with world.azure, environ_of(world.azure.environ):
         try:
             await world.run()
         finally:

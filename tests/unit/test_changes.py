@@ -152,7 +152,7 @@ class Identity:
 
 
 def reader(queries: Queries, problem: AzureError | None = None) -> ChangeReader:
-    return ChangeReader(queries, Identity(problem), queries.clock)
+    return ChangeReader(queries, queries.clock, Identity(problem))
 
 
 async def test_changes_are_read_by_account_the_oldest_first(clock: VirtualClock) -> None:

@@ -174,7 +174,7 @@ async def swept(
         settings=configured,
         clock=clock,
         discovery=discovery,
-        changes=ChangeReader(tenant.graph, tenant.arm, clock),
+        changes=ChangeReader(tenant.graph, clock, tenant.arm),
         remediation=(remediator or remediation) if writes else None,
         emitter=telemetry,
         last=last,
