@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.local_azure import LocalAzure, Tenant
-from tests.local_azure.services import Settings
 from tests.local_azure.state.account import PatchForm
 from tests.terminal import Ran, at_once, here, in_terminal
 
@@ -207,9 +206,7 @@ def test_a_management_group_that_cannot_be_read_bounds_all_the_same(
 ) -> None:
     tenant = two()
     root = f"/providers/Microsoft.Management/managementGroups/{tenant.id}"
-    tenant.deny(
-        tenant.team, root, ["Microsoft.Management/managementGroups/descendants/read"]
-    )
+    tenant.deny(tenant.team, root, ["Microsoft.Management/managementGroups/descendants/read"])
     azure = at_once(serve, tenant)
     for name in ("bot", bot_in(azure, "prod")):
         ran = run(azure, command, name, "-m", "mg-prod")
@@ -297,7 +294,7 @@ def test_an_account_that_was_made_anew_with_an_exemption_keeps_its_keys(serve: S
 
 
 def namesakes() -> Tenant:
-    """Return two accounts that differ in their subscriptions alone, and these in their ids alone."""
+    """Return two accounts that differ in their subscription, and two of these of one name."""
     tenant = Tenant()
     tenant.add_management_group("contoso")
     first = tenant.add_subscription("prod", parent="contoso")
