@@ -31,7 +31,7 @@ def insights() -> LocalAzure:
     """Return the Application Insights of this test process."""
     azure = LocalAzure(scenarios.empty(), RunningClock())
     azure.start()
-    with _environ(azure.environ):
+    with environ_of(azure.environ):
         telemetry.configure(
             azure.environ["APPLICATIONINSIGHTS_CONNECTION_STRING"],
             "func-keysweep",
@@ -55,7 +55,7 @@ def azure_credential(azure_at: LocalAzure) -> azure.identity.ManagedIdentityCred
 
 
 @contextmanager
-def _environ(values: Mapping[str, str]) -> Iterator[None]:
+def environ_of(values: Mapping[str, str]) -> Iterator[None]:
     """Set the process's environment, which is where azure-identity looks for its endpoint."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
@@ -134,7 +134,7 @@ async def worker(
     It keeps the clock that it came with, the real one, unless the local Azure's is a moved one.
     Meanwhile `os.environ` is the app's: what a test changes there is put back at the end.
     """
-    with _environ(settings_of(azure, mode, **settings)):
+    with environ_of(settings_of(azure, mode, **settings)):
         functions = FunctionsWorker()
         await functions.load()
         if isinstance(azure.clock, MovedClock):
@@ -151,7 +151,7 @@ async def process(
 ) -> AsyncIterator[Process]:
     """Give a process that lives for several ticks, on the clock of its local Azure."""
     environ = settings_of(azure, mode, **settings)
-    with _environ(environ):
+    with environ_of(environ):
         made = Process(environ, azure.clock)
         try:
             yield made

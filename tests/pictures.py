@@ -70,7 +70,7 @@ def main() -> None:
         draw("exemptions", azure, "exempt", "--list")
         swept = draw("sweep", azure, "sweep", "--only", "mail-triage", "--only", "audit-archive",
              "--only", "treasury-bot", "--only", "doc-compare", typed="y\n")  # fmt: skip
-        way_back = re.search(r"keysweep (undo \S+ --identity \S+)", swept)
+        way_back = re.search(r"To take it back: keysweep (undo \S+)", swept)
         assert way_back
         draw("undo", azure, *way_back[1].split(), typed="y\n")
 

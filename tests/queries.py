@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from shared.cli.taken import event_table, events_query
+
 ROOT = Path(__file__).parent.parent
 WORKBOOK: dict[str, Any] = json.loads((ROOT / "infra" / "workbook.json").read_text())
 ALERTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "infra" / "alerts.yaml").read_text())
@@ -48,6 +50,8 @@ def queries() -> dict[str, str]:
             for parameter in step["content"]["parameters"]:
                 if "query" in parameter:
                     found[f"workbook parameter {parameter['name']}"] = parameter["query"]
+    component = "/subscriptions/s/resourceGroups/g/providers/microsoft.insights/components/c"
+    found["keysweep undo"] = events_query("20261124T090000Z-1f3a9c0d", event_table(component))
     found |= {f"alert {alert['name']}": alert["query"] for alert in ALERTS}
     for document in (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))):
         for number, kql in enumerate(_KUSTO.findall(document.read_text()), 1):

@@ -3,14 +3,16 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from shared.cli.probe import probe
+from shared.cli.record import read_record
 from shared.cli.screen import Screen
-from shared.cli.session import Options
-from shared.cli.sweep import sweep
-from shared.cli.undo import undo
+from shared.cli.session import Given, Options, read_given
+from shared.cli.sweep import Wish, sweep
+from shared.cli.undo import Asked, undo
 from shared.parts import Connections, Parts
 from tests.local_azure import LocalAzure, MovedClock, Tenant, scenarios
 from tests.local_azure.handlers.keys import keys_of
@@ -48,13 +50,16 @@ class Slow(Screen):
 
 
 @asynccontextmanager
-async def at_a_terminal(azure: LocalAzure, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Parts]:
+async def at_a_terminal(
+    azure: LocalAzure, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Parts, Given]]:
     environ = azure.operator_environ
     for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
         monkeypatch.setenv(name, environ[name])  # azure-identity looks nowhere else
     connections = Connections(environ, azure.clock)
     try:
-        yield connections.parts(Options(environ).settings(), Unobserved())
+        given = Options(environ).given({}, "")
+        yield connections.parts(read_given(given), Unobserved()), given
     finally:
         await connections.close()
 
@@ -64,20 +69,17 @@ def keys_on(azure: LocalAzure) -> set[str]:
 
 
 async def test_a_sweep_that_was_agreed_to_late_is_done_and_can_be_undone(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     azure = serve(scenarios.four_accounts(), clock=MovedClock(datetime.now(UTC)))
     person = Slow(azure)
-    async with at_a_terminal(azure, monkeypatch) as parts:
-        assert await sweep(parts, person, "table", (), audit=False, yes=False) == 0
+    record = tmp_path / "record.jsonl"
+    async with at_a_terminal(azure, monkeypatch) as (parts, given):
+        assert await sweep(parts, person, given, "table", Wish(record=record)) == 0
         assert keys_on(azure) == set()
-        (hint,) = [each for each in person.said if "keysweep undo " in each]
-        assert hint.endswith(" --identity ann@contoso.com")
-        azure.clock.advance(timedelta(minutes=5))  # the change log lags
-        code = await undo(
-            parts.again(), person, hint.split()[-3],
-            identity=azure.tenant.team.object_id, report=None, span=timedelta(days=1), yes=False,
-        )  # fmt: skip
+        sweep_id = read_record(record.read_text()).sweep_id
+        asked = Asked(sweep_id, timedelta(days=1), record)
+        code = await undo(parts.again(), person, given, asked)
     assert code == 0
     assert keys_on(azure) == ALL
 
@@ -98,7 +100,7 @@ async def test_the_gateway_may_take_longer_than_a_sweeps_budget(
 
     azure.before(seen)
     person = Slow(azure)
-    async with at_a_terminal(azure, monkeypatch) as parts:
+    async with at_a_terminal(azure, monkeypatch) as (parts, _):
         key = keys_of(account)[0]
         code = await probe(parts, person, "bot", None, given=key, wait=5 * 3600.0, every=3600.0)
     assert code == 1  # no role on the data plane: the check of the token

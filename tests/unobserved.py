@@ -5,14 +5,13 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
-from shared.addresses import Address
 from shared.events import Event
 
 
 class Unobserved:
     """An observer and an emitter for parts that a test makes itself."""
 
-    def request(self, method: str, address: Address) -> nullcontext[Any]:  # noqa: ARG002
+    def request(self, *_: object, **__: object) -> nullcontext[Any]:
         """See nothing of a request."""
         return nullcontext(SimpleNamespace(answered=lambda _: None))
 

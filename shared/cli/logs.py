@@ -14,6 +14,7 @@ from azure.monitor.query import LogsQueryPartialResult
 from azure.monitor.query.aio import LogsQueryClient
 
 from shared import __version__
+from shared.addresses import Address
 from shared.answers import decoded
 from shared.cli.operator import Operator
 from shared.cli.taken import TABLES_OF_EVENTS, LogAnswer
@@ -53,12 +54,12 @@ class Logs:
             found = await client.query_resource(
                 resource_id.strip("/"), kql, timespan=(begin, end), expects=_tables, cls=kept
             )
-        except SDK_ERRORS as error:
+        except (*SDK_ERRORS, AttributeError, TypeError) as error:
+            # The SDK takes an error apart that stands beside tables, whatever it is.
             raise azure_error(action, resource_id, error) from error
         unseen = list(_not_permitted(answers[-1].get("permissions")))
         if isinstance(found, LogsQueryPartialResult):
-            problem = found.partial_error.message if found.partial_error is not None else ""
-            unseen.insert(0, f"The result was cut: {problem or 'Azure does not say why.'}")
+            unseen.insert(0, f"The result was cut: {_why(answers[-1]['error'])}")
             tables = found.partial_data
         else:
             tables = found.tables
@@ -93,14 +94,26 @@ class Logs:
         """
         told = await Operator(self._parts).cloud_metadata()
         address = str(told.get("logAnalyticsResourceId") or "").rstrip("/")
-        if not address.startswith("https://"):
+        try:
+            Address.parse(address)
+        except ValueError as error:
             raise Unclear(
                 "Looking for the logs of",
                 self._parts.settings.cloud.endpoint,
                 code="NoLogs",
-                message="Its metadata names no Log Analytics (logAnalyticsResourceId).",
-            )
+                message=f"Its metadata names no Log Analytics: {error}.",
+            ) from error
         return LogsApi(address, f"{address}/.default")
+
+
+def _why(error: Mapping[str, Any]) -> str:
+    """Return what the innermost part of an error says, which is the part that tells."""
+    inner = error
+    while True:
+        deeper = [*_objects(inner, "details"), inner.get("innererror")]
+        if not isinstance(deeper[0], dict):
+            return str(inner.get("message") or "Azure does not say why.")
+        inner = deeper[0]
 
 
 def _tables(body: object) -> str:

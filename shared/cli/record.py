@@ -89,10 +89,14 @@ class Record:
         self._write_or_lose({"finished": True, "whole": whole})
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
+        """Let go of the file. What could not be written is lost already, and said."""
+        with contextlib.suppress(OSError, ValueError):
+            self._file.close()
 
     def _write_or_lose(self, line: Mapping[str, Any]) -> None:
+        if self.lost:
+            # A record with a gap in it is none, even should the disk have room again.
+            raise RecordLost(self.lost)
         try:
             self._write(line)
         except (OSError, ValueError) as error:

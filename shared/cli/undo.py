@@ -8,7 +8,8 @@ already, and its keys are turned on once the exemption reads back.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -47,14 +48,17 @@ from shared.cli.taken import (
     of_events,
     of_record,
 )
-from shared.errors import AzureError, NotFound
+from shared.deadline import within
+from shared.errors import AzureError, NotFound, Refused
 from shared.model import Account, AccountId
 from shared.parts import Parts
 from shared.remediation import SecondLook
 from shared.scope import InScope
 from shared.sweep import HANDS_PER_SUBSCRIPTION
 
-# Events of a sweep are stamped between its beginning and its end; the change log's, later.
+# Around its beginning: events carry the time of their sweep, those of the change log a later one.
+# So long after a Ctrl-C, an account that is in hand may take until it is done.
+_IN_HAND_SECONDS = 60.0
 _EVENTS_BEFORE, _EVENTS_AFTER = timedelta(hours=1), timedelta(days=1)
 
 
@@ -273,6 +277,11 @@ def _show(screen: Screen, plan: _Plan, until: date, asked: Asked) -> None:
         )
     if plan.accounts:
         out.print(drawn)
+        for each in plan.accounts:
+            found = each.judgement
+            if isinstance(found, LeaveAlone) and found.why is not Why.NOTHING_TO_DO:
+                line = f"{_named(each.id)} is left alone: {found.reason}"
+                out.print(shown(line, _style(found)), soft_wrap=True)
     elif not plan.unseen:
         screen.show(f"Sweep {asked.sweep_id} turned no keys off.")
     for sentence in plan.unseen:
@@ -285,14 +294,16 @@ def _does(judgement: Judgement, until: date) -> str:
             return f"exempt until {until}, then keys on"
         case GiveBack():
             return "keys on; its exemption stays as it is"
-        case LeaveAlone(why, reason):
-            is_done = why is Why.NOTHING_TO_DO
-            return reason if is_done else f"left alone: {reason}"
+        case LeaveAlone(Why.NOTHING_TO_DO, reason):
+            return reason
+        case LeaveAlone():
+            return "left alone"
         case _:
             assert_never(judgement)
 
 
 def _style(judgement: Judgement) -> str:
+    """Return how what is done to an account is shown."""
     match judgement:
         case GiveBack():
             return "bold"
@@ -433,9 +444,14 @@ class _Giving:
         stopped = asyncio.ensure_future(self.stop.wait())
         try:
             await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done() and not begun.is_set():
+            if work.done():
+                return work.result()
+            if not begun.is_set():
                 raise _NotBegun
-            return await work
+            return await within(self.parts.clock, _IN_HAND_SECONDS, work)
+        except TimeoutError:
+            text = "You stopped it while it waited for Azure: look at it, or run this again."
+            raise _NoMore(LeaveAlone(Why.NOT_KNOWN, text)) from None
         finally:
             stopped.cancel()
             if not work.done():
@@ -450,10 +466,11 @@ class _Giving:
 
         async def exempt(account: Account, read_at: float) -> None:
             nonlocal says
+            says = ""
             if (await self._still(planned, account, seen)).exempts:
-                begun.set()
                 says = f"exempt until {self.wish.until}, "
-                await exempting.merge(account, value, read_at)
+                async with self._begun(begun):
+                    await exempting.merge(account, value, read_at)
 
         if _exempts(planned):
             await exempting.unit(account_id, exempt)
@@ -464,12 +481,29 @@ class _Giving:
             if (await self._still(planned, account, seen)).exempts:
                 gone = "Its exemption is not there any more: nothing more was sent."
                 raise _NoMore(LeaveAlone(Why.NOT_KNOWN, gone))
-            begun.set()
-            await exempting.azure.enable_local_auth(account_id, read_at)
+            async with self._begun(begun):
+                await exempting.azure.enable_local_auth(account_id, read_at)
 
         await exempting.unit(account_id, enable)
         await exempting.accepts_keys(account_id)
         return f"{says}accepts keys again"
+
+    @asynccontextmanager
+    async def _begun(self, begun: asyncio.Event) -> AsyncIterator[None]:
+        """Note that a write about an account is under way; one that Azure refuses was not.
+
+        Raises _NotBegun if it was refused, nothing was written before it, and it was stopped.
+        """
+        before = begun.is_set()
+        begun.set()
+        try:
+            yield
+        except Refused:
+            if not before:
+                begun.clear()
+                if self.stop.is_set():
+                    raise _NotBegun from None
+            raise
 
     async def _still(self, planned: Planned, account: Account, seen: Account | None) -> GiveBack:
         """Look once more: what was shown must still be so, and nobody have changed it since.

@@ -1,8 +1,5 @@
-"""`keysweep exempt` and `keysweep undo`: the tag first, read back, and only then the keys."""
+"""`keysweep exempt`: the tag first, read back, and only then the keys."""
 
-import re
-import signal
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +7,7 @@ import pytest
 
 from tests.local_azure import LocalAzure, Tenant
 from tests.local_azure.log import SeenRequest
-from tests.terminal import at_once, in_terminal, keysweep
+from tests.terminal import at_once, keysweep
 
 type Serve = Callable[..., LocalAzure]
 
@@ -159,109 +156,3 @@ def test_no_right_to_tag_is_said_with_azures_own_code(serve: Serve) -> None:
     assert "403 DenyAssignmentAuthorizationFailed" in ran.err
     assert "You need a role that allows this there, such as Tag Contributor;" in ran.err
     assert ran.code == 2
-
-
-def swept() -> tuple[Tenant, str]:
-    """Return a tenant that a sweep of the Function's has changed, and the sweep's id."""
-    now = datetime.now(UTC) - timedelta(hours=1)
-    tenant = Tenant.with_one_subscription()
-    for name in ("one", "two", "earlier", "by-hand"):
-        tenant.add_account(name, local_auth=True, tags={"team": name})
-    tenant.disable_keys("earlier", by=tenant.function, at=now - timedelta(hours=5))
-    tenant.disable_keys("one", by=tenant.function, at=now + timedelta(seconds=40))
-    tenant.disable_keys("two", by=tenant.function, at=now + timedelta(seconds=70))
-    tenant.disable_keys("by-hand", by=tenant.team, at=now - timedelta(minutes=9))
-    return tenant, f"{now:%Y%m%dT%H%M%SZ}-1f3a9c0d"
-
-
-def test_undo_gives_back_what_that_sweep_took_and_nothing_else(serve: Serve) -> None:
-    tenant, sweep_id = swept()
-    azure = at_once(serve, tenant)
-    ran = in_terminal(azure, "undo", sweep_id, answers={"[y/N]": "y\n"})
-    assert re.search(r"Exempt 2 accounts until [0-9-]+ and turn the keys on\?", ran.plain)
-    until = datetime.now(UTC).date() + timedelta(days=1)
-    assert {each.name for each in azure.tenant.accounts if each.keys_on} == {"one", "two"}
-    assert azure.tenant.account("one").tags == {
-        "team": "one",
-        TAG: f"until={until}; reason=undo of sweep {sweep_id}",
-    }
-    assert azure.tenant.account("earlier").tags == {"team": "earlier"}
-    for write in azure.writes:
-        if "disableLocalAuth" in str(write.body):
-            assert TAG in write.before.tags
-    assert ran.code == 0
-
-
-def test_undo_right_after_the_sweep_says_that_the_change_log_may_not_show_it_yet(
-    serve: Serve,
-) -> None:
-    tenant = one()
-    azure = at_once(serve, tenant)
-    sweep_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-1f3a9c0d"
-    ran = keysweep(azure, "undo", sweep_id, "--yes", "--identity", tenant.function.client_id)
-    assert "may be missing here" in ran.err
-    assert "--report" in ran.err
-    assert ran.code == 2
-
-
-def test_undo_without_a_yes_changes_nothing(serve: Serve) -> None:
-    tenant, sweep_id = swept()
-    azure = at_once(serve, tenant)
-    assert in_terminal(azure, "undo", sweep_id, answers={"[y/N]": "n\n"}).code == 1
-    assert keysweep(azure, "undo", sweep_id).code == 64
-    assert not azure.writes
-
-
-def test_ctrl_c_finishes_the_account_in_hand_and_begins_no_other(serve: Serve) -> None:
-    tenant, sweep_id = swept()
-    azure = at_once(serve, tenant)
-    tagging = threading.Event()
-    azure.before(lambda request: tagging.set() if request.method == "PATCH" else None)
-    azure.faults.on(method="PATCH", times=1).hang(1, after_acting=True)
-
-    def interrupt() -> signal.Signals:
-        assert tagging.wait(30)
-        return signal.SIGINT
-
-    ran = in_terminal(azure, "undo", sweep_id, answers={"[y/N]": "y\n", "Giving back": interrupt})
-    assert "1 account given back, 0 not. You stopped it: 1 account not attempted." in ran.plain
-    on = {each.name for each in azure.tenant.accounts if each.keys_on}
-    assert on == {each.name for each in azure.tenant.accounts if TAG in (each.tags or {})}
-    assert len(on) == 1
-    assert ran.code == 1
-
-
-def test_undo_asks_whose_sweep_it_was_when_two_turned_keys_off(serve: Serve) -> None:
-    tenant, sweep_id = swept()
-    other = tenant.add_principal("spn-other")
-    tenant.enable_keys("by-hand", at=datetime.now(UTC) - timedelta(hours=2))
-    tenant.disable_keys("by-hand", by=other, at=datetime.now(UTC) - timedelta(minutes=58))
-    azure = at_once(serve, tenant)
-    asked = keysweep(azure, "undo", sweep_id, "--yes")
-    assert "--identity" in asked.err
-    assert other.client_id in asked.err
-    assert asked.code == 64
-    told = keysweep(azure, "undo", sweep_id, "--yes", "--identity", tenant.function.client_id)
-    assert told.code == 0, told.err
-    assert {each.name for each in azure.tenant.accounts if each.keys_on} == {"one", "two"}
-
-
-def test_one_account_that_cannot_be_given_back_leaves_the_other_done(serve: Serve) -> None:
-    tenant, sweep_id = swept()
-    tenant.add_lock(tenant.account("one").id)
-    azure = at_once(serve, tenant)
-    ran = keysweep(azure, "undo", sweep_id, "--yes")
-    assert "ScopeLocked" in ran.err
-    assert "1 account given back, 1 not." in ran.out
-    assert {each.name for each in azure.tenant.accounts if each.keys_on} == {"two"}
-    assert ran.code == 2
-
-
-def test_undo_says_so_when_the_one_that_is_named_took_nothing_and_others_did(serve: Serve) -> None:
-    tenant, sweep_id = swept()
-    azure = at_once(serve, tenant)
-    ran = keysweep(azure, "undo", sweep_id, "--yes", "--identity", "somebody-else")
-    assert "somebody-else turned no keys off then, and others did" in ran.err
-    assert tenant.function.client_id in ran.err
-    assert not azure.writes
-    assert ran.code == 64
