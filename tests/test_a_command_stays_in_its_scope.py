@@ -294,7 +294,7 @@ def test_an_account_that_was_made_anew_with_an_exemption_keeps_its_keys(serve: S
 
 
 def namesakes() -> Tenant:
-    """Return accounts that differ by their subscriptions alone, and these by their ids."""
+    """Return two accounts that differ in their subscription, and two of these of one name."""
     tenant = Tenant()
     tenant.add_management_group("contoso")
     first = tenant.add_subscription("prod", parent="contoso")

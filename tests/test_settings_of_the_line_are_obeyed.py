@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from shared.settings import FUNCTION_TIMEOUT
 from tests.local_azure import LocalAzure, Tenant, scenarios
 from tests.terminal import at_once, here, keysweep
 
@@ -21,6 +20,9 @@ type Serve = Callable[..., LocalAzure]
 ALL = {"contoso-chat", "contoso-search", "contoso-agents", "contoso-docs"}
 SOON = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%dT%H:%MZ}"
 PAST = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%MZ}"
+
+
+FUNCTION_TIMEOUT = "AzureFunctionsJobHost__functionTimeout"
 
 
 def keys_on(azure: LocalAzure) -> set[str]:

@@ -88,7 +88,7 @@ class Options:
 
     def _line(self) -> Iterator[str]:
         if self.settings_file is not None:
-            yield from ("--settings", str(self.settings_file.absolute()))
+            yield from ("--settings", str(self.settings_file.resolve()))
         if self.function is not None:
             yield from ("--function", self.function)
         for subscription in self.subscriptions:

@@ -254,7 +254,7 @@ async def _begin_record(parts: Parts, sweep_id: str, path: Path, way_back: str) 
 
 def _way_back(sweep_id: str, given: Given, path: Path | None) -> str:
     """Return the command that takes a sweep back, with what belongs to it."""
-    recorded = ("--record", str(path.absolute())) if path else ()
+    recorded = ("--record", str(path.resolve())) if path else ()
     return shlex.join(["keysweep", "undo", sweep_id, *recorded, *given.line])
 
 
