@@ -30,24 +30,25 @@ FILES: Mapping[str, tuple[str, ...]] = {
     "shared/cross_check.py": (),
     "shared/deadline.py": (),
     "shared/decision.py": (),
+    "shared/discovery.py": (),
     "shared/errors.py": (),
     "shared/events.py": (),
     "shared/exemption.py": (),
     "shared/kinds.py": ("read_kind",),
     "shared/model.py": (),
     "shared/pacing.py": (
-        "Lane", "_left", "_retry_after", "_until", "_number", "_resets_after",
+        "Lane", "_left", "_retry_after", "_until", "_number", "_resets_after", "Lanes", "Pace",
     ),
+    "shared/remediation.py": (),
     "shared/report.py": (),
     "shared/schedule.py": (),
+    "shared/scope.py": (),
     "shared/settings.py": (),
     "shared/spelling.py": (),
+    "shared/sweep.py": (),
     "shared/timespan.py": (),
 }  # fmt: skip
-"""The core, of kinds what is no list of Azure's names, and of pacing what is pure.
-
-The steps follow once their tests are in tests/unit.
-"""
+"""The core and the steps; of kinds what is no list of Azure's names, of pacing all but the policy."""
 TESTS = (
     "tests/unit",
     "tests/test_exemption_tags.py",
