@@ -48,7 +48,7 @@ FILES: Mapping[str, tuple[str, ...]] = {
     "shared/sweep.py": (),
     "shared/timespan.py": (),
 }  # fmt: skip
-"""The core and the steps; of kinds what is no list of Azure's names, of pacing all but the policy."""
+"""The core and the steps; of kinds what is no list of names, of pacing all but the policy."""
 TESTS = (
     "tests/unit",
     "tests/test_exemption_tags.py",
