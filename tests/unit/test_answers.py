@@ -7,6 +7,7 @@ import copy
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Self
 
 import pytest
@@ -223,7 +224,15 @@ ASKED: dict[str, tuple[object, Ask]] = {
     "named": (rows({"id": BOT}), lambda b: b.graph.named([SUBSCRIPTION], "bot")),
     "changes": (rows(CHANGE), lambda b: b.graph.key_changes([SUBSCRIPTION], ["me"])),
 }
-DROPPED = object()
+
+
+class Dropped(Enum):
+    """Stands for a field that is not there."""
+
+    IS = "dropped"
+
+
+DROPPED = Dropped.IS
 HUGE = 12345.25
 """Stands for a number that is no longer one once it is read: 1e999."""
 ODD = [DROPPED, None, 5, -1, True, "x", "", "\ud800", [], {}, [[]], {"a": 1}, 10**400, HUGE]
