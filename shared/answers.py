@@ -131,7 +131,7 @@ def a_graph_page(body: object) -> str:
         return "it is no object"
     if not isinstance(body.get("data"), list):
         return "it has no rows"
-    if not _is_count(body.get("totalRecords")):
+    if not is_count(body.get("totalRecords")):
         return "it does not say how many rows there are"
     if body.get("resultTruncated") not in ("true", "false"):
         return "it does not say whether it is truncated"
@@ -140,7 +140,8 @@ def a_graph_page(body: object) -> str:
     return ""
 
 
-def _is_count(value: object) -> bool:
+def is_count(value: object) -> bool:
+    """Whether a value is a number of things: to Python, true is a number as well."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 

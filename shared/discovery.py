@@ -106,7 +106,7 @@ class _Unlisted:
     """A subscription whose accounts ARM did not list, and whether it only kept us waiting."""
 
     gap: Gap
-    kept_waiting: bool = False
+    kept_waiting: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +195,13 @@ class Discovery:
         if not shown:
             return {}
         readings = await self._counted_and_listed(shown)
-        if Level.RESOURCE_GROUP not in self.inherit:
-            return {name: self._with_levels(found, {}) for name, found in readings.items()}
-        groups = await self.graph.groups([subscription.id for subscription in shown], self.tag)
-        return {name: self._with_levels(found, groups) for name, found in readings.items()}
+        groups: Mapping[tuple[str, str], Mapping[str, str]] = {}
+        if Level.RESOURCE_GROUP in self.inherit:
+            groups = await self.graph.groups([subscription.id for subscription in shown], self.tag)
+        return {
+            name: found if isinstance(found, Gap) else self._with_levels(found, groups)
+            for name, found in readings.items()
+        }
 
     async def _counted_and_listed(
         self, subscriptions: Sequence[Subscription]
@@ -228,12 +231,10 @@ class Discovery:
 
     def _with_levels(
         self,
-        found: Reading | Gap,
+        found: Reading,
         groups: Mapping[tuple[str, str], Mapping[str, str]] | None,
-    ) -> Reading | Gap:
+    ) -> Reading:
         """Put the tags of the levels above on the accounts; no groups: they could not be read."""
-        if isinstance(found, Gap) or not self.inherit:
-            return found
         subscription = found.coverage.subscription
 
         def tags_of(level: Level, account: Account) -> Mapping[str, str] | None:
@@ -322,8 +323,7 @@ class Discovery:
             for row in rows.unreadable
         )
         coverage = Coverage(subscription, Source.ARM, rows.census)
-        found = self._with_levels(Reading(coverage, tuple(rows.kept.values()), gaps), groups)
-        return found if isinstance(found, Reading) else _Unlisted(found)
+        return self._with_levels(Reading(coverage, tuple(rows.kept.values()), gaps), groups)
 
     async def _pages(self, subscription_id: str, rows: "_Rows") -> None:
         """Read a list to its end. Raises AzureError."""

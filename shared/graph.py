@@ -16,7 +16,7 @@ from azure.mgmt.resourcegraph.aio import ResourceGraphClient
 from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions
 
 from shared.addresses import Links
-from shared.answers import a_graph_page, columns_problem, decoded
+from shared.answers import a_graph_page, columns_problem, decoded, is_count
 from shared.errors import AzureError, Unclear
 from shared.exemption import resembling_pattern
 from shared.model import Account, AccountId, Census, KeyChange, Turned, in_utc
@@ -150,7 +150,7 @@ class Graph:
         counted = {}
         for row in await self._all_rows(query, subscriptions):
             counts = (row["keysOn"], row["keysOff"])
-            if not all(isinstance(count, int) and count >= 0 for count in counts):
+            if not all(is_count(count) for count in counts):
                 raise _incomplete("a row without its counts")
             counted[row["subscriptionId"].lower()] = Census(*counts)
         return counted

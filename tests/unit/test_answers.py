@@ -6,201 +6,40 @@ The readers are the real ones, on a transport that answers from memory.
 import copy
 import json
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Self
+from typing import Any
 
 import pytest
-from azure.core.pipeline import AsyncPipeline
-from azure.core.pipeline.transport import AsyncHttpTransport
-from azure.core.rest import AsyncHttpResponse, HttpRequest
+from azure.core.rest import HttpRequest
 
-from shared.answers import Answers, OddAnswer, a_graph_page, a_page, an_object
-from shared.arm import ArmReader
-from shared.deadline import Deadline
+from shared.answers import OddAnswer, a_graph_page, a_page, an_object
 from shared.errors import AzureError, Unclear
-from shared.graph import Graph
-from shared.model import Account, AccountId, Level, Page
-from shared.parts import SystemClock
+from shared.model import Account, Level, Page
 from shared.refusals import SDK_ERRORS
-from shared.transport import TokenCache
-
-SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
-OTHER = "00000000-0000-4000-8000-000000000002"
-GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-ai"
-BOT = f"{GROUP}/providers/Microsoft.CognitiveServices/accounts/bot"
-BOT_ID = AccountId.parse(BOT)
-
-ACCOUNT: dict[str, Any] = {
-    "id": BOT,
-    "name": "bot",
-    "type": "Microsoft.CognitiveServices/accounts",
-    "etag": '"1"',
-    "location": "swedencentral",
-    "kind": "OpenAI",
-    "sku": {"name": "S0"},
-    "tags": {"owner": "team-x"},
-    "identity": {"type": "SystemAssigned", "principalId": "p", "tenantId": "t"},
-    "systemData": {"lastModifiedAt": "2026-11-24T09:00:00Z", "lastModifiedBy": "ann@contoso.com"},
-    "properties": {
-        "customSubDomainName": "bot",
-        "disableLocalAuth": False,
-        "provisioningState": "Succeeded",
-        "endpoints": {"OpenAI Language Model Instance API": "https://bot.openai.azure.com/"},
-        "networkAcls": {"defaultAction": "Allow", "ipRules": []},
-        "callRateLimit": {"rules": [{"key": "k", "count": 10}]},
-    },
-}
-HOME: dict[str, Any] = {
-    "id": f"/subscriptions/{SUBSCRIPTION}",
-    "subscriptionId": SUBSCRIPTION,
-    "tenantId": "t",
-    "displayName": "contoso-prod",
-    "state": "Enabled",
-    "tags": {"owner": "team-x"},
-    "managedByTenants": [],
-    "subscriptionPolicies": {"quotaId": "q"},
-}
-RESOURCE_GROUP: dict[str, Any] = {
-    "id": GROUP,
-    "name": "rg-ai",
-    "type": "Microsoft.Resources/resourceGroups",
-    "location": "swedencentral",
-    "tags": {"owner": "team-x"},
-    "properties": {"provisioningState": "Succeeded"},
-}
-DESCENDANT: dict[str, Any] = {
-    "name": SUBSCRIPTION,
-    "id": f"/subscriptions/{SUBSCRIPTION}",
-    "type": "/subscriptions",
-    "properties": {"displayName": "contoso-prod", "parent": {"id": "/x"}},
-}
-LISTED: dict[str, Any] = {
-    "id": BOT,
-    "name": "bot",
-    "kind": "OpenAI",
-    "location": "swedencentral",
-    "tags": {"owner": "team-x"},
-    "flag": "false",
-    "subdomain": "bot",
-    "provisioningState": "Succeeded",
-}
-COUNTED: dict[str, Any] = {"subscriptionId": SUBSCRIPTION, "keysOn": 1, "keysOff": 0}
-TAGGED: dict[str, Any] = {
-    "id": GROUP,
-    "subscriptionId": SUBSCRIPTION,
-    "name": "rg-ai",
-    "tags": {"local-auth-exempt": "yes"},
-}
-CHANGE: dict[str, Any] = {
-    "id": f"{BOT}/providers/Microsoft.Resources/changes/1",
-    "at": "2026-11-24T08:00:00Z",
-    "changeType": "Update",
-    "changedBy": "ann@contoso.com",
-    "account": BOT,
-    "before": "true",
-    "after": "false",
-    "changedByType": "User",
-    "clientType": "Azure Portal",
-    "operation": "Microsoft.CognitiveServices/accounts/write",
-}
-
-
-def rows(*values: object, total: int | None = None) -> dict[str, Any]:
-    """Return a page of Resource Graph's."""
-    return {
-        "totalRecords": len(values) if total is None else total,
-        "count": len(values),
-        "data": list(values),
-        "facets": [],
-        "resultTruncated": "false",
-    }
-
-
-class Reply:
-    """An answer of azure-core's, whose body is there already."""
-
-    def __init__(self, request: HttpRequest, body: bytes, status: int) -> None:
-        self.request, self.content, self.status_code = request, body, status
-        self.reason = "OK"
-        self.headers = {"Content-Type": "application/json"}
-        self.content_type = "application/json"
-
-    def json(self) -> Any:
-        """Return the body, decoded."""
-        return json.loads(self.content)
-
-    def text(self, encoding: str | None = None) -> str:
-        """Return the body as text."""
-        return self.content.decode(encoding or "utf-8")
-
-    def body(self) -> bytes:
-        """Return the body."""
-        return self.content
-
-    async def read(self) -> bytes:
-        """Return the body."""
-        return self.content
-
-    async def load_body(self) -> None:
-        """Do nothing: it is there."""
-
-
-class Transport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
-    """Answers every request with one body."""
-
-    def __init__(self) -> None:
-        self.bytes = b""
-        self.status = 200
-        self.asked: list[HttpRequest] = []
-
-    async def send(self, request: HttpRequest, **_: Any) -> Any:
-        """Answer."""
-        self.asked.append(request)
-        return Reply(request, self.bytes, self.status)
-
-    async def open(self) -> None:
-        """Nothing to open."""
-
-    async def close(self) -> None:
-        """Nothing to close."""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Nothing to leave."""
-
-
-@dataclass
-class Border:
-    """Both readers, and what answers them."""
-
-    transport: Transport
-    arm: ArmReader
-    graph: Graph
-
-    def says(self, body: object) -> None:
-        """Answer this from now on."""
-        text = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.transport.bytes = text.replace(str(HUGE).encode(), b"1e999")
+from tests.support.border import (
+    ACCOUNT,
+    BOT,
+    BOT_ID,
+    CHANGE,
+    COUNTED,
+    DESCENDANT,
+    GROUP,
+    HOME,
+    HUGE,
+    LISTED,
+    OTHER,
+    RESOURCE_GROUP,
+    SUBSCRIPTION,
+    TAGGED,
+    Border,
+    rows,
+)
 
 
 @pytest.fixture
 def border() -> Border:
-    """Give the readers on a transport in memory, without tokens and without pacing."""
-    transport = Transport()
-    # Policies, clock and tokens are not asked for anything here.
-    pipeline: Any = AsyncPipeline(transport, [Answers()])
-    clock = SystemClock()
-    tokens = TokenCache(_no_credential, clock)
-    endpoint, scope = "https://management.azure.com", "x/.default"
-    arm = ArmReader(endpoint, scope, pipeline, tokens, Deadline.after(clock, 60))
-    return Border(transport, arm, Graph(endpoint, scope, pipeline))
-
-
-def _no_credential() -> Any:
-    raise NotImplementedError
+    """Give the readers on a transport in memory."""
+    return Border.in_memory()
 
 
 type Ask = Callable[[Border], Awaitable[object]]
@@ -227,15 +66,28 @@ ASKED: dict[str, tuple[object, Ask]] = {
 
 
 class Dropped(Enum):
-    """Stands for a field that is not there."""
+    """Stands for a value that is not there at all."""
 
-    IS = "dropped"
+    DROPPED = "dropped"
 
 
-DROPPED = Dropped.IS
-HUGE = 12345.25
-"""Stands for a number that is no longer one once it is read: 1e999."""
-ODD = [DROPPED, None, 5, -1, True, "x", "", "\ud800", [], {}, [[]], {"a": 1}, 10**400, HUGE]
+DROPPED = Dropped.DROPPED
+ODD: list[Any] = [
+    DROPPED,
+    None,
+    5,
+    -1,
+    True,
+    "x",
+    "",
+    "\ud800",
+    [],
+    {},
+    [[]],
+    {"a": 1},
+    10**400,
+    HUGE,
+]
 
 
 def places(whole: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -475,7 +327,7 @@ async def test_a_link_that_leads_to_something_else_is_not_followed(
 ) -> None:
     border.says({"value": []})
 
-    with pytest.raises(Unclear, match="leads to something else"):
+    with pytest.raises(Unclear, match="a link of the list leads to"):
         await border.arm.page(SUBSCRIPTION, link)
 
     assert border.transport.asked == []

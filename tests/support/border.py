@@ -1,0 +1,197 @@
+"""The real readers of ARM and Resource Graph, on a transport that answers from memory."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Self
+
+from azure.core.pipeline import AsyncPipeline
+from azure.core.pipeline.transport import AsyncHttpTransport
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+
+from shared.answers import Answers
+from shared.arm import ArmReader
+from shared.deadline import Deadline
+from shared.graph import Graph
+from shared.model import AccountId
+from shared.parts import SystemClock
+from shared.transport import TokenCache
+
+SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
+OTHER = "00000000-0000-4000-8000-000000000002"
+GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-ai"
+BOT = f"{GROUP}/providers/Microsoft.CognitiveServices/accounts/bot"
+BOT_ID = AccountId.parse(BOT)
+
+ACCOUNT: dict[str, Any] = {
+    "id": BOT,
+    "name": "bot",
+    "type": "Microsoft.CognitiveServices/accounts",
+    "etag": '"1"',
+    "location": "swedencentral",
+    "kind": "OpenAI",
+    "sku": {"name": "S0"},
+    "tags": {"owner": "team-x"},
+    "identity": {"type": "SystemAssigned", "principalId": "p", "tenantId": "t"},
+    "systemData": {"lastModifiedAt": "2026-11-24T09:00:00Z", "lastModifiedBy": "ann@contoso.com"},
+    "properties": {
+        "customSubDomainName": "bot",
+        "disableLocalAuth": False,
+        "provisioningState": "Succeeded",
+        "endpoints": {"OpenAI Language Model Instance API": "https://bot.openai.azure.com/"},
+        "networkAcls": {"defaultAction": "Allow", "ipRules": []},
+        "callRateLimit": {"rules": [{"key": "k", "count": 10}]},
+    },
+}
+HOME: dict[str, Any] = {
+    "id": f"/subscriptions/{SUBSCRIPTION}",
+    "subscriptionId": SUBSCRIPTION,
+    "tenantId": "t",
+    "displayName": "contoso-prod",
+    "state": "Enabled",
+    "tags": {"owner": "team-x"},
+    "managedByTenants": [],
+    "subscriptionPolicies": {"quotaId": "q"},
+}
+RESOURCE_GROUP: dict[str, Any] = {
+    "id": GROUP,
+    "name": "rg-ai",
+    "type": "Microsoft.Resources/resourceGroups",
+    "location": "swedencentral",
+    "tags": {"owner": "team-x"},
+    "properties": {"provisioningState": "Succeeded"},
+}
+DESCENDANT: dict[str, Any] = {
+    "name": SUBSCRIPTION,
+    "id": f"/subscriptions/{SUBSCRIPTION}",
+    "type": "/subscriptions",
+    "properties": {"displayName": "contoso-prod", "parent": {"id": "/x"}},
+}
+LISTED: dict[str, Any] = {
+    "id": BOT,
+    "name": "bot",
+    "kind": "OpenAI",
+    "location": "swedencentral",
+    "tags": {"owner": "team-x"},
+    "flag": "false",
+    "subdomain": "bot",
+    "provisioningState": "Succeeded",
+}
+COUNTED: dict[str, Any] = {"subscriptionId": SUBSCRIPTION, "keysOn": 1, "keysOff": 0}
+TAGGED: dict[str, Any] = {
+    "id": GROUP,
+    "subscriptionId": SUBSCRIPTION,
+    "name": "rg-ai",
+    "tags": {"local-auth-exempt": "yes"},
+}
+CHANGE: dict[str, Any] = {
+    "id": f"{BOT}/providers/Microsoft.Resources/changes/1",
+    "at": "2026-11-24T08:00:00Z",
+    "changeType": "Update",
+    "changedBy": "ann@contoso.com",
+    "account": BOT,
+    "before": "true",
+    "after": "false",
+    "changedByType": "User",
+    "clientType": "Azure Portal",
+    "operation": "Microsoft.CognitiveServices/accounts/write",
+}
+
+
+def rows(*values: object, total: int | None = None) -> dict[str, Any]:
+    """Return a page of Resource Graph's."""
+    return {
+        "totalRecords": len(values) if total is None else total,
+        "count": len(values),
+        "data": list(values),
+        "facets": [],
+        "resultTruncated": "false",
+    }
+
+
+HUGE = 12345.25
+"""Stands for a number that is no longer one once it is read: 1e999."""
+
+
+class Reply:
+    """An answer of azure-core's, whose body is there already."""
+
+    def __init__(self, request: HttpRequest, body: bytes, status: int) -> None:
+        self.request, self.content, self.status_code = request, body, status
+        self.reason = "OK"
+        self.headers = {"Content-Type": "application/json"}
+        self.content_type = "application/json"
+
+    def json(self) -> Any:
+        """Return the body, decoded."""
+        return json.loads(self.content)
+
+    def text(self, encoding: str | None = None) -> str:
+        """Return the body as text."""
+        return self.content.decode(encoding or "utf-8")
+
+    def body(self) -> bytes:
+        """Return the body."""
+        return self.content
+
+    async def read(self) -> bytes:
+        """Return the body."""
+        return self.content
+
+    async def load_body(self) -> None:
+        """Do nothing: it is there."""
+
+
+class Transport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
+    """Answers every request with one body."""
+
+    def __init__(self) -> None:
+        self.bytes = b""
+        self.status = 200
+        self.asked: list[HttpRequest] = []
+
+    async def send(self, request: HttpRequest, **_: Any) -> Any:
+        """Answer."""
+        self.asked.append(request)
+        return Reply(request, self.bytes, self.status)
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to leave."""
+
+
+@dataclass
+class Border:
+    """Both readers, and what answers them."""
+
+    transport: Transport
+    arm: ArmReader
+    graph: Graph
+
+    def says(self, body: object) -> None:
+        """Answer this from now on."""
+        text = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.transport.bytes = text.replace(str(HUGE).encode(), b"1e999")
+
+    @classmethod
+    def in_memory(cls) -> Self:
+        """Return the readers on a transport in memory, without tokens and without pacing."""
+        transport = Transport()
+        # Policies, clock and tokens are not asked for anything here.
+        pipeline: Any = AsyncPipeline(transport, [Answers()])
+        clock = SystemClock()
+        tokens = TokenCache(_no_credential, clock)
+        endpoint, scope = "https://management.azure.com", "x/.default"
+        arm = ArmReader(endpoint, scope, pipeline, tokens, Deadline.after(clock, 60))
+        return cls(transport, arm, Graph(endpoint, scope, pipeline))
+
+
+def _no_credential() -> Any:
+    raise NotImplementedError
