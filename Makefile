@@ -16,8 +16,10 @@ test: .venv/.installed ## Run the tests
 	@.venv/bin/python -m pytest -n 2 -m "not slow" --reruns 1
 
 MINUTES ?= 10
-soak: .venv/.installed ## Shake tenant and sweeps for MINUTES (10), after finding five planted bugs
-	@.venv/bin/python -m tests.soak --planted --minutes 2
+SWEEPS ?= 20000
+soak: .venv/.installed ## Find the planted bugs; then MINUTES (10) of odd answers (SWEEPS, 20000), and of the soak
+	@.venv/bin/python -m tests.soak --planted --minutes 3
+	@.venv/bin/python -m tests.soak --odd --sweeps $(SWEEPS) --minutes $(MINUTES)
 	@.venv/bin/python -m tests.soak --minutes $(MINUTES)
 
 mutation: .venv/.installed ## Change the core in one place at a time: a fast test has to notice

@@ -77,7 +77,7 @@ let drifted = scoped
     hours = todouble(customMeasurements.openHours),
     known = tostring(customDimensions.openSinceKnown);
 let open = drifted
-| where Result !in ('DISABLED', 'ALREADY_OFF', 'GONE', 'NOW_EXEMPT', 'NOW_HELD');
+| where Result !in ('DISABLED', 'ALREADY_OFF', 'GONE', 'NOW_EXEMPT', 'NOW_HELD', 'OUT_OF_SCOPE');
 """.strip()
 
 TAGGED = f"""
@@ -144,6 +144,7 @@ WHAT_TO_DO = """case(
     Result == 'BUSY', 'Nothing: the next sweep tries again.',
     Result == 'DEFERRED', 'Nothing: the next sweep carries on.',
     Result == 'WOULD_DISABLE', 'Tag what must keep its keys, then enforce.',
+    Result == 'OUT_OF_SCOPE', 'Nothing: it is not in scope any more, such as another kind.',
     Result == 'NOT_TOLD', 'The sweep still runs, or was killed before it could tell: see Health.',
     'Read the message of Azure, and the runbook.')"""
 WHAT_TO_MEND = """case(
@@ -158,7 +159,7 @@ WHAT_TO_MEND = """case(
 _ICONS_RESULT = {
     "FAILED": "error", "UNVERIFIED": "error", "NO_ROLE": "error", "NOT_TOLD": "error",
     "LOCKED": "warning", "POLICY_DENIED": "warning", "BUSY": "pending", "DEFERRED": "pending",
-    "WOULD_DISABLE": "info", "DISABLED": "success",
+    "WOULD_DISABLE": "info", "OUT_OF_SCOPE": "info", "DISABLED": "success",
 }  # fmt: skip
 _ICONS_SEEN = {"Unseen": "error", "Left the scope": "info", "Read": "success"}
 _ICONS_WHOLE = {"false": "warning", "true": "success"}
@@ -437,7 +438,7 @@ _STATES = {"Keys off": "green", "Exempt": "yellow", "Held": "orange", "Drift": "
 _RESULTS = {
     "DISABLED": "green", "WOULD_DISABLE": "blue", "LOCKED": "purple", "POLICY_DENIED": "pink",
     "FAILED": "redBright", "UNVERIFIED": "redDark", "NO_ROLE": "red", "BUSY": "yellow",
-    "DEFERRED": "orange",
+    "DEFERRED": "orange", "OUT_OF_SCOPE": "gray",
 }  # fmt: skip
 _WHO = {"TurnedOnBy": "Keys on by", "TurnedOnWith": "With", "TurnedOnAt": "Keys on since"}
 _AGE = {"OpenFor": "Open for"}

@@ -141,7 +141,7 @@ def a_graph_page(body: object) -> str:
 
 
 def is_count(value: object) -> bool:
-    """Whether a value is a whole number that counts something."""
+    """Whether a value is a number of things: to Python, true is a number as well."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 

@@ -52,9 +52,9 @@ class _List:
     def of(self, name: str) -> "_List":
         return _List(self.path.format(name), self.version)
 
-    def is_led_to_by(self, url: str) -> bool:
+    def is_at(self, address: Address) -> bool:
         """Whether an address is of this list: a link never leads to the rows of another one."""
-        return unquote(Address.parse(url).path).rstrip("/").lower() == self.path.lower()
+        return unquote(address.path).rstrip("/").lower() == self.path.lower()
 
 
 _SUBSCRIPTIONS = _List("/subscriptions", "2022-12-01")
@@ -63,7 +63,6 @@ _GROUPS = _List("/subscriptions/{}/resourcegroups", "2025-04-01")
 _DESCENDANTS = _List(
     "/providers/Microsoft.Management/managementGroups/{}/descendants", "2023-04-01"
 )
-_SUBSCRIPTION_TYPE = "/subscriptions"
 _OK = 200
 _POLL_SECONDS = 3
 # Longer than any update of an account that was recorded (40 s); after it the read-back decides.
@@ -173,8 +172,13 @@ class ArmReader:
             for row in rows:
                 if not all(isinstance(row.get(name), str) for name in ("name", "type")):
                     raise _odd(action, management_group, "a row lacks its name or its type")
-                if row["type"].lower().endswith(_SUBSCRIPTION_TYPE):
-                    found[row["name"].lower()] = None
+                match row["type"].lower().rpartition("/")[2]:
+                    case "subscriptions":
+                        found[row["name"].lower()] = None
+                    case "managementgroups":
+                        continue
+                    case _:
+                        raise _odd(action, management_group, f"a row is a {row['type']}")
         return list(found)
 
     async def page(self, subscription_id: str, link: str | None = None) -> Page:
@@ -267,8 +271,9 @@ class ArmReader:
         """Return the rows of one page, and the link to the next one. Raises AzureError."""
         try:
             url = _with_version(self._absolute(link, wanted), wanted.version)
-            if not wanted.is_led_to_by(url):
-                raise ValueError("a link of the list leads to something else")
+            address = Address.parse(url)
+            if not wanted.is_at(address):
+                raise ValueError(f"a link of the list leads to {address}")
             response = await self._pipeline.run(HttpRequest("GET", url), expects=a_page)
             if response.http_response.status_code != _OK:
                 raise HttpResponseError(response=response.http_response)

@@ -150,7 +150,7 @@ class Graph:
         counted = {}
         for row in await self._all_rows(query, subscriptions):
             counts = (row["keysOn"], row["keysOff"])
-            if not all(map(is_count, counts)):
+            if not all(is_count(count) for count in counts):
                 raise _incomplete("a row without its counts")
             counted[row["subscriptionId"].lower()] = Census(*counts)
         return counted

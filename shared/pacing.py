@@ -55,6 +55,7 @@ _LEARN_SECONDS = 1.0
 _THROTTLED = 429
 _TRANSIENT = frozenset({408, 500, 502, 503, 504})
 
+_HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT")
 _SUBSCRIPTION = re.compile(r"/subscriptions/([^/?]+)", re.IGNORECASE)
 _GRAPH = "/providers/microsoft.resourcegraph/"
 
@@ -169,7 +170,7 @@ def _retry_after(headers: Mapping[str, str], moment: datetime) -> float:
         waits += [
             number * unit for part in value.split(",") if (number := _number(part)) is not None
         ]
-        waits.append(_until(value, moment))
+        waits += [_until(date, moment) for date in (value, *_HTTP_DATE.findall(value))]
     return max(waits)
 
 

@@ -16,6 +16,7 @@ from shared.model import Gap, GapKind, LeftAlone, Subscription, SubscriptionStat
 
 # How long Resource Graph may take to be the second witness of ARM's list of subscriptions.
 _WITNESS_SECONDS = 30.0
+_UNAUTHORIZED = 401
 
 
 class ScopeReads(Protocol):
@@ -101,10 +102,10 @@ class ScopeReader:
         for subscription_id in sorted(shown - listed.keys()):
             try:
                 listed[subscription_id] = await self.arm.subscription(subscription_id)
-            except (NotFound, NoRole, WrongTenant):
-                # It is gone, or no longer ours to read: Resource Graph learns of that later.
-                continue
             except AzureError as error:
+                if _is_no_longer_ours(error):
+                    # Resource Graph learns of that later.
+                    continue
                 problem = f"Resource Graph shows it, ARM does not list it, and: {error}"
                 gaps.append(_unread(subscription_id, problem))
         return listed, gaps
@@ -169,6 +170,13 @@ class ScopeReader:
         left_out = tuple(name for name in expected if name in excluded)
         left_alone = LeftAlone(tuple(disabled), tuple(others), left_out)
         return InScope(tuple(swept), left_alone, tuple(gaps))
+
+
+def _is_no_longer_ours(error: AzureError) -> bool:
+    """Whether a subscription is gone, or another's: a token that was not taken says neither."""
+    if isinstance(error, NoRole):
+        return error.status != _UNAUTHORIZED
+    return isinstance(error, NotFound | WrongTenant)
 
 
 def _nothing(tenant: str, problem: str) -> InScope:

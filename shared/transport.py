@@ -39,6 +39,11 @@ _RENEW_SECONDS = 300.0
 # tried again at once.
 _USABLE_SECONDS = 60.0
 _RENEW_AGAIN_SECONDS = 30.0
+# What azure-identity raises when the answer to its request is odd (run: an end that is null, or no
+# number).
+_ODD_TOKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, zlib.error)
+# The last second of the year 9999.
+_LAST_MOMENT = 253_402_300_799
 # The credential's own requests pass another pipeline, which would wait for minutes.
 _TOKEN_SECONDS = 30.0
 FRESH_SECONDS = 5.0
@@ -122,13 +127,20 @@ class TokenCache:
             self._credential = self._make()
         try:
             asked = self._credential.get_token_info(scope)
-            return await within(self._clock, _TOKEN_SECONDS, asked)
+            fetched = await within(self._clock, _TOKEN_SECONDS, asked)
         except TimeoutError as error:
             message = f"no token within {_TOKEN_SECONDS:.0f} s"
             raise ClientAuthenticationError(message) from error
         except RuntimeError as error:
-            # azure-identity asks in a thread, and the system may have none left.
+            # azure-identity asks in a thread, and the system may have none left; or JSON is nested
+            # too deeply (RecursionError).
             raise ClientAuthenticationError(str(error)) from error
+        except _ODD_TOKEN as error:
+            message = f"the answer to the request for a token is odd: {error}"
+            raise ClientAuthenticationError(message) from error
+        if fetched.expires_on > _LAST_MOMENT:
+            raise ClientAuthenticationError("the token's end is no moment")
+        return fetched
 
     def forget(self, scope: str, token: str) -> None:
         """Drop a token that Azure did not take, and the credential that would give it again."""

@@ -6,12 +6,14 @@ judge is the server's own order of requests, in which the last read before a wri
 than the exemption, and the write's very own.
 """
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
 
+from shared.model import Result
 from tests.keysweep import sweep
-from tests.local_azure import LocalAzure, Operation, Tenant, Write
+from tests.local_azure import LocalAzure, Operation, PatchForm, Tenant, Write
 from tests.local_azure.log import SeenRequest
 from tests.local_azure.scenarios import four_accounts
 from tests.local_azure.state import ids
@@ -163,3 +165,83 @@ async def test_an_exemption_that_is_taken_away_meanwhile_protects_until_the_next
     await sweep(azure)
 
     assert not tenant.account("contoso-docs").keys_on
+
+
+# Connections that come late, over TLS
+
+
+def one_account() -> Tenant:
+    tenant = Tenant.with_one_subscription()
+    tenant.add_account("bot", local_auth=True, patch=PatchForm.OK_200, stale_reads=0)
+    return tenant
+
+
+async def test_an_exemption_that_comes_while_the_patch_waits_for_its_connection_wins(
+    serve: Serve,
+) -> None:
+    azure = serve(one_account())
+
+    def then(request: SeenRequest) -> None:
+        if request.method == "GET" and request.path.endswith("/bot") and not tasks:
+            azure.connections.late(9)
+
+            async def exempt() -> None:
+                await azure.clock.sleep(7)
+                exempt_all(azure, "account")
+
+            tasks.append(asyncio.get_running_loop().create_task(exempt()))
+
+    tasks: list[asyncio.Task[None]] = []
+    azure.faults.on(method="GET", path="*/accounts/bot").close()
+    azure.before(then)
+
+    swept = await sweep(azure)
+
+    assert azure.clock.monotonic() >= 9, "the connection was not late: this proves nothing"
+    assert (azure.writes, azure.tenant.account("bot").keys_on) == ((), True)
+    assert not [each for each in azure.operations if each.method == "PATCH"]
+    assert swept.results == {"bot": Result.NOW_EXEMPT}
+    assert swept.events("RemediationOutcome")[0]["accepted"] == "false"
+
+
+@pytest.mark.parametrize(("seconds", "reads"), [(4, 1), (9, 2)])
+async def test_no_patch_leaves_on_a_connection_that_took_more_than_five_seconds(
+    serve: Serve, seconds: int, reads: int
+) -> None:
+    azure = serve(one_account())
+
+    def late(request: SeenRequest) -> None:
+        if request.method == "GET" and request.path.endswith("/bot") and not made_late:
+            made_late.append(request)
+            azure.connections.late(seconds)
+
+    made_late: list[SeenRequest] = []
+    azure.faults.on(method="GET", path="*/accounts/bot").close()
+    azure.before(late)
+
+    swept = await sweep(azure)
+
+    (write,) = azure.writes
+    before = [each for each in reads_of(azure, write, "account") if each.ordinal < write.ordinal]
+    assert len(before) == reads
+    assert (write.at - before[-1].at).total_seconds() <= 5
+    assert swept.whole
+
+
+async def test_an_account_whose_decision_grows_old_again_and_again_is_told(serve: Serve) -> None:
+    azure = serve(one_account())
+
+    def late(request: SeenRequest) -> None:
+        if request.method == "GET" and request.path.endswith("/bot"):
+            azure.connections.late(9)
+
+    azure.faults.on(method="GET", path="*/accounts/bot", times=None).close()
+    azure.before(late)
+
+    swept = await sweep(azure)
+
+    (event,) = swept.events("RemediationOutcome")
+    assert (event["result"], event["azureCode"]) == (Result.FAILED, "Stale")
+    assert event["accepted"] == "false"
+    assert (azure.writes, swept.whole) == ((), False)
+    assert not [each for each in azure.operations if each.method == "PATCH"]

@@ -1,10 +1,12 @@
 """Every fault of docs/faults.md, by name: what Azure says, what is done, what the operator sees."""
 
 import ast
+import gzip
 import json
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,10 @@ import pytest
 
 from shared.model import Result
 from tests.alone import alone
-from tests.keysweep import Swept, insights, sweep
+from tests.keysweep import Swept, insights, process, sweep, tick
 from tests.local_azure import LocalAzure, PatchForm, SeenRequest, Tenant, scenarios
 from tests.local_azure.clock import START
+from tests.local_azure.exchange import Answer
 from tests.local_azure.faults import Fault
 from tests.local_azure.state.access import FUNCTION_ACTIONS
 
@@ -36,6 +39,13 @@ def bot(**more: Any) -> Tenant:
     tenant = Tenant.with_one_subscription()
     form = {"patch": PatchForm.OK_200, "stale_reads": 0, **more}
     tenant.add_account("bot", local_auth=True, **form)
+    return tenant
+
+
+def hidden_bot() -> Tenant:
+    """Return a tenant whose bot ARM's list alone shows."""
+    tenant = bot()
+    tenant.subscription("contoso-prod").hidden_from_graph = True
     return tenant
 
 
@@ -327,6 +337,41 @@ async def test_the_subscription_is_disabled_meanwhile(serve: Serve) -> None:
     assert (completed["subscriptionsDisabled"], completed["drift"]) == (1, 0)
 
 
+async def test_azure_itself_forbids_it(serve: Serve) -> None:
+    azure = serve(bot())
+    refusal = {"error": {"code": "RequestDisallowedByAzure", "message": "Not in this region."}}
+    azure.faults.on(method="PATCH").answer(403, refusal)
+
+    event = sees(await sweep(azure), Result.FAILED, "RequestDisallowedByAzure", fails=True)
+
+    assert (event["azureMessage"], patches(azure)) == ("Not in this region.", 1)
+    assert "role" not in event["detail"]
+
+
+async def test_a_conflict_that_nobody_knows(serve: Serve) -> None:
+    azure = serve(bot())
+    refusal = {"error": {"code": "MissingSubscriptionRegistration", "message": "Register it."}}
+    azure.faults.on(method="PATCH").answer(409, refusal)
+
+    event = sees(await sweep(azure), Result.FAILED, "MissingSubscriptionRegistration", fails=True)
+
+    assert (event["azureMessage"], patches(azure)) == ("Register it.", 1)
+
+
+async def test_the_account_became_another_kind_meanwhile(serve: Serve) -> None:
+    azure = serve(bot())
+
+    def become(request: SeenRequest) -> None:
+        if request.method == "GET" and request.path.endswith("/bot"):
+            azure.tenant.account("bot").kind = "SpeechServices"
+
+    azure.before(become)
+
+    event = sees(await sweep(azure), Result.OUT_OF_SCOPE)
+
+    assert ("SpeechServices" in event["detail"], patches(azure)) == (True, 0)
+
+
 async def test_an_unknown_refusal(serve: Serve) -> None:
     azure = serve(bot())
     azure.faults.on(method="PATCH").answer(400, {"error": {"code": "New", "message": "Not so."}})
@@ -416,10 +461,22 @@ async def test_a_patch_ends_in_a_server_error(serve: Serve, *, status: int, acte
     body = {"error": {"code": "InternalServerError", "message": "Internal server error."}}
     azure.faults.on(method="PATCH").answer(status, body, after_acting=acted)
 
-    result = Result.DISABLED if acted else Result.UNVERIFIED
-    event = sees(await sweep(azure), result, "InternalServerError", fails=not acted)
+    event = sees(await sweep(azure), Result.DISABLED, "InternalServerError" if acted else "")
 
-    assert (patches(azure), off(azure), event["accepted"]) == (1, acted, "true")
+    # Where nothing was done, the whole unit ran once more.
+    assert (patches(azure), off(azure)) == (1 if acted else 2, True)
+    assert event["accepted"] == "true"
+
+
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
+async def test_a_patch_ends_in_a_server_error_twice(serve: Serve, status: int) -> None:
+    azure = serve(bot())
+    body = {"error": {"code": "InternalServerError", "message": "Internal server error."}}
+    azure.faults.on(method="PATCH", times=None).answer(status, body)
+
+    event = sees(await sweep(azure), Result.UNVERIFIED, "InternalServerError", fails=True)
+
+    assert (patches(azure), off(azure), event["accepted"]) == (2, False, "true")
 
 
 @pytest.mark.parametrize("status", [500, 504])
@@ -439,7 +496,7 @@ async def test_a_read_ends_in_a_server_error(serve: Serve, status: int) -> None:
 
 async def test_a_patch_is_answered_with_a_page(serve: Serve) -> None:
     azure = serve(bot())
-    azure.faults.on(method="PATCH").answer(502, "<html><h1>Bad Gateway</h1></html>")
+    azure.faults.on(method="PATCH", times=2).answer(502, "<html><h1>Bad Gateway</h1></html>")
 
     event = sees(await sweep(azure), Result.UNVERIFIED, "HTTP502", fails=True)
 
@@ -460,15 +517,79 @@ async def test_a_read_is_answered_with_broken_json(serve: Serve) -> None:
     assert (swept.results, swept.whole, patches(azure)) == ({"bot": Result.FAILED}, False, 1)
 
 
+@pytest.mark.parametrize("body", [{}, {"error": {"code": "Later", "message": ""}}])
+async def test_a_read_is_answered_with_something_else(serve: Serve, body: dict[str, Any]) -> None:
+    azure = serve(bot())
+    fault = azure.faults.on(method="GET", path="*/bot", times=3)
+    fault.answer(200, body)
+    sees(await sweep(azure), Result.DISABLED)
+
+    azure.tenant.enable_keys("bot")
+    azure.clock.advance(15 * 60)
+    fault.times = None
+    sees(await sweep(azure), Result.FAILED, "OddAnswer", fails=True)
+
+    assert patches(azure) == 1
+
+
+async def test_a_level_above_is_answered_with_something_else(serve: Serve) -> None:
+    azure = serve(bot())
+    azure.faults.on(path="/subscriptions/*/resourcegroups/rg-ai", times=None).answer(200, {})
+
+    sees(await sweep(azure, EXEMPTION_INHERIT="true"), Result.NOW_HELD)
+
+    assert patches(azure) == 0
+
+
+async def test_an_answer_is_too_long(serve: Serve) -> None:
+    azure = serve(hidden_bot())
+    long = gzip.compress(b'{"value":[],"padding":"' + b"x" * (64 * 1024 * 1024) + b'"}')
+    azure.faults.on(path="*/accounts", times=None).bend(
+        lambda answer: replace(answer, body=long).with_header("Content-Encoding", "gzip")
+    )
+
+    assert "longer than" in gap(await sweep(azure))["problem"]
+
+
 async def test_the_connection_is_cut_before_azure_acts(serve: Serve) -> None:
     azure = serve(bot())
     azure.faults.on(method="PATCH").cut()
 
     swept = await sweep(azure)
 
+    event = sees(swept, Result.DISABLED)
+    assert (patches(azure), off(azure), event["accepted"]) == (2, True, "true")
+
+
+async def test_the_connection_is_cut_again_and_again(serve: Serve) -> None:
+    azure = serve(bot())
+    azure.faults.on(method="PATCH", times=None).cut()
+
+    swept = await sweep(azure)
+
     (event,) = swept.events("RemediationOutcome")
     sees(swept, Result.UNVERIFIED, event["azureCode"], fails=True)
-    assert (event["azureCode"] != "", patches(azure), off(azure)) == (True, 1, False)
+    assert (event["azureCode"] != "", patches(azure), off(azure)) == (True, 2, False)
+
+
+async def test_an_exemption_comes_between_a_patch_without_an_answer_and_its_second_try(
+    serve: Serve,
+) -> None:
+    azure = serve(bot())
+    azure.faults.on(method="PATCH").cut()
+    cut: list[SeenRequest] = []
+
+    def exempt(request: SeenRequest) -> None:
+        if request.method == "PATCH":
+            cut.append(request)
+        elif cut and not azure.tenant.account("bot").tags:
+            azure.tenant.tag("bot", {"local-auth-exempt": "CHG0042"})
+
+    azure.before(exempt)
+
+    event = sees(await sweep(azure), Result.NOW_EXEMPT)
+
+    assert (patches(azure), off(azure), event["accepted"]) == (1, False, "true")
 
 
 async def test_the_connection_is_cut_after_azure_acted(serve: Serve) -> None:
@@ -488,8 +609,8 @@ async def test_a_patch_hangs(serve: Serve, *, acted: bool) -> None:
 
     swept = await sweep(azure)
 
-    assert swept.results == {"bot": Result.DISABLED if acted else Result.UNVERIFIED}
-    assert (off(azure), swept.whole, patches(azure)) == (acted, acted, 1)
+    assert swept.results == {"bot": Result.DISABLED}
+    assert (off(azure), swept.whole, patches(azure)) == (True, True, 1 if acted else 2)
     assert 60 <= azure.clock.monotonic() <= 60 + 35
 
 
@@ -548,6 +669,18 @@ async def test_the_token_is_refused_in_a_sweep(serve: Serve, method: str) -> Non
     assert len(azure.writes) == 1
 
 
+async def test_the_token_is_of_another_tenant(serve: Serve) -> None:
+    azure = serve(bot())
+    refusal = {"error": {"code": "InvalidAuthenticationTokenTenant", "message": "Wrong issuer."}}
+    azure.faults.on(path="*/bot", times=None).answer(401, refusal)
+
+    code = "InvalidAuthenticationTokenTenant"
+    event = sees(await sweep(azure), Result.FAILED, code, fails=True)
+
+    assert "sign in to the tenant of that subscription" in event["detail"]
+    assert "Give Keysweep's identity its role" not in event["detail"]
+
+
 async def test_the_token_endpoint_is_down(serve: Serve) -> None:
     azure = serve(bot())
     azure.faults.on(host="identity", times=None).answer(500)
@@ -564,6 +697,25 @@ async def test_the_token_endpoint_hangs(serve: Serve) -> None:
 
     assert gap(await sweep(azure))["gapKind"] == "tenant"
     assert azure.clock.monotonic() <= 60
+
+
+async def test_the_token_endpoint_answers_oddly(serve: Serve) -> None:
+    azure = serve(bot())
+    azure.faults.on(host="identity", times=None).answer(200, "<html>")
+
+    assert gap(await sweep(azure))["gapKind"] == "tenant"
+
+
+async def test_the_token_can_not_be_renewed(serve: Serve) -> None:
+    azure = serve(bot(), token_lifetime=3600)
+    async with process(azure) as same:
+        await tick(same)
+        azure.tenant.enable_keys("bot")
+        azure.clock.advance(3600 - 120)
+        azure.faults.on(host="identity", times=None).answer(500)
+        swept = await tick(same)
+
+    sees(swept, Result.DISABLED)
 
 
 async def test_the_identity_does_not_exist(serve: Serve) -> None:
@@ -592,7 +744,7 @@ async def test_the_role_has_not_arrived_yet(serve: Serve) -> None:
 # What can't be seen
 
 
-@pytest.mark.parametrize("skip", [0, 1, 2], ids=["subscriptions", "census", "list"])
+@pytest.mark.parametrize("skip", [0, 1, 2, 3], ids=["tenant", "subscriptions", "census", "list"])
 async def test_resource_graph_is_down(serve: Serve, skip: int) -> None:
     azure = serve(bot())
     azure.faults.on(path=GRAPH, skip=skip, times=None).answer(503)
@@ -626,12 +778,96 @@ async def test_resource_graph_denies_access(serve: Serve) -> None:
 async def test_resource_graph_truncates_its_answer(serve: Serve) -> None:
     azure = serve(bot())
     body = {"totalRecords": 1, "count": 0, "data": [], "facets": [], "resultTruncated": "true"}
-    azure.faults.on(path=GRAPH, skip=2, times=None).answer(200, body)
+    azure.faults.on(path=GRAPH, skip=3, times=None).answer(200, body)
 
     swept = await sweep(azure)
 
     sees(swept, Result.DISABLED)
     assert swept.events("SweepCompleted")[0]["subscriptionsReadDirectly"] == 1
+
+
+async def test_resource_graph_refuses_a_query(serve: Serve) -> None:
+    azure = serve(bot())
+    details = [{"code": "InvalidQuery", "message": "Query is invalid."}]
+    refusal = {"code": "BadRequest", "message": "Please provide below info.", "details": details}
+    azure.faults.on(path=GRAPH, times=None).answer(400, {"error": refusal})
+
+    swept = await sweep(azure)
+
+    sees(swept, Result.DISABLED)
+    (completed,) = swept.events("SweepCompleted")
+    assert "InvalidQuery: Query is invalid." in completed["resourceGraph"]
+
+
+async def test_resource_graph_repeats_a_row(serve: Serve) -> None:
+    tenant = bot()
+    tenant.add_account("neighbour", local_auth=True, patch=PatchForm.OK_200)
+    azure = serve(tenant)
+
+    def repeat(answer: Answer) -> Answer:
+        answer.body["data"] = answer.body["data"][:1] * len(answer.body["data"])
+        return answer
+
+    azure.faults.on(path=GRAPH, skip=3).bend(repeat)
+
+    swept = await sweep(azure)
+
+    assert swept.results == {"bot": Result.DISABLED, "neighbour": Result.DISABLED}
+    assert swept.events("SweepCompleted")[0]["subscriptionsReadDirectly"] == 1
+
+
+async def test_a_row_of_resource_graph_lacks_something(serve: Serve) -> None:
+    azure = serve(bot())
+
+    def drop(answer: Answer) -> Answer:
+        del answer.body["data"][0]["kind"]
+        return answer
+
+    azure.faults.on(path=GRAPH, skip=3).bend(drop)
+
+    swept = await sweep(azure)
+
+    sees(swept, Result.DISABLED)
+    assert "a row lacks kind" in swept.events("SweepCompleted")[0]["resourceGraph"]
+
+
+async def test_a_row_of_arm_lacks_something(serve: Serve) -> None:
+    azure = serve(hidden_bot())
+
+    def drop(answer: Answer) -> Answer:
+        del answer.body["value"][0]["kind"]
+        return answer
+
+    azure.faults.on(path="*/accounts", times=None).bend(drop)
+
+    assert gap(await sweep(azure))["gapKind"] == "account"
+
+
+async def test_the_list_of_subscriptions_loses_one(serve: Serve) -> None:
+    azure = serve(bot())
+    azure.faults.on(path="/subscriptions", times=None).answer(200, {"value": []})
+
+    sees(await sweep(azure), Result.DISABLED)
+
+
+async def test_a_list_leads_back_to_itself(serve: Serve) -> None:
+    azure = serve(hidden_bot())
+    azure.faults.on(path="*/accounts", times=None).bend(
+        lambda answer: replace(answer, body={**answer.body, "nextLink": answer.url})
+    )
+
+    assert "NoEnd" in gap(await sweep(azure))["problem"]
+
+
+async def test_a_link_leads_elsewhere(serve: Serve) -> None:
+    azure, elsewhere = serve(hidden_bot()), serve(bot())
+    link = elsewhere.environ["ARM_ENDPOINT"] + "/subscriptions"
+    azure.faults.on(path="*/accounts", times=None).bend(
+        lambda answer: replace(answer, body={**answer.body, "nextLink": link})
+    )
+
+    assert gap(await sweep(azure))["gapKind"] == "subscription"
+    assert elsewhere.connections.asked() == 0
 
 
 async def test_a_subscription_can_not_be_read(serve: Serve) -> None:
@@ -661,7 +897,7 @@ async def test_a_management_group_does_not_exist(serve: Serve) -> None:
 
 async def test_the_change_log_can_not_be_read(serve: Serve) -> None:
     azure = serve(bot())
-    azure.faults.on(path=GRAPH, skip=3, times=None).answer(500)
+    azure.faults.on(path=GRAPH, skip=4, times=None).answer(500)
 
     swept = await sweep(azure)
 
@@ -678,8 +914,15 @@ async def refusing() -> dict[str, Any]:
         fault = insights().faults.on(host="ingestion", times=None).answer(503)
         swept = await sweep(azure)
         insights().faults.remove(fault)
+        assert swept.error is not None
+        writes = [len(azure.writes)]
         again = await sweep(azure)
-        return {"error": str(swept.error), "writes": len(azure.writes), "then": str(again.error)}
+        return {
+            "error": str(swept.error),
+            "context": str(swept.error.__context__),
+            "writes": [*writes, len(azure.writes)],
+            "then": str(again.error),
+        }
 
 
 async def hanging() -> dict[str, Any]:
@@ -696,14 +939,47 @@ async def hanging() -> dict[str, Any]:
 async def test_application_insights_refuses() -> None:
     told = await alone(refusing)
 
-    assert (told["writes"], told["then"]) == (4, "None")
+    assert (told["writes"], told["then"]) == ([0, 4], "None")
     assert re.search(r"acknowledged 0 of \d+ events \(it answered 503\)", told["error"])
-    assert "What the sweep did, it did" in told["error"]
+    assert "4 changes were not begun" in told["context"]
 
 
 async def test_application_insights_hangs() -> None:
     told = await alone(hanging)
 
-    assert told["writes"] == 4, "the sweep's work does not wait for its report"
+    assert told["writes"] == 0, "nothing is written unannounced"
     assert told["took"] <= 20 + 10
     assert "Application Insights acknowledged 0 of" in told["error"]
+
+
+async def test_an_announcement_is_not_acknowledged(serve: Serve) -> None:
+    tenant = bot()
+    tenant.add_account("other", local_auth=True, patch=PatchForm.OK_200, stale_reads=0)
+    azure = serve(tenant)
+    sent: list[list[dict[str, Any]]] = []
+
+    def keep(request: SeenRequest) -> None:
+        if request.host == "ingestion":
+            sent.append(json.loads(request.body))
+
+    def refuse(answer: Answer) -> Answer:
+        errors = [
+            {"index": index, "statusCode": 400, "message": "Not this one"}
+            for index, envelope in enumerate(sent[-1])
+            if envelope["data"]["baseData"].get("name") == "DriftFound"
+            if envelope["data"]["baseData"]["properties"]["accountName"] == "bot"
+        ]
+        counts = {"itemsReceived": len(sent[-1]), "itemsAccepted": len(sent[-1]) - len(errors)}
+        return replace(answer, status=206 if errors else 200, body={**counts, "errors": errors})
+
+    remove = insights().before(keep)
+    fault = insights().faults.on(host="ingestion", times=None).bend(refuse)
+    swept = await sweep(azure)
+    insights().faults.remove(fault)
+    remove()
+
+    assert swept.results == {"bot": Result.DEFERRED, "other": Result.DISABLED}
+    assert (off(azure), swept.whole) == (False, False)
+    (event,) = [e for e in swept.events("RemediationOutcome") if e["accountName"] == "bot"]
+    assert "nothing is written unannounced" in event["detail"]
+    assert "1 change was not begun" in swept.events("SweepCompleted")[0]["reasons"]

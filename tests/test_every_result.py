@@ -129,6 +129,11 @@ def turn_off(azure: LocalAzure, bot: Account) -> None:
     azure.tenant.disable_keys(bot)
 
 
+def become_another_kind(_: LocalAzure, bot: Account) -> None:
+    """Let it be deleted and created again as something else, under the same name."""
+    bot.kind = "SpeechServices"
+
+
 def state(name: str) -> Arrange:
     return lambda azure, bot: azure.tenant.set_provisioning_state(bot, name)
 
@@ -215,7 +220,7 @@ CASES = [
             f"{status} {'after' if acted else 'before'} acting",
             "DISABLED" if acted else "UNVERIFIED",
             partial(
-                lambda azure, bot, status, acted: at(azure, "PATCH", bot).answer(
+                lambda azure, bot, status, acted: at(azure, "PATCH", bot, times=None).answer(
                     status, {"error": {"code": "Oops", "message": "Sorry."}}, after_acting=acted
                 ),
                 status=status,
@@ -224,6 +229,7 @@ CASES = [
             code="Oops",
             message="Sorry.",
             off=acted,
+            patches=1 if acted else 2,
         )
         for status in (408, 500, 502, 503, 504)
         for acted in (True, False)
@@ -233,10 +239,13 @@ CASES = [
             f"a connection cut {'after' if acted else 'before'} acting",
             "DISABLED" if acted else "UNVERIFIED",
             partial(
-                lambda azure, bot, acted: at(azure, "PATCH", bot).cut(after_acting=acted),
+                lambda azure, bot, acted: at(azure, "PATCH", bot, times=None).cut(
+                    after_acting=acted
+                ),
                 acted=acted,
             ),
             off=acted,
+            patches=1 if acted else 2,
         )
         for acted in (True, False)
     ),
@@ -245,12 +254,22 @@ CASES = [
             f"no answer {'after' if acted else 'before'} acting",
             "DISABLED" if acted else "UNVERIFIED",
             partial(
-                lambda azure, bot, acted: at(azure, "PATCH", bot).hang(after_acting=acted),
+                lambda azure, bot, acted: at(azure, "PATCH", bot, times=None).hang(
+                    after_acting=acted
+                ),
                 acted=acted,
             ),
             off=acted,
+            patches=1 if acted else 2,
         )
         for acted in (True, False)
+    ),
+    Case(
+        "a server error, once",
+        "DISABLED",
+        lambda azure, bot: at(azure, "PATCH", bot).answer(500),
+        patches=2,
+        off=True,
     ),
     Case(
         "a redirect, which is not followed",
@@ -366,6 +385,12 @@ CASES = [
         patches=0,
     ),
     Case("nearly tagged", "NOW_HELD", before("GET", tag("LocalAuthExempt", "true")), patches=0),
+    Case(
+        "of another kind before the read",
+        "OUT_OF_SCOPE",
+        before("GET", become_another_kind),
+        patches=0,
+    ),
     Case("off before the read", "ALREADY_OFF", before("GET", turn_off), patches=0, off=True),
     # Not attempted
     Case(
@@ -381,6 +406,9 @@ CASES = [
         Case(f"{status} {code}", "FAILED", refuse(status, code), code, "Azure said so.")
         for status, code in (
             (400, "TeapotOnly"),
+            (403, "RequestDisallowedByAzure"),
+            (409, "MissingSubscriptionRegistration"),
+            (401, "InvalidAuthenticationTokenTenant"),
             (405, "MethodNotAllowed"),
             (410, "GoneForGood"),
             (412, "PreconditionFailed"),

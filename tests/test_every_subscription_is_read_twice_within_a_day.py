@@ -151,7 +151,7 @@ async def test_an_untagged_account_that_resource_graph_still_calls_on_is_one_as_
 
 @pytest.mark.xfail(
     strict=True,
-    reason="_look_twice never looks for accounts that Resource Graph lists and ARM does not",
+    reason="cross_check keeps what Resource Graph alone lists, and can't tell how long it is gone",
 )
 async def test_an_account_that_only_resource_graph_still_lists_is_one_as_well(
     serve: Serve,

@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from opentelemetry import _logs, metrics
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
 
@@ -35,6 +36,15 @@ type Bend = Callable[[Answer], Answer]
 
 NAMES = {"bot-0", "bot-1", "bot-2", "bot-3"}
 QUARTER = 15 * 60
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """Let all that a test's sweeps did not wait for leave before the next test."""
+    yield
+    for provider in (_logs.get_logger_provider(), metrics.get_meter_provider()):
+        if isinstance(provider, LoggerProvider | MeterProvider):
+            provider.force_flush()
 
 
 def four_bots() -> Tenant:
@@ -121,7 +131,7 @@ def batches() -> Iterator[list[list[dict[str, Any]]]]:
 
 def is_about(envelope: dict[str, Any], event: str, account: str) -> bool:
     data = envelope["data"]["baseData"]
-    return data.get("name") == event and data["properties"].get("accountName") == account
+    return bool(data.get("name") == event and data["properties"].get("accountName") == account)
 
 
 def assert_not_begun(swept: Swept, azure: LocalAzure, names: set[str]) -> None:
@@ -338,7 +348,7 @@ async def _late() -> dict[str, Any]:
         telemetry._WITNESS_SECONDS = telemetry._FLUSH_SECONDS = 20.0
         third = await sweep(azure)
         return {
-            "put off": "4 changes were not begun" in str(first.error.__context__),
+            "put off": "4 changes were not begun" in str(getattr(first.error, "__context__", "")),
             "writes": [writes, then, len(azure.writes)],
             "lost": str(second.error),
             "in the end": str(third.error),
@@ -494,7 +504,7 @@ def no_thread(name: str, *, skip: int = 0) -> Iterator[list[str]]:
                 raise RuntimeError("can't start new thread")
         start(thread)
 
-    threading.Thread.start = refusing  # type: ignore[method-assign]
+    threading.Thread.start = refusing  # type: ignore[assignment,method-assign]
     try:
         yield refused
     finally:
@@ -619,15 +629,15 @@ async def test_an_opentelemetry_that_raises_cancels_nothing_and_is_told(
 ) -> None:
     azure = serve(four_bots())
     too_early = patched_unannounced(azure)
-    logger = LoggerProvider.get_logger(telemetry._logs.get_logger_provider(), "keysweep")  # type: ignore[arg-type]
-    emit = type(logger).emit
+    logger = type(_logs.get_logger("keysweep"))
+    emit = logger.emit
 
     def raising(self: Any, record: Any = None, **more: Any) -> None:
         if (record.attributes or {}).get("microsoft.custom_event.name") == event:
             raise MemoryError("no room for another event")
         emit(self, record, **more)
 
-    monkeypatch.setattr(type(logger), "emit", raising)
+    monkeypatch.setattr(logger, "emit", raising)
 
     swept = await sweep(azure)
 

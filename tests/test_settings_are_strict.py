@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from shared.decision import Rules
+from shared.decision import Rules, Scope
 from shared.errors import SettingsError
 from shared.kinds import KINDS
 from shared.model import Level
@@ -19,7 +19,6 @@ from shared.settings import (
     SETTINGS,
     Cloud,
     Mode,
-    Scope,
     Settings,
     read_settings,
 )

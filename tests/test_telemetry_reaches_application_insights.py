@@ -140,7 +140,8 @@ async def test_metrics_say_how_many_accounts_there_are_and_what_was_done(serve: 
     azure.tenant.add_account("kept", local_auth=True, tags={"local-auth-exempt": "yes"})
     azure.tenant.add_account("odd", local_auth=True, tags={"local-auth-exempt": "31/12/2026"})
     azure.clock.advance(120)
-    azure.faults.on(method="PATCH", path="*/contoso-docs").answer(409, {})
+    busy = {"error": {"code": "RequestConflict", "message": "Busy."}}
+    azure.faults.on(method="PATCH", path="*/contoso-docs").answer(409, busy)
 
     found = metrics(await sweep(azure, "enforce"))
 
@@ -341,10 +342,11 @@ WRONG_KEY = {
 async def _then_the_next_tick_is_fine(azure: LocalAzure) -> None:
     azure.tenant.enable_keys("contoso-chat")
     azure.clock.advance(900)
+    left = keys_on(azure)
     swept = await sweep(azure, "enforce")
     assert swept.error is None, swept.error
     assert keys_on(azure) == set()
-    assert swept.results == {"contoso-chat": "DISABLED"}
+    assert swept.results == dict.fromkeys(left, "DISABLED")
 
 
 @pytest.mark.parametrize("status", [400, 500], ids=["for good", "for now"])
@@ -377,7 +379,7 @@ async def test_an_event_that_ingestion_refuses_is_counted_as_lost(
         ),
     ],
 )
-async def test_when_ingestion_takes_nothing_the_sweep_is_done_and_the_tick_says_so(
+async def test_when_ingestion_takes_nothing_nothing_is_written_and_the_tick_says_so(
     serve: Serve, status: int, body: Any, headers: dict[str, str]
 ) -> None:
     azure = four_accounts(serve)
@@ -388,7 +390,7 @@ async def test_when_ingestion_takes_nothing_the_sweep_is_done_and_the_tick_says_
         took = time.monotonic() - began
 
     assert isinstance(swept.error, TelemetryLost)
-    assert (keys_on(azure), len(azure.writes)) == (set(), 4)
+    assert (len(keys_on(azure)), azure.writes) == (4, ())
     assert swept.error.emitted == EVENTS_OF_FOUR_ACCOUNTS
     assert (swept.error.acknowledged, swept.envelopes) == (0, [])
     assert f"it answered {status}" in str(swept.error)
@@ -413,7 +415,7 @@ async def test_a_page_of_a_proxy_is_not_an_acknowledgement(serve: Serve) -> None
     with answering(200, "<html><h1>Sign in to the proxy</h1></html>"):
         swept = await sweep(azure, "enforce")
 
-    assert (keys_on(azure), swept.envelopes) == (set(), [])
+    assert (azure.writes, swept.envelopes) == ((), [])
     assert isinstance(swept.error, TelemetryLost)
 
 
@@ -421,7 +423,6 @@ async def test_a_sweep_that_is_not_whole_says_so_even_if_its_telemetry_is_lost(
     serve: Serve,
 ) -> None:
     azure = four_accounts(serve)
-    azure.faults.on(method="PATCH", path="*/contoso-docs").answer(400, {"error": {"code": "Nope"}})
 
     with answering(400, WRONG_KEY):
         async with worker(azure) as functions:
@@ -429,7 +430,7 @@ async def test_a_sweep_that_is_not_whole_says_so_even_if_its_telemetry_is_lost(
 
     assert not invocation.succeeded
     assert "acknowledged 0 of 11 events" in invocation.message
-    assert "contoso-docs: FAILED (Nope)" in invocation.message + invocation.stack_trace
+    assert "4 changes were not begun" in invocation.message + invocation.stack_trace
 
 
 async def _with_a_dead_connection(effect: str) -> dict[str, Any]:
@@ -472,11 +473,11 @@ async def test_a_burst_into_an_ingestion_that_is_down_is_counted_and_ends_in_bou
 
 
 @pytest.mark.parametrize("effect", ["cut", "hang"])
-async def test_when_ingestion_never_answers_the_sweep_is_done_in_bounded_time_and_says_so(
+async def test_when_ingestion_never_answers_the_sweep_ends_in_bounded_time_and_says_so(
     effect: str,
 ) -> None:
     first = await alone(_with_a_dead_connection, effect=effect)
-    assert first == {"counts": [11, 0], "keys on": [], "writes": 4}
+    assert (first["counts"], len(first["keys on"]), first["writes"]) == ([11, 0], 4, 0)
 
 
 async def _with_no_token_for_telemetry() -> dict[str, Any]:

@@ -183,7 +183,6 @@ async def test_a_write_that_may_have_happened_counts_against_the_trickle(serve: 
 
 
 async def test_accounts_that_always_fail_do_not_starve_the_others(serve: Serve) -> None:
-    # Each of the failing ones is tried, may have been written, and so takes the sweep's one place.
     azure = serve(drifted(4))
     azure.faults.on(method="PATCH", path="*/bot-0", times=None).answer(500)
     azure.faults.on(method="PATCH", path="*/bot-1", times=None).answer(500)

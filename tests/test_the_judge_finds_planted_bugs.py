@@ -22,14 +22,14 @@ def after(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("bug", Bug)
+@pytest.mark.parametrize("bug", PLANTED)
 def test_a_planted_bug_breaks_its_law_in_the_program_that_found_it(bug: Bug) -> None:
     broken = judge(run(PLANTED[bug], bug))
 
-    assert BREAKS[bug] in {each.law for each in broken}
+    assert BREAKS[bug].law in {each.law for each in broken}
 
 
-@pytest.mark.parametrize("bug", Bug)
+@pytest.mark.parametrize("bug", PLANTED)
 def test_without_the_bug_the_same_program_breaks_none(bug: Bug) -> None:
     assert judge(run(PLANTED[bug])) == []
 
@@ -66,26 +66,30 @@ def told(at: datetime, ours: str = "true") -> dict[str, Any]:
     return event("KeyAccessChanged", accountId=ACCOUNT, changedAt=when, ours=ours, turned="off")
 
 
+def read(ordinal: int, at: datetime, *, keys_on: bool) -> Seen:
+    return Seen(ordinal, 0, "GET", ACCOUNT, at, at, shown=True, keys_on=keys_on, kind="OpenAI")
+
+
 def blameless() -> Record:
     """One sweep that reads an account, turns its keys off, reads it back, and says so."""
     disabled = completed(accounts=1.0, drift=1.0, disabled=1.0)
     found = event("DriftFound", accountId=ACCOUNT)
     return Record(
         inherit=False,
-        changes_lag=timedelta(seconds=90),
         requests=[
-            Seen(1, 0, "GET", ACCOUNT, after(0), after(0), shown=True, keys_on=True),
-            Seen(2, 0, "PATCH", ACCOUNT, after(1), after(1), shown=True, keys_on=True),
-            Seen(3, 0, "GET", ACCOUNT, after(2), after(2), shown=True),
+            read(1, after(0), keys_on=True),
+            Seen(
+                2, 0, "PATCH", ACCOUNT, after(1), after(1), shown=True, keys_on=True, announced=True
+            ),
+            read(3, after(2), keys_on=False),
         ],
-        writes=[Written(2, 0, ACCOUNT, after(1), turned_off=True, failed=False)],
+        writes=[Written(2, 0, ACCOUNT, after(1), failed=False)],
         sweeps=[
             Swept(
                 0,
                 "enforce",
                 START,
                 60,
-                None,
                 ended=after(3),
                 readable=frozenset({"s"}),
                 events=[found, outcome(), disabled],
@@ -103,14 +107,12 @@ def change_request(record: Record, index: int, **fields: Any) -> None:
     record.requests[index] = replace(record.requests[index], **fields)
 
 
-def cut_before_it_told(record: Record) -> None:
-    """Cut the sweep, and let another one look at the change log in time."""
-    swept = record.sweeps[0]
-    swept.cut, swept.events = True, swept.events[:1]
-    later = Swept(1, "enforce", after(900), 60, START, ended=after(901))
-    later.events = [completed(accounts=1.0, compliant=1.0)]
-    record.sweeps.append(later)
-    record.before_last = [Standing(ACCOUNT, keys_on=False, says="open")]
+def not_announced(record: Record) -> None:
+    change_request(record, 1, announced=False)
+
+
+def another_kind(record: Record) -> None:
+    change_request(record, 0, kind="SpeechServices")
 
 
 def exempt_when_read(record: Record) -> None:
@@ -218,8 +220,9 @@ def crashed(record: Record) -> None:
         ("protected", read_that_did_not_arrive),
         ("protected", sent_twice),
         ("audit writes nothing", audited),
-        ("told", untold),
-        ("told", cut_before_it_told),
+        ("protected", another_kind),
+        ("announced", not_announced),
+        ("outcomes", untold),
         ("ours is ours", someone_elses),
         ("done is done", never_read_back),
         ("done stays done", failed_later),
@@ -248,10 +251,9 @@ def test_every_law_is_broken_above_by_something() -> None:
     assert {law for law, _ in marks[0].args[1]} == set(LAWS)
 
 
-def test_what_the_change_log_tells_of_a_cut_sweep_is_enough() -> None:
+def test_a_sweep_that_was_cut_may_leave_its_changes_without_an_outcome() -> None:
     record = blameless()
-    cut_before_it_told(record)
-    record.sweeps[1].events.append(told(after(1)))
+    record.sweeps[0].cut, record.sweeps[0].events = True, record.sweeps[0].events[:1]
 
     assert judge(record) == []
 

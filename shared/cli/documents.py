@@ -241,7 +241,9 @@ _RULES = (
 )
 _RULE_OF = {"DRIFT": 0, "HELD": 1, "EXEMPT": 2}
 # What is fixed, or not there any more, is no finding.
-_NO_FINDING = frozenset({Result.DISABLED, Result.ALREADY_OFF, Result.GONE, Result.NOW_EXEMPT})
+_NO_FINDING = frozenset(
+    (Result.DISABLED, Result.ALREADY_OFF, Result.GONE, Result.NOW_EXEMPT, Result.OUT_OF_SCOPE)
+)
 
 
 def as_sarif(report: SweepReport, found: Sequence[Row]) -> str:

@@ -75,6 +75,7 @@ class Fault:
     host: Host | None
     action: str | None
     principal: str | None
+    where: Callable[[SeenRequest], bool] | None
     skip: int
     times: int | None
     effect: Effect | Bend | None = None
@@ -129,6 +130,7 @@ class Fault:
             and self.principal in {None, request.principal}
             and (self.action is None or self.action.lower() == (request.action or "").lower())
             and (self.path is None or fnmatch(request.path.lower(), self.path.lower()))
+            and (self.where is None or self.where(request))
         )
 
     def passes(self, request: SeenRequest) -> bool:
@@ -154,11 +156,15 @@ class Faults:
         host: Host | None = None,
         action: str | None = None,
         principal: str | None = None,
+        where: Callable[[SeenRequest], bool] | None = None,
         skip: int = 0,
         times: int | None = 1,
     ) -> Fault:
-        """Name a place; say what happens there with one of the fault's methods."""
-        fault = Fault(method, path, host, action, principal, skip, times)
+        """Name a place; say what happens there with one of the fault's methods.
+
+        `where` is asked last, on the server's thread, of what has everything else that is named.
+        """
+        fault = Fault(method, path, host, action, principal, where, skip, times)
         with self._lock:
             self._script.append(fault)
         return fault

@@ -1,6 +1,7 @@
 """`python -m tests.soak`: tenant and sweeps together, for as long as you like.
 
-With `--planted` each of the five planted bugs is hunted instead, and what finds it is printed.
+With `--odd` one sweep at a time meets odd answers instead (`tests.odd`), so many of them. With
+`--planted` each of the planted bugs is hunted, and what finds it is printed.
 """
 
 import os
@@ -15,13 +16,19 @@ import argparse
 import pprint
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from tests.keysweep import insights
-from tests.soak.hunt import Hunt, LawBrokenError, Tally
-from tests.soak.planted import BREAKS, Bug
+from tests.odd.hunt import odd
+from tests.soak.hunt import Hunt, LawBrokenError, Machine, Tally, soak
+from tests.soak.planted import BREAKS
+
+# What is planted is only to be found: whoever wants it small takes more time.
+_SHRINK_PLANTED_SECONDS = 10.0
 
 
 def _arguments() -> argparse.Namespace:
@@ -30,6 +37,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=int(time.time()), help="where to begin")
     parser.add_argument("--planted", action="store_true", help="hunt the planted bugs")
     parser.add_argument("--in-process", action="store_true", help="no child processes: faster")
+    parser.add_argument("--odd", action="store_true", help="odd answers in place of the soak")
+    parser.add_argument("--sweeps", type=int, help="stop after so many, if time is left")
     parser.add_argument("--once", action="store_true", help="stop at the first finding")
     return parser.parse_args()
 
@@ -40,11 +49,13 @@ def _main(arguments: argparse.Namespace) -> int:
     console.print(f"Soaking from seed {arguments.seed}, {arguments.minutes:g} minutes.")
     if arguments.planted:
         return _hunt_planted(console, arguments)
+    machine: Machine[Any] = odd() if arguments.odd else soak(kill=not arguments.in_process)
     until = time.monotonic() + 60 * arguments.minutes
     tally, findings, number = Tally(), 0, arguments.seed
     with _progress(console) as progress:
-        while time.monotonic() < until and not (arguments.once and findings):
-            hunt = _hunt(progress, tally, until, None, kill=not arguments.in_process)
+        hunt = Hunt(machine, until, tally, most_sweeps=arguments.sweeps)
+        hunt.progress = _shown(progress, tally, "odd answers" if arguments.odd else "soaking")
+        while not (hunt.is_over or (arguments.once and findings)):
             found = hunt.hunt(number)
             # Far from the seeds that this hunt used.
             number += 100_000
@@ -58,28 +69,31 @@ def _main(arguments: argparse.Namespace) -> int:
 def _hunt_planted(console: Console, arguments: argparse.Namespace) -> int:
     """Return 0 if every bug was found by the law that it breaks."""
     missed = 0
-    for bug in Bug:
+    for bug, hunted in BREAKS.items():
         tally = Tally()
         until = time.monotonic() + 60 * arguments.minutes
+        machine: Machine[Any] = soak(kill=False) if hunted.by == "soak" else odd(hunted.focus)
         with _progress(console) as progress:
-            found = _hunt(progress, tally, until, bug, kill=False).hunt(arguments.seed)
-        if found is None or BREAKS[bug] not in {each.law for each in found.broken}:
+            hunt = Hunt(machine, until, tally, bug, hunted.law)
+            hunt.shrink_seconds = _SHRINK_PLANTED_SECONDS
+            hunt.progress = _shown(progress, tally, bug)
+            found = hunt.hunt(arguments.seed)
+        if found is None:
             missed += 1
             console.print(f"[red]NOT FOUND[/]: {bug}. {_counted(tally)}.")
         else:
             console.print(f"[green]found[/]: {bug}. {_counted(tally)}, shrinking included.")
-        if found is not None:
             _print_finding(console, found)
     return 1 if missed else 0
 
 
-def _hunt(progress: Progress, tally: Tally, until: float, bug: Bug | None, *, kill: bool) -> Hunt:
-    task = progress.add_task(str(bug or "soaking"), total=None)
+def _shown(progress: Progress, tally: Tally, what: str) -> Callable[[str], None]:
+    task = progress.add_task(what, total=None)
 
-    def show(what: str) -> None:
-        progress.update(task, description=f"{bug or 'soaking'}: {_counted(tally)} ({what})")
+    def show(now: str) -> None:
+        progress.update(task, description=f"{what}: {_counted(tally)} ({now})")
 
-    return Hunt(until, tally, bug, kill, progress=show)
+    return show
 
 
 def _progress(console: Console) -> Progress:
@@ -87,10 +101,10 @@ def _progress(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True)
 
 
-def _print_finding(console: Console, found: LawBrokenError) -> None:
-    for each in found.broken:
-        console.print(f"  {each.law}: {each.how}", markup=False, highlight=False)
-    console.print(pprint.pformat(found.program, width=100), markup=False, highlight=False)
+def _print_finding(console: Console, found: LawBrokenError[Any]) -> None:
+    for breach in found.broken:
+        console.print(f"  {breach.law}: {breach.how}", markup=False, highlight=False)
+    console.print(pprint.pformat(found.drawn, width=100), markup=False, highlight=False)
 
 
 def _counted(tally: Tally) -> str:

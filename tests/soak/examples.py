@@ -17,10 +17,22 @@ from tests.soak.program import (
 
 PLANTED: Mapping[Bug, Program] = {
     Bug.NO_RE_READ: Program((Born("a"),), (), budget=60),
-    Bug.RESENT_PATCH: Program((Born("a"),), (Fault("patch", "429 for 20 s"), Start(0)), budget=60),
+    Bug.RESENT_PATCH: Program(
+        (Born("a"),), (Fault("patch", "503 for 2 s after acting"), Start(0)), budget=60
+    ),
     Bug.NO_READ_BACK: Program((Born("a"),), (Start(0), Finish(), Start(0)), budget=60),
     Bug.EMPTY_IS_WHOLE: Program((), (Team("lose role"), Start(0)), budget=60),
     Bug.LAPSED_HONOURED: Program((Born("a", "lapsed fields"),), (), by_group=True, budget=60),
+    Bug.KIND_FORGOTTEN: Program(
+        (Born("a"),), (Start(0), Admit(7), Team("other kind", "a")), budget=60
+    ),
+    Bug.NOT_AWAITED: Program((Born("a"),), (), budget=60),
+    Bug.AGE_TOO_EARLY: Program(
+        (Born("a"),), (Fault("get", "late connection"), Start(0)), budget=60
+    ),
+    Bug.NO_CEILING_OF_A_WAIT: Program(
+        (Born("a"),), (Fault("get", "429 for years"), Start(0), Finish()), budget=60
+    ),
 }
 """What found each planted bug."""
 
@@ -47,7 +59,7 @@ FINDINGS: Mapping[str, tuple[Program, str]] = {
                 Finish(),
             ),
         ),
-        "told",
+        "outcomes",
     ),
 }
 """What was found in the product, and the law that it broke."""

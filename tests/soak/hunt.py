@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.errors import Flaky
+from hypothesis.strategies import SearchStrategy
 
 from tests.soak import planted
 from tests.soak.driver import quiet
@@ -17,16 +19,16 @@ from tests.soak.program import Program, programs
 from tests.soak.world import happen
 
 # A breach that was found is shrunk for so many seconds at most.
-_SHRINK_SECONDS = 90.0
+SHRINK_SECONDS = 90.0
 _AT_A_TIME = 25
 
 
-class LawBrokenError(AssertionError):
-    """A program in which laws were broken."""
+class LawBrokenError[Drawn](AssertionError):
+    """Something drawn, a program say, in which laws were broken."""
 
-    def __init__(self, program: Program, broken: list[Broken]) -> None:
+    def __init__(self, drawn: Drawn, broken: list[Broken]) -> None:
         super().__init__("\n".join(f"{each.law}: {each.how}" for each in broken))
-        self.program = program
+        self.drawn = drawn
         self.broken = broken
 
 
@@ -68,46 +70,82 @@ def check(
         raise LawBrokenError(program, broken)
 
 
+@dataclass(frozen=True, slots=True)
+class Machine[Drawn]:
+    """What is drawn, how it is run and judged, and which of its parts may be left out."""
+
+    draws: SearchStrategy[Drawn]
+    check: Callable[[Drawn, Tally, planted.Bug | None], None]
+    """Raises LawBrokenError."""
+    smaller: Callable[[Drawn], Iterator[Callable[[Drawn], Drawn]]]
+    """Ways to take something away, each to be tried on what the ways before it left."""
+
+
+def soak(*, kill: bool) -> Machine[Program]:
+    """Return the soak; `kill`: processes are born and killed too, which takes longer."""
+    return Machine(programs(kill=kill), check, _smaller)
+
+
+def _smaller(program: Program) -> Iterator[Callable[[Program], Program]]:
+    for field in ("steps", "accounts", "order"):
+        for index in reversed(range(len(getattr(program, field)))):
+            yield partial(without, field=field, index=index)
+
+
+def without[T: Any](drawn: T, *, field: str, index: int) -> T:
+    """Return the same without one part of a field."""
+    parts = getattr(drawn, field)
+    smaller: T = replace(drawn, **{field: parts[:index] + parts[index + 1 :]})
+    return smaller
+
+
 @dataclass(slots=True)
-class Hunt:
+class Hunt[Drawn]:
     """Goes on until something is found or time is up."""
 
+    machine: Machine[Drawn]
     until: float
     """On the real monotonic clock."""
     tally: Tally
     bug: planted.Bug | None = None
-    kill: bool = True
+    law: str = ""
+    """The law whose breach is looked for; none: any."""
+    most_sweeps: int | None = None
+    shrink_seconds: float = SHRINK_SECONDS
     progress: Callable[[str], None] = lambda _: None
 
-    def hunt(self, number: int) -> LawBrokenError | None:
-        """Draw and judge programs; return the smallest one found that breaks a law."""
-        while time.monotonic() < self.until:
+    @property
+    def is_over(self) -> bool:
+        """Whether time is up, or all sweeps were run."""
+        enough = self.most_sweeps is not None and self.tally.sweeps >= self.most_sweeps
+        return enough or time.monotonic() > self.until
+
+    def hunt(self, number: int) -> LawBrokenError[Drawn] | None:
+        """Draw and judge; return the smallest that was found to break a law."""
+        while not self.is_over:
             found = self._some(number)
             if found is not None:
                 return self._trimmed(found)
             number += 1
         return None
 
-    def _trimmed(self, found: LawBrokenError) -> LawBrokenError:
-        """Take away every step and account that the breach doesn't need."""
+    def _trimmed(self, found: LawBrokenError[Drawn]) -> LawBrokenError[Drawn]:
+        """Take away all that the breach doesn't need."""
         laws = {each.law for each in found.broken}
-        until = time.monotonic() + _SHRINK_SECONDS
-        for field in ("steps", "accounts", "order"):
-            for index in reversed(range(len(getattr(found.program, field)))):
-                if time.monotonic() > until:
-                    return found
-                parts = getattr(found.program, field)
-                smaller = replace(found.program, **{field: parts[:index] + parts[index + 1 :]})
-                self.progress("trimming")
-                try:
-                    check(smaller, self.tally, self.bug)
-                except LawBrokenError as error:
-                    if laws & {each.law for each in error.broken}:
-                        found = error
+        until = time.monotonic() + self.shrink_seconds
+        for take_away in self.machine.smaller(found.drawn):
+            if time.monotonic() > until:
+                return found
+            self.progress("trimming")
+            try:
+                self.machine.check(take_away(found.drawn), self.tally, self.bug)
+            except LawBrokenError as error:
+                if laws & {each.law for each in error.broken}:
+                    found = error
         return found
 
-    def _some(self, number: int) -> LawBrokenError | None:
-        failing: dict[Program, LawBrokenError] = {}
+    def _some(self, number: int) -> LawBrokenError[Drawn] | None:
+        failing: dict[Drawn, LawBrokenError[Drawn]] = {}
         shrink_until = 0.0
 
         @seed(number)
@@ -121,19 +159,20 @@ class Hunt:
             phases=(Phase.generate, Phase.shrink),
             suppress_health_check=list(HealthCheck),
         )
-        @given(programs(kill=self.kill))
-        def search(program: Program) -> None:
+        @given(self.machine.draws)
+        def search(drawn: Drawn) -> None:
             nonlocal shrink_until
-            now = time.monotonic()
-            late = now > (shrink_until if failing else self.until)
-            if late and program not in failing:
+            late = time.monotonic() > shrink_until if failing else self.is_over
+            if late and drawn not in failing:
                 return
             try:
-                check(program, self.tally, self.bug)
+                self.machine.check(drawn, self.tally, self.bug)
             except LawBrokenError as error:
+                if self.law not in {"", *(breach.law for breach in error.broken)}:
+                    return
                 if not failing:
-                    shrink_until = time.monotonic() + _SHRINK_SECONDS
-                failing[program] = error
+                    shrink_until = time.monotonic() + self.shrink_seconds
+                failing[drawn] = error
                 raise
             finally:
                 self.progress("shrinking" if failing else f"seed {number}")
@@ -144,5 +183,5 @@ class Hunt:
             return error
         except Flaky:
             # It did not fail again: still a breach, and worth a look for that alone.
-            return min(failing.values(), key=lambda each: len(each.program.steps))
+            return min(failing.values(), key=lambda each: len(repr(each.drawn)))
         return None

@@ -1,31 +1,64 @@
-"""Five bugs, each planted into the product by a patch that only tests apply.
+"""Bugs, each planted into the product by a patch that only tests apply.
 
-The judge of `laws` has to find every one of them.
+The first five are the soak's own; the others are what an adversarial reading found in the product
+once, and what was mended. The judge of `laws` has to find every one of them, by the soak or by the
+odd answers of `tests.odd`, as `BREAKS` says.
+
+What of that reading is not here, since neither can see it: one exception out of `emit`, and events
+that an Application Insights of four seconds an answer keeps (telemetry waits by the real clock,
+which neither moves); places that a throttled list keeps from others, and more than 1,000
+subscriptions in a request (both need a tenant of a hundred subscriptions or more); Azure's code in
+`details`, and the age of a drift, which are words for people; settings and the command line, which
+no sweep draws. Each has tests of its own.
 """
 
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 from unittest import mock
 
 from azure.core.pipeline import AsyncPipeline
 from azure.core.pipeline.policies import AsyncRetryPolicy
+from azure.core.pipeline.transport import AioHttpTransport
 
-from shared import discovery, exemption, pacing, remediation, transport
-from shared.errors import AzureError, Unclear
+from shared import (
+    addresses,
+    allowance,
+    answers,
+    arm,
+    cross_check,
+    decision,
+    exemption,
+    graph,
+    pacing,
+    parts,
+    refusals,
+    remediation,
+    scope,
+    telemetry,
+    transport,
+)
+from shared.errors import AzureError, Busy, NoRole, Stale, Unclear
+from shared.events import Event, SweepContext
 from shared.model import (
+    Account,
+    AccountId,
     Decision,
     Exempt,
     Exemption,
     GapKind,
     Lapsed,
-    LeftAlone,
     Outcome,
     Result,
     Subscription,
 )
+from shared.schedule import Schedule
+from tests.odd.example import LINKS, REFUSALS, Focus
 
 
 class Bug(StrEnum):
@@ -36,16 +69,96 @@ class Bug(StrEnum):
     NO_READ_BACK = "no read-back"
     EMPTY_IS_WHOLE = "an empty scope counted as whole"
     LAPSED_HONOURED = "a lapsed tag honoured"
+    KIND_FORGOTTEN = "a second look that leaves out the kind"
+    NOT_AWAITED = "an announcement that is not awaited"
+    AGE_TOO_EARLY = "a PATCH's age taken before its connection is made"
+    NO_CEILING_OF_A_WAIT = "a Retry-After without a ceiling"
+
+    ONLY_AN_ID = "an account believed that has no properties"
+    NULL_IS_NO_TAG = "tags that are null taken for none"
+    NO_ARRAY_IS_EMPTY = "a page without its array taken for an empty one"
+    KIND_MISSING = "a row without its kind passed over"
+    STRANGERS = "a row of another subscription acted on"
+    BY_NUMBER = "rows of Resource Graph counted by number"
+    ONE_WITNESS = "ARM's list of subscriptions not held against Resource Graph"
+    IN_A_CIRCLE = "a link that leads to itself followed"
+    COLUMN_MISSING = "a row's columns not looked for"
+    TAKEN_FOR_A_COUNT = "a count that is true taken for one"
+    TOO_DEEP = "JSON that is too deep not caught"
+    NO_CEILING_OF_AN_ANSWER = "an answer of any length read"
+    ENDS_LIKE_OURS = "the token sent to an address that ends like ours"
+    ANY_PORT = "the token sent to any port"
+    NOTHING_TAKEN = "an answer that took nothing counted as an acknowledgement"
+    RELEASE_SEEN_ONCE = "the release of the brake looked at once"
+    HUGE_NUMBERS = "numbers of any length taken from headers"
+    NO_DATES = "a Retry-After that is a date passed over"
+    FIRST_WORD = "the first word on a wait counted, and not the longest"
+    DISALLOWED_IS_NO_ROLE = "what Azure itself disallows taken for a missing role"
+    CONFLICT_IS_BUSY = "a conflict that nobody listed taken for a busy account"
+    UNVERIFIED_AT_ONCE = "a write that was not answered not tried again"
+    TURNS_MISSED = "turns of the second source missed with the firings"
 
 
-BREAKS = {
-    Bug.NO_RE_READ: "protected",
-    Bug.RESENT_PATCH: "protected",
-    Bug.NO_READ_BACK: "done is done",
-    Bug.EMPTY_IS_WHOLE: "counts",
-    Bug.LAPSED_HONOURED: "converges",
+@dataclass(frozen=True, slots=True)
+class Hunted:
+    """Who has to find a bug, and the law that it breaks."""
+
+    by: Literal["soak", "odd"]
+    law: str
+    focus: Focus | None = None
+    """For odd answers: what is bent in the hunt for it. Without, it takes very many sweeps."""
+
+
+BREAKS: Mapping[Bug, Hunted] = {
+    Bug.NO_RE_READ: Hunted("soak", "protected"),
+    Bug.RESENT_PATCH: Hunted("soak", "protected"),
+    Bug.NO_READ_BACK: Hunted("soak", "done is done"),
+    Bug.EMPTY_IS_WHOLE: Hunted("soak", "counts"),
+    Bug.LAPSED_HONOURED: Hunted("soak", "converges"),
+    Bug.KIND_FORGOTTEN: Hunted("soak", "protected"),
+    Bug.NOT_AWAITED: Hunted("soak", "announced"),
+    Bug.AGE_TOO_EARLY: Hunted("soak", "protected"),
+    Bug.NO_CEILING_OF_A_WAIT: Hunted("soak", "converges"),
+    Bug.ONLY_AN_ID: Hunted(
+        "odd", "protected", Focus(("account",), ("only its id",), ("properties", "kind"))
+    ),
+    Bug.NULL_IS_NO_TAG: Hunted("odd", "protected", Focus(("account", "listing"), (), ("tags",))),
+    Bug.NO_ARRAY_IS_EMPTY: Hunted(
+        "odd", "seen", Focus(("accounts",), ("empty object", "error body"), ("value",))
+    ),
+    Bug.KIND_MISSING: Hunted("odd", "seen", Focus(("accounts",), (), ("kind",))),
+    Bug.STRANGERS: Hunted("odd", "left alone", Focus(("accounts",), ("to another subscription",))),
+    Bug.BY_NUMBER: Hunted("odd", "seen", Focus(("listing", "shown"), ("a row repeated",))),
+    Bug.ONE_WITNESS: Hunted(
+        "odd", "seen", Focus(("subscriptions",), ("a row repeated",), ("row", "nextLink"))
+    ),
+    Bug.IN_A_CIRCLE: Hunted("odd", "ends", Focus(("accounts", "groups"), ("to itself",))),
+    Bug.COLUMN_MISSING: Hunted(
+        "odd", "ends as it may", Focus(("listing", "census"), (), ("kind", "flag", "keysOn"))
+    ),
+    Bug.TAKEN_FOR_A_COUNT: Hunted("odd", "seen", Focus(("census",), (), ("keysOff", "keysOn"))),
+    Bug.TOO_DEEP: Hunted("odd", "ends as it may", Focus(("subscriptions",), ("too deep",))),
+    Bug.NO_CEILING_OF_AN_ANSWER: Hunted(
+        "odd", "protected", Focus(("account",), ("gzip that unfolds",))
+    ),
+    Bug.ENDS_LIKE_OURS: Hunted("odd", "nowhere else", Focus(("accounts", "patch"), LINKS)),
+    Bug.ANY_PORT: Hunted("odd", "nowhere else", Focus(("accounts", "patch"), LINKS)),
+    Bug.NOTHING_TAKEN: Hunted(
+        "odd", "announced", Focus(("announcement",), ("drops all", "drops all without a word"))
+    ),
+    Bug.RELEASE_SEEN_ONCE: Hunted(
+        "odd", "brake", Focus(("account", "patch"), ("slow", "late connection", "429 for 20 s"))
+    ),
+    Bug.HUGE_NUMBERS: Hunted(
+        "odd", "ends as it may", Focus(("accounts", "listing"), ("huge numbers", "429 for years"))
+    ),
+    Bug.NO_DATES: Hunted("odd", "paced", Focus(("accounts", "listing"), ("429 until a date",))),
+    Bug.FIRST_WORD: Hunted("odd", "paced", Focus(("accounts", "listing"), ("429 in two words",))),
+    Bug.DISALLOWED_IS_NO_ROLE: Hunted("odd", "named", Focus(("patch",), REFUSALS)),
+    Bug.CONFLICT_IS_BUSY: Hunted("odd", "named", Focus(("patch",), REFUSALS)),
+    Bug.UNVERIFIED_AT_ONCE: Hunted("odd", "named", Focus(("patch",), ("503", "cut"))),
+    Bug.TURNS_MISSED: Hunted("odd", "turns", Focus(())),
 }
-"""The law that each breaks."""
 
 
 @contextmanager
@@ -57,19 +170,19 @@ def plant(bug: Bug) -> Iterator[None]:
         yield
 
 
-async def _unit(self: remediation.Remediation, decision: Decision) -> Outcome:
+# What is written
+
+
+async def _unit(
+    self: remediation.Remediation, drift: Decision, _: allowance.Allowance
+) -> Outcome | remediation._NotTaken:
     """Change what discovery saw, however long ago."""
     doubt: AzureError | None = None
     try:
-        await self.accounts.disable_local_auth(decision.account.id)
+        await self.accounts.disable_local_auth(drift.account.id, self.clock.monotonic())
     except Unclear as error:
         doubt = error
-    return await self._read_back(decision, doubt)
-
-
-async def _send(self: pacing.Freshness, request: Any) -> Any:
-    """Ask nothing of a decision's age."""
-    return await self.next.send(request)
+    return await self._read_back(drift, doubt)
 
 
 def _pipeline(transport_used: Any, policies: list[Any]) -> Any:
@@ -77,27 +190,66 @@ def _pipeline(transport_used: Any, policies: list[Any]) -> Any:
     return AsyncPipeline(transport_used, [*policies[:-1], AsyncRetryPolicy(), policies[-1]])
 
 
-async def _read_back(
-    _: remediation.Remediation, decision: Decision, __: AzureError | None
-) -> Outcome:
+async def _read_back(_: remediation.Remediation, drift: Decision, __: AzureError | None) -> Outcome:
     """Believe that what was sent was done."""
-    return Outcome(decision, Result.DISABLED, accepted=True)
+    return Outcome(drift, Result.DISABLED, accepted=True)
 
 
-_subscriptions = discovery.Discovery._subscriptions
+def _whatever_kind(
+    account: Account, in_scope: decision.Scope, rules: decision.Rules, today: date
+) -> Decision:
+    """Decide as if the account's kind were in scope."""
+    kinds = (*in_scope.kinds, account.kind)
+    return decision.decide(account, replace(in_scope, kinds=kinds), rules, today)
 
 
-async def _no_gap(
-    self: discovery.Discovery, found: discovery._Findings
-) -> tuple[list[Subscription], LeftAlone]:
+async def _at_once(
+    _: telemetry.Telemetry, __: SweepContext, events: Sequence[Event], ___: float
+) -> Sequence[Event]:
+    """Take what was emitted for acknowledged."""
+    return events
+
+
+async def _age_first(
+    self: transport.ClockedTransport, request: Any, *, read_at: float | None = None, **config: Any
+) -> Any:
+    """Look at a PATCH's age, and then make its connection."""
+    if read_at is not None and self._clock.monotonic() - read_at > transport.FRESH_SECONDS:
+        raise Stale("its decision is no longer fresh")
+    config.pop("stream", None)
+    config["trace_request_ctx"] = None
+    response: Any = await AioHttpTransport.send(self, request, stream=True, **config)
+    await transport._read_whole(response)
+    return response
+
+
+async def _say_at_once(
+    self: remediation.Remediation, drift: Decision, left: allowance.Allowance
+) -> Outcome:
+    """Run the unit once, whatever came of it."""
+    done = await self._tried(drift, left)
+    return done.outcome if isinstance(done, remediation._NotTaken) else done
+
+
+def _goes_on(_: allowance.Allowance, __: datetime) -> bool:
+    return False
+
+
+# What is believed
+
+
+_sorted = scope.ScopeReader._sorted
+
+
+def _no_gap(self: scope.ScopeReader, *given: Any) -> scope.InScope:
     """Find nothing wrong with an empty list."""
-    answer = await _subscriptions(self, found)
-    found.gaps = [
+    found = _sorted(self, *given)
+    gaps = tuple(
         gap
         for gap in found.gaps
         if gap.kind is not GapKind.TENANT or "no subscription is in scope" not in gap.problem
-    ]
-    return answer
+    )
+    return scope.InScope(found.subscriptions, found.left_alone, gaps)
 
 
 _until = exemption._until
@@ -108,13 +260,210 @@ def _never_lapses(raw: str, text: str, today: date, reason: str = "", owner: str
     return Exempt(said.until, reason, owner) if isinstance(said, Lapsed) else said
 
 
+def _any_account(_: AccountId) -> answers.Check:
+    return lambda body: "" if isinstance(body, dict) and body.get("id") else "it has no id"
+
+
+_account = arm._account
+
+
+def _whatever_there_is(row: Mapping[str, Any]) -> Account:
+    """Take what is missing for nothing."""
+    return _account({"kind": "OpenAI", "properties": {}, **row})
+
+
+_tags_problem = answers.tags_problem
+
+
+def _no_tags(row: object) -> str:
+    is_null = isinstance(row, dict) and row.get("tags", {}) is None
+    return "" if is_null else _tags_problem(row)
+
+
+def _any_page(body: object) -> str:
+    return "" if isinstance(body, dict) else "it is no object"
+
+
+def _with_an_array(response: Any, *_: object) -> Any:
+    return {"value": [], **answers.decoded(response)}
+
+
+_page = arm.ArmReader._page
+
+
+async def _some_page(self: arm.ArmReader, *given: Any) -> tuple[list[Any], str | None]:
+    """Take an array that is missing for an empty one."""
+    with mock.patch.object(arm, "decoded", _with_an_array):
+        return await _page(self, *given)
+
+
+_row = arm._row
+
+
+def _any_kind(row: object, subscription_id: str) -> Account | str:
+    """Take a kind that is missing for one that is not in scope."""
+    lacks = isinstance(row, dict) and not row.get("kind")
+    return _row(
+        {**row, "kind": "None"} if lacks and isinstance(row, dict) else row, subscription_id
+    )
+
+
+def _any_row(row: object, _: str) -> Account | str:
+    """Believe a row of any subscription."""
+    named = re.match("/subscriptions/([^/]+)/", str(row.get("id")) if isinstance(row, dict) else "")
+    return _row(row, named[1].lower() if named else "")
+
+
+async def _by_number(
+    self: graph.Graph, query: graph._Query, subscriptions: Sequence[str] | None
+) -> list[dict[str, Any]]:
+    """Count rows, whatever they are about."""
+    rows: list[dict[str, Any]] = []
+    token: str | None = ""
+    total = None
+    while token is not None:
+        page = await self._page(query.text, subscriptions, token or None)
+        for row in page["data"]:
+            if answers.columns_problem(row, query.columns) or not graph._is_text(row[query.key]):
+                raise graph._incomplete("an odd row")
+        rows += page["data"]
+        total = page["totalRecords"] if total is None else total
+        token = page.get("$skipToken")
+        if len(rows) > total:
+            break
+    if total != len(rows):
+        raise graph._incomplete(f"{len(rows)} of {total} rows")
+    return rows
+
+
+async def _arm_alone(self: scope.ScopeReader) -> tuple[dict[str, Subscription], list[Any]]:
+    """Believe ARM's list."""
+    return {each.id: each for each in await self.arm.subscriptions()}, []
+
+
+def _always(_: addresses.Links, link: str) -> str:
+    return link
+
+
+def _no_matter(_: addresses.Links) -> None:
+    """Find nothing wrong with a page that was read before."""
+
+
+def _nothing_lacks(_: object, __: Sequence[str]) -> str:
+    return ""
+
+
+_census = graph.Graph.census
+
+
+async def _true_is_one(self: graph.Graph, *given: Any) -> Any:
+    """Take any number for a count, as Python does with true."""
+    with mock.patch.object(graph, "is_count", lambda value: isinstance(value, int) and value >= 0):
+        return await _census(self, *given)
+
+
+def _however_deep(content: bytes, *, must: bool) -> object:
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        if must:
+            raise answers.OddAnswer("no JSON") from error
+        return None
+
+
+# Where tokens go
+
+
+def _parse_by_hand(cls: type[addresses.Address], url: str) -> addresses.Address:
+    """Take what stands before the first slash for the host."""
+    rest = url.partition("://")[2]
+    host, _, path = rest.partition("/")
+    return cls(host.lower(), 443, f"/{path.partition('?')[0]}")
+
+
+def _ends_like(self: addresses.Address, endpoint: addresses.Address) -> bool:
+    return self.host == endpoint.host or self.host.endswith(f".{endpoint.host}")
+
+
+# What is told
+
+
+_refused_in = telemetry._refused_in
+
+
+def _took_all(body: bytes, sent: int) -> dict[int, str] | None:
+    """Believe that an answer without errors took everything."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    silent = isinstance(answer, dict) and not answer.get("errors")
+    return {} if silent else _refused_in(body, sent)
+
+
+# How long to wait
+
+
+def _any_number(text: str) -> int | None:
+    match = re.fullmatch(r"([0-9]+)(?:\.[0-9]*)?", text.strip(), re.ASCII)
+    return int(match[1]) if match else None
+
+
+def _no_date(_: str, __: datetime) -> float:
+    return 0.0
+
+
+def _first_word(headers: Mapping[str, str], moment: datetime) -> float:
+    for name, unit in (("retry-after-ms", 1e-3), ("x-ms-retry-after-ms", 1e-3), ("retry-after", 1)):
+        value = headers.get(name, "")
+        if value:
+            return (pacing._number(value) or 0) * unit or pacing._until(value, moment)
+    return 0.0
+
+
+def _this_turn(schedule: Schedule, _: datetime | None, now: datetime) -> frozenset[int]:
+    return frozenset({schedule.number(now) % cross_check.TURNS})
+
+
 _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
-    Bug.NO_RE_READ: (
-        (remediation.Remediation, "_unit", _unit),
-        (pacing.Freshness, "send", _send),
-    ),
+    Bug.NO_RE_READ: ((remediation.Remediation, "_unit", _unit),),
     Bug.RESENT_PATCH: ((transport, "AsyncPipeline", _pipeline),),
     Bug.NO_READ_BACK: ((remediation.Remediation, "_read_back", _read_back),),
-    Bug.EMPTY_IS_WHOLE: ((discovery.Discovery, "_subscriptions", _no_gap),),
+    Bug.EMPTY_IS_WHOLE: ((scope.ScopeReader, "_sorted", _no_gap),),
     Bug.LAPSED_HONOURED: ((exemption, "_until", _never_lapses),),
+    Bug.KIND_FORGOTTEN: ((remediation, "decide", _whatever_kind),),
+    Bug.NOT_AWAITED: ((telemetry.Telemetry, "acknowledged", _at_once),),
+    Bug.AGE_TOO_EARLY: ((transport.ClockedTransport, "send", _age_first),),
+    Bug.NO_CEILING_OF_A_WAIT: ((pacing, "_LONGEST_CLOSURE", 1e12),),
+    Bug.ONLY_AN_ID: ((arm, "the_account", _any_account), (arm, "_account", _whatever_there_is)),
+    Bug.NULL_IS_NO_TAG: ((answers, "tags_problem", _no_tags), (arm, "tags_problem", _no_tags)),
+    Bug.NO_ARRAY_IS_EMPTY: ((arm, "a_page", _any_page), (arm.ArmReader, "_page", _some_page)),
+    Bug.KIND_MISSING: ((arm, "_row", _any_kind),),
+    Bug.STRANGERS: ((arm, "_row", _any_row),),
+    Bug.BY_NUMBER: ((graph.Graph, "_rows", _by_number),),
+    Bug.ONE_WITNESS: ((scope.ScopeReader, "_listed", _arm_alone),),
+    Bug.IN_A_CIRCLE: (
+        (addresses.Links, "follow", _always),
+        (addresses.Links, "repeats", _no_matter),
+    ),
+    Bug.COLUMN_MISSING: ((graph, "columns_problem", _nothing_lacks),),
+    Bug.TAKEN_FOR_A_COUNT: ((graph.Graph, "census", _true_is_one),),
+    Bug.TOO_DEEP: ((answers, "_decoded", _however_deep),),
+    Bug.NO_CEILING_OF_AN_ANSWER: ((transport, "_MOST_BYTES", 10**12),),
+    Bug.ENDS_LIKE_OURS: (
+        (addresses.Address, "parse", classmethod(_parse_by_hand)),
+        (addresses.Address, "is_of", _ends_like),
+    ),
+    Bug.ANY_PORT: ((addresses.Address, "is_of", _ends_like),),
+    Bug.NOTHING_TAKEN: ((telemetry, "_refused_in", _took_all),),
+    Bug.RELEASE_SEEN_ONCE: ((allowance.Allowance, "has_ended", _goes_on),),
+    Bug.HUGE_NUMBERS: ((pacing, "_number", _any_number),),
+    Bug.NO_DATES: ((pacing, "_until", _no_date),),
+    Bug.FIRST_WORD: ((pacing, "_retry_after", _first_word),),
+    Bug.DISALLOWED_IS_NO_ROLE: (
+        (refusals, "_BY_CODE", {**refusals._BY_CODE, "requestdisallowedbyazure": NoRole}),
+    ),
+    Bug.CONFLICT_IS_BUSY: ((refusals, "_BY_STATUS", {**refusals._BY_STATUS, 409: Busy}),),
+    Bug.UNVERIFIED_AT_ONCE: ((remediation.Remediation, "remediate", _say_at_once),),
+    Bug.TURNS_MISSED: ((parts, "turns_due", _this_turn),),
 }

@@ -28,15 +28,15 @@ type Tag = Literal[
 TAGS: tuple[Tag, ...] = Tag.__value__.__args__
 
 type Deed = Literal[
-    "create", "delete", "keys on", "keys off", "tag", "tag group", "tag subscription",
+    "create", "delete", "other kind", "keys on", "keys off", "tag", "tag group", "tag subscription",
     "lock", "unlock", "deny", "allow", "deploy", "deployed", "lose role", "get role",
     "graph hides", "graph shows", "graph lags",
 ]  # fmt: skip
 
 type Effect = Literal[
-    "429", "429 for 20 s", "429 for an hour", "503", "503 for 5 s", "HTML", "broken JSON",
-    "401", "cut", "cut after acting", "500 after acting", "503 for 2 s after acting",
-    "slow", "hang",
+    "429", "429 for 20 s", "429 for an hour", "429 for years", "503", "503 for 5 s", "HTML",
+    "broken JSON", "401", "cut", "cut after acting", "500 after acting",
+    "503 for 2 s after acting", "slow", "hang", "late connection",
 ]  # fmt: skip
 EFFECTS: tuple[Effect, ...] = Effect.__value__.__args__
 type Place = Literal[
@@ -139,7 +139,9 @@ _FORMS: tuple[Form, ...] = Form.__value__.__args__
 _NAMES: tuple[Name, ...] = tuple(PLACES)
 _ACTS: tuple[Deed, ...] = Deed.__value__.__args__
 # What happens most often, and what shakes a sweep most, is drawn most.
-_OFTEN: tuple[Deed, ...] = ("keys on", "tag", "tag", "tag group", "create", "delete")
+_OFTEN: tuple[Deed, ...] = (
+    "keys on", "tag", "tag", "tag group", "create", "delete", "other kind",
+)  # fmt: skip
 _WRITES: tuple[Place, ...] = ("patch", "patch", "poll", "get", "group")
 _tags = st.sampled_from(("none",) * len(TAGS) + TAGS)
 _team = st.builds(

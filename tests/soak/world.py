@@ -17,6 +17,7 @@ from shared.errors import KeysweepError
 from tests.keysweep import _environ, insights, settings_of
 from tests.local_azure import ABSENT, Account, LocalAzure, PatchForm, SeenRequest, Tenant
 from tests.local_azure.allowance import Kind, Rates
+from tests.local_azure.exchange import Answer
 from tests.local_azure.faults import Effect as Struck
 from tests.local_azure.faults import Faults, Hang
 from tests.local_azure.services import Settings
@@ -25,7 +26,7 @@ from tests.local_azure.state.account import Flag
 from tests.soak import planted
 from tests.soak.child import ChildProcess, Order, hand
 from tests.soak.driver import Child, DrivenClock, Driver, StuckError
-from tests.soak.laws import TAG, Record, Seen, Standing, Swept, Written, levels_say
+from tests.soak.laws import KINDS, TAG, Record, Seen, Standing, Swept, Written, levels_say
 from tests.soak.program import (
     PLACES,
     Admit,
@@ -122,6 +123,7 @@ class _Served:
     at: datetime
     tags: Mapping[str, str]
     keys_on: bool
+    kind: str
 
 
 class World:
@@ -149,6 +151,7 @@ class World:
         self._running: dict[int, _Running] = {}
         self._all: list[_Running] = []
         self._served: dict[int, _Served] = {}
+        self._accepted_before: dict[int, tuple[int, int]] = {}
         self._before_last: list[Standing] = []
         self._on_at_last: frozenset[str] = frozenset()
         self._told_before = 0
@@ -157,7 +160,7 @@ class World:
         """Take every step."""
         self._told_before = len(insights().telemetry)
         self.azure.services.identities[:] = [_alias(self.tenant, actor) for actor in range(3)]
-        self.azure.admission.close(_is_gated)
+        self.azure.admission.close(self._arrives)
         self.azure.before(self._serve)
         for step in self.program.steps:
             await self._take(step)
@@ -212,7 +215,7 @@ class World:
             return
         mode = "audit" if start.audit else "enforce"
         last = self._all[-1].swept.began if self._all else None
-        swept = Swept(len(self._all), mode, self.clock.now(), self.program.budget, last)
+        swept = Swept(len(self._all), mode, self.clock.now(), self.program.budget)
         running = _Running(swept, uuid.uuid4().hex)
         self._all.append(running)
         self._running[actor] = running
@@ -325,6 +328,7 @@ class World:
 
     def _calm_down(self) -> None:
         self.faults.clear()
+        self.azure.connections.clear()
         for subscription in self.tenant.subscriptions.values():
             subscription.hidden_from_graph = False
         self._do(Team("get role"))
@@ -332,15 +336,15 @@ class World:
 
     # What happens to the tenant
 
-    def _bear(self, born: Born) -> None:
+    def _bear(self, born: Born, other_kind: str = "") -> None:
         subscription, group, kind = PLACES[born.name]
         self.tenant.add_account(
             born.name,
             subscription=subscription,
             group=group,
-            kind=kind,
+            kind=other_kind or kind,
             local_auth=_FLAGS[born.keys],
-            tags=_tags(born.tag, self.clock.now()),
+            tags=tags_of(born.tag, self.clock.now()),
             patch=_FORMS[born.form],
         )
 
@@ -348,7 +352,7 @@ class World:
         tenant = self.tenant
         account = tenant.find_account(team.name)
         subscription = tenant.subscription(PLACES[team.name][0])
-        tags = _tags(team.tag, self.clock.now())
+        tags = tags_of(team.tag, self.clock.now())
         match team.deed:
             case "create" if account is None:
                 self._bear(Born(team.name, team.tag))
@@ -380,6 +384,9 @@ class World:
         match team.deed:
             case "delete":
                 tenant.delete(account)
+            case "other kind":
+                tenant.delete(account)
+                self._bear(Born(team.name, team.tag), other_kind="SpeechServices")
             case "keys on":
                 tenant.enable_keys(account)
             case "keys off":
@@ -410,12 +417,27 @@ class World:
     def _plant(self, fault: Fault) -> None:
         place = _PLACES[fault.place]
         planted_at = self.faults.on(**place, times=fault.times, skip=fault.skip)
-        _EFFECTS[fault.effect](planted_at)
+        if fault.effect == "late connection":
+            planted_at.bend(self._closing)
+        else:
+            _EFFECTS[fault.effect](planted_at)
+
+    def _closing(self, answer: Answer) -> Answer:
+        """Close the connection after this answer, and let the next one come late."""
+        self.azure.connections.late(9)
+        return answer.with_header("Connection", "close")
 
     # What is recorded
 
     def _children(self) -> list[Child]:
         return [running.child for running in self._running.values() if running.child is not None]
+
+    def _arrives(self, seen: SeenRequest) -> bool:
+        """Say whether a request has to wait; note of a PATCH what had been told as it arrived."""
+        if seen.method == "PATCH":
+            told = (len(insights().telemetry), len(self.azure.telemetry))
+            self._accepted_before[seen.ordinal] = told
+        return _is_gated(seen)
 
     def _serve(self, seen: SeenRequest) -> None:
         """Note, on the server's thread, how things stand as the server begins to act."""
@@ -425,11 +447,12 @@ class World:
         path = unquote(seen.path).lower()
         swept = self._running[actor].swept
         tags: Mapping[str, str] = {}
-        keys_on = False
+        keys_on, kind = False, ""
         if _ACCOUNT.fullmatch(path):
             account = self.tenant.find_account(path)
             if account is not None:
-                tags, keys_on = dict(account.tags or {}), _shows_keys_on(account)
+                tags, keys_on = dict(account.tags or {}), shows_keys_on(account)
+                kind = account.kind
         elif _LEVEL.fullmatch(path):
             subscription = self.tenant.subscriptions.get(path.split("/")[2])
             if subscription is not None and "/resourcegroups/" in path:
@@ -441,11 +464,8 @@ class World:
             function = self.tenant.function
             readable = (each.id for each in self.tenant.readable_subscriptions(function))
             swept.readable = frozenset(readable)
-        elif path.endswith("/microsoft.resourcegraph/resources"):
-            every = self.tenant.subscriptions.values()
-            swept.unshown |= {each.id for each in every if each.hidden_from_graph}
         self._served[seen.ordinal] = _Served(
-            replace(seen, path=path), swept.number, self.clock.now(), tags, keys_on
+            replace(seen, path=path), swept.number, self.clock.now(), tags, keys_on, kind
         )
 
     def _standings(self) -> list[Standing]:
@@ -453,7 +473,7 @@ class World:
         tenant, today = self.azure.tenant, self.clock.now().date()
         found = []
         for account in tenant.accounts:
-            if account.kind == "Face":
+            if account.kind.lower() not in KINDS:
                 continue
             subscription = tenant.subscriptions[account.subscription_id.lower()]
             group = subscription.groups[account.group.lower()]
@@ -472,7 +492,7 @@ class World:
 
     def record(self) -> Record:
         """Put together what was seen."""
-        record = Record(self.program.inherit, timedelta(seconds=CHANGES_LAG))
+        record = Record(self.program.inherit)
         record.faults = len(self.faults.struck)
         statuses = {each.ordinal: each.status for each in self.azure.operations}
         for ordinal, served in self._served.items():
@@ -492,6 +512,8 @@ class World:
                     answered and statuses.get(ordinal) == 200,
                     served.tags,
                     served.keys_on,
+                    served.kind,
+                    self._was_announced(ordinal, served),
                 )
             )
         record.requests.sort(key=lambda each: each.ordinal)
@@ -503,18 +525,29 @@ class World:
                     self._served[write.ordinal].sweep,
                     write.account_id.lower(),
                     write.at,
-                    write.before.disable_local_auth is not True,
                     operation is not None and operation.fails,
                 )
             )
-        told = _events(insights().telemetry.envelopes[self._told_before :])
-        told = {**told, **_events(self.azure.telemetry.envelopes)}
+        told = events_of(insights().telemetry.envelopes[self._told_before :])
+        told = {**told, **events_of(self.azure.telemetry.envelopes)}
         for running in self._all:
             running.swept.events = told.get(running.trace, [])
             record.sweeps.append(running.swept)
         record.before_last = self._before_last
         record.on_at_last = self._on_at_last
         return record
+
+    def _was_announced(self, ordinal: int, served: _Served) -> bool:
+        """Whether a PATCH was announced before it arrived, to whomever its process tells things."""
+        if ordinal not in self._accepted_before:
+            return False
+        shared, own = self._accepted_before[ordinal]
+        told = insights().telemetry.envelopes[self._told_before : shared]
+        events = events_of([*told, *self.azure.telemetry.envelopes[:own]])
+        return any(
+            event["name"] == "DriftFound" and event["accountId"] == served.request.path
+            for event in events.get(self._all[served.sweep].trace, [])
+        )
 
     def _spoilt(self) -> set[int]:
         """Return the requests whose answer was not the server's own, or did not arrive."""
@@ -566,7 +599,7 @@ def _tree(root: type[BaseException]) -> list[type[BaseException]]:
     return [root, *(each for child in root.__subclasses__() for each in _tree(child))]
 
 
-def _events(envelopes: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+def events_of(envelopes: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Return events by the trace under which they were told, in the order of their telling."""
     found: dict[str, list[dict[str, Any]]] = {}
     for envelope in envelopes:
@@ -634,7 +667,7 @@ def _key(seen: SeenRequest) -> tuple[str, ...]:
     return (str(_actor(seen)), seen.method, seen.path, body, f"{seen.ordinal:09d}")
 
 
-def _shows_keys_on(account: Account) -> bool:
+def shows_keys_on(account: Account) -> bool:
     """Whether the next read shows keys on; for a while after a PATCH that is the old value."""
     return (account.stale_flag if account.stale_left else account.flag) is not True
 
@@ -661,7 +694,7 @@ _FORMS: dict[Form, PatchForm] = {
 }
 
 
-def _tags(tag: Tag, now: datetime) -> dict[str, str]:
+def tags_of(tag: Tag, now: datetime) -> dict[str, str]:
     today, yesterday = now.date(), now.date() - timedelta(days=1)
     future = today + timedelta(days=90)
     values: dict[Tag, dict[str, str]] = {
@@ -707,6 +740,9 @@ def _error(code: str) -> dict[str, Any]:
 _EFFECTS: dict[Effect, Any] = {
     "429": lambda fault: fault.answer(429, _error("TooManyRequests")),
     "429 for 20 s": lambda f: f.answer(429, _error("TooManyRequests"), {"Retry-After": "20"}),
+    "429 for years": lambda f: f.answer(
+        429, _error("TooManyRequests"), {"Retry-After": "99999999"}
+    ),
     "429 for an hour": lambda f: f.answer(429, _error("TooManyRequests"), {"Retry-After": "3600"}),
     "503": lambda f: f.answer(503, _error("ServiceUnavailable")),
     "503 for 5 s": lambda f: f.answer(503, _error("ServiceUnavailable"), {"Retry-After": "5"}),

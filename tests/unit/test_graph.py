@@ -42,7 +42,7 @@ async def test_none_is_shown_where_there_is_none(border: Border) -> None:
     assert await border.graph.visible(BOTH) == frozenset()
 
 
-NO_SUBSCRIPTIONS = [
+NO_SUBSCRIPTIONS: list[Any] = [
     without(SHOWN, "subscriptionId"),
     without(SHOWN, "id"),
     {**SHOWN, "subscriptionId": None},

@@ -205,13 +205,13 @@ async def test_a_lane_that_is_closed_while_its_unit_waits_for_a_place_gives_it_t
         closed(pace, 100, A)
         return []
 
-    began: list[list[float]] = await asyncio.gather(
+    began = await asyncio.gather(
         at_work([pace.unit(B, 1)], clock),
         at_work([pace.unit(A, 1)], clock),
         at_work([pace.unit(B, 1)], clock),
         close(),
     )
-    assert began == [[0], [105], [10], []]
+    assert list(began) == [[0], [105], [10], []]
 
 
 async def test_a_unit_that_would_outlast_the_deadline_is_not_let_in(clock: VirtualClock) -> None:
