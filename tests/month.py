@@ -155,9 +155,7 @@ class Month:
         """Let the days pass."""
         with self.azure:
             os.environ.update(self.azure.environ)
-            # A firing has its share of what is read from ARM too, which knows who last changed an
-            # account. The truth is about Resource Graph's readings: hardly any firing, hardly any.
-            environ = {**self.azure.environ, "SWEEP_SCHEDULE": "0 0 9 * * 1"}
+            environ = {**self.azure.environ}
             process = Process(environ, self.azure.clock)
             moment, last = START, ""
             while moment < START + timedelta(days=days):
