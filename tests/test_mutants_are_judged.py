@@ -266,7 +266,7 @@ def test_an_entry_whose_mutant_was_killed_is_told() -> None:
 
 def test_every_survivor_that_is_listed_is_a_mutant_of_the_code_as_it_is() -> None:
     from tests.mutation.__main__ import FILES  # noqa: PLC0415 - imports what trials need
-    from tests.mutation.trial import ROOT  # noqa: PLC0415
+    from tests.mutation.session import ROOT  # noqa: PLC0415
 
     made = {
         mutant.name

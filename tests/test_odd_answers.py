@@ -49,7 +49,7 @@ def test_however_azure_answers_the_laws_hold(part: int) -> None:
     some()
 
     assert tally.sweeps >= SWEEPS
-    assert tally.faults > SWEEPS / 2
+    assert tally.faults > SWEEPS / 3
 
 
 @pytest.mark.parametrize("bug", examples.PLANTED)

@@ -78,7 +78,7 @@ async def test_without_the_change_log_a_drift_of_resource_graphs_is_of_unknown_a
     tenant.enable_keys("bot", at=before(days=2))
     azure = serve(tenant)
     # The fourth query; the three before it are discovery's.
-    azure.faults.on(action=GRAPH, skip=3, times=None).answer(500)
+    azure.faults.on(action=GRAPH, skip=4, times=None).answer(500)
 
     assert ages(await sweep(azure, "audit")) == {("unknown", None, None)}
 

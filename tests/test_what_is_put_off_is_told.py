@@ -145,7 +145,7 @@ async def test_one_of_unknown_age_counts_from_what_sweeps_told(serve: Serve) -> 
     for hours in (0, 12, 25):
         # The fourth query is the change log's; the three before it are discovery's.
         days.azure.faults.clear()
-        days.azure.faults.on(path="*/microsoft.resourcegraph/resources", skip=3, times=None).answer(
+        days.azure.faults.on(path="*/microsoft.resourcegraph/resources", skip=4, times=None).answer(
             500
         )
         swept = await days.sweep_at(hours)

@@ -5,6 +5,8 @@ properties nor constants of a module, which our reports, settings and events are
 cosmic-ray removes no statement, changes no text, starts a whole pytest for each mutant, and makes
 bit operations of every `+`. Neither compares survivors with a list that gives reasons.
 
-Laid out as it runs: `mutants` (what is changed, pure), `coverage` (which test runs which line),
-`trial` (one mutant in a forked process), `survivors` (those that are known, with reasons).
+Laid out as it runs: `changes` and `mutants` (what is changed, pure), `coverage` and `baseline`
+(which test runs which line), `trial` (one mutant in a forked process), `swapped` and `anew` (the
+quick way to try one, and the way for those that an import runs), `survivors` (those that are known,
+with reasons).
 """

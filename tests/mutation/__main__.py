@@ -8,7 +8,7 @@ more.
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -16,10 +16,14 @@ from rich.table import Table
 from rich.text import Text
 
 from tests.mutation import survivors
+from tests.mutation.anew import tried_anew
+from tests.mutation.baseline import baseline
 from tests.mutation.coverage import Coverage
 from tests.mutation.mutants import Mutant, Name, mutants
+from tests.mutation.session import ROOT
 from tests.mutation.survivors import Comparison
-from tests.mutation.trial import ROOT, Fate, TrialError, baseline, trials
+from tests.mutation.swapped import tried_swapped
+from tests.mutation.trial import Fate, TrialError
 
 LEAST_KILLED = 0.9
 _EVERY = 100
@@ -30,24 +34,25 @@ FILES: Mapping[str, tuple[str, ...]] = {
     "shared/cross_check.py": (),
     "shared/deadline.py": (),
     "shared/decision.py": (),
+    "shared/discovery.py": (),
     "shared/errors.py": (),
     "shared/events.py": (),
     "shared/exemption.py": (),
     "shared/kinds.py": ("read_kind",),
     "shared/model.py": (),
     "shared/pacing.py": (
-        "Lane", "_left", "_retry_after", "_until", "_number", "_resets_after",
+        "Lane", "_left", "_retry_after", "_until", "_number", "_resets_after", "Lanes", "Pace",
     ),
+    "shared/remediation.py": (),
     "shared/report.py": (),
     "shared/schedule.py": (),
+    "shared/scope.py": (),
     "shared/settings.py": (),
     "shared/spelling.py": (),
+    "shared/sweep.py": (),
     "shared/timespan.py": (),
 }  # fmt: skip
-"""The core, of kinds what is no list of Azure's names, and of pacing what is pure.
-
-The steps follow once their tests are in tests/unit.
-"""
+"""The core and the steps; of kinds what is no list of names, of pacing all but the policy."""
 TESTS = (
     "tests/unit",
     "tests/test_exemption_tags.py",
@@ -106,7 +111,7 @@ def _tried(
         *columns, TimeElapsedColumn(), console=console, transient=True, auto_refresh=False
     ) as progress:
         task = progress.add_task("Mutants", total=len(every))
-        for mutant, fate in trials(every, coverage, at_once):
+        for mutant, fate in _trials(every, coverage, at_once):
             fates[mutant.name] = fate
             survived = sum(fate is Fate.SURVIVED for fate in fates.values())
             progress.update(task, advance=1, description=f"Mutants ({survived} survived)")
@@ -115,6 +120,24 @@ def _tried(
             elif len(fates) % _EVERY == 0:
                 console.print(f"{len(fates)} of {len(every)} tried, {survived} survived")
     return fates
+
+
+def _trials(
+    every: Sequence[Mutant], coverage: Coverage, at_once: int
+) -> Iterator[tuple[Mutant, Fate]]:
+    """Try each mutant in the quickest way that there is for it."""
+    quick, slow = list[Mutant](), list[Mutant]()
+    for mutant in every:
+        if not coverage.tests_of(mutant):
+            yield mutant, Fate.SURVIVED
+        else:
+            (slow if coverage.is_run_at_import(mutant) else quick).append(mutant)
+    for mutant, fate in tried_swapped(quick, coverage, at_once):
+        if fate is Fate.UNDECIDED:
+            slow.append(mutant)
+        else:
+            yield mutant, fate
+    yield from tried_anew(slow, coverage, at_once)
 
 
 def _by_file(

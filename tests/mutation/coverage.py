@@ -25,6 +25,15 @@ class Coverage:
     imports: Mapping[str, frozenset[str]]
     """By file of tests, the files of ours that it imports, be it by way of others."""
 
+    @property
+    def quick(self) -> tuple[str, ...]:
+        """The tests that take no time to speak of."""
+        return tuple(test for test, seconds in self.seconds.items() if seconds <= _QUICK)
+
+    def is_run_at_import(self, mutant: Mutant) -> bool:
+        """Whether a mutant is run before any test is: when the product or a test is imported."""
+        return mutant.at_import or AT_IMPORT in self._tests(mutant.file, mutant.statement)
+
     def tests_of(self, mutant: Mutant) -> tuple[str, ...]:
         """Return the tests that can notice a mutant, those that will be quick to do so first.
 
@@ -33,7 +42,7 @@ class Coverage:
         """
         use_the_module = self._tests(mutant.file, None)
         found = self._tests(mutant.file, mutant.statement)
-        if mutant.at_import or AT_IMPORT in found:
+        if self.is_run_at_import(mutant):
             found = {
                 test
                 for test in self.seconds

@@ -6,13 +6,15 @@ never reached stay as they are.
 
 import ast
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tests.mutation import changes
 
 type Name = tuple[str, str, str, str, int]
 """File, scope, text, change and number of a mutant."""
+type Trees = Mapping[str, Callable[[], ast.Module]]
+"""By file, how to get what stands in its place."""
 
 _BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
 _LEFT_ALONE = frozenset(

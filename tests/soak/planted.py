@@ -308,6 +308,14 @@ def _any_kind(row: object, subscription_id: str) -> Account | str:
     )
 
 
+def _wherever(_: arm._List, __: addresses.Address) -> bool:
+    """Let a link lead to any list."""
+    return True
+
+
+_ANY_LINK = (arm._List, "is_at", _wherever)
+
+
 def _any_row(row: object, _: str) -> Account | str:
     """Believe a row of any subscription."""
     named = re.match("/subscriptions/([^/]+)/", str(row.get("id")) if isinstance(row, dict) else "")
@@ -436,10 +444,10 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
     Bug.AGE_TOO_EARLY: ((transport.ClockedTransport, "send", _age_first),),
     Bug.NO_CEILING_OF_A_WAIT: ((pacing, "_LONGEST_CLOSURE", 1e12),),
     Bug.ONLY_AN_ID: ((arm, "the_account", _any_account), (arm, "_account", _whatever_there_is)),
-    Bug.NULL_IS_NO_TAG: ((answers, "tags_problem", _no_tags), (arm, "tags_problem", _no_tags)),
+    Bug.NULL_IS_NO_TAG: ((answers, "tags_problem", _no_tags),),
     Bug.NO_ARRAY_IS_EMPTY: ((arm, "a_page", _any_page), (arm.ArmReader, "_page", _some_page)),
     Bug.KIND_MISSING: ((arm, "_row", _any_kind),),
-    Bug.STRANGERS: ((arm, "_row", _any_row),),
+    Bug.STRANGERS: ((arm, "_row", _any_row), _ANY_LINK),
     Bug.BY_NUMBER: ((graph.Graph, "_rows", _by_number),),
     Bug.ONE_WITNESS: ((scope.ScopeReader, "_listed", _arm_alone),),
     Bug.IN_A_CIRCLE: (
@@ -453,6 +461,7 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
     Bug.ENDS_LIKE_OURS: (
         (addresses.Address, "parse", classmethod(_parse_by_hand)),
         (addresses.Address, "is_of", _ends_like),
+        _ANY_LINK,
     ),
     Bug.ANY_PORT: ((addresses.Address, "is_of", _ends_like),),
     Bug.NOTHING_TAKEN: ((telemetry, "_refused_in", _took_all),),

@@ -1,17 +1,16 @@
 """What of an account shows that it is not in scope; and what a scope's reader makes of answers."""
 
-import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
+from typing import Any
 
 import pytest
 
 from shared.deadline import Deadline
 from shared.decision import Rules, Scope, decide
-from shared.errors import AzureError, NoRole, NotFound, Unclear, WrongTenant
-from shared.model import Account, AccountId, GapKind, Subscription, Verdict
+from shared.errors import AzureError, NoRole, NotFound, NoToken, Unclear, WrongTenant
+from shared.model import Account, AccountId, GapKind, Verdict
 from shared.scope import InScope, ScopeReader
+from tests.support.fake_tenant import FakeTenant, an_error
 
 A, B, C = (f"00000000-0000-4000-8000-00000000000{letter}" for letter in "abc")
 TODAY = date(2026, 11, 24)
@@ -58,168 +57,296 @@ def test_the_scope_comes_before_everything_else(*, keys_on: bool) -> None:
 # The reader
 
 
-class StoppedClock:
-    """A clock that stands still, and never wakes whoever sleeps."""
-
-    def now(self) -> datetime:
-        """Return the moment."""
-        return datetime(2026, 11, 24, tzinfo=UTC)
-
-    def monotonic(self) -> float:
-        """Return no seconds."""
-        return 0.0
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep for good; but for none, come back."""
-        if seconds:
-            await asyncio.Event().wait()
+def subscriptions(*names: str, **more: Any) -> FakeTenant:
+    """Return a tenant of these subscriptions."""
+    tenant = FakeTenant(**more)
+    for name in names:
+        tenant.subscribe(name)
+    return tenant
 
 
-def home(subscription_id: str, state: str = "Enabled", tenant: str = "t") -> Subscription:
-    return Subscription(subscription_id, "", state, tenant)
-
-
-@dataclass
-class Tenant:
-    """Both witnesses in memory: what ARM lists, what it gives one by one, what Graph shows."""
-
-    listed: Sequence[Subscription] | AzureError = ()
-    single: dict[str, Subscription | AzureError] = field(default_factory=dict)
-    shown: frozenset[str] | AzureError = frozenset()
-    below: dict[str, list[str] | AzureError] = field(default_factory=dict)
-    tenant: str = "t"
-
-    async def home_tenant(self) -> str:
-        """Return the tenant of the identity."""
-        return self.tenant
-
-    async def subscriptions(self) -> list[Subscription]:
-        """List what ARM lists."""
-        return list(_or_raise(self.listed))
-
-    async def subscription(self, subscription_id: str) -> Subscription:
-        """Read one."""
-        return _or_raise(self.single[subscription_id])
-
-    async def descendants(self, management_group: str) -> list[str]:
-        """List those below a group."""
-        return _or_raise(self.below[management_group])
-
-    async def everywhere(self) -> frozenset[str]:
-        """Say what Resource Graph shows."""
-        return _or_raise(self.shown)
-
-
-def _or_raise[T](answer: T | AzureError) -> T:
-    if isinstance(answer, AzureError):
-        raise answer
-    return answer
-
-
-def error(kind: type[AzureError]) -> AzureError:
-    return kind("Reading", "it", code="Code", message="No.")
-
-
-async def read(tenant: Tenant, scope: Scope | None = None, tenant_id: str | None = None) -> InScope:
-    until = Deadline.after(StoppedClock(), 1200)
-    return await ScopeReader(tenant, tenant, scope or Scope(), tenant_id, until).read()
+async def read(
+    tenant: FakeTenant,
+    scope: Scope = Scope(),  # noqa: B008 - frozen
+    tenant_id: str | None = None,
+    budget: float = 900,
+) -> InScope:
+    until = Deadline.after(tenant.clock, budget)
+    return await ScopeReader(tenant.arm, tenant.graph, scope, tenant_id, until).read()
 
 
 def names(found: InScope) -> list[str]:
     return [subscription.id for subscription in found.subscriptions]
 
 
+def gaps(found: InScope) -> list[tuple[GapKind, str]]:
+    return [(gap.kind, gap.name) for gap in found.gaps]
+
+
+TENANT, OF_GROUP, OF_SUBSCRIPTION = (
+    GapKind.TENANT, GapKind.MANAGEMENT_GROUP, GapKind.SUBSCRIPTION,
+)  # fmt: skip
+
+
+# The whole tenant
+
+
+async def test_without_a_scope_every_subscription_is_swept() -> None:
+    found = await read(subscriptions(A, B))
+    assert names(found) == [A, B]
+    assert found.gaps == ()
+
+
 async def test_a_subscription_that_arms_list_lost_is_read_and_swept() -> None:
-    tenant = Tenant([home(A)], {B: home(B)}, frozenset({A, B}))
+    found = await read(subscriptions(A, B, unlisted={B}))
+    assert names(found) == [A, B]
+    assert found.gaps == ()
 
-    found = await read(tenant)
 
-    assert (names(found), found.gaps) == ([A, B], ())
+async def test_a_subscription_that_resource_graph_does_not_show_is_swept_all_the_same() -> None:
+    found = await read(subscriptions(A, B, unshown={B}))
+    assert names(found) == [A, B]
 
 
 async def test_a_lost_subscription_that_can_not_be_read_is_a_gap() -> None:
-    tenant = Tenant([home(A)], {B: error(Unclear)}, frozenset({A, B}))
-
+    tenant = subscriptions(A, B, unlisted={B})
+    tenant.meanwhile("subscription", B, [an_error(Unclear, 500, "Odd")])
     found = await read(tenant)
-
-    assert (names(found), [gap.name for gap in found.gaps]) == ([A], [B])
+    assert names(found) == [A]
+    (gap,) = found.gaps
+    assert (gap.kind, gap.name, gap.subscription_id) == (OF_SUBSCRIPTION, B, B)
+    assert "Resource Graph shows it, ARM does not list it" in gap.problem
+    assert "Odd" in gap.problem
 
 
 @pytest.mark.parametrize("kind", [NotFound, NoRole, WrongTenant])
 async def test_one_that_is_gone_or_no_longer_ours_is_none(kind: type[AzureError]) -> None:
-    tenant = Tenant([home(A)], {B: error(kind)}, frozenset({A, B}))
-
+    tenant = subscriptions(A, B, C, unlisted={B, C})
+    tenant.meanwhile("subscription", B, [an_error(kind)])
     found = await read(tenant)
+    assert names(found) == [A, C]
+    assert found.gaps == ()
 
-    assert (names(found), found.gaps) == ([A], ())
+
+async def test_lost_subscriptions_are_looked_up_in_order() -> None:
+    tenant = subscriptions(A, B, C, unlisted={A, B, C})
+    assert names(await read(tenant)) == [A, B, C]
 
 
 async def test_without_the_second_witness_arms_list_stands_alone() -> None:
-    found = await read(Tenant([home(A)], shown=error(Unclear)))
+    tenant = subscriptions(A)
+    tenant.meanwhile("everywhere", "", [an_error()])
+    found = await read(tenant)
+    assert names(found) == [A]
+    assert found.gaps == ()
 
-    assert (names(found), found.gaps) == ([A], ())
+
+@pytest.mark.parametrize(("seconds", "swept"), [(29, [A, B]), (31, [A])])
+async def test_the_second_witness_has_half_a_minute(seconds: float, swept: list[str]) -> None:
+    tenant = subscriptions(A, B, unlisted={B})
+    tenant.meanwhile("everywhere", "", [seconds])
+    found = await read(tenant)
+    assert names(found) == swept
+    assert found.gaps == ()
+    assert tenant.clock.monotonic() == min(seconds, 30)
+
+
+async def test_the_second_witness_has_no_more_than_what_is_left() -> None:
+    tenant = subscriptions(A)
+    tenant.meanwhile("everywhere", "", [1000])
+    await read(tenant, budget=20)
+    assert tenant.clock.monotonic() == 20
+
+
+# Subscriptions that are named
+
+
+async def test_only_the_subscriptions_that_are_named_are_swept() -> None:
+    assert names(await read(subscriptions(A, B, C), Scope(subscriptions=(A, C)))) == [A, C]
 
 
 async def test_a_scope_that_names_subscriptions_asks_no_second_witness() -> None:
-    tenant = Tenant([home(A)], shown=frozenset({A, B}))
+    tenant = subscriptions(A)
+    await read(tenant, Scope(subscriptions=(A,)))
+    assert tenant.times("everywhere") == 0
 
-    found = await read(tenant, Scope(subscriptions=(A, C)))
 
+async def test_a_named_subscription_that_arm_does_not_list_is_a_gap() -> None:
+    found = await read(subscriptions(A), Scope(subscriptions=(A, C)))
     assert names(found) == [A]
-    assert [gap.name for gap in found.gaps] == [C]
+    (gap,) = found.gaps
+    assert (gap.kind, gap.name, gap.subscription_id) == (OF_SUBSCRIPTION, C, C)
+    assert gap.problem == "it is in scope, and the identity can't read it"
+
+
+# Management groups
+
+
+async def test_the_subscriptions_below_the_groups_are_swept() -> None:
+    tenant = subscriptions(A, B, C, below={"mg": [A], "other": [B]})
+    assert names(await read(tenant, Scope(management_groups=("mg", "other")))) == [A, B]
+
+
+async def test_a_scope_of_groups_asks_no_second_witness() -> None:
+    tenant = subscriptions(A, below={"mg": [A]})
+    await read(tenant, Scope(management_groups=("mg",)))
+    assert tenant.times("everywhere") == 0
 
 
 async def test_a_subscription_below_two_groups_is_swept_once() -> None:
-    tenant = Tenant([home(A), home(B)], below={"outer": [A, B, A], "inner": [B]})
-
-    found = await read(tenant, Scope(management_groups=("outer", "inner")))
-
-    assert names(found) == [A, B]
+    tenant = subscriptions(A, B, below={"outer": [A, B, A], "inner": [B]})
+    assert names(await read(tenant, Scope(management_groups=("outer", "inner")))) == [A, B]
 
 
 async def test_a_group_that_can_not_be_read_is_a_gap_and_the_others_are_swept() -> None:
-    tenant = Tenant([home(A)], below={"inner": [A], "lost": error(Unclear)})
-
+    tenant = subscriptions(A, below={"inner": [A]})
+    tenant.meanwhile("descendants", "lost", [an_error(code="Odd")])
     found = await read(tenant, Scope(management_groups=("lost", "inner")))
-
     assert names(found) == [A]
-    assert [(gap.kind, gap.name) for gap in found.gaps] == [(GapKind.MANAGEMENT_GROUP, "lost")]
+    assert gaps(found) == [(OF_GROUP, "lost")]
+    assert "Odd" in found.gaps[0].problem
+
+
+async def test_a_group_that_outlasts_its_share_is_a_gap() -> None:
+    tenant = subscriptions(A, below={"slow": [A], "inner": [A]})
+    tenant.meanwhile("descendants", "slow", [1000])
+    found = await read(tenant, Scope(management_groups=("inner", "slow")))
+    assert names(found) == [A]
+    assert gaps(found) == [(OF_GROUP, "slow")]
+    assert found.gaps[0].problem == "the list of its subscriptions outlasted its share of the time"
+    assert tenant.clock.monotonic() == 900
 
 
 async def test_an_expected_subscription_that_arm_does_not_list_is_a_gap() -> None:
-    found = await read(Tenant([home(A)], below={"mg": [A, B]}), Scope(management_groups=("mg",)))
-
-    assert (names(found), [gap.name for gap in found.gaps]) == ([A], [B])
-
-
-async def test_states_tenants_and_exclusions_are_counted_and_left_alone() -> None:
-    listed = [home(A), home(B, "Disabled"), home(C, tenant="other")]
-
-    found = await read(Tenant(listed))
-    excluded = await read(Tenant(listed), Scope(excluded_subscriptions=(A,)))
-
+    tenant = subscriptions(A, B, below={"mg": [A, B]}, unlisted={B})
+    found = await read(tenant, Scope(management_groups=("mg",)))
     assert names(found) == [A]
-    assert [subscription.id for subscription in found.left_alone.disabled] == [B]
-    assert [subscription.id for subscription in found.left_alone.other_tenant] == [C]
-    assert excluded.left_alone.excluded == (A,)
-    assert names(excluded) == []
+    assert gaps(found) == [(OF_SUBSCRIPTION, B)]
+
+
+async def test_a_group_without_subscriptions_is_a_gap_of_the_tenant() -> None:
+    tenant = subscriptions(A, below={"mg": []})
+    assert gaps(await read(tenant, Scope(management_groups=("mg",)))) == [(TENANT, "t")]
+
+
+# What is left alone
+
+
+async def test_disabled_subscriptions_are_counted_and_left_alone() -> None:
+    tenant = subscriptions(A, B)
+    tenant.subscribe(B, state="Disabled")
+    found = await read(tenant)
+    assert names(found) == [A]
+    assert [each.id for each in found.left_alone.disabled] == [B]
+    assert found.gaps == ()
+
+
+@pytest.mark.parametrize("state", ["Enabled", "Warned", "PastDue", "enabled"])
+async def test_subscriptions_that_can_be_changed_are_swept(state: str) -> None:
+    tenant = subscriptions(A)
+    tenant.subscribe(A, state=state)
+    assert names(await read(tenant)) == [A]
+
+
+async def test_subscriptions_of_another_tenant_are_counted_and_left_alone() -> None:
+    tenant = subscriptions(A, B)
+    tenant.subscribe(B, tenant_id="other")
+    found = await read(tenant)
+    assert names(found) == [A]
+    assert [each.id for each in found.left_alone.other_tenant] == [B]
+
+
+async def test_another_tenants_subscription_in_a_state_that_nobody_knows_is_no_gap() -> None:
+    tenant = subscriptions(A, B)
+    tenant.subscribe(B, tenant_id="other", state="Frozen")
+    assert (await read(tenant)).gaps == ()
+
+
+async def test_excluded_subscriptions_are_counted_and_left_alone() -> None:
+    found = await read(subscriptions(A, B), Scope(excluded_subscriptions=(B, C)))
+    assert names(found) == [A]
+    assert found.left_alone.excluded == (B,)
+
+
+async def test_an_excluded_subscription_that_can_not_be_read_is_no_gap() -> None:
+    scope = Scope(subscriptions=(A, B), excluded_subscriptions=(B,))
+    found = await read(subscriptions(A), scope)
+    assert found.gaps == ()
+    assert found.left_alone.excluded == (B,)
 
 
 async def test_a_state_that_nobody_knows_is_a_gap() -> None:
-    found = await read(Tenant([home(A, "Frozen")]))
-
-    assert (names(found), [gap.name for gap in found.gaps]) == ([], [A])
-
-
-@pytest.mark.parametrize("tenant", [Tenant([]), Tenant([home(A, "Disabled")])])
-async def test_no_subscription_in_scope_is_a_gap(tenant: Tenant) -> None:
+    tenant = subscriptions(A)
+    tenant.subscribe(A, state="Frozen")
     found = await read(tenant)
+    assert names(found) == []
+    assert gaps(found) == [(OF_SUBSCRIPTION, A)]
+    assert found.gaps[0].problem == "nobody knows its state 'Frozen'"
 
-    assert [gap.kind for gap in found.gaps] == [GapKind.TENANT]
+
+# Nothing at all
 
 
-async def test_a_token_that_names_no_tenant_is_a_gap_and_a_setting_that_does_is_enough() -> None:
-    tenant = Tenant([home(A)], tenant="")
+async def test_no_subscription_in_scope_is_a_gap() -> None:
+    found = await read(subscriptions())
+    assert gaps(found) == [(TENANT, "t")]
+    assert "no subscription is in scope" in found.gaps[0].problem
 
-    assert [gap.kind for gap in (await read(tenant)).gaps] == [GapKind.TENANT]
+
+async def test_none_but_disabled_ones_is_a_gap_too() -> None:
+    tenant = subscriptions(A)
+    tenant.subscribe(A, state="Disabled")
+    found = await read(tenant)
+    assert gaps(found) == [(TENANT, "t")]
+    assert [each.id for each in found.left_alone.disabled] == [A]
+
+
+async def test_where_there_are_gaps_already_none_is_added() -> None:
+    found = await read(subscriptions(), Scope(subscriptions=(A,)))
+    assert gaps(found) == [(OF_SUBSCRIPTION, A)]
+
+
+@pytest.mark.parametrize("what", ["home tenant", "subscriptions"])
+async def test_without_a_list_of_subscriptions_the_tenant_is_the_gap(what: Any) -> None:
+    tenant = subscriptions(A)
+    tenant.meanwhile(what, "", [an_error(NoToken, code="NoToken")])
+    found = await read(tenant)
+    assert names(found) == []
+    assert gaps(found) == [(TENANT, "of the identity")]
+    assert "NoToken" in found.gaps[0].problem
+
+
+async def test_a_list_that_can_not_be_read_is_a_gap_of_the_tenant_that_the_settings_name() -> None:
+    tenant = subscriptions(A)
+    tenant.meanwhile("subscriptions", "", [an_error()])
+    assert gaps(await read(tenant, tenant_id="t")) == [(TENANT, "t")]
+
+
+async def test_a_list_that_outlasts_its_share_is_a_gap() -> None:
+    tenant = subscriptions(A)
+    tenant.meanwhile("subscriptions", "", [1000])
+    found = await read(tenant)
+    assert gaps(found) == [(TENANT, "of the identity")]
+    assert found.gaps[0].problem == "ARM's list of subscriptions outlasted its share of the time"
+    assert tenant.clock.monotonic() == 900
+
+
+async def test_such_a_list_is_a_gap_of_the_tenant_that_the_settings_name() -> None:
+    tenant = subscriptions(A)
+    tenant.meanwhile("subscriptions", "", [1000])
+    assert gaps(await read(tenant, tenant_id="t")) == [(TENANT, "t")]
+
+
+# The home tenant
+
+
+async def test_a_token_that_names_no_tenant_is_a_gap() -> None:
+    found = await read(subscriptions(A, home=""))
+    assert gaps(found) == [(TENANT, "of the identity")]
+    assert "set AZURE_TENANT_ID" in found.gaps[0].problem
+
+
+async def test_a_setting_that_names_it_is_enough_and_nobody_is_asked() -> None:
+    tenant = subscriptions(A, home="")
     assert names(await read(tenant, tenant_id="t")) == [A]
+    assert tenant.times("home tenant") == 0

@@ -130,12 +130,6 @@ async def test_a_thread_that_can_not_be_started_is_a_token_that_failed(
         await identity.tokens.token(SCOPE)
 
 
-async def test_a_mistake_of_ours_is_no_token_that_failed(clock: VirtualClock) -> None:
-    identity = Identity(clock, [TypeError("a mistake")])
-    with pytest.raises(TypeError):
-        await identity.tokens.token(SCOPE)
-
-
 @pytest.mark.parametrize("error", [REFUSED, ServiceRequestError("no network")])
 async def test_a_token_that_could_not_be_renewed_is_used_for_as_long_as_it_is_good(
     clock: VirtualClock, error: Exception

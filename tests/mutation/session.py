@@ -1,0 +1,51 @@
+"""A run of pytest in a process of its own, that nobody reads unless something goes wrong."""
+
+import os
+import resource
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import _hypothesis_pytestplugin
+import hypothesis
+import pytest
+import pytest_asyncio.plugin
+
+ROOT = Path(__file__).parent.parent.parent
+_MEMORY = 4 * 2**30
+
+
+def run_pytest(paths: Sequence[str], plugin: object) -> int:
+    """Run pytest with the two plugins that the fast tests need, and one more.
+
+    Hypothesis draws the same examples every time, and doesn't shrink.
+    """
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    os.chdir(ROOT)
+    hypothesis.settings.register_profile(
+        "mutation",
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    hypothesis.settings.load_profile("mutation")
+    options = ["-x", "-q", "-s", "--assert=plain", "--tb=short", "-p", "no:cacheprovider"]
+    plugins = [_hypothesis_pytestplugin, pytest_asyncio.plugin, plugin]
+    return pytest.main([*options, *paths], plugins=plugins)
+
+
+def print_to(file: str) -> None:
+    """Let this process print into a file."""
+    handle = os.open(file, os.O_WRONLY | os.O_TRUNC)
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+
+
+def limit(processor_seconds: int) -> None:
+    """End this process after so many seconds of the processor, and limit its memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (processor_seconds, processor_seconds + 5))
+    if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
