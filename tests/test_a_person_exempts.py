@@ -50,7 +50,7 @@ def test_a_tag_that_somebody_adds_between_read_and_write_stays(serve: Serve) -> 
 
 def test_a_tag_in_other_letters_is_changed_and_not_doubled(serve: Serve) -> None:
     azure = at_once(serve, one({"Local-Auth-Exempt": "2020-01-01"}))
-    assert keysweep(azure, "exempt", "bot", "--until", "2099-01-01").code == 0
+    assert keysweep(azure, "exempt", "bot", "--until", "2099-01-01", "--yes").code == 0
     assert azure.tenant.account("bot").tags == {"Local-Auth-Exempt": "until=2099-01-01"}
 
 

@@ -23,14 +23,27 @@ def keys_on(azure: LocalAzure) -> set[str]:
 ALL = {"contoso-chat", "contoso-search", "contoso-agents", "contoso-docs"}
 
 
-def test_yes_turns_off_what_was_shown_and_releases_the_brake(serve: Serve) -> None:
+def test_yes_turns_off_what_was_shown(serve: Serve) -> None:
     azure = at_once(serve, scenarios.four_accounts())
-    ran = in_terminal(azure, "sweep", answers={QUESTION: "y\n"}, MAX_CHANGES_PER_SWEEP="1")
-    assert "your yes lets them through" in ran.plain
+    ran = in_terminal(azure, "sweep", answers={QUESTION: "y\n"})
     assert "Turn keys off on 4 accounts?" in ran.plain
     assert "Results: 4 DISABLED" in ran.plain
     assert keys_on(azure) == set()
     assert ran.code == 0
+
+
+def test_a_yes_releases_no_brake_and_what_trickles_is_asked_for_as_such(serve: Serve) -> None:
+    azure = at_once(serve, scenarios.four_accounts())
+    held = in_terminal(azure, "sweep", MAX_CHANGES_PER_SWEEP="1")
+    assert QUESTION not in held.plain
+    assert "--release-brake lets through what is shown" in held.plain
+    assert not azure.writes
+    assert held.code == 1
+    trickled = in_terminal(
+        azure, "sweep", answers={QUESTION: "y\n"}, MAX_CHANGES_PER_SWEEP="1", BRAKE="trickle"
+    )
+    assert "Turn keys off on 1 of 4 accounts?" in trickled.plain
+    assert len(keys_on(azure)) == 3
 
 
 def test_anything_but_yes_changes_nothing(serve: Serve) -> None:

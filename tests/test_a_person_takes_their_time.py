@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.cli import exempt as exemption
 from shared.cli.probe import probe
 from shared.cli.record import read_record
 from shared.cli.screen import Screen
@@ -82,6 +83,22 @@ async def test_a_sweep_that_was_agreed_to_late_is_done_and_can_be_undone(
         code = await undo(parts.again(), person, given, asked)
     assert code == 0
     assert keys_on(azure) == ALL
+
+
+async def test_an_exemption_that_was_agreed_to_late_is_given(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = Tenant.with_one_subscription()
+    tenant.add_account("bot", local_auth=False, tags={"local-auth-exempt": "2020-01-01"})
+    azure = serve(tenant, clock=MovedClock(datetime.now(UTC)))
+    wish = exemption.Wish(None, "CHG0042", "")
+    async with at_a_terminal(azure, monkeypatch) as (parts, given):
+        code = await exemption.exempt(
+            parts, Slow(azure), given, "bot", wish, enable_keys=True, yes=False, replace=False
+        )
+    assert code == 0
+    assert azure.tenant.account("bot").tags == {"local-auth-exempt": "reason=CHG0042"}
+    assert keys_on(azure) == {"bot"}
 
 
 async def test_the_gateway_may_take_longer_than_a_sweeps_budget(

@@ -157,7 +157,7 @@ def test_settings_come_from_a_file_in_either_form(serve: Serve, tmp_path: Path) 
         ran = keysweep(azure, "scan", "--settings", str(path))
         assert "The tag of its account exempts it, open-ended: docs" in ran.out
     ran = keysweep(azure, "scan", "--settings", str(bad))
-    assert "holds no app settings" in ran.err
+    assert "can't be used: It has no `Values`. It must be a local.settings.json" in ran.err
     assert ran.code == 64
 
 

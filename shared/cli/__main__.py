@@ -28,8 +28,9 @@ Exit codes:
   130 stopped by Ctrl-C before anything was begun
 
 Sign in with `az login`, VS Code, or a pipeline's workload identity. The Function's settings
-are read from the environment, or from a file (--settings), so that a scan judges as the
-timer does. ACCOUNT is a resource id, a name, or resource-group/name.
+are read from the environment, from a file (--settings) or from the Function App itself
+(--function), so that a scan judges as the timer does. ACCOUNT is a resource id, a name, or
+resource-group/name, inside the scope.
 """
 
 
