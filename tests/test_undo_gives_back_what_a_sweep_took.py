@@ -189,7 +189,7 @@ def test_keys_that_their_owner_later_switched_off_himself_stay_off(serve: Serve)
     ran = keysweep(azure, "undo", sweep_id, "--yes")
 
     assert len(azure.writes) == writes
-    assert "bob@contoso.com turned its keys off on" in ran.err
+    assert "bob@contoso.com turned its keys" in ran.err
     assert ran.code == 1
 
 

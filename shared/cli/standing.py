@@ -144,7 +144,7 @@ def _other_incarnation(change: Change, account: Account) -> LeaveAlone | None:
     if created is None:
         return LeaveAlone(Why.NOT_KNOWN, "Azure does not say when it was created.")
     if created > change.begun_at:
-        text = f"It was deleted, and created again on {_said(created)}."
+        text = f"It was deleted, and created again at {_said(created)}."
         return LeaveAlone(Why.SOMEBODYS_WILL, text)
     return None
 
@@ -161,7 +161,7 @@ def _turned_since(change: Change, known: Known) -> LeaveAlone | None:
         return None
     last = later[-1]
     done = "created it" if last.turned is Turned.CREATED else f"turned its keys {last.turned}"
-    text = f"{last.by or 'Somebody'} {done} on {_said(last.at)}, after this sweep."
+    text = f"{last.by or 'Somebody'} {done} at {_said(last.at)}, after this sweep."
     return LeaveAlone(Why.SOMEBODYS_WILL, text)
 
 
@@ -236,7 +236,7 @@ def _log_cannot_tell(change: Change, account: Account, known: Known) -> str:
     if known.now - account.changed_at < LOG_LAG:
         again = account.changed_at + LOG_LAG
         return (
-            f"{account.changed_by or 'Somebody'} changed it on {_said(account.changed_at)}, and "
+            f"{account.changed_by or 'Somebody'} changed it at {_said(account.changed_at)}, and "
             f"the change log shows what only minutes later: try again after {again:%H:%M} UTC."
         )
     return ""
