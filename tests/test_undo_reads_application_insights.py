@@ -242,6 +242,17 @@ def test_the_functions_settings_are_read_and_bound_it(serve: Serve) -> None:
     assert all("keeps-keys" in (account.tags or {}) for account in azure.tenant.accounts)
 
 
+def test_a_sweep_that_went_by_another_tag_needs_its_settings(serve: Serve) -> None:
+    azure = at_once(serve, crowd(1))
+    sweep_id = swept_by_the_function(azure, EXEMPTION_TAG="keeps-keys")
+
+    ran = undo(azure, sweep_id)
+
+    assert "went by the tag 'keeps-keys'" in ran.err
+    assert keys_on(azure) == set()
+    assert ran.code == 64
+
+
 def test_a_function_that_is_not_there_is_said(serve: Serve) -> None:
     azure = at_once(serve, crowd(1))
     subscription = azure.tenant.subscription("contoso-prod")

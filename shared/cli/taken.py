@@ -12,7 +12,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.cli.record import SWEEP_ID, Change, KeptRecord
-from shared.events import DriftFound, KeyAccessChanged, RemediationOutcome, SweepCompleted
+from shared.events import (
+    DriftFound,
+    KeyAccessChanged,
+    RemediationOutcome,
+    SweepCompleted,
+    SweepStarted,
+)
 from shared.model import AccountId, Turned, in_utc
 
 _RESOURCE = re.compile(
@@ -33,6 +39,8 @@ class Taken:
     """The names of who swept, in lower case; empty: the source does not tell."""
     unseen: tuple[str, ...] = ()
     """What the source does not show, a sentence each."""
+    tag: str = ""
+    """The exemption tag that the sweep went by; empty: the source does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,7 @@ def events_query(sweep_id: str, table: EventTable) -> str:
 
     And for what the change log showed later of the Function's own changes: that names who it is.
     """
-    told = ", ".join(f"'{each.name}'" for each in (DriftFound, RemediationOutcome, SweepCompleted))
+    told = ", ".join(f"'{each.name}'" for each in _TELLING)
     text = f"tostring({table.properties}.{{0}})".format
     columns = ",\n    ".join(f"{name} = {text(name)}" for name in _PROPERTIES)
     return f"""\
@@ -107,7 +115,10 @@ def events_query(sweep_id: str, table: EventTable) -> str:
     drift = toint({table.measurements}.drift)"""
 
 
-_PROPERTIES = ("sweepId", "eventId", "accountId", "result", "accepted", "turned", "changedBy")
+_TELLING = (SweepStarted, DriftFound, RemediationOutcome, SweepCompleted)
+_PROPERTIES = (
+    "sweepId", "eventId", "accountId", "result", "accepted", "exemptionTag", "turned", "changedBy",
+)  # fmt: skip
 
 
 def of_record(record: KeptRecord) -> Taken:
@@ -115,7 +126,9 @@ def of_record(record: KeptRecord) -> Taken:
     names = record.head.get("identity")
     identity = {str(name).lower() for name in names} if isinstance(names, list) else set()
     return Taken(
-        tuple(change for change in record.changes if change.may_be_done), frozenset(identity)
+        tuple(change for change in record.changes if change.may_be_done),
+        frozenset(identity),
+        tag=str(record.head.get("exemptionTag") or ""),
     )
 
 
@@ -128,6 +141,7 @@ def of_events(sweep_id: str, answer: LogAnswer) -> Taken:
         tuple(change for change in reader.changes() if change.may_be_done),
         frozenset(reader.identity),
         (*answer.unseen, *reader.unseen()),
+        reader.tag,
     )
 
 
@@ -152,6 +166,7 @@ class _Events:
         self._is_completed = False
         self._odd = 0
         self.identity: set[str] = set()
+        self.tag = ""
 
     def take(self, row: Mapping[str, Any]) -> None:
         """Read one row."""
@@ -164,6 +179,8 @@ class _Events:
         match row["event"]:
             case KeyAccessChanged.name if row["turned"] == Turned.OFF and row["changedBy"]:
                 self.identity.add(str(row["changedBy"]).lower())
+            case SweepStarted.name:
+                self.tag = str(row["exemptionTag"])
             case DriftFound.name:
                 account = AccountId.parse(str(row["accountId"]))
                 self._announced[account.key] = Change(account, _moment(row["at"]))
@@ -193,7 +210,7 @@ class _Events:
 
     def unseen(self) -> Iterator[str]:
         """Say what the events do not show."""
-        if not (self._announced or self._outcomes or self._is_completed):
+        if not (self.tag or self._announced or self._outcomes or self._is_completed):
             yield (
                 "Application Insights shows no event of this sweep. They arrive within minutes and "
                 "are kept for as long as its workspace keeps them; is it the right one, and may "

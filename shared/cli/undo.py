@@ -116,14 +116,21 @@ async def undo(parts: Parts, screen: Screen, given: Given, asked: Asked) -> int:
     if not (asked.yes or asked.dry_run or screen.can_ask):
         raise UsageProblem("Nobody is there to be asked: say --yes, or --dry-run to see the plan.")
     taken = await _taken(parts, asked)
+    tag = parts.settings.rules.tag
+    if taken.tag and taken.tag.lower() != tag.lower():
+        raise UsageProblem(
+            f"That sweep went by the tag {taken.tag!r}, and these settings by {tag!r}: give the "
+            "settings that it had, by --settings or --function."
+        )
     plan = await _planned(parts, screen, taken)
     screen.say(await in_force(parts, given))
     until = parts.clock.now().date() + asked.span
     wish = Wish(until, f"undo of sweep {asked.sweep_id}", "")
-    for each in plan.to_give[:1]:
+    for each in filter(_exempts, plan.to_give):
         # Before anything is asked: would a sweep take this exemption for one?
         value = wish.value(parts.settings.rules.tag, parts.clock.now().date())
         Exempting(parts, Operator(parts)).check_it_counts(each.id, value, parts.clock.now().date())
+        break
     _show(screen, plan, until, asked)
     if asked.dry_run:
         screen.say("Nothing was changed.")
@@ -183,12 +190,6 @@ async def _record(parts: Parts, asked: Asked) -> KeptRecord:
         raise UsageProblem(
             f"{path} is about tenant {record.head.get('tenant')}, and you are signed in to "
             f"{tenant}."
-        )
-    tag = parts.settings.rules.tag
-    if str(record.head.get("exemptionTag")).lower() != tag.lower():
-        raise UsageProblem(
-            f"That sweep went by the tag {record.head.get('exemptionTag')!r}, and these settings "
-            f"by {tag!r}: give the same settings. It said how: {record.head.get('undo')}"
         )
     return record
 

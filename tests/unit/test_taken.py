@@ -43,6 +43,7 @@ def row(event: str, seconds: float = 0, name: str = "bot", **more: Any) -> dict[
         "accountId": account(name),
         "result": "",
         "accepted": "",
+        "exemptionTag": "",
         "turned": "",
         "changedBy": "",
         "drift": None,
@@ -154,6 +155,13 @@ def test_the_function_names_itself_by_its_own_changes() -> None:
     on = row("KeyAccessChanged", 950, turned="on", changedBy="somebody")
     found = taken(announced(), outcome(), completed(1), theirs, on)
     assert found.identity == {"3f1a-app"}
+
+
+def test_a_sweep_that_only_began_is_there_and_says_its_tag() -> None:
+    found = taken(row("SweepStarted", exemptionTag="keeps-keys"))
+    assert found.tag == "keeps-keys"
+    (sentence,) = found.unseen
+    assert "does not show the end" in sentence
 
 
 def test_what_the_answer_did_not_show_is_passed_on() -> None:
