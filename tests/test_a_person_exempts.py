@@ -108,7 +108,7 @@ def test_list_shows_the_days_that_are_left(serve: Serve) -> None:
     ran = keysweep(at_once(serve, tenant), "exempt", "--list")
     lines = [line.split() for line in ran.out.splitlines()]
     last = f"{datetime.now(UTC).date() + timedelta(days=9)}"
-    assert ["9", last, "off", "bot", "rg-ai", "a@b.c"] in lines
+    assert ["9", last, "off", "bot", "rg-ai", "·", "contoso-prod", "a@b.c"] in lines
     assert "old rg-ai" in ran.out
     assert "free" not in ran.out
 

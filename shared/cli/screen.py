@@ -15,6 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from shared.errors import Stopped
+
 # Wide enough that nothing is cut when nobody's terminal sets a width.
 _PIPE_WIDTH = 240
 
@@ -80,11 +82,15 @@ class Screen:
         self.err.print(Text("keysweep: ", "bold red").append(said), soft_wrap=True)
 
     def ask(self, question: str) -> bool:
-        """Ask; anything but yes is no."""
-        with _heard_at_once():
-            _forget_what_was_typed()
-            self.err.print(shown(f"{question} [y/N] ", "bold"), end="")
-            answer = sys.stdin.readline()
+        """Ask; anything but yes is no. Raises Stopped at a Ctrl-C."""
+        try:
+            with _heard_at_once():
+                _forget_what_was_typed()
+                self.err.print(shown(f"{question} [y/N] ", "bold"), end="")
+                answer = sys.stdin.readline()
+        except KeyboardInterrupt:
+            self.err.print()
+            raise Stopped from None
         if not answer.endswith("\n"):
             self.err.print()
         return answer.strip().lower() in {"y", "yes"}

@@ -99,7 +99,7 @@ class Options:
     def from_file(self) -> Given:
         """Put the settings together with those of the file, if there is one.
 
-        Raises UsageProblem if the file can't be read.
+        Raises UsageProblem if the file can't be read, Stopped at a Ctrl-C while it is waited for.
         """
         if self.settings_file is None:
             return self.given({}, "")
@@ -108,6 +108,8 @@ class Options:
         try:
             with self.settings_file.open("rb") as file:
                 found = read_app_settings(file.read(LARGEST + 1))
+        except KeyboardInterrupt:
+            raise Stopped from None
         except (OSError, ValueError) as error:
             raise UsageProblem(f"{self.settings_file} can't be used: {error}") from error
         return self.given(found, str(self.settings_file))
@@ -170,16 +172,19 @@ def run(options: Options, screen: Screen, mode: str, command: Command) -> int:
         lines = "".join(f"\n  {problem}" for problem in error.problems)
         screen.problem(f"These settings are wrong; nothing was read or changed:{lines}")
         return USAGE
+    except (Stopped, asyncio.CancelledError):
+        # A command that has begun to change something hears of it first, and says how far it is.
+        screen.problem("Stopped. Nothing was changed.")
+        return STOPPED
     except UsageProblem as error:
         screen.problem(str(error))
         return USAGE
     except KeysweepError as error:
         screen.problem(told(error))
         return NOT_WHOLE
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        # A command that has begun to change something hears of it first, and says how far it is.
-        screen.problem("Stopped. Nothing was changed.")
-        return STOPPED
+    except KeyboardInterrupt:
+        screen.problem("Stopped, after something was begun: run `keysweep scan` to see how it is.")
+        return NOT_WHOLE
 
 
 async def _run(options: Options, given: Given, screen: Screen, mode: str, command: Command) -> int:
@@ -272,7 +277,11 @@ def interrupts(
     try:
         yield
     finally:
-        _hear_cancelling()
+        # What is left is to say what was done: a Ctrl-C may not turn that into "nothing".
+        loop = asyncio.get_running_loop()
+        for number in stop_signals():
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(number)
 
 
 def _hear_cancelling() -> None:
