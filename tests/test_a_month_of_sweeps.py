@@ -599,7 +599,7 @@ def test_no_query_of_the_workbook_goes_unjudged() -> None:
 LAST_MODIFIED = pytest.mark.xfail(reason="the truth has no author but the change log's")
 READ_FROM_ARM: set[tuple[str, str | int]] = {
     ("in audit", "drift-open"),
-    *((moment, "drift-all") for moment in MOMENTS),
+    *((moment, "drift-all") for moment in MOMENTS if moment != "with the brake on"),
     ("at the end", 4),
 }
 

@@ -23,7 +23,7 @@ from tests.soak.planted import BREAKS, Bug
 
 # The same ones each time. `make soak` draws others, and makes what it finds small.
 PARTS = 4
-SWEEPS = 30
+SWEEPS = 20
 # What a hunt finds soonest; `make soak` hunts for all.
 HUNTED = (Bug.ONLY_AN_ID,)
 SEED = 1

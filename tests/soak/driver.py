@@ -187,7 +187,7 @@ class Driver:
             still = 0 if worked else still + 1
             if still >= _ROUNDS:
                 return min(deadlines, default=None)
-            if self._clock.at_work:
+            if self._clock.at_work or flushing():
                 await asyncio.sleep(0.0005)
         raise StuckError("it does not come to rest")
 

@@ -1,10 +1,11 @@
 """The second source: whose turn it is, and what both sources together say."""
 
-from datetime import datetime, timedelta
+import itertools
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.cross_check import cross_check, has_turn, turns_due, watched
@@ -15,6 +16,8 @@ from tests.support.builders import NOW, a_subscription, an_account
 QUARTERLY = Schedule.parse("0 */15 * * * *")
 QUARTER = timedelta(minutes=15)
 NUMBER = QUARTERLY.number(NOW)
+# Firings are counted from 2024 on, and soon counted then.
+FIRST = datetime(2024, 1, 2, 9, 0, 20, tzinfo=UTC)
 
 
 def turns(*back: int) -> frozenset[int]:
@@ -48,11 +51,38 @@ def test_a_sweep_of_the_same_firing_or_of_a_clock_that_ran_ahead_has_its_turn(
 
 
 def test_within_a_day_every_subscription_has_its_turn_once() -> None:
-    firings = [NOW + number * QUARTER for number in range(96)]
+    firings = [FIRST + number * QUARTER for number in range(96)]
     due = [turns_due(QUARTERLY, at - QUARTER, at) for at in firings]
     for number in range(100):
         name = a_subscription(number).id
         assert [has_turn(name, turns) for turns in due].count(True) == 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(missed=st.lists(st.integers(0, 11), min_size=1, max_size=96), start=st.integers(0, 95))
+def test_law_whatever_firings_are_missed_all_turns_come_within_a_day(
+    missed: list[int], start: int
+) -> None:
+    last = FIRST + QUARTER * start
+    day_ends = last + timedelta(days=1)
+    turns: set[int] = set()
+    moment = last
+    for number in itertools.count():
+        moment = min(moment + QUARTER * (1 + missed[number % len(missed)]), day_ends)
+        turns |= turns_due(QUARTERLY, last, moment)
+        last = moment
+        if moment == day_ends:
+            break
+    assert turns == set(range(96))
+
+
+@settings(max_examples=30, deadline=None)
+@given(missed=st.integers(0, 200))
+def test_law_turns_that_are_due_are_those_since_the_last_sweep_twelve_at_most(missed: int) -> None:
+    now = FIRST + QUARTER * (1 + missed)
+    due = turns_due(QUARTERLY, FIRST, now)
+    assert len(due) == min(1 + missed, 12)
+    assert QUARTERLY.number(now) % 96 in due
 
 
 def test_subscriptions_are_spread_over_all_turns() -> None:

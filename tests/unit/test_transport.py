@@ -130,6 +130,21 @@ async def test_a_thread_that_can_not_be_started_is_a_token_that_failed(
         await identity.tokens.token(SCOPE)
 
 
+@pytest.mark.parametrize(
+    "error", [TypeError(), ValueError(), KeyError("expires_in"), AttributeError(), RecursionError()]
+)
+async def test_an_odd_answer_is_a_token_that_failed(clock: VirtualClock, error: Exception) -> None:
+    identity = Identity(clock, [error])
+    with pytest.raises(ClientAuthenticationError):
+        await identity.tokens.token(SCOPE)
+
+
+async def test_a_token_that_never_ends_is_none(clock: VirtualClock) -> None:
+    identity = Identity(clock, [1e12])
+    with pytest.raises(ClientAuthenticationError, match="no moment"):
+        await identity.tokens.token(SCOPE)
+
+
 @pytest.mark.parametrize("error", [REFUSED, ServiceRequestError("no network")])
 async def test_a_token_that_could_not_be_renewed_is_used_for_as_long_as_it_is_good(
     clock: VirtualClock, error: Exception
