@@ -20,13 +20,14 @@ type Arguments = tuple[str, ...]
 TAG = "local-auth-exempt"
 
 
-def two(*, dev_has_one: bool = False) -> Tenant:
+def two(*, dev_has_one: bool = False, tag: str | None = None) -> Tenant:
     """Return a tenant with a development and a production subscription, and a bot in production."""
+    tags = {} if tag is None else {TAG: tag}
     tenant = Tenant()
     for name in ("dev", "prod"):
         tenant.add_management_group(f"mg-{name}")
         tenant.add_subscription(name, parent=f"mg-{name}")
-    tenant.add_account("bot", subscription="prod", local_auth=True, tags={TAG: "false"})
+    tenant.add_account("bot", subscription="prod", local_auth=True, tags=tags)
     tenant.add_account("quiet", subscription="prod", local_auth=False)
     if dev_has_one:
         tenant.add_account("bot", subscription="dev", local_auth=True)
@@ -66,28 +67,27 @@ def bounded(azure: LocalAzure, how: str) -> tuple[Arguments, dict[str, str]]:
 BOUNDS = ["-s", "-m", "subscriptions", "management groups", "excluded"]
 COMMANDS: dict[str, Arguments] = {
     "sweep": ("sweep", "--yes", "--only", "{}"),
-    "exempt": ("exempt", "{}", "--open-ended", "--yes", "--replace"),
+    "exempt": ("exempt", "{}", "--open-ended"),
     "remove": ("exempt", "{}", "--remove"),
-    "enable keys": ("exempt", "{}", "--open-ended", "--yes", "--replace", "--enable-keys"),
+    "enable keys": ("exempt", "{}", "--open-ended", "--enable-keys"),
 }
 
 
 def run(azure: LocalAzure, command: str, name: str, *more: str, **environ: str) -> Ran:
     arguments = [argument.format(name) for argument in COMMANDS[command]]
-    # The product before this knew neither flag.
     return here(azure, *arguments, *more, **environ)
 
 
 @pytest.mark.parametrize("how", BOUNDS)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_what_is_outside_the_scope_is_not_written(serve: Serve, how: str, command: str) -> None:
-    azure = at_once(serve, two())
+    azure = at_once(serve, two(tag="true" if command == "remove" else None))
     line, settings = bounded(azure, how)
     for name in ("bot", "rg-ai/bot", bot_in(azure, "prod"), bot_in(azure, "prod").upper() + "/"):
         ran = run(azure, command, name, *line, **settings)
+        assert not written(azure)
         assert "scope" in ran.err
         assert ran.code == 64, ran.err
-    assert not written(azure)
 
 
 @pytest.mark.parametrize("how", BOUNDS)
@@ -119,9 +119,9 @@ def test_a_delegated_subscription_of_another_tenant_is_out_of_scope(serve: Serve
     for command in ("exempt", "enable keys", "sweep"):
         for name in ("partner", theirs.id):
             ran = run(azure, command, name)
+            assert not written(azure)
             assert ran.code == 64, ran.err
     assert "of another tenant" in run(azure, "exempt", theirs.id).err
-    assert not written(azure)
 
 
 def test_a_disabled_subscription_is_out_of_scope(serve: Serve) -> None:
@@ -142,14 +142,15 @@ def test_another_kind_is_out_of_scope_and_is_not_called_compliant(
     serve: Serve, command: str
 ) -> None:
     tenant = two()
-    face = tenant.add_account("faces", subscription="dev", kind="Face", local_auth=True)
+    tags = {TAG: "true"} if command == "remove" else None
+    face = tenant.add_account("faces", subscription="dev", kind="Face", local_auth=True, tags=tags)
     azure = at_once(serve, tenant)
     for name in ("faces", face.id):
         ran = run(azure, command, name)
+        assert not written(azure)
         assert "Its kind is Face" in ran.err
         assert "compliant" not in ran.out
         assert ran.code == 64
-    assert not written(azure)
 
 
 def test_a_kind_that_the_settings_take_in_is_written(serve: Serve) -> None:
@@ -204,15 +205,15 @@ def test_a_name_that_may_be_in_what_could_not_be_read_is_not_said_to_be_nowhere(
 def test_a_management_group_that_cannot_be_read_bounds_all_the_same(
     serve: Serve, command: str
 ) -> None:
-    tenant = two()
+    tenant = two(tag="true" if command == "remove" else None)
     root = f"/providers/Microsoft.Management/managementGroups/{tenant.id}"
     tenant.deny(tenant.team, root, ["Microsoft.Management/managementGroups/descendants/read"])
     azure = at_once(serve, tenant)
     for name in ("bot", bot_in(azure, "prod")):
         ran = run(azure, command, name, "-m", "mg-prod")
+        assert not written(azure)
         assert "managementGroup mg-prod" in ran.err
         assert ran.code == 2
-    assert not written(azure)
 
 
 @pytest.mark.parametrize("option", ["-s", "-m"])
@@ -220,6 +221,7 @@ def test_an_empty_scope_on_the_line_does_not_mean_everything(serve: Serve, optio
     azure = at_once(serve, two())
     for command in COMMANDS:
         ran = run(azure, command, "bot", option, "")
+        assert not written(azure)
         assert "it would mean everything" in ran.err
         assert ran.code == 64
     assert here(azure, "sweep", "--yes", option, " ").code == 64
@@ -243,6 +245,7 @@ def test_an_id_that_leads_elsewhere_is_refused(serve: Serve, part: str, bent: st
     azure = at_once(serve, two())
     for command in COMMANDS:
         ran = run(azure, command, bot_in(azure, "prod").replace(part, bent))
+        assert not written(azure)
         assert "account" in ran.err
         assert ran.code == 64
     assert not written(azure)
@@ -325,7 +328,7 @@ def test_results_name_group_and_subscription(serve: Serve) -> None:
     azure = at_once(serve, two())
     prod = azure.tenant.subscription("prod").id
     for arguments in (
-        ("exempt", "bot", "--open-ended", "--yes", "--replace"),
+        ("exempt", "bot", "--open-ended"),
         ("exempt", "bot", "--remove"),
     ):
         assert f"bot (rg-ai, subscription {prod})" in here(azure, *arguments).out
