@@ -167,7 +167,8 @@ def test_an_account_links_to_the_portal(page: Page, month_page: Path) -> None:
     link = page.locator("section[data-step='drift-open'] a").first
     target = str(link.get_attribute("href"))
     assert target.startswith("https://portal.azure.com/#resource/subscriptions/")
-    assert target.endswith("/providers/microsoft.cognitiveservices/accounts/image-captions")
+    name = str(link.text_content())
+    assert target.endswith(f"/providers/microsoft.cognitiveservices/accounts/{name}")
 
 
 def test_what_telemetry_says_is_text_and_never_markup(page: Page, tmp_path: Path) -> None:
