@@ -116,7 +116,7 @@ def test_a_link_that_was_followed_before_is_no_way_on() -> None:
     followed.follow("https://x/1")
     with pytest.raises(Unclear, match="leads back to one that was read already") as caught:
         followed.follow("https://x/1")
-    assert str(caught.value).startswith("Listing accounts of sub-1: NoEnd: ")
+    assert str(caught.value).startswith("Listing accounts of sub-1: A page of the list ")
 
 
 def test_a_list_of_ten_thousand_pages_ends_and_one_more_is_too_many() -> None:

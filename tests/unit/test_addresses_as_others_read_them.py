@@ -239,6 +239,5 @@ def test_a_list_without_an_end_is_given_up() -> None:
     for number in range(10_000):
         links.follow(str(number))
 
-    with pytest.raises(Unclear, match="more than 10000 pages") as refused:
+    with pytest.raises(Unclear, match="more than 10000 pages"):
         links.follow("10000")
-    assert refused.value.code == "NoEnd"

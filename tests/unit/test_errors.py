@@ -61,8 +61,31 @@ def _below(kind: type[KeysweepError]) -> list[type[KeysweepError]]:
 
 
 @pytest.mark.parametrize("kind", _below(AzureError), ids=lambda kind: kind.__name__)
-def test_every_error_of_azures_says_what_to_do_next(kind: type[AzureError]) -> None:
-    assert kind.advice.endswith(".")
+def test_every_error_but_a_persons_own_stop_says_what_to_do_next(kind: type[AzureError]) -> None:
+    assert kind.advice.endswith(".") or kind is Stopped
+
+
+def test_azures_words_are_told_apart_from_ours() -> None:
+    error = NoRole("Reading", "bot", code="AuthorizationFailed", message="No.", status=403)
+    assert (error.azure_code, error.azure_message) == ("AuthorizationFailed", "No.")
+    assert error.own_words == ""
+    assert error.detail == NoRole.advice
+
+
+def test_what_azure_did_not_answer_has_words_of_ours_alone() -> None:
+    error = Unclear("Reading", "bot", code="Timeout", message="Nothing came")
+    assert (error.azure_code, error.azure_message) == ("", "")
+    assert error.own_words == "Nothing came."
+    assert error.detail == f"Nothing came. {Unclear.advice}"
+
+
+def test_whose_words_they_are_can_be_said() -> None:
+    assert (
+        Unclear("Reading", "bot", code="Failed", message="", is_azures=True).azure_code == "Failed"
+    )
+    answered = Throttled("Sending", "PATCH", message="Too many.", status=429, is_azures=False)
+    assert answered.azure_message == ""
+    assert answered.own_words == "Too many."
 
 
 @pytest.mark.parametrize("kind", _below(KeysweepError), ids=lambda kind: kind.__name__)
@@ -72,31 +95,32 @@ def test_every_error_is_in_the_tree_that_the_module_draws(kind: type[KeysweepErr
 
 def test_a_wait_that_does_not_fit_says_how_long_it_is_and_how_much_is_left() -> None:
     error = OutOfTime(600.4, 30.2)
-    assert "The wait is 600 s, and 30 s are left" in str(error)
-    assert str(error).startswith("Waiting for Azure: OutOfTime: ")
-    assert error.code == "OutOfTime"
+    assert str(error).startswith("Waiting for Azure: The wait is 601 s, and 30 s are left ")
     assert isinstance(error, Throttled)
+
+
+def test_a_wait_of_nothing_says_that_the_time_has_ended() -> None:
+    assert OutOfTime(0, 0).message == "The time budget has ended."
 
 
 def test_a_person_who_stopped_a_sweep_reads_so() -> None:
     assert str(Stopped()) == "You stopped the sweep before its turn."
 
 
-def test_a_person_who_stopped_a_sweep_left_no_time_and_no_wait() -> None:
-    assert "The wait is 0 s, and 0 s are left" in Stopped().message
+def test_what_a_person_stopped_was_not_sent_and_is_no_lack_of_time() -> None:
+    assert isinstance(Stopped(), Refused)
+    assert not isinstance(Stopped(), OutOfTime)
 
 
 def test_a_decision_that_grew_old_says_why_and_that_nothing_was_sent() -> None:
-    error = Stale("its lane was closed meanwhile")
-    assert error.message == "its lane was closed meanwhile"
-    assert error.code == "Stale"
+    error = Stale("Its lane was closed meanwhile.")
+    assert error.message == "Its lane was closed meanwhile."
     assert isinstance(error, Refused)
 
 
 def test_a_link_that_leads_away_is_named_and_nothing_was_sent() -> None:
     error = Elsewhere("evil.example/x")
-    assert str(error).startswith("Following evil.example/x: Elsewhere: ")
-    assert error.code == "Elsewhere"
+    assert str(error).startswith("Following evil.example/x: A link leads there, ")
     assert isinstance(error, Refused)
 
 

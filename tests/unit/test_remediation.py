@@ -299,7 +299,7 @@ async def test_a_second_look_says_when_its_first_read_was_sent() -> None:
 )
 async def test_a_read_that_is_refused_says_why(kind: type[AzureError], result: Result) -> None:
     tenant = FakeTenant.of(BOT)
-    tenant.meanwhile("account", KEY, [an_error(kind, code="Why")])
+    tenant.meanwhile("account", KEY, [an_error(kind, 403, code="Why")])
     outcome = await remediated(tenant)
     assert outcome.result is result
     assert (outcome.azure_code, outcome.azure_message) == ("Why", "No.")
@@ -422,8 +422,8 @@ async def test_an_account_whose_reads_are_always_slow_is_told_after_five_times()
     tenant.meanwhile("account", KEY, repeat(6))
     outcome = await remediated(tenant)
     assert outcome.result is Result.FAILED
-    assert outcome.azure_code == "Stale"
-    assert outcome.detail == Stale.advice
+    assert outcome.azure_code == ""
+    assert outcome.detail.endswith(Stale.advice)
     assert tenant.times("patch") == 5
     assert tenant.clock.monotonic() == 30
 
@@ -441,9 +441,8 @@ async def test_a_permit_that_outlasts_the_sweep_puts_it_off_and_says_so() -> Non
     tenant = FakeTenant.of(BOT)
     outcome = await remediated(tenant, waits=[OutOfTime(5000, 1200)])
     assert outcome.result is Result.DEFERRED
-    assert outcome.azure_code == "OutOfTime"
-    assert outcome.azure_message == "The wait is 5000 s, and 1200 s are left of the time budget."
-    assert outcome.detail == str(OutOfTime(5000, 1200))
+    assert (outcome.azure_code, outcome.azure_message) == ("", "")
+    assert outcome.detail == OutOfTime(5000, 1200).detail
     assert tenant.asked == []
 
 
@@ -637,7 +636,7 @@ async def test_an_account_deleted_after_its_change_is_gone_and_the_change_was_ac
 
 async def test_a_read_back_that_fails_is_tried_again() -> None:
     tenant = FakeTenant.of(BOT)
-    tenant.meanwhile("account", KEY, [None, an_error(code="Odd"), an_error(code="Odd")])
+    tenant.meanwhile("account", KEY, [None, *[an_error(status=500, code="Odd")] * 2])
     outcome = await remediated(tenant)
     assert outcome.result is Result.DISABLED
     assert outcome.azure_code == "Odd"
@@ -645,7 +644,7 @@ async def test_a_read_back_that_fails_is_tried_again() -> None:
 
 async def test_a_read_back_that_fails_for_good_is_unverified_and_says_why() -> None:
     tenant = FakeTenant.of(BOT)
-    tenant.meanwhile("account", KEY, [None, *repeat(an_error(code="Odd"), 20)])
+    tenant.meanwhile("account", KEY, [None, *repeat(an_error(status=500, code="Odd"), 20)])
     outcome = await remediated(tenant)
     assert outcome.result is Result.UNVERIFIED
     assert (outcome.azure_code, outcome.azure_message) == ("Odd", "No.")
@@ -696,7 +695,7 @@ async def test_a_second_try_waits_for_a_permit_of_its_own() -> None:
 
 
 async def test_it_is_tried_once_more_and_no_more_often() -> None:
-    tenant = unanswered(*[an_error(code="Gone away")] * 5)
+    tenant = unanswered(*[an_error(status=503, code="Gone away")] * 5)
     outcome = await remediated(tenant)
     assert outcome.result is Result.UNVERIFIED
     assert outcome.azure_code == "Gone away"
@@ -722,7 +721,7 @@ async def test_what_a_second_try_finds_says_that_the_first_was_perhaps_accepted(
 
 async def test_a_change_that_was_not_answered_and_was_made_is_disabled() -> None:
     tenant = FakeTenant.of(BOT)
-    tenant.afterwards("patch", KEY, [an_error(code="Lost")])
+    tenant.afterwards("patch", KEY, [an_error(status=500, code="Lost")])
     outcome = await remediated(tenant)
     assert outcome.result is Result.DISABLED
     assert outcome.azure_code == "Lost"
@@ -757,7 +756,7 @@ async def test_an_account_that_can_not_be_read_back_is_not_tried_again() -> None
 
 
 async def test_a_second_try_for_which_there_is_no_time_leaves_the_first_outcome() -> None:
-    tenant = unanswered(an_error(code="Gone away"))
+    tenant = unanswered(an_error(status=503, code="Gone away"))
     outcome = await remediated(tenant, budget=96)
     assert outcome.result is Result.UNVERIFIED
     assert outcome.azure_code == "Gone away"
