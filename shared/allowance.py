@@ -1,6 +1,7 @@
 """How many writes the brake lets through, and until when. Pure but for its waiting."""
 
 import asyncio
+import math
 from datetime import datetime
 
 
@@ -14,9 +15,9 @@ class Allowance:
         self._under_way = 0
         self._changed = asyncio.Condition()
 
-    def has_ended(self, now: datetime) -> bool:
-        """Whether the release of the brake is over: to be looked at before each write."""
-        return self._until is not None and now >= self._until
+    def seconds_left(self, now: datetime) -> float:
+        """Return how long the release of the brake lasts yet: to be looked at before each write."""
+        return math.inf if self._until is None else (self._until - now).total_seconds()
 
     async def take(self) -> bool:
         """Take one, waiting while those under way may still give theirs back; False: none left."""

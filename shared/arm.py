@@ -304,21 +304,21 @@ class ArmReader:
 class ArmWriter(ArmReader):
     """Also turns local auth off. Only a sweep that enforces is handed one."""
 
-    async def disable_local_auth(self, account_id: AccountId, read_at: float) -> None:
+    async def disable_local_auth(self, account_id: AccountId, leave_by: float) -> None:
         """PATCH the one property, once, and follow the operation to its end.
 
         The body is exactly `{"properties": {"disableLocalAuth": true}}` (docs/facts.md, 1).
-        `read_at` is when the oldest read behind the decision was sent, on the clock's monotonic
-        count: as the last step before it leaves, the PATCH is stopped if that is too long ago.
+        `leave_by` is the moment before which it has to leave, on the clock's monotonic count: that
+        is looked at as the last step before it does.
 
         Raises Refused if Azure definitely did not do it (Stale if it was not even sent), Unclear
         if it may have (Unfinished if it was accepted, and may still fail).
         """
         properties = AccountProperties(disable_local_auth=True)
-        await self._update("Turning local auth off for", account_id, properties, read_at)
+        await self._update("Turning local auth off for", account_id, properties, leave_by)
 
     async def _update(
-        self, action: str, account_id: AccountId, properties: AccountProperties, read_at: float
+        self, action: str, account_id: AccountId, properties: AccountProperties, leave_by: float
     ) -> None:
         try:
             poller = await self._client(account_id.subscription_id).accounts.begin_update(
@@ -328,7 +328,7 @@ class ArmWriter(ArmReader):
                 # Our pipeline has no retry policy of azure-core: it would re-send a PATCH after
                 # 429 and 503 by itself (docs/facts.md, 2).
                 polling=AsyncARMPolling(timeout=_POLL_SECONDS, expects=an_object),
-                read_at=read_at,
+                leave_by=leave_by,
             )
         except AFTER_A_WRITE as error:
             raise azure_error(action, str(account_id), error) from error

@@ -44,6 +44,8 @@ from shared.model import (
 
 # A read-back may show the old value for a moment; these pauses add up to 30 s.
 READ_BACK_PAUSES: Sequence[float] = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 8.0)
+FRESH_SECONDS = 5.0
+"""No decision is older than this when its PATCH leaves."""
 # A unit that begins with less than this left could not read its PATCH back: an attempt of 60 s,
 # and 35 s for the read-back. Of a short budget, half is enough to begin with.
 UNIT_SECONDS = 95.0
@@ -71,10 +73,10 @@ class AccountReads(Protocol):
 class Accounts(AccountReads, Protocol):
     """What remediation reads and the one thing that it writes."""
 
-    async def disable_local_auth(self, account_id: AccountId, read_at: float) -> None:
-        """Turn its keys off, on a decision whose oldest read was sent at `read_at`.
+    async def disable_local_auth(self, account_id: AccountId, leave_by: float) -> None:
+        """Turn its keys off, if the change leaves before that moment of the monotonic count.
 
-        Raises Refused if that did not happen (Stale if the read was too old: nothing was sent),
+        Raises Refused if that did not happen (Stale if it was too late: nothing was sent),
         Unclear if it may have (Unfinished if it was accepted, and may still fail).
         """
         ...
@@ -95,8 +97,8 @@ class Permits(Protocol):
 class StillDrift:
     """What a second look found: nothing that a read can show stands in the way of the change."""
 
-    read_at: float
-    """When its oldest read was sent, in seconds of the clock's monotonic count."""
+    leave_by: float
+    """Until when it may be relied on, in seconds of the clock's monotonic count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +116,10 @@ class SecondLook:
 
         Raises AzureError, if the account can't be read.
         """
-        read_at = self.clock.monotonic()
+        leave_by = self.clock.monotonic() + FRESH_SECONDS
         account = await self.read(decision.account.id)
         now = decide(account, self.scope, self.rules, self.clock.now().date())
-        return _no_longer(decision, account, now) or StillDrift(read_at)
+        return _no_longer(decision, account, now) or StillDrift(leave_by)
 
     async def read(self, account_id: AccountId) -> Account:
         """Read an account, and the levels above it as far as they can matter.
@@ -230,11 +232,13 @@ class Remediation:
         found = await look.look(decision)
         if isinstance(found, Outcome):
             return found
-        if allowance.has_ended(self.clock.now()):
+        left = allowance.seconds_left(self.clock.now())
+        if left <= 0:
             return Outcome(decision, Result.DEFERRED, "The release of the brake has ended.")
+        leave_by = min(found.leave_by, self.clock.monotonic() + left)
         doubt: AzureError | None = None
         try:
-            await self.accounts.disable_local_auth(decision.account.id, found.read_at)
+            await self.accounts.disable_local_auth(decision.account.id, leave_by)
         except Unclear as error:
             doubt = error
         return await self._read_back(decision, doubt)

@@ -53,8 +53,6 @@ _ODD_TOKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticErro
 _LAST_MOMENT = 253_402_300_799
 # The credential's own requests pass another pipeline, which would wait for minutes.
 _TOKEN_SECONDS = 30.0
-FRESH_SECONDS = 5.0
-"""No decision is older than this when its PATCH leaves."""
 # An answer longer than this, once it is unpacked, is not read: 1,000 rows of Resource Graph take a
 # few megabytes, 100 accounts in ARM's list four (recorded exchanges, facts 15 and 82).
 _MOST_BYTES = 64 * 1024 * 1024
@@ -284,21 +282,21 @@ class ClockedTransport(PlainTransport):
         await super().open()
 
     async def send(
-        self, request: HttpRequest, *, read_at: float | None = None, **config: Any
+        self, request: HttpRequest, *, leave_by: float | None = None, **config: Any
     ) -> AsyncHttpResponse:
         """Send one request, and read its answer to the end.
 
-        `read_at` is when the oldest read behind a PATCH was sent, on the clock's monotonic count:
-        every PATCH has it, and none leaves when it is older than five seconds.
+        `leave_by` is the moment before which a PATCH has to leave, on the clock's monotonic count:
+        every PATCH has one, and none leaves when it has passed.
 
         Raises Stale if that is so: nothing was sent. Raises OddAnswer for an answer that is too
         long or can't be unpacked.
         """
         config.pop("stream", None)
         if request.method == "PATCH":
-            if read_at is None:
-                raise TypeError("a PATCH needs the moment of the read behind it")
-            config["trace_request_ctx"] = read_at
+            if leave_by is None:
+                raise TypeError("a PATCH needs the moment before which it has to leave")
+            config["trace_request_ctx"] = leave_by
         try:
             response: AsyncHttpResponse = await super().send(request, stream=True, **config)
         except RuntimeError as error:
@@ -310,13 +308,13 @@ class ClockedTransport(PlainTransport):
     async def _before_it_leaves(
         self, _session: object, context: SimpleNamespace, _headers: object
     ) -> None:
-        """Look at a PATCH's age, now that it has a connection.
+        """Look whether a PATCH may still leave, now that it has a connection.
 
         aiohttp 3.14 calls this with the headers made up and no byte of them sent (read, and tried
         over TLS in tests/test_a_fresh_exemption_wins.py).
         """
-        read_at: float | None = context.trace_request_ctx
-        if read_at is not None and self._clock.monotonic() - read_at > FRESH_SECONDS:
+        leave_by: float | None = context.trace_request_ctx
+        if leave_by is not None and self._clock.monotonic() >= leave_by:
             raise Stale("Its decision is no longer fresh.")
 
     async def sleep(self, duration: float) -> None:

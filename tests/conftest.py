@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 from tests import role_in_use
@@ -17,6 +18,15 @@ from tests.local_azure import LocalAzure, Tenant
 
 if TYPE_CHECKING:
     from tests.captured import Captured
+
+
+# What is drawn is the same every time, and no machine is too slow: `make soak` draws anew.
+hypothesis.settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

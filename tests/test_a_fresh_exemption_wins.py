@@ -8,6 +8,7 @@ than the exemption, and the write's very own.
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -228,6 +229,28 @@ async def test_no_patch_leaves_on_a_connection_that_took_more_than_five_seconds(
     assert swept.whole
 
 
+async def test_a_release_of_the_brake_that_ends_while_the_patch_waits_for_its_connection_is_over(
+    serve: Serve,
+) -> None:
+    azure = serve(four_accounts())
+
+    def late(request: SeenRequest) -> None:
+        if request.method == "GET" and "/accounts/" in request.path:
+            azure.connections.late(4)
+
+    azure.faults.on(method="GET", path="*/accounts/*", times=None).close()
+    azure.before(late)
+    until = azure.clock.now() + timedelta(seconds=2)
+
+    released = {"MAX_CHANGES_PER_SWEEP": "1", "BRAKE_RELEASE_UNTIL": until.isoformat()}
+    # One at a time: no other account's connection is free.
+    swept = await sweep(azure, SWEEP_CONCURRENCY="1", **released)
+
+    assert azure.clock.monotonic() >= 4, "the connection was not late: this proves nothing"
+    assert azure.writes == ()
+    assert set(swept.results.values()) == {Result.DEFERRED}
+
+
 async def test_an_account_whose_decision_grows_old_again_and_again_is_told(serve: Serve) -> None:
     azure = serve(one_account())
 
@@ -241,7 +264,8 @@ async def test_an_account_whose_decision_grows_old_again_and_again_is_told(serve
     swept = await sweep(azure)
 
     (event,) = swept.events("RemediationOutcome")
-    assert (event["result"], event["azureCode"]) == (Result.FAILED, "Stale")
+    assert event["result"] == Result.FAILED
+    assert "Its decision is no longer fresh." in event["detail"]
     assert event["accepted"] == "false"
     assert (azure.writes, swept.whole) == ((), False)
     assert not [each for each in azure.operations if each.method == "PATCH"]

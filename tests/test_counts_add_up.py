@@ -319,7 +319,6 @@ def check_counts(world: World, swept: Swept, expected: dict[str, str]) -> None:
 
 @settings(
     max_examples=10,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(worlds())

@@ -37,7 +37,6 @@ def test_however_azure_answers_the_laws_hold(part: int) -> None:
     @seed(part)
     @settings(
         max_examples=SWEEPS,
-        deadline=None,
         database=None,
         phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),

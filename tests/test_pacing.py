@@ -129,7 +129,7 @@ rates = st.builds(Rates, st.integers(3, 300).map(float), st.floats(0.2, 50))
 
 
 # Without shrinking: an example takes a second, and says by itself what was drawn.
-@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=8, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(reads=rates, writes=rates, accounts=st.integers(5, 24), subscriptions=st.integers(1, 3))
 def test_law_with_any_rates_all_is_done_that_arithmetic_allows_and_refusals_are_rare(
     reads: Rates, writes: Rates, accounts: int, subscriptions: int

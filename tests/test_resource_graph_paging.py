@@ -51,7 +51,7 @@ def all_pages(tables: GraphTables, query: str, top: int) -> list[dict[str, Any]]
 
 
 @given(count=st.integers(0, 40), top=st.integers(1, 50))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_sorted_pages_put_together_are_the_whole(count: int, top: int) -> None:
     tables = make_tables(count)
     pages = all_pages(tables, SORTED, top)

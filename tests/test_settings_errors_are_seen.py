@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import SettingsError
@@ -147,7 +147,7 @@ async def test_it_is_seen_at_the_very_first_tick_of_a_process_too() -> None:
     }
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(
     wrong=st.dictionaries(
         st.sampled_from(sorted(WRONG)),

@@ -47,7 +47,6 @@ def test_whatever_happens_the_laws_hold(part: int) -> None:
         @seed(next(draws))
         @settings(
             max_examples=10,
-            deadline=None,
             database=None,
             phases=(Phase.generate,),
             suppress_health_check=list(HealthCheck),

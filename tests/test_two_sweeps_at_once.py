@@ -121,7 +121,7 @@ async def test_under_trickle_each_keeps_its_own_limit(serve: Serve) -> None:
         assert sum(result is Result.DISABLED for result in results.values()) <= 3
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(
     st.lists(st.sampled_from(PatchForm), min_size=1, max_size=5),
     st.dictionaries(st.integers(0, 4), st.integers(1, 25), max_size=3),

@@ -53,7 +53,7 @@ from shared.model import (
     Verdict,
 )
 from shared.parts import Parts
-from shared.remediation import READ_BACK_PAUSES, SecondLook, is_at_rest
+from shared.remediation import FRESH_SECONDS, READ_BACK_PAUSES, SecondLook, is_at_rest
 
 LONGEST_VALUE = 256
 MOST_TAGS = 50
@@ -162,10 +162,10 @@ class Exempting:
         value = wish.value(self._tag, today)
         self.check_it_counts(shown.id, value, today)
 
-        async def merge(account: Account, read_at: float) -> None:
+        async def merge(account: Account, leave_by: float) -> None:
             self._check_it_is_as(shown, account)
             with self.steps.sending(_TAG):
-                await self.merge(account, value, read_at)
+                await self.merge(account, value, leave_by)
 
         await self.unit(shown.id, merge)
         found = await self.reads_back(shown.id, value)
@@ -190,7 +190,7 @@ class Exempting:
         if problem:
             raise ChangedMeanwhile(f"{where(now)}: {problem} Nothing more was sent.")
 
-    async def merge(self, account: Account, value: str, read_at: float) -> None:
+    async def merge(self, account: Account, value: str, leave_by: float) -> None:
         """Send the tag, spelled as it is spelled there.
 
         Raises UsageProblem if the account has no room for it, AzureError.
@@ -202,7 +202,7 @@ class Exempting:
                 "take one away first."
             )
         name = spelled[0] if spelled else self._tag
-        await self.azure.merge_tag(account.id, name, value, read_at)
+        await self.azure.merge_tag(account.id, name, value, leave_by)
 
     async def reads_back(self, account_id: AccountId, value: str) -> Account:
         """Return the account once its tag has this value. Raises AzureError."""
@@ -218,10 +218,10 @@ class Exempting:
         Raises ChangedMeanwhile if the account is not as it was shown, AzureError.
         """
 
-        async def delete(account: Account, read_at: float) -> None:
+        async def delete(account: Account, leave_by: float) -> None:
             self._check_it_is_as(shown, account)
             with self.steps.sending(_REMOVAL):
-                await self.azure.delete_tags(account.id, self._ours(account), read_at)
+                await self.azure.delete_tags(account.id, self._ours(account), leave_by)
 
         await self.unit(shown.id, delete)
         await self.until(
@@ -238,7 +238,7 @@ class Exempting:
         """
         account_id = exempted.id
 
-        async def enable(account: Account, read_at: float) -> None:
+        async def enable(account: Account, leave_by: float) -> None:
             today = self.parts.clock.now().date()
             exemption = read_exemption(account.tags, self._tag, today)
             if not isinstance(exemption, Exempt):
@@ -251,7 +251,7 @@ class Exempting:
             self._check_it_is(exempted, account)
             if not account.keys_on:
                 with self.steps.sending(_KEYS):
-                    await self.azure.enable_local_auth(account_id, read_at)
+                    await self.azure.enable_local_auth(account_id, leave_by)
 
         await self.unit(account_id, enable)
         await self.accepts_keys(account_id)
@@ -296,12 +296,12 @@ class Exempting:
                         await permit.enter_async_context(
                             self.parts.pace.unit(account_id.subscription_id, reads=1)
                         )
-                        read_at = self.parts.clock.monotonic()
+                        leave_by = self.parts.clock.monotonic() + FRESH_SECONDS
                         account = await self.azure.account(account_id)
                     if self.stop.is_set():
                         raise Stopped
                     with contextlib.suppress(Unclear):
-                        await write(account, read_at)
+                        await write(account, leave_by)
                     return
             except OutOfTime:
                 raise

@@ -46,37 +46,39 @@ class Operator(ArmWriter):
         cloud = parts.settings.cloud
         super().__init__(cloud.endpoint, cloud.scope, parts.pipeline, parts.tokens, parts.deadline)
 
-    async def merge_tag(self, account_id: AccountId, name: str, value: str, read_at: float) -> None:
+    async def merge_tag(
+        self, account_id: AccountId, name: str, value: str, leave_by: float
+    ) -> None:
         """Set one tag. Raises Refused if it was not set, Unclear if it may have been.
 
-        `read_at`, here and below, is when the read behind the change was sent.
+        `leave_by`, here and below, is the moment before which the change has to leave.
         """
-        await self._patch_tags("Merge", account_id, {name: value}, read_at)
+        await self._patch_tags("Merge", account_id, {name: value}, leave_by)
 
     async def delete_tags(
-        self, account_id: AccountId, tags: Mapping[str, str], read_at: float
+        self, account_id: AccountId, tags: Mapping[str, str], leave_by: float
     ) -> None:
         """Take tags away that have just these values. Raises Refused or Unclear."""
-        await self._patch_tags("Delete", account_id, tags, read_at)
+        await self._patch_tags("Delete", account_id, tags, leave_by)
 
     async def _patch_tags(
-        self, operation: str, account_id: AccountId, tags: Mapping[str, str], read_at: float
+        self, operation: str, account_id: AccountId, tags: Mapping[str, str], leave_by: float
     ) -> None:
         action = "Changing the tags of"
         try:
             poller = await self._resources(account_id.subscription_id).tags.begin_update_at_scope(
                 str(account_id).lstrip("/"),
                 TagsPatchResource(operation=operation, properties=Tags(tags=dict(tags))),
-                read_at=read_at,
+                leave_by=leave_by,
             )
         except AFTER_A_WRITE as error:
             raise azure_error(action, str(account_id), error) from error
         await self._finish(action, str(account_id), poller)
 
-    async def enable_local_auth(self, account_id: AccountId, read_at: float) -> None:
+    async def enable_local_auth(self, account_id: AccountId, leave_by: float) -> None:
         """Turn keys on again. Raises Refused if Azure did not, Unclear if it may have."""
         properties = AccountProperties(disable_local_auth=False)
-        await self._update("Turning local auth on for", account_id, properties, read_at)
+        await self._update("Turning local auth on for", account_id, properties, leave_by)
 
     async def key(self, account_id: AccountId) -> str:
         """Fetch a key with the person's own rights. It is for memory only.

@@ -465,25 +465,25 @@ class _Giving:
         account_id, seen, says = planned.id, planned.account, ""
         value = self.wish.value(self.known.rules.tag, self.parts.clock.now().date())
 
-        async def exempt(account: Account, read_at: float) -> None:
+        async def exempt(account: Account, leave_by: float) -> None:
             nonlocal says
             says = ""
             if (await self._still(planned, account, seen)).exempts:
                 says = f"exempt until {self.wish.until}, "
                 async with self._begun(begun):
-                    await exempting.merge(account, value, read_at)
+                    await exempting.merge(account, value, leave_by)
 
         if _exempts(planned):
             await exempting.unit(account_id, exempt)
         if says:
             seen = await exempting.reads_back(account_id, value)
 
-        async def enable(account: Account, read_at: float) -> None:
+        async def enable(account: Account, leave_by: float) -> None:
             if (await self._still(planned, account, seen)).exempts:
                 gone = "Its exemption is not there any more: nothing more was sent."
                 raise _NoMore(LeaveAlone(Why.NOT_KNOWN, gone))
             async with self._begun(begun):
-                await exempting.azure.enable_local_auth(account_id, read_at)
+                await exempting.azure.enable_local_auth(account_id, leave_by)
 
         await exempting.unit(account_id, enable)
         await exempting.accepts_keys(account_id)

@@ -30,8 +30,8 @@ def run_pytest(paths: Sequence[str], plugin: object) -> int:
         phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
         suppress_health_check=list(hypothesis.HealthCheck),
     )
-    hypothesis.settings.load_profile("mutation")
     options = ["-x", "-q", "-s", "--assert=plain", "--tb=short", "-p", "no:cacheprovider"]
+    options.append("--hypothesis-profile=mutation")
     plugins = [_hypothesis_pytestplugin, pytest_asyncio.plugin, plugin]
     return pytest.main([*options, *paths], plugins=plugins)
 

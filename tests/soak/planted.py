@@ -13,6 +13,7 @@ no sweep draws. Each has tests of its own.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -211,10 +212,10 @@ async def _at_once(
 
 
 async def _age_first(
-    self: transport.ClockedTransport, request: Any, *, read_at: float | None = None, **config: Any
+    self: transport.ClockedTransport, request: Any, *, leave_by: float | None = None, **config: Any
 ) -> Any:
     """Look at a PATCH's age, and then make its connection."""
-    if read_at is not None and self._clock.monotonic() - read_at > transport.FRESH_SECONDS:
+    if leave_by is not None and self._clock.monotonic() >= leave_by:
         raise Stale("its decision is no longer fresh")
     config.pop("stream", None)
     config["trace_request_ctx"] = None
@@ -231,8 +232,8 @@ async def _say_at_once(
     return done.outcome if isinstance(done, remediation._NotTaken) else done
 
 
-def _goes_on(_: allowance.Allowance, __: datetime) -> bool:
-    return False
+def _goes_on(_: allowance.Allowance, __: datetime) -> float:
+    return math.inf
 
 
 # What is believed
@@ -465,7 +466,7 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
     ),
     Bug.ANY_PORT: ((addresses.Address, "is_of", _ends_like),),
     Bug.NOTHING_TAKEN: ((telemetry, "_refused_in", _took_all),),
-    Bug.RELEASE_SEEN_ONCE: ((allowance.Allowance, "has_ended", _goes_on),),
+    Bug.RELEASE_SEEN_ONCE: ((allowance.Allowance, "seconds_left", _goes_on),),
     Bug.HUGE_NUMBERS: ((pacing, "_number", _any_number),),
     Bug.NO_DATES: ((pacing, "_until", _no_date),),
     Bug.FIRST_WORD: ((pacing, "_retry_after", _first_word),),

@@ -49,7 +49,6 @@ type Effect = float | AzureError | Callable[[], object] | None
 """It takes so many seconds; it fails; something happens; nothing does."""
 
 TENANT_ID = "t"
-_FRESH_SECONDS = 5.0
 _AT_REST = frozenset({"", "succeeded", "failed", "canceled"})
 
 
@@ -304,11 +303,11 @@ class Arm:
         key = (account_id.subscription_id, account_id.resource_group.lower())
         return self.tenant.groups.get(key, {})
 
-    async def disable_local_auth(self, account_id: AccountId, read_at: float) -> None:
-        """Turn the keys off, unless the reads behind it are older than five seconds."""
+    async def disable_local_auth(self, account_id: AccountId, leave_by: float) -> None:
+        """Turn the keys off, if it is not too late."""
         tenant, key = self.tenant, account_id.key
         await tenant.is_asked("patch", key)
-        if tenant.clock.monotonic() - read_at > _FRESH_SECONDS:
+        if tenant.clock.monotonic() >= leave_by:
             raise Stale("its decision is no longer fresh")
         account = self._existing(account_id)
         if key in tenant.without_role:

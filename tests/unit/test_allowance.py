@@ -1,6 +1,7 @@
 """How many writes the brake lets through: accepted ones count, and those under way may."""
 
 import asyncio
+import math
 from datetime import timedelta
 
 from hypothesis import given
@@ -36,13 +37,13 @@ async def test_what_azure_refused_does_not_count() -> None:
 
 
 def test_without_a_release_nothing_ends() -> None:
-    assert Allowance(1).has_ended(NOW) is False
+    assert Allowance(1).seconds_left(NOW) == math.inf
 
 
 def test_a_release_ends_at_its_moment() -> None:
     allowance = Allowance(until=NOW)
-    assert allowance.has_ended(NOW - timedelta(seconds=1)) is False
-    assert allowance.has_ended(NOW) is True
+    assert allowance.seconds_left(NOW - timedelta(seconds=1)) == 1
+    assert allowance.seconds_left(NOW) == 0
 
 
 async def test_a_limit_of_none_lets_nothing_through() -> None:

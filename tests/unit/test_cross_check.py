@@ -58,7 +58,7 @@ def test_within_a_day_every_subscription_has_its_turn_once() -> None:
         assert [has_turn(name, turns) for turns in due].count(True) == 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(missed=st.lists(st.integers(0, 11), min_size=1, max_size=96), start=st.integers(0, 95))
 def test_law_whatever_firings_are_missed_all_turns_come_within_a_day(
     missed: list[int], start: int
@@ -76,7 +76,7 @@ def test_law_whatever_firings_are_missed_all_turns_come_within_a_day(
     assert turns == set(range(96))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(missed=st.integers(0, 200))
 def test_law_turns_that_are_due_are_those_since_the_last_sweep_twelve_at_most(missed: int) -> None:
     now = FIRST + QUARTER * (1 + missed)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.decision import Brake, Limits, Plan, Rules, Scope, braked, decide, plan
@@ -443,7 +443,6 @@ def names(decisions: Iterable[Decision]) -> list[str]:
     return sorted(str(decision) for decision in decisions)
 
 
-@settings(deadline=None)
 @given(drifts, limits, st.text(max_size=8), st.integers(1, 10_000))
 def test_law_a_plan_loses_nothing_holds_or_changes_each_and_keeps_the_limit(
     drift: list[Decision], limit: Limits, sweep_id: str, minutes: int
@@ -463,7 +462,6 @@ def test_law_a_plan_loses_nothing_holds_or_changes_each_and_keeps_the_limit(
         assert not (planned.change and planned.held)
 
 
-@settings(deadline=None)
 @given(drifts, st.integers(1, 40), st.text(max_size=8))
 def test_law_a_sweep_trickles_in_one_order_and_the_next_in_another(
     drift: list[Decision], most: int, sweep_id: str

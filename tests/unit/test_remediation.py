@@ -272,13 +272,13 @@ async def test_a_level_that_is_throttled_starts_the_unit_again() -> None:
     assert len(unit.permits.room) == 2
 
 
-async def test_a_second_look_says_when_its_first_read_was_sent() -> None:
+async def test_a_second_look_is_good_for_five_seconds_from_its_first_read_on() -> None:
     tenant = with_levels({}, {})
     tenant.meanwhile("account", KEY, [2])
     tenant.meanwhile("tags above", GROUP, [2])
     await tenant.clock.sleep(30)
     look = SecondLook(tenant.arm, tenant.clock, Scope(), Rules(), (GROUP,))
-    assert await look.look(decided()) == StillDrift(read_at=30)
+    assert await look.look(decided()) == StillDrift(leave_by=35)
 
 
 # What Azure refuses
@@ -563,6 +563,15 @@ async def test_the_release_is_looked_at_after_the_read() -> None:
     release = Allowance(until=tenant.clock.now().replace(second=1))
     assert (await remediated(tenant, release)).result is Result.DEFERRED
     assert tenant.times("account") == 1
+
+
+async def test_a_change_that_is_kept_waiting_does_not_leave_once_the_release_has_ended() -> None:
+    tenant = FakeTenant.of(BOT)
+    tenant.meanwhile("patch", KEY, [2])
+    release = Allowance(until=tenant.clock.now().replace(second=1))
+    outcome = await remediated(tenant, release)
+    assert outcome.detail == "The release of the brake has ended."
+    assert tenant.writes == []
 
 
 async def test_before_it_ends_a_write_is_let_through() -> None:

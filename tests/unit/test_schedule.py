@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.schedule import Schedule
@@ -187,7 +187,6 @@ moments = st.datetimes(datetime(2024, 2, 1), datetime(2026, 1, 1)).map(  # noqa:
 )
 
 
-@settings(deadline=None)
 @given(schedules, moments)
 def test_law_the_next_firing_has_the_next_number(schedule: Schedule, moment: datetime) -> None:
     following = schedule.next_after(moment)

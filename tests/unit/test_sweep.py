@@ -457,7 +457,7 @@ async def test_what_is_announced_goes_before_all_else_that_is_told() -> None:
     assert order[:4] == ["SweepStarted", "DriftFound", "DriftFound", "KeyAccessChanged"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     lost=st.frozensets(st.integers(0, 5)),
     refused=st.frozensets(st.integers(0, 5)),
