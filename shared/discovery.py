@@ -160,7 +160,7 @@ class Discovery:
             ),
             left_alone=in_scope.left_alone,
             disagreements=tuple(disagreements),
-            graph_unread=shown.unread,
+            graph_unread="; ".join(filter(None, (in_scope.graph_unread, shown.unread))),
         )
 
     def _share(self) -> Deadline:

@@ -6,7 +6,7 @@ shows of the whole tenant.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from shared.deadline import Deadline, within
@@ -54,6 +54,8 @@ class InScope:
     subscriptions: tuple[Subscription, ...]
     left_alone: LeftAlone
     gaps: tuple[Gap, ...]
+    graph_unread: str = ""
+    """Why Resource Graph did not say which subscriptions there are, if it was asked and did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class ScopeReader:
         """Say which subscriptions are in scope. Never raises for what can't be read: a gap."""
         try:
             home = self.tenant_id or await self.arm.home_tenant()
-            listed, gaps = await self._listed()
+            listed, gaps, graph_unread = await self._listed()
         except AzureError as error:
             return _nothing(self.tenant_id or "of the identity", str(error))
         except TimeoutError:
@@ -82,22 +84,29 @@ class ScopeReader:
         if not home:
             return _nothing("of the identity", "its token names no tenant: set AZURE_TENANT_ID")
         expected, unread = await self._expected(listed)
-        return self._sorted(expected, listed, home, [*gaps, *unread])
+        found = self._sorted(expected, listed, home, [*gaps, *unread])
+        return replace(found, graph_unread=graph_unread)
 
-    async def _listed(self) -> tuple[dict[str, Subscription], list[Gap]]:
-        """Return ARM's list, and what of the whole tenant is missing from it."""
+    async def _listed(self) -> tuple[dict[str, Subscription], list[Gap], str]:
+        """Return ARM's list, what of the whole tenant is missing from it, and why that is unknown.
+
+        Resource Graph is only the second witness: without it ARM's list stands alone, and the
+        third value says so.
+        """
         until = self.until
         rows = await within(until.clock, until.left, self.arm.subscriptions())
         listed = {subscription.id: subscription for subscription in rows}
         if self.scope.subscriptions or self.scope.management_groups:
-            return listed, []
+            return listed, [], ""
+        shown, graph_unread = frozenset[str](), ""
         try:
             shown = await within(
                 until.clock, min(until.left, _WITNESS_SECONDS), self.graph.everywhere()
             )
-        except (AzureError, TimeoutError):
-            # Resource Graph is only the second witness: without it ARM's list stands alone.
-            shown = frozenset()
+        except AzureError as error:
+            graph_unread = str(error)
+        except TimeoutError:
+            graph_unread = "Resource Graph's list of the tenant's subscriptions outlasted its time"
         gaps: list[Gap] = []
         for subscription_id in sorted(shown - listed.keys()):
             try:
@@ -108,7 +117,7 @@ class ScopeReader:
                     continue
                 problem = f"Resource Graph shows it, ARM does not list it, and: {error}"
                 gaps.append(_unread(subscription_id, problem))
-        return listed, gaps
+        return listed, gaps, graph_unread
 
     async def _expected(
         self, listed: Mapping[str, Subscription]

@@ -215,8 +215,10 @@ class MovedClock:
         """Whether nothing happens for `seconds` of real time, by three looks at every loop."""
         used = time.process_time()
         for _ in range(3):
+            # Nobody wakes this thread for what happens meanwhile: waking it is what costs.
+            time.sleep(seconds / 3)
             with self._changed:
-                if self._changed.wait_for(lambda: self._activity != seen, timeout=seconds / 3):
+                if self._activity != seen or time.process_time() - used >= seconds / 2:
                     return False
                 loops = {*self._watched, *(s.loop for s in self._sleepers)}
             if not all(_is_idle(loop) for loop in loops):

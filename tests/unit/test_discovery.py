@@ -254,6 +254,12 @@ async def test_the_same_problem_twice_is_said_once() -> None:
     assert (await discover(tenant)).inventory.graph_unread == str(an_error())
 
 
+async def test_a_second_witness_of_the_scope_that_can_not_be_asked_is_told() -> None:
+    tenant = FakeTenant.of(bot())
+    tenant.meanwhile("everywhere", "", [an_error(code="NoWitness")])
+    assert "NoWitness" in (await discover(tenant)).inventory.graph_unread
+
+
 async def test_different_problems_are_both_said() -> None:
     tenant = four_batches()
     for name in tenant.subscriptions:

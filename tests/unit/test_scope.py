@@ -139,6 +139,7 @@ async def test_without_the_second_witness_arms_list_stands_alone() -> None:
     found = await read(tenant)
     assert names(found) == [A]
     assert found.gaps == ()
+    assert found.graph_unread == str(an_error())
 
 
 @pytest.mark.parametrize(("seconds", "swept"), [(29, [A, B]), (31, [A])])
@@ -148,6 +149,7 @@ async def test_the_second_witness_has_half_a_minute(seconds: float, swept: list[
     found = await read(tenant)
     assert names(found) == swept
     assert found.gaps == ()
+    assert bool(found.graph_unread) is (swept == [A])
     assert tenant.clock.monotonic() == min(seconds, 30)
 
 
