@@ -6,7 +6,9 @@
 import io
 import os
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import dropwhile
 from pathlib import Path
 
 from tests.local_azure import trust
@@ -17,6 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tests.local_azure import LocalAzure, scenarios
+from tests.local_azure.handlers.keys import keys_of
 from tests.terminal import at_once, in_terminal
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -24,26 +27,41 @@ _COLUMNS = 120
 _ROWS = 30
 _SPINNER = re.compile(r"(\x1b\[[0-9;]*m)*[\u2800-\u28ff]")
 _MOVES = re.compile(r"\x1b\[[0-9;?]*[A-HJKSTf-ln-su]")
+_STATE = re.compile(r"/\S*/keysweep-state-\w+")
 
 
-def draw(name: str, azure: LocalAzure, *arguments: str, typed: str = "", rows: int = _ROWS) -> str:
+def _from_a_row(lines: Sequence[Text]) -> Sequence[Text]:
+    """Leave out the lines that belong to a row of a table that begins before them."""
+    return [*dropwhile(lambda line: line.plain.startswith(" "), lines)]
+
+
+def draw(
+    name: str,
+    azure: LocalAzure,
+    *arguments: str,
+    answers: Mapping[str, str] | None = None,
+    rows: int = _ROWS,
+) -> str:
     """Run a command, draw what it left in the terminal, and return that."""
-    answers = {"[y/N]": typed} if typed else None
     ran = in_terminal(azure, *arguments, columns=_COLUMNS, answers=answers)
-    lines = [_MOVES.sub("", line).rpartition("\r")[2] for line in ran.out.split("\r\n")]
+    # The records of this run lie in a temporary folder; those of a person do not.
+    out = _STATE.sub("~/.local/state", ran.out)
+    lines = [_MOVES.sub("", line).rpartition("\r")[2] for line in out.split("\r\n")]
     # What a spinner showed is gone from the terminal by the end.
-    lines = [line for line in lines if not _SPINNER.match(line)]
-    while lines and not lines[-1].strip():
-        lines.pop()
-    if len(lines) > rows:
-        lines = [*lines[: rows - 6], "…", *lines[-5:]]
+    drawn = [Text.from_ansi(line) for line in lines if not _SPINNER.match(line)]
+    # A terminal breaks a line where it ends.
+    shown = [row for line in drawn for row in line.divide(range(_COLUMNS, len(line), _COLUMNS))]
+    while shown and not shown[-1].plain.strip():
+        shown.pop()
+    if len(shown) > rows:
+        shown = [*shown[: rows - 6], Text("…"), *_from_a_row(shown[-5:])]
     console = Console(width=_COLUMNS, record=True, highlight=False, file=io.StringIO())
-    for line in lines:
-        console.print(Text.from_ansi(line), soft_wrap=True)
-    drawn = console.export_svg(title="$ keysweep " + " ".join(arguments))
+    for row in shown:
+        console.print(row, soft_wrap=True)
+    picture = console.export_svg(title="$ keysweep " + " ".join(arguments))
     # A picture asks no other host for its fonts.
-    drawn = re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL)
-    (DOCS / f"cli-{name}.svg").write_text(drawn)
+    picture = re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)
+    (DOCS / f"cli-{name}.svg").write_text(picture)
     return ran.plain
 
 
@@ -64,15 +82,20 @@ def main() -> None:
     with at_once(serve, tenant) as azure:
         draw("scan", azure, "scan")
         draw("explain", azure, "explain", "contract-review", "ticket-summary")
-        draw("probe", azure, "probe", "knowledge-base")
+        key = keys_of(tenant.account("knowledge-base"))[0]
+        typed = {"Key (it is not shown):": f"{key}\r"}
+        draw("probe", azure, "probe", "knowledge-base", "--key-from-stdin", answers=typed)
         reason = ("--reason", "CHG0042", "--owner", "web@contoso.com")
         draw("exempt", azure, "exempt", "site-search", "--for", "14d", *reason, "--enable-keys")
+        no = {"Replace it? [y/N]": "n\n"}
+        draw("exempt-again", azure, "exempt", "partner-widget", "--for", "30d", answers=no)
         draw("exemptions", azure, "exempt", "--list")
+        yes = {"[y/N]": "y\n"}
         swept = draw("sweep", azure, "sweep", "--only", "mail-triage", "--only", "audit-archive",
-             "--only", "treasury-bot", "--only", "doc-compare", typed="y\n")  # fmt: skip
+             "--only", "treasury-bot", "--only", "doc-compare", answers=yes, rows=50)  # fmt: skip
         way_back = re.search(r"To take it back: keysweep (undo \S+)", swept)
         assert way_back
-        draw("undo", azure, *way_back[1].split(), typed="y\n")
+        draw("undo", azure, *way_back[1].split(), answers=yes)
 
 
 if __name__ == "__main__":

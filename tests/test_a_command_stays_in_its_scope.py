@@ -347,7 +347,7 @@ def test_what_is_in_force_is_said_before_anything_is_asked(serve: Serve) -> None
     )  # fmt: skip
     for said in (
         f"As ann@contoso.com, in tenant {azure.tenant.id}.",
-        "Exempt by the tag 'Keep Keys' on the account; resourceGroup counts besides.",
+        "Exempt: the tag 'Keep Keys' on the account or its resource group.",
         "it lasts 30 days at most",
         "Kinds: OpenAI, AIServices.",
         "Scope: every subscription that you can read.",
@@ -359,7 +359,7 @@ def test_what_is_in_force_is_said_before_anything_is_asked(serve: Serve) -> None
 def test_without_settings_it_is_said_that_these_are_defaults(serve: Serve) -> None:
     ran = here(at_once(serve, two()), "exempt", "quiet", "--open-ended")
     assert "These are defaults: nothing says how the deployed Function is set." in ran.err
-    assert "--function RESOURCE_ID" in ran.err
+    assert "--function RESOURCE-ID" in ran.err
 
 
 def deployed(serve: Serve, **settings: str) -> tuple[LocalAzure, str]:

@@ -165,7 +165,7 @@ def test_a_second_ctrl_c_breaks_off_and_says_what_is_not_known(serve: Serve) -> 
         "--yes",
         answers={"Turning keys off": signal.SIGINT, "Ctrl-C again": signal.SIGINT},
     )
-    assert "broken off: nothing of 12 is known, and 12 were in flight or not begun." in ran.plain
+    assert "broken off. Done: nothing. In flight or not begun: 12 accounts." in ran.plain
     assert ran.code == 2
 
 

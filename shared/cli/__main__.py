@@ -89,11 +89,11 @@ def _scoped(command: Callable[..., int]) -> Callable[..., int]:
     for option in (
         click.option(
             "--management-group", "-m", "management_groups", multiple=True, metavar="ID",
-            help="Look below this management group. May be repeated.",
+            help="Only below this management group. May be repeated.",
         ),
         click.option(
             "--subscription", "-s", "subscriptions", multiple=True, metavar="ID",
-            help="Look into this subscription. May be repeated.",
+            help="Only in this subscription. May be repeated.",
         ),
     ):  # fmt: skip
         command = option(command)
@@ -135,11 +135,16 @@ def scan(output: str, *, everything: bool, **options: Any) -> int:
 )
 @_output
 @click.option("--audit", is_flag=True, help="Show the plan and stop.")
-@click.option("--yes", "-y", is_flag=True, help="Don't ask. It releases no brake and no notice.")
+@click.option(
+    "--yes",
+    "-y",
+    is_flag=True,
+    help="Don't ask. It goes beyond no setting: that is --enforce and --release-brake.",
+)
 @click.option(
     "--enforce",
     is_flag=True,
-    help="Change it although SWEEP_MODE says audit, or ENFORCE_FROM is still to come.",
+    help="Change what is shown, although SWEEP_MODE says audit or ENFORCE_FROM is still to come.",
 )
 @click.option("--release-brake", is_flag=True, help="Let through what the brake would hold.")
 @click.option("--only", multiple=True, metavar="ACCOUNT", help="Only this one. May be repeated.")
@@ -147,7 +152,7 @@ def scan(output: str, *, everything: bool, **options: Any) -> int:
     "--record",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write the sweep's record here, and not among the others.",
+    help="Write the sweep's record to this new file, and not among the others.",
 )
 @_scoped
 def sweep(
@@ -221,8 +226,17 @@ def explain(accounts: Sequence[str], output: str, **options: Any) -> int:
     "--enable-keys", is_flag=True, help="Break glass: turn its keys on again, after that."
 )
 @click.option("--remove", is_flag=True, help="Take the exemption away.")
-@click.option("--yes", "-y", is_flag=True, help="Don't ask before a tag that is there changes.")
-@click.option("--replace", is_flag=True, help="Even where that takes something away from it.")
+@click.option(
+    "--yes",
+    "-y",
+    is_flag=True,
+    help="Don't ask before changing a tag, where nothing is taken away.",
+)
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Don't ask, even where the exemption would end sooner, or can't be read.",
+)
 @click.option("--list", "lists", is_flag=True, help="Show all exemptions with the days left.")
 @_scoped
 def exempt(
@@ -310,7 +324,9 @@ def _span(text: str) -> timedelta:
     metavar="RESOURCE-ID",
     help="For a sweep of the Function's: its Application Insights, or the workspace of that.",
 )
-@click.option("--for", "span", default="1d", show_default=True, metavar="SPAN", help="How long.")
+@click.option(
+    "--for", "span", default="1d", show_default=True, metavar="SPAN", help="How long it is exempt."
+)
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @_scoped

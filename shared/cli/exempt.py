@@ -16,7 +16,7 @@ from typing import assert_never
 from rich.text import Text
 
 from shared.cli.in_force import in_force
-from shared.cli.names import distinct, resolve, scope_of
+from shared.cli.names import distinct, resolve, scope_of, where
 from shared.cli.operator import Operator
 from shared.cli.screen import Screen, counted, grid, shown
 from shared.cli.session import (
@@ -178,7 +178,7 @@ class Exempting:
         before, after = self._ours(shown), self._ours(now)
         if before != after:
             raise ChangedMeanwhile(
-                f"{where(now)}: its tag was {_tags(before)} when it was shown, and is "
+                f"{where(now.id)}: its tag was {_tags(before)} when it was shown, and is "
                 f"{_tags(after)} now. Nothing was sent: run this again."
             )
 
@@ -188,7 +188,7 @@ class Exempting:
         if shown.created_at != now.created_at:
             problem = "It was deleted and created again meanwhile."
         if problem:
-            raise ChangedMeanwhile(f"{where(now)}: {problem} Nothing more was sent.")
+            raise ChangedMeanwhile(f"{where(now.id)}: {problem} Nothing more was sent.")
 
     async def merge(self, account: Account, value: str, leave_by: float) -> None:
         """Send the tag, spelled as it is spelled there.
@@ -349,20 +349,16 @@ async def exempt(
 
     async def work() -> None:
         found = await exempting.grant(account, wish)
-        until = f"until {wish.until}" if wish.until else "open-ended"
-        kept = len(found.tags) - 1
-        screen.show(
-            f"{where(account)} is exempt, {until}: the tag reads back, "
-            f"{counted(kept, 'other tag')} untouched."
-        )
+        until = f"until {wish.until}" if wish.until else "without an end"
+        screen.show(f"{where(account.id)} is exempt {until}: the tag reads back.")
         if not enable_keys:
             if not found.keys_on:
                 screen.note("Its keys are off. --enable-keys turns them on.")
             return
         await exempting.enable_keys(found)
         screen.show(
-            f"{where(account)} accepts keys again: Azure Resource Manager says so, and the gateway "
-            "follows within minutes, at most hours."
+            f"{where(account.id)} accepts keys again: Azure Resource Manager says so, and the "
+            "gateway follows within minutes, at most hours."
         )
 
     return await _unless_stopped(screen, exempting, work())
@@ -380,18 +376,13 @@ async def _unless_stopped(screen: Screen, exempting: Exempting, work: Awaitable[
     return FINE
 
 
-def where(account: Account) -> str:
-    """Name an account so that no namesake can be meant."""
-    found = account.id
-    return f"{found.name} ({found.resource_group}, subscription {found.subscription_id})"
-
-
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What stands on an account, what would stand there, and whether that takes something away."""
+    """What stands on an account, what would stand there, and what that takes away."""
 
     text: str
-    takes_away: bool
+    takes_away: str
+    """What the exemption loses, in a sentence; empty: nothing."""
 
 
 def _over(account: Account, tag: str, wish: Wish, today: date) -> tuple[Wish, _Question | None]:
@@ -409,23 +400,27 @@ def _over(account: Account, tag: str, wish: Wish, today: date) -> tuple[Wish, _Q
         new = wish.value(tag, today)
     except UsageProblem as error:
         raise UsageProblem(
-            f"{where(account)} has the tag {tag}={there[0]!r}, which can't be kept as it is: give "
-            f"--reason and --owner. {error}"
+            f"{where(account.id)} has the tag {tag}={there[0]!r}, whose reason and owner can't be "
+            f"kept as they are: give --reason and --owner. {error}"
         ) from error
     if new == there[0]:
         return wish, None
     match old:
         case Exempt(until):
             ends_first = until is None or (wish.until is not None and wish.until < until)
-            shortens = wish.until is not None and ends_first
+            takes = "It ends sooner then." if wish.until is not None and ends_first else ""
         case Unreadable():
-            shortens = True
+            takes = "It can't be read: what it was to say is lost then."
         case Lapsed() | NotExempt():
-            shortens = False
+            takes = ""
         case _:
             assert_never(old)
-    text = f"{where(account)} has the tag {tag}={there[0]!r}; it would be {new!r}."
-    return wish, _Question(text, shortens)
+    text = (
+        f"{where(account.id)} has this tag already:\n"
+        f"  now:  {tag}={there[0]!r}\n"
+        f"  then: {tag}={new!r}"
+    )
+    return wish, _Question(text, takes)
 
 
 def _agreed(screen: Screen, question: _Question, *, yes: bool, replace: bool) -> bool:
@@ -438,10 +433,10 @@ def _agreed(screen: Screen, question: _Question, *, yes: bool, replace: bool) ->
         return True
     if not screen.can_ask:
         flag = "--replace" if question.takes_away else "--yes"
-        takes = " It takes something away from that exemption." if question.takes_away else ""
-        raise UsageProblem(f"Nobody is there to be asked: say {flag}.{takes}")
-    shorter = "That takes something away from it. " if question.takes_away else ""
-    return screen.ask(f"{shorter}Replace it?")
+        raise UsageProblem(
+            f"Nobody is there to be asked: say {flag}. {question.takes_away}".strip()
+        )
+    return screen.ask(f"{question.takes_away} Replace it?".strip())
 
 
 async def remove(parts: Parts, screen: Screen, given: Given, name: str) -> int:
@@ -450,13 +445,13 @@ async def remove(parts: Parts, screen: Screen, given: Given, name: str) -> int:
     settings = parts.settings
     held = {tag: text for tag, text in account.tags.items() if is_tag(tag, settings.rules.tag)}
     if not held:
-        raise UsageProblem(f"{where(account)} has no tag {settings.rules.tag!r}.")
+        raise UsageProblem(f"{where(account.id)} has no tag {settings.rules.tag!r}.")
     screen.say(await in_force(parts, given))
     exempting = Exempting(parts, Operator(parts), Steps.of(_REMOVAL))
 
     async def work() -> None:
         await exempting.withdraw(account)
-        taken = f"The tag of {where(account)} was taken away ({_tags(held)})."
+        taken = f"The tag of {where(account.id)} was taken away ({_tags(held)})."
         look = SecondLook(parts.arm, parts.clock, settings.scope, settings.rules, settings.inherit)
         try:
             async with unless_stopped(exempting.stop):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from shared.cli.session import Given
+from shared.model import Level
 from shared.parts import Parts
 from shared.settings import Settings
 
@@ -26,6 +27,10 @@ _DECIDING = (
 )
 
 
+# Levels above an account whose tag may count as well.
+_IN_WORDS = {Level.RESOURCE_GROUP: "its resource group", Level.SUBSCRIPTION: "its subscription"}
+
+
 async def in_force(parts: Parts, given: Given) -> str:
     """Say as whom a command acts, in which tenant, and by which settings. Raises AzureError."""
     who = (await parts.arm.own_names() or ["an identity that its token does not name"])[0]
@@ -36,11 +41,9 @@ async def in_force(parts: Parts, given: Given) -> str:
 
 def _settings(settings: Settings, given: Given) -> Iterator[str]:
     subdomain = settings.rules.hold_no_subdomain
-    levels = ", ".join(settings.inherit) or "no level above an account"
-    yield (
-        f"Exempt by the tag {settings.rules.tag!r} on the account; {levels} counts besides. Kinds: "
-        f"{', '.join(settings.scope.kinds)}."
-    )
+    carriers = ["the account", *(_IN_WORDS[level] for level in Level if level in settings.inherit)]
+    kinds = ", ".join(settings.scope.kinds)
+    yield f"Exempt: the tag {settings.rules.tag!r} on {' or '.join(carriers)}. Kinds: {kinds}."
     rules = [
         *(["an exemption needs an end"] if settings.rules.require_until else []),
         *([f"it lasts {days} days at most"] if (days := settings.rules.max_days) else []),
@@ -60,5 +63,5 @@ def _settings(settings: Settings, given: Given) -> Iterator[str]:
     else:
         yield (
             "These are defaults: nothing says how the deployed Function is set. --function "
-            "RESOURCE_ID reads its settings, --settings FILE those of a file."
+            "RESOURCE-ID reads its settings, --settings FILE those of a file."
         )

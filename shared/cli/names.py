@@ -49,6 +49,12 @@ def distinct(subscriptions: Mapping[str, str]) -> Mapping[str, str]:
     }
 
 
+def where(account_id: AccountId) -> str:
+    """Name an account in a sentence so that no namesake can be meant."""
+    place = f"{account_id.resource_group}, subscription {account_id.subscription_id}"
+    return f"{account_id.name} ({place})"
+
+
 @dataclass(frozen=True, slots=True)
 class Namesakes:
     """The accounts of one name in scope, and the subscriptions that could not be looked into."""
@@ -106,7 +112,10 @@ async def identify(parts: Parts, in_scope: InScope, text: str) -> AccountId:
     if len(found) > 1:
         listed = "\n".join(f"  {account}" for account in found[:_SHOWN])
         more = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise UsageProblem(f"{text!r} could be any of these, give one's id:\n{listed}{more}")
+        raise UsageProblem(
+            f"{text!r} is the name of {len(found)} accounts in scope. Give the id of the one that "
+            f"you mean:\n{listed}{more}"
+        )
     return found[0]
 
 

@@ -167,7 +167,7 @@ def _real_key(answer: Answer | AzureError, *, keys_off: bool) -> Check:
             says = "The key works: keys are on, or the gateway doesn't know better yet (--wait)."
             return Check(_REAL, Verdict.BAD, says)
         case Meaning.KEYS_OFF:
-            says = f"{answer.status} {answer.code}: {answer.message}"
+            says = f"{_brief(answer)}: {answer.message}"
             return Check(_REAL, Verdict.GOOD, says)
         case Meaning.NOT_KNOWN if not keys_off:
             says = f"{answer.status}: not a key of this account; its keys are on."
@@ -189,16 +189,16 @@ def _bogus_key(answer: Answer | AzureError, real: Answer | AzureError) -> Check:
     beside = None if isinstance(real, AzureError) else meaning(real)
     match meaning(answer):
         case Meaning.NOT_KNOWN | Meaning.KEYS_OFF if beside is None:
-            says = f"{answer.status} {answer.code}: there is no answer to a real key beside it."
+            says = f"{_brief(answer)}: it proves nothing without a real key's answer beside it."
             return Check(title, Verdict.OPEN, says)
         case Meaning.NOT_KNOWN | Meaning.KEYS_OFF as found if found is beside:
-            says = f"Can't tell: {answer.status} {answer.code}, as for the real key."
+            says = f"Can't tell: {_brief(answer)}, as for the real key."
             return Check(title, Verdict.OPEN, says)
         case Meaning.NOT_KNOWN:
             says = f"{answer.status}: a key that nobody knows is told apart from a real one."
             return Check(title, Verdict.GOOD, says)
         case Meaning.KEYS_OFF:
-            says = f"{answer.status} {answer.code}: refused as keys are, and the real one is not."
+            says = f"{_brief(answer)}: refused as keys are, and the real one is not."
             return Check(title, Verdict.OPEN, says)
         case Meaning.TAKEN | Meaning.NO_DEPLOYMENT:
             says = f"{answer.status}: it was taken. This is not an Azure OpenAI gateway."
@@ -248,8 +248,14 @@ async def _asked(gateway: Gateway, key: str) -> Answer | AzureError:
         return error
 
 
+def _brief(answer: Answer) -> str:
+    """Return the status and the code; where the code is the status again, that alone."""
+    code = "" if answer.code == str(answer.status) else answer.code
+    return f"{answer.status} {code}".rstrip()
+
+
 def _unclear(found: Meaning, answer: Answer) -> str:
-    return f"{found.value} ({answer.status} {answer.code}: {answer.message})"
+    return f"{found.value} ({_brief(answer)}: {answer.message})"
 
 
 async def _until_refused(

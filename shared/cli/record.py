@@ -30,7 +30,7 @@ SWEEP_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
 
 def records_folder() -> Path:
     """Return where the records of this user's sweeps are kept."""
-    return Path(platformdirs.user_state_path("keysweep")) / "sweeps"
+    return Path(platformdirs.user_state_path("keysweep", appauthor=False)) / "sweeps"
 
 
 def record_path(sweep_id: str) -> Path:

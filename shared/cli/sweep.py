@@ -191,10 +191,13 @@ async def _enforce(
     try:
         record = await _begin_record(parts, sweep_id, path, way_back)
     except OSError as error:
-        screen.problem(f"No record, no write: {error}. Nothing was changed (--record FILE).")
+        screen.problem(
+            f"Nothing was changed, because the sweep's record can't be written: {error}. "
+            "--record FILE writes it elsewhere."
+        )
         return NOT_WHOLE
     # Before the first change: whatever happens after this, the person has them.
-    screen.say(f"Sweep {sweep_id}, recorded in {path}. To take it back: {way_back}")
+    screen.say(f"Sweep {sweep_id} is recorded in {path}.\nTo take it back: {way_back}")
     results: Counter[str] = Counter()
     bar = screen.bar()
     task = bar.add_task("Turning keys off", total=planned.drift, counts="")
@@ -220,8 +223,9 @@ async def _enforce(
     except asyncio.CancelledError:
         left = planned.drift - sum(results.values())
         screen.problem(
-            f"Sweep {sweep_id} was broken off: {_counts(results) or 'nothing'} of {planned.drift} "
-            f"is known, and {left} were in flight or not begun. Run `keysweep scan`."
+            f"Sweep {sweep_id} was broken off. Done: {_counts(results) or 'nothing'}. In flight or "
+            f"not begun: {counted(left, 'account')}. {path} says what was begun, and `keysweep "
+            "scan` how it is now."
         )
         if output == "json":
             screen.raw(json.dumps({"sweepId": sweep_id, "cutOff": True, "record": str(path)}))

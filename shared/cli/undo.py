@@ -8,7 +8,7 @@ already, and its keys are turned on once the exemption reads back.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -18,7 +18,7 @@ from typing import assert_never
 from shared.cli.exempt import Exempting, Wish
 from shared.cli.in_force import in_force
 from shared.cli.logs import Logs
-from shared.cli.names import scope_of, why_outside
+from shared.cli.names import distinct, scope_of, where, why_outside
 from shared.cli.operator import Operator
 from shared.cli.record import Change, KeptRecord, read_record, record_path
 from shared.cli.screen import Screen, counted, grid, shown
@@ -98,6 +98,8 @@ class _Plan:
     accounts: tuple[Planned, ...]
     unseen: tuple[str, ...]
     """What was not seen, and could hold more, a sentence each."""
+    subscriptions: Mapping[str, str]
+    """By what a person tells the subscriptions in scope apart."""
 
     @property
     def to_give(self) -> list[Planned]:
@@ -220,7 +222,8 @@ async def _planned(parts: Parts, screen: Screen, taken: Taken) -> _Plan:
             *(_looked_at(parts, in_scope, change, known) for change in taken.changes)
         )
     ordered = sorted(found, key=lambda each: each.id.key)
-    return _Plan(known, tuple(ordered), taken.unseen)
+    names = distinct({each.id: each.name for each in in_scope.subscriptions})
+    return _Plan(known, tuple(ordered), taken.unseen, names)
 
 
 async def _looked_at(parts: Parts, in_scope: InScope, change: Change, known: Known) -> Planned:
@@ -271,7 +274,7 @@ def _show(screen: Screen, plan: _Plan, until: date, asked: Asked) -> None:
         drawn.add_row(
             shown(each.id.name),
             shown(each.id.resource_group, "dim"),
-            shown(each.id.subscription_id, "dim"),
+            shown(plan.subscriptions.get(each.id.subscription_id, each.id.subscription_id), "dim"),
             shown(f"{since:%Y-%m-%d %H:%M:%S}", "dim"),
             shown(each.judgement.stands),
             shown(_does(each.judgement, until), _style(each.judgement)),
@@ -281,7 +284,7 @@ def _show(screen: Screen, plan: _Plan, until: date, asked: Asked) -> None:
         for each in plan.accounts:
             found = each.judgement
             if isinstance(found, LeaveAlone) and found.why is not Why.NOTHING_TO_DO:
-                line = f"{_named(each.id)} is left alone: {found.reason}"
+                line = f"{where(each.id)} is left alone: {found.reason}"
                 out.print(shown(line, _style(found)), soft_wrap=True)
     elif not plan.unseen:
         screen.show(f"Sweep {asked.sweep_id} turned no keys off.")
@@ -342,13 +345,15 @@ async def _give_back(parts: Parts, screen: Screen, plan: _Plan, wish: Wish) -> i
     except asyncio.CancelledError:
         told_of.code = NOT_WHOLE
         screen.problem(
-            "Broken off: some accounts may be exempt and still without keys. The same command can "
-            "be run again."
+            "Broken off: an account in hand may be exempt and still without keys. The same command "
+            "can be run again."
         )
     left = len(plan.to_give) - told_of.count
-    said = f"{counted(told_of.given, 'account')} given back, {told_of.failed} not."
+    said = f"{counted(told_of.given, 'account')} given back."
+    if told_of.failed:
+        said += f" {told_of.failed} could not be."
     if told_of.left_alone:
-        said += f" {counted(told_of.left_alone, 'account')} left alone."
+        said += f" {told_of.left_alone} left alone after all."
     if left:
         said += f" You stopped it: {counted(left, 'account')} not attempted."
     screen.show(shown(said, "red" if told_of.failed else "bold"))
@@ -373,29 +378,25 @@ class _Told:
     def back(self, account_id: AccountId, says: str) -> None:
         """Say that an account was given back."""
         self.given += 1
-        self.screen.say(f"{_named(account_id)}: {says}")
+        self.screen.say(f"{where(account_id)}: {says}")
         self._changed()
 
     def alone(self, account_id: AccountId, found: LeaveAlone) -> None:
         """Say that an account was left alone after all."""
         self.left_alone += 1
         self.code = max(self.code, _code({found.why}))
-        self.screen.say(f"{_named(account_id)}: {found.reason}")
+        self.screen.say(f"{where(account_id)}: {found.reason}")
         self._changed()
 
     def problem(self, account_id: AccountId, error: AzureError | UsageProblem) -> None:
         """Say that an account could not be given back."""
         self.failed += 1
         self.code = NOT_WHOLE
-        self.screen.problem(f"{_named(account_id)}: {told(error)}")
+        self.screen.problem(f"{where(account_id)}: {told(error)}")
         self._changed()
 
     def _changed(self) -> None:
         self.changed(f"{self.failed} failed" if self.failed else "")
-
-
-def _named(account_id: AccountId) -> str:
-    return f"{account_id.name} ({account_id.resource_group})"
 
 
 @dataclass(frozen=True, slots=True)
