@@ -18,6 +18,7 @@ os.environ.update(trust.environ())
 import argparse
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -43,6 +44,10 @@ _FURTHEST = 15.0
 _NEVER = 365 * 86_400.0
 _KILLED_AT = "/meeting-notes"
 _ACCOUNTS = "Microsoft.CognitiveServices/accounts/"
+_LISTED = re.compile(
+    r"/subscriptions/(?P<subscription>[^/]+)/providers/Microsoft\.CognitiveServices/accounts",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,9 @@ class Standing:
     kind: str
     keys_on: bool
     tags: dict[str, str]
+    changed_by: str = ""
+    """Who changed it last, whatever they changed, as Azure Resource Manager says."""
+    changed_at: str = ""
 
 
 @dataclass(slots=True)
@@ -77,6 +85,8 @@ class Tick:
     killed: bool = False
     readable: list[str] = field(default_factory=list)
     """Names of the subscriptions in scope that the Function may read, and Azure would show."""
+    listed: list[str] = field(default_factory=list)
+    """Names of those whose accounts the Function listed from Azure Resource Manager."""
     before: list[Standing] = field(default_factory=list)
     after: list[Standing] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
@@ -203,6 +213,9 @@ class Month:
                     )
                     self.truth.turns.append(turn)
         for each in azure.operations[seen:]:
+            listed = _LISTED.fullmatch(each.path)
+            if listed is not None and each.principal == mine:
+                tick.listed.append(self.truth.subscriptions[listed["subscription"].lower()])
             if each.principal == mine and each.host == "arm":
                 answer = str(each.status)
                 tick.answers[answer] = tick.answers.get(answer, 0) + 1
@@ -239,6 +252,8 @@ class Month:
                 each.kind,
                 each.keys_on,
                 dict(each.tags or {}),
+                (system := each.wire()["systemData"])["lastModifiedBy"],
+                system["lastModifiedAt"],
             )
             for each in self.tenant.accounts
         ]
