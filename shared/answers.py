@@ -258,6 +258,6 @@ def _is_text(value: object) -> bool:
 def columns_problem(row: object, columns: Sequence[str]) -> str:
     """Say which column a row of Resource Graph's lacks; empty: none."""
     if not isinstance(row, Mapping):
-        return "a row is no object"
+        return "a row that is no object"
     missing = [column for column in columns if column not in row]
-    return f"a row lacks {', '.join(missing)}" if missing else ""
+    return f"a row that lacks {', '.join(missing)}" if missing else ""

@@ -94,7 +94,7 @@ def keysweep(azure: LocalAzure | None, *arguments: str, stdin: str = "", **envir
 
 def here(azure: LocalAzure, *arguments: str, **environ: str) -> Ran:
     """Run it in a pipe, in this process: quick, for what depends on no process of its own."""
-    out, err = io.StringIO(), io.StringIO()
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
     values = environment(azure, **environ)
     kept = dict(os.environ)
     try:
@@ -104,7 +104,7 @@ def here(azure: LocalAzure, *arguments: str, **environ: str) -> Ran:
     finally:
         os.environ.clear()
         os.environ.update(kept)
-    return Ran(code, out.getvalue(), err.getvalue())
+    return Ran(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
 
 
 def in_terminal(

@@ -65,6 +65,6 @@ def test_a_settings_file_without_values_is_no_keyerror(tmp_path: Path) -> None:
     file = tmp_path / "settings.json"
     file.write_text("{}")
     ran = keysweep(None, "scan", "--settings", str(file))
-    assert "holds no app settings" in ran.err
+    assert "It has no `Values`" in ran.err
     assert "KeyError" not in ran.err
     assert (ran.code, ran.err.count("\n")) == (64, 1)

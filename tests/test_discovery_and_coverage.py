@@ -721,7 +721,7 @@ async def test_a_row_of_resource_graph_that_lacks_what_we_need_has_its_batch_rea
     assert keys_on(azure) == set()
     assert count(tick, "subscriptionsReadDirectly") == 4
     (completed,) = tick.events("SweepCompleted")
-    assert "Incomplete: It gave a row" in completed["resourceGraph"]
+    assert "It gave a row that " in completed["resourceGraph"]
 
 
 @pytest.mark.parametrize("row", [{}, {"id": None}, {"id": "/subscriptions/nonsense"}, None, 5])

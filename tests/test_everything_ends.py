@@ -180,7 +180,7 @@ async def test_a_lane_is_looked_at_again_after_an_hour_however_long_azure_says(
 
     assert first.results == second.results == {"bot-0": Result.DEFERRED}
     (event,) = first.events("RemediationOutcome")
-    assert "The wait is 3600 s" in event["azureMessage"]
+    assert "The wait is 3600 s" in event["detail"]
     assert (third.results, keys_on(azure)) == ({"bot-0": Result.DISABLED}, set())
 
 
