@@ -167,9 +167,9 @@ _account = st.builds(
     Account,
     _often(("one a", "one a", "one b", "two a", *PLACES)),
     _often(("bot", "bot", "chat")),
-    _often(("none",) * 6 + TAGS),
-    _often(("on", "on", "on", "absent", "off")),
-    _often(("OpenAI", "OpenAI", "OpenAI", "AIServices", "Face")),
+    _often(("none",) * 12 + TAGS),
+    _often(("on", "on", "on", "absent", "absent", "off")),
+    _often(("OpenAI",) * 4 + ("AIServices", "Face")),
 )
 _tag = _often(TAGS)
 _index = st.integers(0, 4)
@@ -183,11 +183,11 @@ _colleague = st.builds(
 _moment = st.one_of(
     st.builds(At, st.just("write"), st.integers(1, 3)),
     st.builds(At, st.just("question")),
-    st.builds(At, st.just("request"), st.integers(1, 24)),
+    st.builds(At, st.just("request"), st.integers(1, 16)),
 )
 _request = st.one_of(
     st.builds(At, st.just("write"), st.integers(1, 3)),
-    st.builds(At, st.just("request"), st.integers(1, 24)),
+    st.builds(At, st.just("request"), st.integers(1, 16)),
 )
 _meanwhile = st.one_of(
     st.builds(Meanwhile, _moment, _colleague),
@@ -195,7 +195,7 @@ _meanwhile = st.one_of(
     st.builds(Meanwhile, _request, _often(TROUBLES)),
     st.builds(Meanwhile, st.just(At("question")), st.just("timer")),
 )
-_happens = st.one_of(st.just(()), st.just(()), st.lists(_meanwhile, min_size=1, max_size=2))
+_happens = st.one_of(st.just(()), st.lists(_meanwhile, min_size=1, max_size=2))
 # What is refused is refused at once, and leads nowhere: it is drawn less often.
 _sources = _often(("nowhere", "the environment", "a file", "a list", "the Function") * 5 + SOURCES)
 _line = _often(("", "", "one", "mg-left", "mg-left") * 5 + SCOPES)
@@ -206,7 +206,12 @@ _given = {"settings": _sources, "line": _line, "by": _by, "meanwhile": _happens.
 
 def _flags(*some: str) -> st.SearchStrategy[tuple[str, ...]]:
     """Draw flags; --yes is the one that most commands have."""
-    return st.lists(_often(("--yes", "--yes", "--yes", *some)), max_size=3, unique=True).map(tuple)
+    some_of_them = st.lists(_often(some), max_size=2, unique=True)
+    return st.builds(
+        lambda yes, others: (*yes, *others),
+        _often((("--yes",), ("--yes",), ("--yes",), ())),
+        some_of_them,
+    )
 
 
 _sweep = st.builds(
@@ -219,13 +224,13 @@ _sweep = st.builds(
     record=st.booleans(),
     **_given,
 )
-# One that writes, if there is anything to write: without it there is nothing to undo.
+# One that mostly writes, if there is anything to write: without it there is nothing to undo.
 _sure = st.builds(
     Command,
     st.just("sweep"),
     settings=_often(("nowhere", "the environment", "a file", "the Function")),
     line=_often(("", "", "mg-left")),
-    flags=st.just(("--yes", "--enforce", "--release-brake")),
+    flags=_often((("--yes", "--enforce", "--release-brake"),) * 2 + (("--yes",),)),
     document=st.booleans(),
     record=st.booleans(),
     meanwhile=_happens.map(tuple),
@@ -247,7 +252,7 @@ _undo = st.builds(
     Command,
     st.just("undo"),
     which=_often((0, 0, 0, 1)),
-    flags=_flags("--dry-run"),
+    flags=_often((("--yes",), ("--yes",), ("--yes",), (), ("--dry-run",))),
     answer=_answer,
     as_printed=_often((True, True, True, False)),
     **_given,
@@ -289,7 +294,7 @@ def programs(*, most_rounds: int = 4) -> st.SearchStrategy[Program]:
             _often(("", "", "", "", "one", "mg-left", "mg-right", "one and three")),
             _often(("", "", "", "one", "two")),
             _often(("local-auth-exempt", "local-auth-exempt", "keeps-keys")),
-            _often(("", "", "", "OpenAI", "AIServices", "OpenAI,Face")),
+            _often(("", "", "", "", "OpenAI", "AIServices", "OpenAI,Face")),
             st.booleans(),
             _often((25, 25, 25, 1, 2)),
             st.booleans(),
