@@ -92,7 +92,7 @@ class _Person(io.StringIO):
         """Whether somebody is there."""
         return bool(self._answer)
 
-    def readline(self, *_: Any) -> str:
+    def readline(self, size: int = -1, /) -> str:  # type: ignore[override]  # noqa: ARG002
         """Answer the question that was just asked."""
         self._world.asks()
         if self._answer == "Ctrl-C":
@@ -317,7 +317,7 @@ class _World:
             os.environ.update(kept)
             self._running = None
         out.flush()
-        ran.out = out.buffer.getvalue().decode()  # type: ignore[attr-defined]
+        ran.out = out.buffer.getvalue().decode()
         ran.err = self._err.getvalue() + self._tracebacks()
         self._bury()
         said = _WAY_BACK.search(ran.err)
