@@ -381,7 +381,9 @@ def given_back(record: Record) -> Iterator[str]:
             if change.result != "DISABLED" or not took or change.account not in now:
                 continue
             touched = any(
-                deed.account == change.account and deed.after_writes >= took[-1].index
+                deed.account == change.account
+                # What was made anew under a sweep's hands is none that it decided about.
+                and (deed.after_writes >= took[-1].index or deed.command == swept.number)
                 for deed in record.deeds
             ) or any(
                 put.account == change.account

@@ -206,9 +206,8 @@ class _World:
             writes = len(self.azure.services.writes)
             self._do(deed, drawn, key, exists=found is not None)
             now = self.tenant.find_account(key)
-            counts = deed.deed in ("anew", "delete", "create") or (
-                now is not None and now.keys_on != keys_on
-            )
+            # Another account of this name, or none any more, or keys that were turned.
+            counts = now is not found or (now is not None and now.keys_on != keys_on)
         running = self._running.number if self._running else None
         self.record.deeds.append(
             Deed(key, deed.deed, deed.myself, writes, ordinal, running, counts)
