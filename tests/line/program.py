@@ -247,6 +247,14 @@ _exempt = st.builds(
     ).map(tuple),
     **_given,
 )
+# An account's id leads anywhere, and what was said bounds it.
+_bounded = st.builds(
+    Command,
+    st.just("exempt"),
+    _index.map(lambda index: (index,)),
+    line=_often(("mg-left", "mg-right")),
+    says=st.just(("--reason=CHG0042",)),
+)
 _remove = st.builds(Command, st.just("remove"), _index.map(lambda i: (i,)), **_given)
 _undo = st.builds(
     Command,
@@ -261,7 +269,9 @@ _wait = st.builds(Wait, _often((0, 1, 6, 6, 60, 1500)))
 # What leads somewhere more often than steps drawn each for itself.
 _round = st.one_of(
     st.tuples(_sweep),
+    st.tuples(_sweep, _sweep),
     st.tuples(_exempt),
+    st.tuples(_bounded),
     st.tuples(_remove),
     st.tuples(_colleague),
     st.tuples(st.just(Timer())),
@@ -296,7 +306,7 @@ def programs(*, most_rounds: int = 4) -> st.SearchStrategy[Program]:
             _often(("local-auth-exempt", "local-auth-exempt", "keeps-keys")),
             _often(("", "", "", "", "OpenAI", "AIServices", "OpenAI,Face")),
             st.booleans(),
-            _often((25, 25, 25, 1, 2)),
+            _often((25, 25, 1, 1, 2)),
             st.booleans(),
             _often((False, False, False, False, True)),
         ),
