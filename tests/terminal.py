@@ -29,7 +29,7 @@ ROOT = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-m", "shared.cli")
 _SECONDS = 90
 # What no environment of a person's has by chance.
-_OURS = ("SWEEP_", "EXEMPTION_", "AZURE_", "ARM_", "IDENTITY_")
+OURS = ("SWEEP_", "EXEMPTION_", "AZURE_", "ARM_", "IDENTITY_")
 _ESCAPE = re.compile(r"\x1b(\[[0-9;?]*[a-zA-Z]|\][^\x07]*\x07)")
 
 # Where records of sweeps are kept: not among those of whoever runs the tests.
@@ -98,7 +98,7 @@ def here(azure: LocalAzure, *arguments: str, **environ: str) -> Ran:
     values = environment(azure, **environ)
     kept = dict(os.environ)
     try:
-        os.environ.update({name: "" for name in kept if name.startswith(_OURS)} | values)
+        os.environ.update({name: "" for name in kept if name.startswith(OURS)} | values)
         with redirect_stdout(out), redirect_stderr(err):
             code = main(arguments)
     finally:

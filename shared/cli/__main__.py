@@ -7,12 +7,15 @@ import warnings
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from shared import __version__
 from shared.cli.streams import prepared
+
+if TYPE_CHECKING:
+    from shared.model import Clock
 
 _NOT_WHOLE, _USAGE, _BUG, _STOPPED = 2, 64, 70, 130
 _BYTE_ORDER_MARK = "\ufeff"
@@ -290,7 +293,7 @@ def exempt(
 
 def _last_day(until: datetime | None, span: str | None) -> date | None:
     if span is not None:
-        return datetime.now(UTC).date() + _span(span)
+        return _clock().now().date() + _span(span)
     return until.date() if until else None
 
 
@@ -299,7 +302,7 @@ def _span(text: str) -> timedelta:
 
     try:
         length = days(text)
-        datetime.now(UTC).date() + length  # the calendar ends in 9999
+        _clock().now().date() + length  # the calendar ends in 9999
     except (ValueError, OverflowError) as error:
         raise click.BadParameter(f"{text!r} is no span such as 14d or 2w.") from error
     return length
@@ -476,14 +479,22 @@ def _run(options: dict[str, Any], command: Callable[[Any, Any, Any], Any], mode:
 
     screen = Screen()
     given = Options(os.environ, **options)
-    return run(given, screen, mode, lambda parts, given: command(parts, screen, given))
+    return run(given, screen, mode, lambda parts, given: command(parts, screen, given), _clock())
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line. Returns its exit code."""
+def _clock() -> "Clock":
+    """Return the clock that the command line was called with."""
+    from shared.parts import SystemClock  # noqa: PLC0415 - --help must be quick
+
+    clock: Clock | None = click.get_current_context().obj
+    return clock or SystemClock()
+
+
+def main(arguments: Sequence[str] | None = None, clock: "Clock | None" = None) -> int:
+    """Run the command line, by the real time unless it is given a clock. Returns its exit code."""
     streams = prepared()
     try:
-        code = _called(arguments)
+        code = _called(arguments, clock)
     except KeyboardInterrupt:
         code = _STOPPED
     except SystemExit:
@@ -500,12 +511,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return max(code, _NOT_WHOLE)
 
 
-def _called(arguments: Sequence[str] | None) -> int:
+def _called(arguments: Sequence[str] | None, clock: "Clock | None") -> int:
     try:
         code = keysweep.main(
             arguments if arguments is None else list(arguments),
             prog_name="keysweep",
             standalone_mode=False,
+            obj=clock,
         )
     except click.ClickException as error:
         error.show()

@@ -16,7 +16,8 @@ from shared.cli.operator import Operator
 from shared.cli.screen import Screen, stop_signals
 from shared.cli.settings_file import LARGEST, check_app_settings, read_app_settings
 from shared.errors import AzureError, KeysweepError, NoRole, NoToken, SettingsError, Stopped
-from shared.parts import Connections, Parts, SystemClock
+from shared.model import Clock
+from shared.parts import Connections, Parts
 from shared.settings import OPERATOR_SETTINGS, Settings, read_settings
 
 FINE = 0
@@ -159,7 +160,7 @@ class _Narrator:
 type Command = Callable[[Parts, Given], Awaitable[int]]
 
 
-def run(options: Options, screen: Screen, mode: str, command: Command) -> int:
+def run(options: Options, screen: Screen, mode: str, command: Command, clock: Clock) -> int:
     """Run one command to its exit code. What goes wrong is one message, and no traceback."""
     # azure-identity logs what the one message says better.
     logging.getLogger("azure").addHandler(logging.NullHandler())
@@ -167,7 +168,7 @@ def run(options: Options, screen: Screen, mode: str, command: Command) -> int:
     try:
         # Before there is a loop: a file may be a pipe that somebody has yet to write to.
         given = options.from_file()
-        return asyncio.run(_run(options, given, screen, mode, command))
+        return asyncio.run(_run(options, given, screen, mode, command, clock))
     except SettingsError as error:
         lines = "".join(f"\n  {problem}" for problem in error.problems)
         screen.problem(f"These settings are wrong; nothing was read or changed:{lines}")
@@ -187,9 +188,11 @@ def run(options: Options, screen: Screen, mode: str, command: Command) -> int:
         return NOT_WHOLE
 
 
-async def _run(options: Options, given: Given, screen: Screen, mode: str, command: Command) -> int:
+async def _run(
+    options: Options, given: Given, screen: Screen, mode: str, command: Command, clock: Clock
+) -> int:
     settings = read_given(given, mode)
-    connections = Connections(options.environ, SystemClock())
+    connections = Connections(options.environ, clock)
     narrator = _Narrator(screen, options.verbose)
     _hear_cancelling()
     try:

@@ -3,8 +3,9 @@
 `program` says what can happen, and draws it; `world` makes it happen on a local Azure, where
 `driver` lets time pass and requests in; `laws` judges what was recorded there; `planted` are bugs
 that the judge has to find, `examples` the programs that found them. `python -m tests.soak` goes on
-for as long as you like. `tests.odd` is beside it, for answers that are not what was asked for:
-`hunt` draws for both, and `planted` says which of the two has to find which bug.
+for as long as you like. `tests.odd` is beside it, for answers that are not what was asked for, and
+`tests.line` for what a person types: `hunt` draws for all three, and `planted` says which of them
+has to find which bug.
 
 What is deterministic: the tenant, the faults, the order in which requests are let in and every
 moment of the clock, in this process, in child processes and across both. What isn't: ids that the

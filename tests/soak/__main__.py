@@ -1,6 +1,7 @@
 """`python -m tests.soak`: tenant and sweeps together, for as long as you like.
 
-With `--odd` one sweep at a time meets odd answers instead (`tests.odd`), so many of them. With
+With `--odd` one sweep at a time meets odd answers instead (`tests.odd`), so many of them; with
+`--line` a person types commands while others change the tenant (`tests.line`). With
 `--planted` each of the planted bugs is hunted, and what finds it is printed.
 """
 
@@ -17,15 +18,16 @@ import pprint
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, assert_never
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from tests.keysweep import insights
+from tests.line.hunt import line
 from tests.odd.hunt import odd
 from tests.soak.hunt import Hunt, LawBrokenError, Machine, Tally, soak
-from tests.soak.planted import BREAKS
+from tests.soak.planted import BREAKS, Hunted
 
 # What is planted is only to be found: whoever wants it small takes more time.
 _SHRINK_PLANTED_SECONDS = 10.0
@@ -38,6 +40,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--planted", action="store_true", help="hunt the planted bugs")
     parser.add_argument("--in-process", action="store_true", help="no child processes: faster")
     parser.add_argument("--odd", action="store_true", help="odd answers in place of the soak")
+    parser.add_argument("--line", action="store_true", help="a person's commands in their place")
     parser.add_argument("--sweeps", type=int, help="stop after so many, if time is left")
     parser.add_argument("--once", action="store_true", help="stop at the first finding")
     return parser.parse_args()
@@ -50,6 +53,7 @@ def _main(arguments: argparse.Namespace) -> int:
     if arguments.planted:
         return _hunt_planted(console, arguments)
     machine: Machine[Any] = odd() if arguments.odd else soak(kill=not arguments.in_process)
+    machine = line() if arguments.line else machine
     until = time.monotonic() + 60 * arguments.minutes
     tally, findings, number = Tally(), 0, arguments.seed
     with _progress(console) as progress:
@@ -72,7 +76,7 @@ def _hunt_planted(console: Console, arguments: argparse.Namespace) -> int:
     for bug, hunted in BREAKS.items():
         tally = Tally()
         until = time.monotonic() + 60 * arguments.minutes
-        machine: Machine[Any] = soak(kill=False) if hunted.by == "soak" else odd(hunted.focus)
+        machine = _machine(hunted)
         with _progress(console) as progress:
             hunt = Hunt(machine, until, tally, bug, hunted.law)
             hunt.shrink_seconds = _SHRINK_PLANTED_SECONDS
@@ -85,6 +89,19 @@ def _hunt_planted(console: Console, arguments: argparse.Namespace) -> int:
             console.print(f"[green]found[/]: {bug}. {_counted(tally)}, shrinking included.")
             _print_finding(console, found)
     return 1 if missed else 0
+
+
+def _machine(hunted: Hunted) -> Machine[Any]:
+    """Return what has to find a planted bug."""
+    match hunted.by:
+        case "soak":
+            return soak(kill=False)
+        case "odd":
+            return odd(hunted.focus)
+        case "line":
+            return line()
+        case _:
+            assert_never(hunted.by)
 
 
 def _shown(progress: Progress, tally: Tally, what: str) -> Callable[[str], None]:

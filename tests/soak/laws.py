@@ -58,14 +58,14 @@ def _day_says(text: str, today: date) -> Say:
         return "held"
 
 
-def levels_say(levels: Sequence[Tags], today: date) -> Say:
+def levels_say(levels: Sequence[Tags], today: date, tag: str = TAG) -> Say:
     """Judge the tags of an account and of the levels above that count for it, nearest first."""
     near = False
     for tags in levels:
         for name, value in tags.items():
-            if name.lower() == TAG:
+            if name.lower() == tag:
                 return value_says(value, today)
-            near = near or re.sub(r"[-_. ]", "", name).lower() == TAG.replace("-", "")
+            near = near or re.sub(r"[-_. ]", "", name).lower() == tag.replace("-", "")
     return "held" if near else "open"
 
 

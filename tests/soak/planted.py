@@ -1,15 +1,15 @@
 """Bugs, each planted into the product by a patch that only tests apply.
 
 The first five are the soak's own; the others are what an adversarial reading found in the product
-once, and what was mended. The judge of `laws` has to find every one of them, by the soak or by the
-odd answers of `tests.odd`, as `BREAKS` says.
+once, and what was mended, in the sweep and, at the end, in the command line. The judge of `laws`
+has to find every one of them, by the soak, by the odd answers of `tests.odd` or by the person of
+`tests.line`, as `BREAKS` says.
 
 What of that reading is not here, since neither can see it: one exception out of `emit`, and events
 that an Application Insights of four seconds an answer keeps (telemetry waits by the real clock,
 which neither moves); places that a throttled list keeps from others, and more than 1,000
 subscriptions in a request (both need a tenant of a hundred subscriptions or more); Azure's code in
-`details`, and the age of a drift, which are words for people; settings and the command line, which
-no sweep draws. Each has tests of its own.
+`details`, and the age of a drift, which are words for people. Each has tests of its own.
 """
 
 import json
@@ -44,6 +44,11 @@ from shared import (
     telemetry,
     transport,
 )
+from shared.cli import exempt as line_exempt
+from shared.cli import names, session, settings_file, standing
+from shared.cli import record as line_record
+from shared.cli import sweep as line_sweep
+from shared.cli import undo as line_undo
 from shared.errors import AzureError, Busy, NoRole, Stale, Unclear
 from shared.events import Event, SweepContext
 from shared.model import (
@@ -99,12 +104,26 @@ class Bug(StrEnum):
     UNVERIFIED_AT_ONCE = "a write that was not answered not tried again"
     TURNS_MISSED = "turns of the second source missed with the firings"
 
+    NAMED_ANYWHERE = "an account that is named looked for outside the scope"
+    YES_RELEASES = "--yes releases the brake"
+    YES_ENFORCES = "--yes enforces in audit mode"
+    RECORD_AFTER = "the record written after the change"
+    RECORD_KEPT_BACK = "the record kept in a buffer"
+    TURNED_SINCE = "undo gives back what somebody turned since"
+    UNDONE_ANYWHERE = "undo leaves the scope that was said"
+    ANY_TAG_REPLACED = "undo replaces a tag that is there"
+    OWNER_DROPPED = "exempt drops the owner"
+    SHORTENED = "--yes shortens an exemption"
+    NULL_IS_TEXT = "a null in a settings file taken for a text"
+    STOPPED_IS_NOTHING = "a command that was stopped says that nothing was changed"
+    HELD_IS_FINE = "a sweep that leaves accounts held ends with 0"
+
 
 @dataclass(frozen=True, slots=True)
 class Hunted:
     """Who has to find a bug, and the law that it breaks."""
 
-    by: Literal["soak", "odd"]
+    by: Literal["soak", "odd", "line"]
     law: str
     focus: Focus | None = None
     """For odd answers: what is bent in the hunt for it. Without, it takes very many sweeps."""
@@ -159,6 +178,19 @@ BREAKS: Mapping[Bug, Hunted] = {
     Bug.CONFLICT_IS_BUSY: Hunted("odd", "named", Focus(("patch",), REFUSALS)),
     Bug.UNVERIFIED_AT_ONCE: Hunted("odd", "named", Focus(("patch",), ("503", "cut"))),
     Bug.TURNS_MISSED: Hunted("odd", "turns", Focus(())),
+    Bug.NAMED_ANYWHERE: Hunted("line", "scope"),
+    Bug.YES_RELEASES: Hunted("line", "brake"),
+    Bug.YES_ENFORCES: Hunted("line", "audit"),
+    Bug.RECORD_AFTER: Hunted("line", "recorded"),
+    Bug.RECORD_KEPT_BACK: Hunted("line", "recorded"),
+    Bug.TURNED_SINCE: Hunted("line", "undone"),
+    Bug.UNDONE_ANYWHERE: Hunted("line", "scope"),
+    Bug.ANY_TAG_REPLACED: Hunted("line", "undone"),
+    Bug.OWNER_DROPPED: Hunted("line", "exemptions"),
+    Bug.SHORTENED: Hunted("line", "exemptions"),
+    Bug.NULL_IS_TEXT: Hunted("line", "scope"),
+    Bug.STOPPED_IS_NOTHING: Hunted("line", "says so"),
+    Bug.HELD_IS_FINE: Hunted("line", "says so"),
 }
 
 
@@ -434,6 +466,90 @@ def _this_turn(schedule: Schedule, _: datetime | None, now: datetime) -> frozens
     return frozenset({schedule.number(now) % cross_check.TURNS})
 
 
+# What a person's command does
+
+
+def _nothing_outside(_: scope.InScope, __: AccountId) -> None:
+    """Let an id lead anywhere."""
+
+
+_enforced = line_sweep._enforce
+_standing_still = line_sweep._standstill
+
+
+def _yes_is_release(parts_used: Any, planned: Any, wish: line_sweep.Wish) -> str:
+    return _standing_still(
+        parts_used, planned if not wish.yes else replace(planned, brake=""), wish
+    )
+
+
+async def _released_by_yes(
+    parts_used: Any, screen: Any, given: Any, output: str, planned: Any, looked: Any, wish: Any
+) -> int:
+    wished = replace(wish, release_brake=wish.yes)
+    return await _enforced(parts_used, screen, given, output, planned, looked, wished)
+
+
+def _yes_is_enforce(parts_used: Any, planned: Any, wish: line_sweep.Wish) -> str:
+    return _standing_still(parts_used, planned, replace(wish, enforce=wish.yes))
+
+
+async def _recorded_late(
+    self: line_record.Recorded, drift: Decision, left: allowance.Allowance
+) -> Outcome:
+    outcome = await self.remediation.remediate(drift, left)
+    self.record.begun(drift.account.id)
+    self.record.ended(outcome)
+    return outcome
+
+
+def _buffered(self: line_record.Record, written: Mapping[str, Any]) -> None:
+    stamped = {**written, "at": self.clock.now().isoformat()}
+    self._file.write(json.dumps(stamped) + "\n")
+
+
+def _no_doubt(*_: object) -> None:
+    """Find nothing that speaks against it."""
+
+
+_scope_of = names.scope_of
+
+
+async def _everywhere(parts_used: parts.Parts) -> scope.InScope:
+    """Read every subscription, whatever was said."""
+    anything = replace(
+        parts_used.settings.scope,
+        management_groups=(),
+        subscriptions=(),
+        excluded_subscriptions=(),
+    )
+    settings = replace(parts_used.settings, scope=anything)
+    return await _scope_of(replace(parts_used, settings=settings))
+
+
+def _always_exempts(*given: Any, **more: Any) -> standing.Judgement:
+    """Judge as if no tag stood on an account."""
+    change, account, known = given
+    found = _judged(change, account, known, **more)
+    if isinstance(found, standing.GiveBack) or "tag" in found.reason or "exempt" in found.reason:
+        return standing.GiveBack(exempts=True, stands=found.stands)
+    return found
+
+
+_judged = standing.judge
+_over = line_exempt._over
+
+
+def _without_owner(account: Account, tag: str, wish: line_exempt.Wish, today: date) -> Any:
+    _, question = _over(account, tag, wish, today)
+    return wish, question
+
+
+def _never_shorter(account: Account, tag: str, wish: line_exempt.Wish, today: date) -> Any:
+    found, question = _over(account, tag, wish, today)
+    return found, replace(question, takes_away=False) if question is not None else None
+
+
 _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
     Bug.NO_RE_READ: ((remediation.Remediation, "_unit", _unit),),
     Bug.RESENT_PATCH: ((transport, "AsyncPipeline", _pipeline),),
@@ -476,4 +592,26 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
     Bug.CONFLICT_IS_BUSY: ((refusals, "_BY_STATUS", {**refusals._BY_STATUS, 409: Busy}),),
     Bug.UNVERIFIED_AT_ONCE: ((remediation.Remediation, "remediate", _say_at_once),),
     Bug.TURNS_MISSED: ((parts, "turns_due", _this_turn),),
+    Bug.NAMED_ANYWHERE: ((names, "_refuse_outside", _nothing_outside),),
+    Bug.YES_RELEASES: (
+        (line_sweep, "_standstill", _yes_is_release),
+        (line_sweep, "_enforce", _released_by_yes),
+    ),
+    Bug.YES_ENFORCES: ((line_sweep, "_standstill", _yes_is_enforce),),
+    Bug.RECORD_AFTER: ((line_record.Recorded, "remediate", _recorded_late),),
+    Bug.RECORD_KEPT_BACK: ((line_record.Record, "_write", _buffered),),
+    Bug.TURNED_SINCE: (
+        (standing, "_turned_since", _no_doubt),
+        (standing, "_unproven", _no_doubt),
+    ),
+    Bug.UNDONE_ANYWHERE: ((line_undo, "scope_of", _everywhere),),
+    Bug.ANY_TAG_REPLACED: ((line_undo, "judge", _always_exempts),),
+    Bug.OWNER_DROPPED: ((line_exempt, "_over", _without_owner),),
+    Bug.SHORTENED: ((line_exempt, "_over", _never_shorter),),
+    Bug.NULL_IS_TEXT: (
+        (settings_file, "_refuse", _no_doubt),
+        (settings_file, "_is_plain", lambda _: True),
+    ),
+    Bug.STOPPED_IS_NOTHING: ((line_exempt, "NOT_WHOLE", session.STOPPED),),
+    Bug.HELD_IS_FINE: ((line_sweep, "exit_code", lambda report: 0 if report.whole else 2),),
 }
