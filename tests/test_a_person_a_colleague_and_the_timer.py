@@ -24,7 +24,6 @@ def test_whatever_is_typed_the_laws_hold(part: int) -> None:
     @seed(part)
     @settings(
         max_examples=PROGRAMS,
-        deadline=None,
         database=None,
         phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),
@@ -42,13 +41,6 @@ def test_a_planted_bug_breaks_its_law_and_without_it_none_is_broken(bug: Bug) ->
 
     assert BREAKS[bug].law in {broken.law for broken in judge(run(program, bug))}
     assert judge(run(program)) == []
-
-
-@pytest.mark.parametrize("name", examples.FINDINGS)
-def test_what_was_found_stays_mended(name: str) -> None:
-    program, law = examples.FINDINGS[name]
-
-    assert law not in {broken.law for broken in judge(run(program))}
 
 
 # The judge is judged: each law that no planted bug breaks can be broken.

@@ -48,6 +48,3 @@ PLANTED: Mapping[Bug, Program] = {
     Bug.HELD_IS_FINE: Program((Account(tag="unreadable"),), (_SWEEP,)),
 }
 """What shows each planted bug."""
-
-FINDINGS: Mapping[str, tuple[Program, str]] = {}
-"""What was found in the product, and the law that it broke."""

@@ -63,7 +63,7 @@ _ACCOUNT = re.compile(
     r"/subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft\.cognitiveservices/"
     r"accounts/[^/]+"
 )
-_WAY_BACK = re.compile(r"Sweep (\S+), recorded in .*?\. To take it back: keysweep (.*)")
+_WAY_BACK = re.compile(r"Sweep (\S+) is recorded in .*\.\nTo take it back: keysweep (.*)")
 _ANSWERED_AFTER = 0.007
 _NO_SWEEP = "20200101T000000Z-00000000"
 _SITE = "/subscriptions/{}/resourceGroups/rg-keysweep/providers/Microsoft.Web/sites/func-keysweep"
