@@ -164,7 +164,7 @@ class Hunt[Drawn]:
             verbosity=Verbosity.quiet,
             report_multiple_bugs=False,
             print_blob=False,
-            phases=(Phase.generate, Phase.shrink),
+            phases=(Phase.generate, Phase.shrink) if self.shrink_seconds else (Phase.generate,),
             suppress_health_check=list(HealthCheck),
         )
         @given(self.machine.draws)

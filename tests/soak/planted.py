@@ -56,7 +56,7 @@ from shared.model import (
 )
 from shared.schedule import Schedule
 from tests.odd.example import LINKS, REFUSALS, Focus
-from tests.soak.program import Fault, Step, Team
+from tests.soak.program import Admit, Fault, Finish, Start, Step, Team
 
 
 class Bug(StrEnum):
@@ -117,6 +117,17 @@ class Hunted:
     """For the soak: what each program in the hunt for it begins with, for the same reason."""
 
 
+# An account that is deleted and created again as another kind, after discovery has seen it.
+_ANOTHER_KIND: tuple[Step, ...] = (
+    Team("create", "a"),
+    Team("keys on", "a"),
+    Team("tag", "a"),
+    Start(0),
+    Admit(6),
+    Team("other kind", "a"),
+    Finish(),
+)
+
 BREAKS: Mapping[Bug, Hunted] = {
     Bug.NO_RE_READ: Hunted("soak", "protected"),
     Bug.RESENT_PATCH: Hunted(
@@ -125,7 +136,7 @@ BREAKS: Mapping[Bug, Hunted] = {
     Bug.NO_READ_BACK: Hunted("soak", "done is done"),
     Bug.EMPTY_IS_WHOLE: Hunted("soak", "counts", first=(Team("lose role"),)),
     Bug.LAPSED_HONOURED: Hunted("soak", "converges"),
-    Bug.KIND_FORGOTTEN: Hunted("soak", "protected"),
+    Bug.KIND_FORGOTTEN: Hunted("soak", "protected", first=_ANOTHER_KIND),
     Bug.NOT_AWAITED: Hunted("soak", "announced"),
     Bug.AGE_TOO_EARLY: Hunted("soak", "protected", first=(Fault("get", "late connection", 5),)),
     Bug.NO_CEILING_OF_A_WAIT: Hunted("soak", "converges", first=(Fault("get", "429 for years"),)),
