@@ -55,7 +55,7 @@ from shared.model import (
     Subscription,
 )
 from shared.schedule import Schedule
-from tests.odd.example import LINKS, REFUSALS, Focus
+from tests.odd.example import LINKS, Focus
 from tests.soak.program import Admit, Fault, Finish, Start, Step, Team
 
 
@@ -175,8 +175,8 @@ BREAKS: Mapping[Bug, Hunted] = {
     ),
     Bug.NO_DATES: Hunted("odd", "paced", Focus(("accounts", "listing"), ("429 until a date",))),
     Bug.FIRST_WORD: Hunted("odd", "paced", Focus(("accounts", "listing"), ("429 in two words",))),
-    Bug.DISALLOWED_IS_NO_ROLE: Hunted("odd", "named", Focus(("patch",), REFUSALS)),
-    Bug.CONFLICT_IS_BUSY: Hunted("odd", "named", Focus(("patch",), REFUSALS)),
+    Bug.DISALLOWED_IS_NO_ROLE: Hunted("odd", "named", Focus(("patch",), ("disallowed by Azure",))),
+    Bug.CONFLICT_IS_BUSY: Hunted("odd", "named", Focus(("patch",), ("not registered",))),
     Bug.UNVERIFIED_AT_ONCE: Hunted("odd", "named", Focus(("patch",), ("503", "cut"))),
     Bug.LEVEL_BELIEVED: Hunted(
         "odd", "protected", Focus(("group",), ("empty object", "error body"))
@@ -187,7 +187,7 @@ BREAKS: Mapping[Bug, Hunted] = {
     Bug.GOOD_TOKEN_UNUSED: Hunted("odd", "renewed", Focus(("token",), ("HTML", "error body"))),
     Bug.FEW_SIGNS: Hunted("odd", "left alone", Focus(())),
     Bug.AUDIT_REFUSED: Hunted("odd", "ends", Focus(())),
-    Bug.TENANT_IS_NO_ROLE: Hunted("odd", "named", Focus(("patch",), REFUSALS)),
+    Bug.TENANT_IS_NO_ROLE: Hunted("odd", "named", Focus(("patch",), ("another tenant",))),
     Bug.TURNS_MISSED: Hunted("odd", "turns", Focus(())),
 }
 
