@@ -212,6 +212,12 @@ def not_reported(happened: Happened) -> None:
     happened.swept.events[2]["accepted"] = "false"
 
 
+def more_lost_than_untaken(happened: Happened) -> None:
+    happened.swept.error = "TelemetryLost"
+    happened.struck.append(("telemetry", "takes no event"))
+    del happened.swept.events[2:]
+
+
 def never_read_back(happened: Happened) -> None:
     change_request(happened, 2, keys_on=True)
 
@@ -241,6 +247,23 @@ def too_early(happened: Happened) -> None:
     happened.asked.append(replace(happened.asked[0], ordinal=4, arrived=after(19), struck=()))
 
 
+def kept_waiting(happened: Happened) -> None:
+    first = replace(happened.asked[0], place="accounts", path="/subscriptions/s/accounts")
+    other = replace(first, path="/subscriptions/t/accounts", struck=("429 for 20 s",))
+    happened.asked += [first, other, replace(first, arrived=after(20))]
+
+
+def without_a_new_token(happened: Happened) -> None:
+    token = replace(happened.asked[0], place="token", path="/token")
+    happened.asked += [token, replace(token, arrived=after(2), struck=("HTML",))]
+    happened.struck.append(("token", "HTML"))
+    happened.swept.events.append(event("CoverageGap", gapKind="tenant", subscriptionId=""))
+
+
+def turned_down(happened: Happened) -> None:
+    happened.swept.error, happened.error_text = "SettingsError", "no"
+
+
 def turn_missed(happened: Happened) -> None:
     due = next(name for name in map(str, range(999)) if zlib.crc32(name.encode()) % 96 == 57)
     happened.subscriptions = frozenset({due})
@@ -262,16 +285,20 @@ def turn_missed(happened: Happened) -> None:
         ("ends", for_ever),
         ("ends", without_a_word),
         ("ends", without_an_end),
+        ("ends", turned_down),
         ("ends as it may", crashed),
         ("budget", too_long),
         ("counts", miscounted),
         ("outcomes", not_reported),
+        ("outcomes", more_lost_than_untaken),
         ("done is done", never_read_back),
         ("brake", over_the_limit),
         ("brake", after_the_release),
         ("named", another_name),
         ("named", no_second_try),
         ("paced", too_early),
+        ("unhindered", kept_waiting),
+        ("renewed", without_a_new_token),
         ("turns", turn_missed),
     ],
 )

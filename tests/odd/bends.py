@@ -163,6 +163,9 @@ class Bender:
             case "a row repeated":
                 rows = _rows(answer)
                 return _with_rows(answer, [*rows[:-1], *rows[:1]])
+            case "a row twice":
+                rows = _rows(answer)
+                return _with_rows(answer, [*rows, *rows[:1]])
             case "rows reordered":
                 return _with_rows(answer, _rows(answer)[::-1])
             case "gzip that unfolds":

@@ -23,8 +23,8 @@ tells of a drift, `telemetry` any other one.
 """
 type Body = Literal[
     "error body", "empty object", "empty array", "only its id", "null", "nothing", "truncated",
-    "too deep", "HTML", "an earlier answer", "a row repeated", "rows reordered",
-    "gzip that unfolds", "gzip that is none",
+    "too deep", "HTML", "an earlier answer", "a row repeated", "a row twice",
+    "rows reordered", "gzip that unfolds", "gzip that is none",
 ]  # fmt: skip
 type Manner = Literal[
     "gzip", "plain text", "no content type", "huge numbers", "negative numbers",
@@ -43,8 +43,8 @@ type Refusal = Literal[
 type Trouble = Literal[
     "stall", "hang", "slow", "cut", "cut after acting", "late connection", "no connection",
 ]  # fmt: skip
-type Taken = Literal["drops all", "drops all without a word"]
-"""What ingestion does with a batch, beside answering oddly."""
+type Taken = Literal["drops all", "drops all without a word", "takes no event"]
+"""What ingestion does with a batch, beside answering oddly; or OpenTelemetry with an event."""
 type How = Literal["dropped", "null", "a number", "a text", "true", "a list", "an object"]
 
 # More often than any sweep asks.
@@ -166,6 +166,8 @@ class Options:
     page: int = 100
     fired_before: int | None = None
     """So many minutes before this sweep the timer fired the last time."""
+    token_life: int = 86_400
+    """For how many seconds a token is good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,7 @@ _options = st.builds(
     concurrency=st.sampled_from((1, 1, 8)),
     page=st.sampled_from((100, 2, 1, 1)),
     fired_before=st.sampled_from((None, 15, 30, 60, 120)),
+    token_life=st.sampled_from((86_400, 86_400, 250)),
 )
 
 
@@ -237,16 +240,21 @@ def _shapes(place: Place) -> st.SearchStrategy[Shape]:
     fields, bodies, manners = _fields(place), st.sampled_from(BODIES), st.sampled_from(MANNERS)
     if place in INGESTION:
         # It is waited for by the real clock: what takes long is drawn seldom.
-        drops = st.sampled_from(("drops all", "drops all without a word") * 4 + ("stall",))
+        drops = st.sampled_from(
+            ("drops all", "drops all without a word", "takes no event") * 3 + ("stall",)
+        )
         return st.one_of(fields, bodies, manners, drops, drops)
     troubles, refusals = st.sampled_from(TROUBLES), st.sampled_from(REFUSALS)
     if place == "token":
         return st.one_of(fields, bodies, manners, troubles)
     drawn: list[st.SearchStrategy[Shape]] = [fields, fields, bodies, manners, troubles, refusals]
     if place in _GRAPH:
-        drawn.append(st.sampled_from(("to itself", "a row repeated")))
+        drawn.append(st.sampled_from(("to itself", "a row repeated", "a row twice")))
     elif place in _LISTS or place == "patch":
-        drawn += [st.sampled_from(LINKS), st.sampled_from((*LINKS, "a row repeated"))]
+        drawn += [
+            st.sampled_from(LINKS),
+            st.sampled_from((*LINKS, "a row repeated", "a row twice")),
+        ]
     return st.one_of(drawn)
 
 

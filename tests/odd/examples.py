@@ -49,6 +49,18 @@ PLANTED: Mapping[Bug, Example] = {
     Bug.DISALLOWED_IS_NO_ROLE: Example(_ONE, (Bend("patch", "disallowed by Azure"),)),
     Bug.CONFLICT_IS_BUSY: Example(_ONE, (Bend("patch", "not registered"),)),
     Bug.UNVERIFIED_AT_ONCE: Example(_ONE, (Bend("patch", "503"),), Options(budget=600)),
+    Bug.LEVEL_BELIEVED: Example(_ONE, (Bend("group", "empty object", 9),), Options(inherit=True)),
+    Bug.COUNTED_TWICE: Example(_HIDDEN, (Bend("accounts", "a row twice"),)),
+    Bug.NOT_HANDED_OVER: Example(_ONE, (Bend("telemetry", "takes no event", 9, 2),)),
+    Bug.PLACE_KEPT: Example(
+        (*_TWO_HIDDEN, *_TWO_HIDDEN),
+        (Bend("accounts", "429 for 20 s"),),
+        Options(concurrency=1, page=1),
+    ),
+    Bug.GOOD_TOKEN_UNUSED: Example(_ONE, (Bend("token", "HTML", 9, 1),), Options(token_life=250)),
+    Bug.FEW_SIGNS: Example((Subscription((Account(tag="near miss by signs"),)),)),
+    Bug.AUDIT_REFUSED: Example(_ONE, options=Options(audit=True, released_for=600)),
+    Bug.TENANT_IS_NO_ROLE: Example(_ONE, (Bend("patch", "another tenant", 9),)),
     Bug.TURNS_MISSED: Example(_ONE, options=Options(fired_before=30)),
 }
 """What found each planted bug."""

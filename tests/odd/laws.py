@@ -6,6 +6,7 @@ Most are the soak's own; here are those that need to know what was bent, and wha
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from tests.odd.bends import RESULTS, waits_of
 from tests.odd.world import START, Asked, Happened
@@ -21,6 +22,15 @@ _TURNS = 96
 _MOST_TURNS = 12
 # What ARM says of a subscription that is no longer ours to read.
 _NOT_OURS = ("403", "disallowed by Azure", "policy", "another tenant")
+# A page follows the one before it at once, but for a moment in which time passes.
+_AT_ONCE_SECONDS = 3.0
+# Nobody has to use a token that ends so soon.
+_USABLE = timedelta(seconds=60)
+# Answers to the request for a token that have none, and that come at once.
+_NO_TOKEN = (
+    "error body", "empty object", "empty array", "null", "nothing", "truncated", "too deep", "HTML",
+    "gzip that is none",
+)  # fmt: skip
 _SINCE = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -102,6 +112,8 @@ def ends(happened: Happened) -> Iterator[str]:
     """Let the tick end, and say how: by its last event, or by one error that has a text."""
     if happened.endless:
         yield happened.endless
+    elif happened.swept.error == "SettingsError":
+        yield f"each of its settings is as it may be, and it raised: {happened.error_text}"
     elif happened.swept.error and not happened.error_text and not happened.swept.unexpected:
         yield f"it raised {happened.swept.error} without a word"
     elif not happened.swept.error and happened.swept.completed is None:
@@ -115,9 +127,19 @@ def counts(happened: Happened) -> Iterator[str]:
 
 
 def outcomes(happened: Happened) -> Iterator[str]:
-    """Every accepted write is in the outcomes, wherever all that was told arrived."""
-    if not _is_lost(happened):
-        yield from soak.outcomes(happened.record)
+    """Every accepted write is in the outcomes, wherever all that was told arrived.
+
+    Where nothing was lost but events that OpenTelemetry did not take, no other is missing.
+    """
+    missing = list(soak.outcomes(happened.record))
+    if _is_lost(happened):
+        untaken = [shape for _, shape in happened.struck if shape == "takes no event"]
+        if len(untaken) < len(happened.struck):
+            return
+        missing += [] if happened.swept.completed else ["it told of no end"]
+        if len(missing) <= len(untaken):
+            return
+    yield from missing
 
 
 def brake(happened: Happened) -> Iterator[str]:
@@ -194,6 +216,37 @@ def _lane(asked: Asked) -> tuple[str, str] | None:
     return (parts[2] if parts[1] == "subscriptions" and len(parts) > 2 else asked.path, use)
 
 
+def unhindered(happened: Happened) -> Iterator[str]:
+    """No list of accounts waits for the lane of another subscription, which Azure closed."""
+    throttled = all(
+        place == "accounts" and str(shape).startswith("429") for place, shape in happened.struck
+    )
+    lists: dict[str, list[Asked]] = {}
+    for asked in happened.asked if throttled else ():
+        if asked.place == "accounts":
+            lists.setdefault(asked.path, []).append(asked)
+    for path, pages in lists.items():
+        if any(page.struck for page in pages):
+            continue
+        for before, page in pairwise(pages):
+            waited = (page.arrived - before.arrived).total_seconds()
+            if waited > _AT_ONCE_SECONDS:
+                yield f"a page of {path} waited {waited:.0f} s, and nothing was in its way"
+
+
+def renewed(happened: Happened) -> Iterator[str]:
+    """No read fails for want of a new token while the one there is still good."""
+    asked = [each for each in happened.asked if each.place == "token"]
+    took = (happened.swept.ended or START) - START
+    good_for = timedelta(seconds=happened.example.options.token_life) - _USABLE
+    only_that = all(place == "token" and shape in _NO_TOKEN for place, shape in happened.struck)
+    if not asked or asked[0].struck or not only_that or took > good_for:
+        return
+    if happened.subscriptions and happened.swept.named("CoverageGap"):
+        gap = happened.swept.named("CoverageGap")[0]
+        yield f"it had a token, and yet there is a gap: {gap}"
+
+
 def turns(happened: Happened) -> Iterator[str]:
     """Where nothing is bent, each subscription whose turn has come is read from ARM as well."""
     done = happened.swept.completed
@@ -237,5 +290,7 @@ LAWS: Mapping[str, Callable[[Happened], Iterator[str]]] = {
     "brake": brake,
     "named": named,
     "paced": paced,
+    "unhindered": unhindered,
+    "renewed": renewed,
     "turns": turns,
 }

@@ -6,13 +6,16 @@ import json
 import re
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
 from urllib.parse import unquote
+
+from opentelemetry._logs import LogRecord
+from opentelemetry.sdk._logs import Logger
 
 from shared import graph, telemetry
 from shared.bootstrap import Process
@@ -135,6 +138,7 @@ async def happen(example: Example) -> Happened:
         stack.enter_context(environ_of(world.azure.environ))
         stack.enter_context(mock.patch.object(graph, "PAGE", max(example.options.page, 2)))
         stack.enter_context(_impatient(example))
+        stack.enter_context(mock.patch.object(Logger, "emit", world.taking(Logger.emit)))
         stack.callback(insights().faults.clear)
         await world.run()
         return world.happened()
@@ -168,6 +172,7 @@ class _World:
                 group_page=options.page,
                 descendant_page=options.page,
             ),
+            token_lifetime=options.token_life,
         )
         self._trace = uuid.uuid4().hex
         self._ids = self._build()
@@ -181,7 +186,7 @@ class _World:
         self._all_struck: list[tuple[Place, Shape]] = []
         self._tokens: set[str] = set()
         self._connections_elsewhere = 0
-        self._batches: Counter[int] = Counter()
+        self._passed: Counter[int] = Counter()
         self._endless = ""
         self._swept = Swept(0, "audit" if options.audit else "enforce", START, options.budget)
         self._error_text = ""
@@ -257,7 +262,7 @@ class _World:
             "MAX_CHANGES_PER_SWEEP": str(options.most_changes),
             "BRAKE": "trickle" if options.trickle else "hold",
         }
-        if options.released_for is not None and not options.audit:
+        if options.released_for is not None:
             settings["BRAKE_RELEASE_UNTIL"] = self._released_until().isoformat()
         if options.scope == "group":
             settings["SWEEP_MANAGEMENT_GROUPS"] = _GROUP
@@ -416,14 +421,34 @@ class _World:
 
     def _note_batch(self, seen: SeenRequest) -> None:
         """Let ingestion drop what a bend says, on its own thread, before it looks at a batch."""
-        found = self._batch_of(seen)
-        drops = False
-        for number, bend in enumerate(self.example.bends):
-            if bend.place == found and bend.shape in _INGESTION_DROPS:
-                passed = self._batches[number]
-                self._batches[number] += 1
-                drops = drops or bend.skip <= passed < bend.skip + bend.times
+        drops = self._strikes(self._batch_of(seen), _INGESTION_DROPS)
         insights().settings.sampled_out = lambda _: drops
+
+    def _strikes(self, place: Place | None, shapes: tuple[Shape, ...]) -> bool:
+        """Count what passes by the bends of these shapes, and say whether one of them strikes."""
+        strikes = False
+        for number, bend in enumerate(self.example.bends):
+            if bend.place == place and bend.shape in shapes:
+                passed = self._passed[number]
+                self._passed[number] += 1
+                strikes = strikes or bend.skip <= passed < bend.skip + bend.times
+        return strikes
+
+    def taking(self, emit: Callable[..., None]) -> Callable[..., None]:
+        """Return what takes events in the place of OpenTelemetry, and fails where a bend says so.
+
+        As it does when the system has no thread left for it.
+        """
+
+        def take(logger: Logger, record: LogRecord) -> None:
+            name = (record.attributes or {}).get("microsoft.custom_event.name")
+            place: Place = "announcement" if name == "DriftFound" else "telemetry"
+            if self._strikes(place, ("takes no event",)):
+                self._all_struck.append((place, "takes no event"))
+                raise RuntimeError("can't start new thread")
+            emit(logger, record)
+
+        return take
 
     def _batch_of(self, seen: SeenRequest) -> Place | None:
         """Say what a batch for ingestion tells of this sweep, if anything."""

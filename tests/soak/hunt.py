@@ -15,7 +15,7 @@ from hypothesis.strategies import SearchStrategy
 from tests.soak import planted
 from tests.soak.driver import quiet
 from tests.soak.laws import Broken, Record, judge
-from tests.soak.program import Program, programs
+from tests.soak.program import Program, Step, programs
 from tests.soak.world import happen
 
 # A breach that was found is shrunk for so many seconds at most.
@@ -81,9 +81,15 @@ class Machine[Drawn]:
     """Ways to take something away, each to be tried on what the ways before it left."""
 
 
-def soak(*, kill: bool) -> Machine[Program]:
-    """Return the soak; `kill`: processes are born and killed too, which takes longer."""
-    return Machine(programs(kill=kill), check, _smaller)
+def soak(*, kill: bool, first: tuple[Step, ...] = ()) -> Machine[Program]:
+    """Return the soak; `kill`: processes are born and killed too, which takes longer.
+
+    `first` is what each program begins with, when something is looked for that hangs on it.
+    """
+    drawn = programs(kill=kill).map(
+        lambda program: replace(program, steps=(*first, *program.steps))
+    )
+    return Machine(drawn, check, _smaller)
 
 
 def _smaller(program: Program) -> Iterator[Callable[[Program], Program]]:
@@ -113,6 +119,8 @@ class Hunt[Drawn]:
     most_sweeps: int | None = None
     shrink_seconds: float = SHRINK_SECONDS
     progress: Callable[[str], None] = lambda _: None
+    found_after: int = 0
+    """How many sweeps had been run when something was found first, before it was made small."""
 
     @property
     def is_over(self) -> bool:
@@ -156,14 +164,16 @@ class Hunt[Drawn]:
             verbosity=Verbosity.quiet,
             report_multiple_bugs=False,
             print_blob=False,
-            phases=(Phase.generate, Phase.shrink),
+            phases=(Phase.generate, Phase.shrink) if self.shrink_seconds else (Phase.generate,),
             suppress_health_check=list(HealthCheck),
         )
         @given(self.machine.draws)
         def search(drawn: Drawn) -> None:
             nonlocal shrink_until
-            late = time.monotonic() > shrink_until if failing else self.is_over
-            if late and drawn not in failing:
+            if drawn in failing:
+                # Hypothesis asks for it again and again.
+                raise failing[drawn]
+            if time.monotonic() > shrink_until if failing else self.is_over:
                 return
             try:
                 self.machine.check(drawn, self.tally, self.bug)
@@ -171,6 +181,7 @@ class Hunt[Drawn]:
                 if self.law not in {"", *(breach.law for breach in error.broken)}:
                     return
                 if not failing:
+                    self.found_after = self.tally.sweeps
                     shrink_until = time.monotonic() + self.shrink_seconds
                 failing[drawn] = error
                 raise

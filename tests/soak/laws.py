@@ -5,6 +5,7 @@ doesn't take the product's word for it.
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,8 +66,13 @@ def levels_say(levels: Sequence[Tags], today: date, tag: str = TAG) -> Say:
         for name, value in tags.items():
             if name.lower() == tag:
                 return value_says(value, today)
-            near = near or re.sub(r"[-_. ]", "", name).lower() == tag.replace("-", "")
+            near = near or _letters(name) == _letters(tag)
     return "held" if near else "open"
+
+
+def _letters(name: str) -> str:
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(letter for letter in folded if letter.isalnum())
 
 
 # What was recorded

@@ -3,20 +3,16 @@
 The first five are the soak's own; the others are what an adversarial reading found in the product
 once, and what was mended, in the sweep and, at the end, in the command line. The judge of `laws`
 has to find every one of them, by the soak, by the odd answers of `tests.odd` or by the person of
-`tests.line`, as `BREAKS` says.
-
-What of that reading is not here, since neither can see it: one exception out of `emit`, and events
-that an Application Insights of four seconds an answer keeps (telemetry waits by the real clock,
-which neither moves); places that a throttled list keeps from others, and more than 1,000
-subscriptions in a request (both need a tenant of a hundred subscriptions or more); Azure's code in
-`details`, and the age of a drift, which are words for people. Each has tests of its own.
+`tests.line`, as `BREAKS` says. What of that reading is not here stands in `UNSEEN`.
 """
 
+import asyncio
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -34,6 +30,7 @@ from shared import (
     arm,
     cross_check,
     decision,
+    discovery,
     exemption,
     graph,
     pacing,
@@ -41,6 +38,7 @@ from shared import (
     refusals,
     remediation,
     scope,
+    settings,
     telemetry,
     transport,
 )
@@ -49,8 +47,8 @@ from shared.cli import names, session, settings_file, standing
 from shared.cli import record as line_record
 from shared.cli import sweep as line_sweep
 from shared.cli import undo as line_undo
-from shared.errors import AzureError, Busy, NoRole, Stale, Unclear
-from shared.events import Event, SweepContext
+from shared.errors import AzureError, Busy, NoRole, SettingsError, Stale, Unclear
+from shared.events import Event, SweepContext, identified
 from shared.model import (
     Account,
     AccountId,
@@ -64,7 +62,8 @@ from shared.model import (
     Subscription,
 )
 from shared.schedule import Schedule
-from tests.odd.example import LINKS, REFUSALS, Focus
+from tests.odd.example import LINKS, Focus
+from tests.soak.program import Admit, Fault, Finish, Start, Step, Team
 
 
 class Bug(StrEnum):
@@ -102,6 +101,14 @@ class Bug(StrEnum):
     DISALLOWED_IS_NO_ROLE = "what Azure itself disallows taken for a missing role"
     CONFLICT_IS_BUSY = "a conflict that nobody listed taken for a busy account"
     UNVERIFIED_AT_ONCE = "a write that was not answered not tried again"
+    LEVEL_BELIEVED = "a resource group believed that has nothing"
+    COUNTED_TWICE = "a row that comes twice counted twice"
+    NOT_HANDED_OVER = "an event that can't be handed over stops what goes on"
+    PLACE_KEPT = "a place kept by a list that waits for its lane"
+    GOOD_TOKEN_UNUSED = "a token that is still good not used when its renewal fails"
+    FEW_SIGNS = "a near miss of the tag's name by signs beyond - _ . and blank passed over"
+    AUDIT_REFUSED = "audit mode refused while the brake is released"
+    TENANT_IS_NO_ROLE = "a sign-in to another tenant taken for a missing role"
     TURNS_MISSED = "turns of the second source missed with the firings"
 
     NAMED_ANYWHERE = "an account that is named looked for outside the scope"
@@ -127,18 +134,33 @@ class Hunted:
     law: str
     focus: Focus | None = None
     """For odd answers: what is bent in the hunt for it. Without, it takes very many sweeps."""
+    first: tuple[Step, ...] = ()
+    """For the soak: what each program in the hunt for it begins with, for the same reason."""
 
+
+# An account that is deleted and created again as another kind, after discovery has seen it.
+_ANOTHER_KIND: tuple[Step, ...] = (
+    Team("create", "a"),
+    Team("keys on", "a"),
+    Team("tag", "a"),
+    Start(0),
+    Admit(6),
+    Team("other kind", "a"),
+    Finish(),
+)
 
 BREAKS: Mapping[Bug, Hunted] = {
     Bug.NO_RE_READ: Hunted("soak", "protected"),
-    Bug.RESENT_PATCH: Hunted("soak", "protected"),
+    Bug.RESENT_PATCH: Hunted(
+        "soak", "protected", first=(Fault("patch", "503 for 2 s after acting", 5),)
+    ),
     Bug.NO_READ_BACK: Hunted("soak", "done is done"),
-    Bug.EMPTY_IS_WHOLE: Hunted("soak", "counts"),
+    Bug.EMPTY_IS_WHOLE: Hunted("soak", "counts", first=(Team("lose role"),)),
     Bug.LAPSED_HONOURED: Hunted("soak", "converges"),
-    Bug.KIND_FORGOTTEN: Hunted("soak", "protected"),
+    Bug.KIND_FORGOTTEN: Hunted("soak", "protected", first=_ANOTHER_KIND),
     Bug.NOT_AWAITED: Hunted("soak", "announced"),
-    Bug.AGE_TOO_EARLY: Hunted("soak", "protected"),
-    Bug.NO_CEILING_OF_A_WAIT: Hunted("soak", "converges"),
+    Bug.AGE_TOO_EARLY: Hunted("soak", "protected", first=(Fault("get", "late connection", 5),)),
+    Bug.NO_CEILING_OF_A_WAIT: Hunted("soak", "converges", first=(Fault("get", "429 for years"),)),
     Bug.ONLY_AN_ID: Hunted(
         "odd", "protected", Focus(("account",), ("only its id",), ("properties", "kind"))
     ),
@@ -174,9 +196,19 @@ BREAKS: Mapping[Bug, Hunted] = {
     ),
     Bug.NO_DATES: Hunted("odd", "paced", Focus(("accounts", "listing"), ("429 until a date",))),
     Bug.FIRST_WORD: Hunted("odd", "paced", Focus(("accounts", "listing"), ("429 in two words",))),
-    Bug.DISALLOWED_IS_NO_ROLE: Hunted("odd", "named", Focus(("patch",), REFUSALS)),
-    Bug.CONFLICT_IS_BUSY: Hunted("odd", "named", Focus(("patch",), REFUSALS)),
+    Bug.DISALLOWED_IS_NO_ROLE: Hunted("odd", "named", Focus(("patch",), ("disallowed by Azure",))),
+    Bug.CONFLICT_IS_BUSY: Hunted("odd", "named", Focus(("patch",), ("not registered",))),
     Bug.UNVERIFIED_AT_ONCE: Hunted("odd", "named", Focus(("patch",), ("503", "cut"))),
+    Bug.LEVEL_BELIEVED: Hunted(
+        "odd", "protected", Focus(("group",), ("empty object", "error body"))
+    ),
+    Bug.COUNTED_TWICE: Hunted("odd", "counts", Focus(("accounts",), ("a row twice",))),
+    Bug.NOT_HANDED_OVER: Hunted("odd", "outcomes", Focus(("telemetry",), ("takes no event",))),
+    Bug.PLACE_KEPT: Hunted("odd", "unhindered", Focus(("accounts",), ("429 for 20 s",))),
+    Bug.GOOD_TOKEN_UNUSED: Hunted("odd", "renewed", Focus(("token",), ("HTML", "error body"))),
+    Bug.FEW_SIGNS: Hunted("odd", "left alone", Focus(())),
+    Bug.AUDIT_REFUSED: Hunted("odd", "ends", Focus(())),
+    Bug.TENANT_IS_NO_ROLE: Hunted("odd", "named", Focus(("patch",), ("another tenant",))),
     Bug.TURNS_MISSED: Hunted("odd", "turns", Focus(())),
     Bug.NAMED_ANYWHERE: Hunted("line", "scope"),
     Bug.YES_RELEASES: Hunted("line", "brake"),
@@ -192,6 +224,44 @@ BREAKS: Mapping[Bug, Hunted] = {
     Bug.STOPPED_IS_NOTHING: Hunted("line", "says so"),
     Bug.HELD_IS_FINE: Hunted("line", "says so"),
 }
+
+
+UNSEEN: Mapping[str, str] = {
+    "Emitting is outside the budget: 12,000 events, an ingestion that takes four seconds": (
+        "Telemetry waits in threads, by the real clock, which neither machine moves "
+        "(tests/test_everything_ends.py)."
+    ),
+    "More than 1,000 subscriptions go into one request of the command line's": (
+        "Both machines run the sweep, which cuts its lists in batches; and their tenants are small "
+        "(tests/test_coverage_is_by_identity.py)."
+    ),
+    "Operator and gateway catch another set of an SDK's errors": (
+        "Both machines run the sweep, and not the command line (tests/unit/test_answers.py)."
+    ),
+    "Errors of our own mapping code pass for Azure's": (
+        "It hides a bug that would have to be planted beside it (tests/unit/test_answers.py)."
+    ),
+    "Resource Graph's codes in `details` are lost": (
+        "They are words for people, on which nothing that a sweep does hangs "
+        "(tests/test_refusals_are_called_by_their_names.py)."
+    ),
+    "An account that is put off for more than a day is named by no alert": (
+        "Alerts read what many sweeps told (tests/test_what_is_put_off_is_told.py)."
+    ),
+    "A link that says port 443 is refused": (
+        "The local Azure listens at another port, so that no link to it can say this one "
+        "(tests/test_tokens_go_to_one_place.py)."
+    ),
+    "Settings: names that are none, lists of nothing, kinds that nobody knows, functionTimeout": (
+        "They are judged before a sweep, and what is drawn are settings that are as they may be "
+        "(tests/test_settings_are_strict.py, tests/test_misspelled_settings_are_named.py)."
+    ),
+    "The local Azure answers otherwise than Azure": (
+        "It is the world of both machines, and is held to recordings instead "
+        "(tests/test_local_azure_is_held_to_recordings.py)."
+    ),
+}
+"""What was found in the product and can't be found by a machine, why, and what tests it."""
 
 
 @contextmanager
@@ -412,6 +482,39 @@ def _however_deep(content: bytes, *, must: bool) -> object:
         return None
 
 
+def _any_group(_: AccountId) -> answers.Check:
+    """Take a group that says nothing for one without tags."""
+    return answers.an_object
+
+
+def _each_row(self: discovery._Rows, rows: Sequence[Account | str]) -> bool:
+    """Count rows, whatever they are about."""
+    for row in rows:
+        if not isinstance(row, str) and self.scope.has_kind(row.kind):
+            key = f"{row.id.key} {len(self.keys_on)}"
+            self.keys_on[key] = row.keys_on
+            if row.keys_on:
+                self.kept[key] = row
+    return True
+
+
+# What a tag is called, and what a setting says
+
+
+def _resembles_by_few_signs(name: str, tag: str) -> bool:
+    few = re.compile("[-_. ]")
+    return few.sub("", name.lower()) == few.sub("", tag.lower())
+
+
+_settings = settings._settings
+
+
+def _no_release_in_audit(values: Mapping[str, Any]) -> settings.Settings:
+    if values["BRAKE_RELEASE_UNTIL"] is not None and values["SWEEP_MODE"] is settings.Mode.AUDIT:
+        raise SettingsError(["BRAKE_RELEASE_UNTIL needs SWEEP_MODE=enforce"])
+    return _settings(values)
+
+
 # Where tokens go
 
 
@@ -426,7 +529,26 @@ def _ends_like(self: addresses.Address, endpoint: addresses.Address) -> bool:
     return self.host == endpoint.host or self.host.endswith(f".{endpoint.host}")
 
 
+async def _only_a_new_one(self: transport.TokenCache, scope: str) -> str:
+    """Insist on a new token, however long the old one is good."""
+    async with self._lock:
+        held = self._tokens.get(scope)
+        if (
+            held is None
+            or held.expires_on - self._clock.now().timestamp() < transport._RENEW_SECONDS
+        ):
+            held = self._tokens[scope] = await self._fetch(scope)
+        return held.token
+
+
 # What is told
+
+
+async def _emit(self: telemetry.Telemetry, context: SweepContext, event: Event, _: float) -> None:
+    """Let pass whatever OpenTelemetry raises."""
+    context = identified(context, event)
+    self._ledger.emitted(context)
+    self._logger.emit(self._record(context, event))
 
 
 _refused_in = telemetry._refused_in
@@ -460,6 +582,22 @@ def _first_word(headers: Mapping[str, str], moment: datetime) -> float:
         if value:
             return (pacing._number(value) or 0) * unit or pacing._until(value, moment)
     return 0.0
+
+
+@asynccontextmanager
+async def _waits_in_its_place(
+    self: pacing.Pace, subscription_id: str, held: Counter[pacing.Use], places: asyncio.Semaphore
+) -> AsyncIterator[None]:
+    """Take a place, and then wait for the lane."""
+    async with places:
+        await self._room(
+            {self.lanes.lane(subscription_id, use): count for use, count in held.items()}
+        )
+        async with _permit(self, subscription_id, held, asyncio.Semaphore()):
+            yield
+
+
+_permit = pacing.Pace._permit
 
 
 def _this_turn(schedule: Schedule, _: datetime | None, now: datetime) -> frozenset[int]:
@@ -591,6 +729,16 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
     ),
     Bug.CONFLICT_IS_BUSY: ((refusals, "_BY_STATUS", {**refusals._BY_STATUS, 409: Busy}),),
     Bug.UNVERIFIED_AT_ONCE: ((remediation.Remediation, "remediate", _say_at_once),),
+    Bug.LEVEL_BELIEVED: ((arm, "the_resource_group", _any_group),),
+    Bug.COUNTED_TWICE: ((discovery._Rows, "add", _each_row),),
+    Bug.NOT_HANDED_OVER: ((telemetry.Telemetry, "emit", _emit),),
+    Bug.PLACE_KEPT: ((pacing.Pace, "_permit", _waits_in_its_place),),
+    Bug.GOOD_TOKEN_UNUSED: ((transport.TokenCache, "token", _only_a_new_one),),
+    Bug.FEW_SIGNS: ((exemption, "resembles", _resembles_by_few_signs),),
+    Bug.AUDIT_REFUSED: ((settings, "_settings", _no_release_in_audit),),
+    Bug.TENANT_IS_NO_ROLE: (
+        (refusals, "_BY_CODE", {**refusals._BY_CODE, "invalidauthenticationtokentenant": NoRole}),
+    ),
     Bug.TURNS_MISSED: ((parts, "turns_due", _this_turn),),
     Bug.NAMED_ANYWHERE: ((names, "_refuse_outside", _nothing_outside),),
     Bug.YES_RELEASES: (

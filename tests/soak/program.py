@@ -23,7 +23,7 @@ PLACES: dict[Name, tuple[str, str, str]] = {
 
 type Tag = Literal[
     "none", "other", "yes", "reason", "future", "today", "fields", "no", "lapsed", "lapsed fields",
-    "unreadable", "soon", "doubled", "near miss", "near miss and no",
+    "unreadable", "soon", "doubled", "near miss", "near miss and no", "near miss by signs",
 ]  # fmt: skip
 TAGS: tuple[Tag, ...] = Tag.__value__.__args__
 

@@ -713,6 +713,7 @@ def tags_of(tag: Tag, now: datetime) -> dict[str, str]:
         "doubled": {TAG: f"until={future};until={future}"},
         "near miss": {"LocalAuthExempt": "false"},
         "near miss and no": {"local_auth_exempt": "yes", TAG: "0"},
+        "near miss by signs": {"local\N{EN DASH}auth\N{ZERO WIDTH SPACE}exempt": "no"},
     }
     return values[tag]
 
