@@ -18,6 +18,7 @@ from shared.settings import (
     FUNCTION_TIMEOUT_SECONDS,
     SETTINGS,
     Cloud,
+    LogsApi,
     Mode,
     Settings,
     read_settings,
@@ -369,6 +370,7 @@ def test_clouds_and_endpoints() -> None:
     assert government.cloud == Cloud(
         "https://management.usgovcloudapi.net",
         "https://management.core.usgovcloudapi.net/.default",
+        LogsApi("https://api.loganalytics.us", "https://api.loganalytics.us/.default"),
     )
     local = {"ARM_ENDPOINT": "https://127.0.0.1:8443/", "ARM_SCOPE": "https://x/.default"}
     assert read_settings({**LEAST, **local}).cloud == Cloud(
