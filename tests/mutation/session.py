@@ -13,17 +13,20 @@ import pytest_asyncio.plugin
 
 ROOT = Path(__file__).parent.parent.parent
 _MEMORY = 4 * 2**30
+_EXAMPLES = 25
 
 
 def run_pytest(paths: Sequence[str], plugin: object) -> int:
     """Run pytest with the two plugins that the fast tests need, and one more.
 
-    Hypothesis draws the same examples every time, and doesn't shrink.
+    Hypothesis draws the same examples every time, a few, and doesn't shrink: a survivor has to
+    outlive each of them.
     """
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.chdir(ROOT)
     hypothesis.settings.register_profile(
         "mutation",
+        max_examples=_EXAMPLES,
         derandomize=True,
         database=None,
         deadline=None,
