@@ -1,6 +1,7 @@
 """Settings, one by one: where the form of each ends, and what is done with what was read."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 
 import pytest
 
@@ -10,6 +11,7 @@ from shared.model import Level
 from shared.schedule import Schedule
 from shared.settings import (
     CLOUDS,
+    SETTINGS,
     Cloud,
     Mode,
     Settings,
@@ -17,6 +19,7 @@ from shared.settings import (
     read_settings,
     unknown_names,
 )
+from shared.spelling import edits, essence
 
 ONE, TWO = "0a000000-0000-0000-0000-000000000001", "0a000000-0000-0000-0000-000000000002"
 TELEMETRY = "APPLICATIONINSIGHTS_CONNECTION_STRING"
@@ -84,6 +87,7 @@ def test_what_is_not_set_is_safe() -> None:
     assert settings.schedule.interval == timedelta(minutes=15)
     assert (settings.concurrency, settings.budget) == (8, 1200.0)
     assert (settings.client_id, settings.tenant_id, settings.enforce_from) == (None, None, None)
+    assert settings.notes == ()
 
 
 # Words
@@ -254,6 +258,35 @@ def test_one_without_a_key_is_none(text: str) -> None:
     assert any(TELEMETRY in problem for problem in problems(**{TELEMETRY: text}))
 
 
+# Blanks
+
+
+def test_a_setting_of_blanks_contradicts_no_other() -> None:
+    scope = read(SWEEP_MANAGEMENT_GROUPS=" ", SWEEP_SUBSCRIPTIONS=ONE).scope
+    assert scope == Scope(subscriptions=(ONE,))
+
+
+TIMEOUT = "AzureFunctionsJobHost__functionTimeout"
+
+
+def test_a_time_out_of_blanks_is_that_of_host_json() -> None:
+    assert read(**{TIMEOUT: " "}).budget == 1200
+
+
+def test_blanks_around_a_time_out_do_not_count() -> None:
+    assert read(**{TIMEOUT: " 00:40:00 "}, SWEEP_BUDGET_SECONDS="2340").budget == 2340
+
+
+def test_a_budget_is_not_held_against_a_time_out_that_can_not_be_read() -> None:
+    (problem,) = problems(**{TIMEOUT: "soon"}, SWEEP_BUDGET_SECONDS="86400")
+    assert problem.startswith(TIMEOUT)
+
+
+def test_a_time_out_of_a_second_is_one() -> None:
+    (problem,) = problems(**{TIMEOUT: "00:00:01"})
+    assert problem.endswith("does not fit into the functionTimeout of 1 s")
+
+
 # What is said
 
 
@@ -269,10 +302,21 @@ def test_what_python_says_of_a_value_is_not_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("near", "meant"), [("ENFORCE_FRM", "ENFORCE_FROM"), ("ARM_SCOPES", "ARM_SCOPE")]
+    ("near", "meant"),
+    [("ENFORCE_FRM", "ENFORCE_FROM"), ("ARM_SCOPES", "ARM_SCOPE"), ("ARM_SOPES", "ARM_SCOPE")],
 )
 def test_the_nearest_setting_is_named(near: str, meant: str) -> None:
     assert unknown_names({near: "x"}) == [f"{near} is no setting: {meant}?"]
+
+
+def test_a_name_that_begins_like_ours_and_resembles_none_is_named_alone() -> None:
+    assert unknown_names({"SWEEP_QQQQQQQQQQ": "x"}) == ["SWEEP_QQQQQQQQQQ is no setting"]
+
+
+def test_no_two_settings_are_so_alike_that_a_slip_of_the_pen_is_nearer_to_the_wrong_one() -> None:
+    names = [essence(setting.name) for setting in SETTINGS]
+    # A slip of the pen is two edits, so at four a name is as near to both.
+    assert all(edits(one, other, 3) > 3 for one, other in combinations(names, 2))
 
 
 def test_names_that_are_wrong_are_told_in_their_order() -> None:
