@@ -285,6 +285,13 @@ def test_a_full_bucket_shows_a_rate_that_is_faster_than_what_is_known() -> None:
     assert lane.refill == 25
 
 
+def test_a_bucket_that_lacks_one_is_not_full() -> None:
+    lane = a_lane((0, 99), (10, 50))
+    lane.refill = 4
+    lane.answered(told(98), 12)
+    assert lane.refill == 14.25
+
+
 def test_answers_are_counted_from_the_last_rate_on() -> None:
     lane = a_lane((0, 50), (1, 52), (2, 54))
     # Three came in each of the two seconds.
@@ -399,9 +406,18 @@ def test_a_refusal_without_a_word_closes_it_for_a_second(headers: dict[str, str]
     assert closed_for(headers) == 1
 
 
-@pytest.mark.parametrize(("refusals", "seconds"), [(1, 2), (2, 4), (5, 32), (6, 60), (900, 60)])
+@pytest.mark.parametrize(("refusals", "seconds"), [(1, 2), (2, 4), (5, 32), (6, 60), (2000, 60)])
 def test_each_refusal_without_a_word_closes_it_for_longer(refusals: int, seconds: float) -> None:
     assert closed_for({}, refusals) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"), [({"retry-after": "1"}, 1), ({"retry-after-ms": "1500"}, 1.5)]
+)
+def test_a_refusal_after_others_closes_it_for_no_longer_than_its_word(
+    headers: dict[str, str], seconds: float
+) -> None:
+    assert closed_for(headers, refusals=3) == seconds
 
 
 @pytest.mark.parametrize(
