@@ -232,7 +232,7 @@ class Lanes:
         use: Use = "read" if method in {"GET", "HEAD"} else "write"
         if match is None:
             # Management groups have a front end and a meter of their own.
-            return self.lane(lowered.split("/")[2] if lowered.count("/") > 1 else "", use)
+            return self.lane(lowered.partition("/providers/")[2].partition("/")[0], use)
         return self.lane(match[1], use)
 
     def lane(self, name: str, use: Use) -> Lane:

@@ -76,8 +76,11 @@ def test_a_number_of_400_digits_counts_as_a_thousand_million() -> None:
     assert lane.left == 10**9
 
 
-@pytest.mark.parametrize(("digits", "number"), [("999999999", 999_999_999), ("1000000000", 10**9)])
-def test_a_number_below_that_is_taken_at_its_word(digits: str, number: int) -> None:
+@pytest.mark.parametrize(
+    ("digits", "number"),
+    [("999999999", 999_999_999), ("1000000000", 10**9), ("9999999999", 10**9)],
+)
+def test_a_number_counts_for_no_more_than_a_thousand_million(digits: str, number: int) -> None:
     lane = Lane()
     lane.answered(told(digits), 5)
     assert lane.left == number
