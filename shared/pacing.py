@@ -261,7 +261,7 @@ class Pace:
 
     async def _room(self, needed: Mapping[Lane, int]) -> None:
         if not self.deadline.left:
-            raise OutOfTime(0.0, 0.0)
+            raise OutOfTime(0.0, self.deadline.left)
         while wait := self._wait(needed):
             await self.pause(wait)
 

@@ -82,6 +82,12 @@ async def test_a_lane_of_which_nothing_is_known_admits_at_once(clock: VirtualClo
     assert lane.under_way == 1
 
 
+async def test_a_request_takes_the_last_room_that_there_is(clock: VirtualClock) -> None:
+    pace, lane = a_pace(clock), Lane(left=1, most=1)
+    await pace.admit(lane)
+    assert clock.monotonic() == 0
+
+
 async def test_a_request_waits_for_its_lane_to_open(clock: VirtualClock) -> None:
     pace = a_pace(clock)
     await pace.admit(closed(pace, 30))
