@@ -5,7 +5,7 @@ It takes half a second to import product and tests and to begin a session of pyt
 
 import ast
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.abc import MetaPathFinder
@@ -17,8 +17,10 @@ import pytest
 
 from tests.mutation.coverage import Coverage
 from tests.mutation.mutants import Mutant, Trees
-from tests.mutation.session import ROOT, run_pytest
+from tests.mutation.session import ROOT, limit_test, run_pytest
 from tests.mutation.trial import NOTICED, Fate, Trial, TrialError, tried
+
+_IMPORT_SECONDS = 4.0
 
 
 def tried_anew(
@@ -30,8 +32,7 @@ def tried_anew(
     """
 
     def begin(trees: Trees, tests: Sequence[str]) -> Trial:
-        seconds = sum(coverage.seconds[test] for test in tests)
-        return Trial(_try, trees, tests, coverage.seconds, seconds=seconds)
+        return Trial(_try, trees, tests, coverage.seconds)
 
     def begin_with(mutant: Mutant) -> Trial:
         return begin({mutant.file: mutant.mutated}, coverage.tests_of(mutant))
@@ -43,7 +44,8 @@ def tried_anew(
     yield from tried(mutants, begin_with, at_once)
 
 
-def _try(trees: Trees, tests: Sequence[str], known: Collection[str]) -> None:
+def _try(trees: Trees, tests: Sequence[str], known: Mapping[str, float]) -> None:
+    limit_test(_IMPORT_SECONDS)
     sys.meta_path.insert(0, _Finder(trees))
     chosen = _Chosen(tests, known)
     code = run_pytest(sorted({test.partition("::")[0] for test in tests}), chosen)
@@ -58,7 +60,7 @@ class _Chosen:
     A test that was not there when nothing was mutated was named by the mutant: it is run too.
     """
 
-    def __init__(self, tests: Sequence[str], known: Collection[str]) -> None:
+    def __init__(self, tests: Sequence[str], known: Mapping[str, float]) -> None:
         self._order = {test: place for place, test in enumerate(tests)}
         self._known = known
         self.failed = False
@@ -74,6 +76,10 @@ class _Chosen:
             ),
             key=lambda item: self._order.get(item.nodeid, -1),
         )
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Let no test run for ever."""
+        limit_test(self._known.get(nodeid, 0.0))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a file that can't be imported any more."""
