@@ -15,7 +15,7 @@ from types import CodeType
 
 import pytest
 
-from tests.mutation.coverage import Coverage
+from tests.mutation.coverage import Coverage, is_own
 from tests.mutation.mutants import Mutant, Trees
 from tests.mutation.session import ROOT, limit_test, run_pytest
 from tests.mutation.trial import NOTICED, Fate, Trial, TrialError, tried
@@ -31,11 +31,14 @@ def tried_anew(
     Raises TrialError if trials can't be trusted: one in which nothing is changed has to survive.
     """
 
-    def begin(trees: Trees, tests: Sequence[str]) -> Trial:
-        return Trial(_try, trees, tests, coverage.seconds)
+    def begin(trees: Trees, *batches: Sequence[str]) -> Trial:
+        return Trial(_try, trees, batches, coverage.seconds)
 
     def begin_with(mutant: Mutant) -> Trial:
-        return begin({mutant.file: mutant.mutated}, coverage.tests_of(mutant))
+        tests = coverage.tests_of(mutant)
+        own = [test for test in tests if is_own(test, mutant)]
+        rest = [test for test in tests if not is_own(test, mutant)]
+        return begin({mutant.file: mutant.mutated}, *filter(None, (own, rest)))
 
     files = {mutant.file for mutant in mutants}
     unchanged = {file: partial(ast.parse, (ROOT / file).read_text()) for file in files}
@@ -44,14 +47,17 @@ def tried_anew(
     yield from tried(mutants, begin_with, at_once)
 
 
-def _try(trees: Trees, tests: Sequence[str], known: Mapping[str, float]) -> None:
-    limit_test(_IMPORT_SECONDS)
+def _try(trees: Trees, batches: Sequence[Sequence[str]], known: Mapping[str, float]) -> None:
+    """Run the tests, the files of one batch being imported when those before noticed nothing."""
     sys.meta_path.insert(0, _Finder(trees))
-    chosen = _Chosen(tests, known)
-    code = run_pytest(sorted({test.partition("::")[0] for test in tests}), chosen)
-    if chosen.failed:
-        sys.exit(NOTICED)
-    sys.exit(0 if code in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED} else code)
+    for tests in batches:
+        limit_test(_IMPORT_SECONDS)
+        chosen = _Chosen(tests, known)
+        code = run_pytest(sorted({test.partition("::")[0] for test in tests}), chosen)
+        if chosen.failed:
+            sys.exit(NOTICED)
+        if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+            sys.exit(code)
 
 
 class _Chosen:

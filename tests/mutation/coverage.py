@@ -49,13 +49,12 @@ class Coverage:
                 for test in self.seconds
                 if mutant.file in self.imports[test.partition("::")[0]]
             }
-        own = f"test_{Path(mutant.file).stem}.py"
         return tuple(
             sorted(
                 found,
                 key=lambda test: (
                     test not in use_the_module,
-                    own not in test and self.seconds[test] > _QUICK,
+                    not is_own(test, mutant) and self.seconds[test] > _QUICK,
                     self.seconds[test],
                     test,
                 ),
@@ -77,6 +76,11 @@ class Coverage:
             for line in mutant.statement
             for test in self.lines.get((mutant.file, line), frozenset())
         }
+
+
+def is_own(test: str, mutant: Mutant) -> bool:
+    """Whether a test stands in the file that is named after the mutant's."""
+    return f"test_{Path(mutant.file).stem}.py" in test
 
 
 def imported_by(root: Path, file: str) -> frozenset[str]:
