@@ -429,8 +429,7 @@ def drift_found(
 ) -> DriftFound:
     """Say that an account drifted, and who let keys in, as far as that is known."""
     account = decision.account
-    weak = change is None and account.changed_by
-    at = change.at if change else account.changed_at if weak else None
+    at = change.at if change else account.changed_at if account.changed_by else None
     return DriftFound(
         **_about(account),
         **_open(opened, now),
@@ -439,7 +438,7 @@ def drift_found(
         changed_by_type=change.by_type if change else "",
         client=change.client if change else "",
         changed_at=at.isoformat() if at else None,
-        attribution="changeLog" if change else "lastModified" if weak else "unknown",
+        attribution="changeLog" if change else "lastModified" if account.changed_by else "unknown",
         flips=flips,
     )
 

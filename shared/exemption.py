@@ -43,7 +43,7 @@ def resembles(name: str, tag: str) -> bool:
     That is, their letters and digits are the same: dashes of every kind, blanks, tabs, colons and
     what nobody sees don't count. It is the likeliest accident.
     """
-    return is_tag(name, tag) or essence(name) == essence(tag)
+    return essence(name) == essence(tag)
 
 
 def carries(tags: Mapping[str, str], tag: str) -> bool:

@@ -42,6 +42,8 @@ REQUEST_SECONDS = 60.0
 """How long one attempt may take."""
 _ATTEMPTS = 4
 _LONGEST_BACKOFF = 60.0
+# So many make more than a minute of a second; a thousand are more than a float holds.
+_MOST_DOUBLINGS = 6
 # However long Azure says that a lane is closed, after this it is looked at again.
 _LONGEST_CLOSURE = 3600.0
 # Pages of lists at a time: one of a large subscription takes megabytes.
@@ -90,7 +92,7 @@ class Lane:
         if room >= count:
             return 0.0
         # What fills up slower than we look again is looked at ever more seldom.
-        look_again = min(_LOOK_AGAIN_SECONDS * 2.0 ** min(self.looks, 6), _LONGEST_BACKOFF)
+        look_again = _LOOK_AGAIN_SECONDS * _longer(self.looks)
         if self.refill:
             look_again = max(look_again, min(1 / self.refill, _LONGEST_BACKOFF))
         if self.under_way == 0 and now - self.told_at >= look_again:
@@ -131,7 +133,7 @@ class Lane:
         self.refusals += 1
         wait = max(_retry_after(headers, moment), _resets_after(headers) or 0.0)
         if wait < 1:
-            wait = min(2.0 ** (self.refusals - 1), _LONGEST_BACKOFF)
+            wait = _longer(self.refusals - 1)
         # More requests were under way when it was closed: the longest word counts.
         self.closed_until = max(self.closed_until, now + min(wait, _LONGEST_CLOSURE))
 
@@ -146,8 +148,13 @@ class Lane:
             if self.refill is None or (full and seen > self.refill):
                 self.refill = seen or None
             elif not full:
-                self.refill = (self.refill + seen) / 2 or None
+                self.refill = (self.refill + seen) / 2
         self._since, self._left_then, self._answers = now, left, 0
+
+
+def _longer(times: int) -> float:
+    """Return a second that doubled so many times, and a minute at most."""
+    return min(2.0 ** min(times, _MOST_DOUBLINGS), _LONGEST_BACKOFF)
 
 
 def _left(headers: Mapping[str, str]) -> int | None:
@@ -225,7 +232,7 @@ class Lanes:
         use: Use = "read" if method in {"GET", "HEAD"} else "write"
         if match is None:
             # Management groups have a front end and a meter of their own.
-            return self.lane(lowered.split("/")[2] if lowered.count("/") > 1 else "", use)
+            return self.lane(lowered.partition("/providers/")[2].partition("/")[0], use)
         return self.lane(match[1], use)
 
     def lane(self, name: str, use: Use) -> Lane:
@@ -254,7 +261,7 @@ class Pace:
 
     async def _room(self, needed: Mapping[Lane, int]) -> None:
         if not self.deadline.left:
-            raise OutOfTime(0.0, 0.0)
+            raise OutOfTime(0.0, self.deadline.left)
         while wait := self._wait(needed):
             await self.pause(wait)
 

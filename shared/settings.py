@@ -199,7 +199,7 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:
 
 
 def _tag_name(text: str) -> str:
-    if 0 < len(text) <= _MOST_TAG_NAME and not _BAD_IN_TAG_NAME & set(text) and text.isprintable():
+    if len(text) <= _MOST_TAG_NAME and not _BAD_IN_TAG_NAME & set(text) and text.isprintable():
         return text
     raise ValueError
 
@@ -210,7 +210,7 @@ def _https(text: str) -> str:
         raise ValueError
     if address["port"] is not None and not 0 < int(address["port"]) <= _MOST_PORT:
         raise ValueError
-    return text.rstrip("/")
+    return text.removesuffix("/")
 
 
 def _scope(text: str) -> str:
@@ -469,9 +469,7 @@ def unknown_names(
         if name in known or _is_function_timeout(name) or not value.strip():
             continue
         begins_like_ours = name.upper().startswith(_OUR_BEGINNINGS)
-        meant = _misspelled(name, wanted)
-        if meant is None and begins_like_ours:
-            meant = likeliest(name, wanted.values())
+        meant = likeliest(name, wanted.values()) if begins_like_ours else _misspelled(name, wanted)
         if meant or begins_like_ours:
             shown = _cut(name if name.isprintable() else repr(name))
             problems.append(f"{shown} is no setting" + (f": {meant}?" if meant else ""))
@@ -479,14 +477,16 @@ def unknown_names(
 
 
 def _misspelled(name: str, wanted: Mapping[str, str]) -> str | None:
-    """Return the setting that a name misses by a slip of the pen; None if it misses all by more."""
-    written, near = essence(name), []
+    """Return the setting that a name misses by a slip of the pen; None if it misses all by more.
+
+    No two settings are so alike that a name could be nearer to another one.
+    """
+    written = essence(name)
     for right, setting in wanted.items():
         most = _EDITS if len(right) >= _SHORT else _EDITS_OF_SHORT
-        distance = edits(written, right, most)
-        if distance <= most:
-            near.append((distance, setting))
-    return min(near)[1] if near else None
+        if edits(written, right, most) <= most:
+            return setting
+    return None
 
 
 def _read(
@@ -505,7 +505,7 @@ def _read(
         except ValueError as error:
             # A connection string is nobody's business, even a wrong one.
             shown = "not one" if setting.name == _TELEMETRY else _shown(given)
-            why = f" ({_cut(str(error))})" if setting.explains and str(error) else ""
+            why = f" ({_cut(str(error))})" if setting.explains else ""
             problems.append(f"{setting.name} is {shown}{why}: it must be {setting.allowed}")
     problems.extend(_conflicts(environ))
     problems.extend(_timeout_problems(environ, values.get("SWEEP_BUDGET_SECONDS")))
@@ -537,13 +537,14 @@ def _timeout_problems(environ: Mapping[str, str], budget: int | None) -> Sequenc
     """Judge the time-out of the host, and whether the budget, if it could be read, fits into it."""
     timeouts, problems = [], []
     for name, value in environ.items():
-        if not _is_function_timeout(name) or not value.strip():
+        text = value.strip()
+        if not _is_function_timeout(name) or not text:
             continue
         try:
-            timeouts.append(_function_timeout(value.strip()))
+            timeouts.append(_function_timeout(text))
         except ValueError:
             problems.append(
-                f"{name} is {_shown(value.strip())}: it must be a time span such as `00:25:00`, "
+                f"{name} is {_shown(text)}: it must be a time span such as `00:25:00`, "
                 "at least a second, or `-1` for no limit"
             )
     timeout = min(timeouts, default=FUNCTION_TIMEOUT_SECONDS)

@@ -70,6 +70,10 @@ def test_fields_without_an_end_date_are_open_ended() -> None:
     assert read("reason=a=b") == Exempt(reason="a=b")
 
 
+def test_a_field_of_blanks_is_none() -> None:
+    assert read("reason=a; ; owner=b") == Exempt(reason="a", owner="b")
+
+
 def test_fields_with_a_date_that_has_passed_have_lapsed() -> None:
     assert read("until=2026-01-31; owner=me") == Lapsed(date(2026, 1, 31), owner="me")
 
@@ -182,6 +186,11 @@ def test_of_two_tags_that_differ_in_case_alone_the_more_protective_one_decides()
     assert isinstance(read_exemption({**tags, TAG.upper(): "yes"}, TAG, TODAY), Exempt)
 
 
+def test_the_name_in_the_settings_is_compared_without_regard_to_case_as_well() -> None:
+    assert read_exemption({TAG: "yes"}, TAG.upper(), TODAY) == Exempt()
+    assert near_miss({TAG: "yes"}, TAG.upper()) is None
+
+
 names = st.text(min_size=1, max_size=20)
 values = st.one_of(
     st.text(max_size=60),
@@ -288,6 +297,11 @@ def test_law_the_pattern_of_a_query_misses_no_name_that_resembles_ours(
     assume(resembles(name, tag))
     text = json.dumps({"env": "prod", name: "x"}, ensure_ascii=escaped)
     assert re.search(resembling_pattern(tag), text)
+
+
+@pytest.mark.parametrize("tag", ["--", "(!)"])
+def test_the_pattern_finds_a_tag_without_a_letter_or_a_digit(tag: str) -> None:
+    assert re.search(resembling_pattern(tag), json.dumps({tag: "yes"}))
 
 
 def test_the_pattern_leaves_most_others_out() -> None:

@@ -57,6 +57,7 @@ def changed(source: str) -> list[str]:
             "try:\n    pass\nexcept A:\n    x = a",
             {"try:\n    pass\nexcept A:\n    raise"},
         ),
+        ("try:\n    pass\nexcept A:\n    raise", {"try:\n    pass\nexcept A:\n    pass"}),
         (
             "match a:\n    case A(b=True) if c:\n        pass",
             {

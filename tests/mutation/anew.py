@@ -5,7 +5,7 @@ It takes half a second to import product and tests and to begin a session of pyt
 
 import ast
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.abc import MetaPathFinder
@@ -15,10 +15,12 @@ from types import CodeType
 
 import pytest
 
-from tests.mutation.coverage import Coverage
+from tests.mutation.coverage import Coverage, is_own
 from tests.mutation.mutants import Mutant, Trees
-from tests.mutation.session import ROOT, run_pytest
+from tests.mutation.session import ROOT, limit_test, run_pytest
 from tests.mutation.trial import NOTICED, Fate, Trial, TrialError, tried
+
+_IMPORT_SECONDS = 4.0
 
 
 def tried_anew(
@@ -29,12 +31,14 @@ def tried_anew(
     Raises TrialError if trials can't be trusted: one in which nothing is changed has to survive.
     """
 
-    def begin(trees: Trees, tests: Sequence[str]) -> Trial:
-        seconds = sum(coverage.seconds[test] for test in tests)
-        return Trial(_try, trees, tests, coverage.seconds, seconds=seconds)
+    def begin(trees: Trees, *batches: Sequence[str]) -> Trial:
+        return Trial(_try, trees, batches, coverage.seconds)
 
     def begin_with(mutant: Mutant) -> Trial:
-        return begin({mutant.file: mutant.mutated}, coverage.tests_of(mutant))
+        tests = coverage.tests_of(mutant)
+        own = [test for test in tests if is_own(test, mutant)]
+        rest = [test for test in tests if not is_own(test, mutant)]
+        return begin({mutant.file: mutant.mutated}, *filter(None, (own, rest)))
 
     files = {mutant.file for mutant in mutants}
     unchanged = {file: partial(ast.parse, (ROOT / file).read_text()) for file in files}
@@ -43,13 +47,17 @@ def tried_anew(
     yield from tried(mutants, begin_with, at_once)
 
 
-def _try(trees: Trees, tests: Sequence[str], known: Collection[str]) -> None:
+def _try(trees: Trees, batches: Sequence[Sequence[str]], known: Mapping[str, float]) -> None:
+    """Run the tests, the files of one batch being imported when those before noticed nothing."""
     sys.meta_path.insert(0, _Finder(trees))
-    chosen = _Chosen(tests, known)
-    code = run_pytest(sorted({test.partition("::")[0] for test in tests}), chosen)
-    if chosen.failed:
-        sys.exit(NOTICED)
-    sys.exit(0 if code in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED} else code)
+    for tests in batches:
+        limit_test(_IMPORT_SECONDS)
+        chosen = _Chosen(tests, known)
+        code = run_pytest(sorted({test.partition("::")[0] for test in tests}), chosen)
+        if chosen.failed:
+            sys.exit(NOTICED)
+        if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+            sys.exit(code)
 
 
 class _Chosen:
@@ -58,7 +66,7 @@ class _Chosen:
     A test that was not there when nothing was mutated was named by the mutant: it is run too.
     """
 
-    def __init__(self, tests: Sequence[str], known: Collection[str]) -> None:
+    def __init__(self, tests: Sequence[str], known: Mapping[str, float]) -> None:
         self._order = {test: place for place, test in enumerate(tests)}
         self._known = known
         self.failed = False
@@ -74,6 +82,10 @@ class _Chosen:
             ),
             key=lambda item: self._order.get(item.nodeid, -1),
         )
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Let no test run for ever."""
+        limit_test(self._known.get(nodeid, 0.0))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a file that can't be imported any more."""

@@ -64,9 +64,18 @@ def of_statement(node: ast.AST) -> Iterator[Change]:
             yield ast.Continue(), "`break` becomes `continue`"
         case ast.Continue():
             yield ast.Break(), "`continue` becomes `break`"
-        case ast.ExceptHandler():
+        case ast.ExceptHandler(body=body) if not _only_raises(body):
             passed_on = ast.ExceptHandler(node.type, node.name, [ast.Raise()])
             yield passed_on, "the error is passed on as it is"
+
+
+def _only_raises(body: Sequence[ast.stmt]) -> bool:
+    """Whether an except passes its error on as it is already."""
+    match body:
+        case [ast.Raise(exc=None)]:
+            return True
+        case _:
+            return False
 
 
 def of_condition(node: ast.AST) -> Iterator[Change]:

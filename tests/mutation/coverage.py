@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import CodeType
 
@@ -14,7 +15,7 @@ import pytest
 from tests.mutation.mutants import Mutant
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Coverage:
     """What each test runs, and how long it takes."""
 
@@ -32,7 +33,7 @@ class Coverage:
 
     def is_run_at_import(self, mutant: Mutant) -> bool:
         """Whether a mutant is run before any test is: when the product or a test is imported."""
-        return mutant.at_import or AT_IMPORT in self._tests(mutant.file, mutant.statement)
+        return mutant.at_import or AT_IMPORT in self._running(mutant)
 
     def tests_of(self, mutant: Mutant) -> tuple[str, ...]:
         """Return the tests that can notice a mutant, those that will be quick to do so first.
@@ -40,35 +41,46 @@ class Coverage:
         What is run at import can be noticed by all tests of a file that imports it: those that use
         the module go first.
         """
-        use_the_module = self._tests(mutant.file, None)
-        found = self._tests(mutant.file, mutant.statement)
+        use_the_module = self._users.get(mutant.file, frozenset())
+        found = self._running(mutant)
         if self.is_run_at_import(mutant):
             found = {
                 test
                 for test in self.seconds
                 if mutant.file in self.imports[test.partition("::")[0]]
             }
-        own = f"test_{Path(mutant.file).stem}.py"
         return tuple(
             sorted(
                 found,
                 key=lambda test: (
                     test not in use_the_module,
-                    own not in test and self.seconds[test] > _QUICK,
+                    not is_own(test, mutant) and self.seconds[test] > _QUICK,
                     self.seconds[test],
                     test,
                 ),
             )
         )
 
-    def _tests(self, file: str, lines: Iterable[int] | None) -> set[str]:
-        within = None if lines is None else set(lines)
+    @cached_property
+    def _users(self) -> Mapping[str, set[str]]:
+        """By file of the product, the tests that run any line of it."""
+        users: defaultdict[str, set[str]] = defaultdict(set)
+        for (file, _), tests in self.lines.items():
+            users[file] |= tests
+        return users
+
+    def _running(self, mutant: Mutant) -> set[str]:
+        """Return the tests that run the statement of a mutant."""
         return {
             test
-            for (name, line), tests in self.lines.items()
-            if name == file and (within is None or line in within)
-            for test in tests
+            for line in mutant.statement
+            for test in self.lines.get((mutant.file, line), frozenset())
         }
+
+
+def is_own(test: str, mutant: Mutant) -> bool:
+    """Whether a test stands in the file that is named after the mutant's."""
+    return f"test_{Path(mutant.file).stem}.py" in test
 
 
 def imported_by(root: Path, file: str) -> frozenset[str]:

@@ -3,6 +3,7 @@
 import os
 import resource
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,17 +14,22 @@ import pytest_asyncio.plugin
 
 ROOT = Path(__file__).parent.parent.parent
 _MEMORY = 4 * 2**30
+_EXAMPLES = 25
+_ANY_TEST_SECONDS = 4
+_LONGER = 5
 
 
 def run_pytest(paths: Sequence[str], plugin: object) -> int:
     """Run pytest with the two plugins that the fast tests need, and one more.
 
-    Hypothesis draws the same examples every time, and doesn't shrink.
+    Hypothesis draws the same examples every time, a few, and doesn't shrink: a survivor has to
+    outlive each of them.
     """
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.chdir(ROOT)
     hypothesis.settings.register_profile(
         "mutation",
+        max_examples=_EXAMPLES,
         derandomize=True,
         database=None,
         deadline=None,
@@ -43,9 +49,18 @@ def print_to(file: str) -> None:
     os.dup2(handle, 2)
 
 
-def limit(processor_seconds: int) -> None:
-    """End this process after so many seconds of the processor, and limit its memory."""
+def limit_test(seconds: float) -> None:
+    """End this process if the test that begins takes far longer than these seconds.
+
+    They are the processor's, so a busy machine changes nothing, and what the test takes when
+    nothing is mutated: only an endless loop takes so much longer.
+    """
+    most = int(time.process_time() + _ANY_TEST_SECONDS + _LONGER * seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (most, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def limit_memory() -> None:
+    """Limit the memory of this process, and let it leave no core file."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (processor_seconds, processor_seconds + 5))
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))

@@ -18,7 +18,7 @@ import pytest
 
 from tests.mutation.coverage import Coverage
 from tests.mutation.mutants import Mutant, Name, Trees
-from tests.mutation.session import ROOT, run_pytest
+from tests.mutation.session import ROOT, limit_test, run_pytest
 from tests.mutation.trial import FORK, NOTICED, UNDECIDED, Fate, Trial, TrialError, tried
 
 type _Functions = dict[tuple[str, str, int], list[FunctionType]]
@@ -102,14 +102,14 @@ class _Swapping:
         return self._begin({mutant.file: mutant.mutated}, self._coverage.tests_of(mutant))
 
     def _begin(self, trees: Trees, tests: Sequence[str]) -> Trial:
-        seconds = sum(self._coverage.seconds[test] for test in tests)
-        return Trial(self._try, trees, tests, seconds=seconds)
+        return Trial(self._try, trees, tests)
 
     def _try(self, trees: Trees, tests: Sequence[str]) -> None:
         if not all(self._swap(file, tree()) for file, tree in trees.items()):
             sys.exit(UNDECIDED)
         for test in tests:
             item = self._items[test]
+            limit_test(self._coverage.seconds[test])
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
             if self._failed:
                 sys.exit(NOTICED)

@@ -15,11 +15,9 @@ from tests.mutation import session
 from tests.mutation.mutants import Mutant
 
 FORK = multiprocessing.get_context("fork")
-# How much longer than when nothing was mutated an endless loop may take, of the processor's time: a
-# busy machine changes nothing. Unit tests don't wait (tests/support/virtual_time.py), so the clock
-# on the wall is looked at for tests that stand elsewhere alone, and is generous.
-_LONGER = 5
-_START_UP_SECONDS = 5
+# Endless loops are ended by the processor's time (`session.limit_test`). Unit tests don't wait
+# (tests/support/virtual_time.py), so the clock on the wall is looked at for tests that stand
+# elsewhere alone, and is generous.
 _WAITING_SECONDS = 900
 NOTICED = 10
 """What a trial's process ends with if a test failed."""
@@ -43,12 +41,11 @@ class TrialError(Exception):
 class Trial:
     """A trial that is under way."""
 
-    def __init__(self, target: Callable[..., None], *args: Any, seconds: float) -> None:
-        """Begin to run `target`; `seconds` is what its tests take when nothing is mutated."""
+    def __init__(self, target: Callable[..., None], *args: Any) -> None:
+        """Begin to run `target`."""
         self._printed = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed with the trial
-        limit = _START_UP_SECONDS + int(_LONGER * seconds)
         self.process: ForkProcess = FORK.Process(
-            target=_limited, args=(limit, self._printed.name, target, *args)
+            target=_limited, args=(self._printed.name, target, *args)
         )
         self._ends_at = time.monotonic() + _WAITING_SECONDS
         self.process.start()
@@ -85,8 +82,8 @@ class Trial:
                     raise TrialError(f"a trial ended with {code}:\n{printed}")
 
 
-def _limited(processor_seconds: int, printed: str, target: Callable[..., None], *args: Any) -> None:
-    session.limit(processor_seconds)
+def _limited(printed: str, target: Callable[..., None], *args: Any) -> None:
+    session.limit_memory()
     session.print_to(printed)
     target(*args)
 

@@ -79,6 +79,11 @@ def test_what_azure_did_not_answer_has_words_of_ours_alone() -> None:
     assert error.detail == f"Nothing came. {Unclear.advice}"
 
 
+@pytest.mark.parametrize("message", ["Nothing came.", "Nothing came!", "Did anything come?"])
+def test_a_sentence_that_ends_is_left_as_it_is(message: str) -> None:
+    assert Unclear("Reading", "bot", message=message).own_words == message
+
+
 def test_whose_words_they_are_can_be_said() -> None:
     assert (
         Unclear("Reading", "bot", code="Failed", message="", is_azures=True).azure_code == "Failed"
@@ -97,6 +102,10 @@ def test_a_wait_that_does_not_fit_says_how_long_it_is_and_how_much_is_left() -> 
     error = OutOfTime(600.4, 30.2)
     assert str(error).startswith("Waiting for Azure: The wait is 601 s, and 30 s are left ")
     assert isinstance(error, Throttled)
+
+
+def test_a_wait_of_less_than_a_second_is_one_of_a_second() -> None:
+    assert OutOfTime(0.5, 0.2).message.startswith("The wait is 1 s, and 0 s are left ")
 
 
 def test_a_wait_of_nothing_says_that_the_time_has_ended() -> None:

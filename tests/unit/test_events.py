@@ -266,6 +266,11 @@ def test_a_drift_is_told_with_since_when_it_is_open() -> None:
     assert event.open_hours == 30
 
 
+def test_hours_are_told_to_the_hundredth() -> None:
+    event = told(a_decision(), None, 0, Exactly(NOW - timedelta(minutes=20)))
+    assert event.open_hours == 0.33
+
+
 def test_a_drift_that_is_open_for_at_least_so_long_says_so() -> None:
     event = told(a_decision(), None, 0, AtLeast(NOW - timedelta(days=14)))
     assert event.open_since_known == "atLeast"

@@ -5,10 +5,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
+from azure.core.pipeline import AsyncPipeline
+from azure.core.rest import HttpRequest
 
 from shared.deadline import Deadline
 from shared.errors import OutOfTime
-from shared.pacing import UNITS_PER_SUBSCRIPTION, Lane, Lanes, Pace
+from shared.pacing import UNITS_PER_SUBSCRIPTION, Lane, Lanes, Pace, Pacing
+from tests.support.border import Transport
 from tests.support.builders import NOW
 from tests.support.virtual_time import VirtualClock
 
@@ -80,6 +83,12 @@ async def test_a_lane_of_which_nothing_is_known_admits_at_once(clock: VirtualClo
     await pace.admit(lane)
     assert clock.monotonic() == 0
     assert lane.under_way == 1
+
+
+async def test_a_request_takes_the_last_room_that_there_is(clock: VirtualClock) -> None:
+    pace, lane = a_pace(clock), Lane(left=1, most=1)
+    await pace.admit(lane)
+    assert clock.monotonic() == 0
 
 
 async def test_a_request_waits_for_its_lane_to_open(clock: VirtualClock) -> None:
@@ -245,6 +254,15 @@ async def test_a_page_holds_room_for_one_read(clock: VirtualClock) -> None:
     async with pace.page(A):
         assert pace.lanes.lane(A, "read").under_way == 1
         assert pace.lanes.lane(A, "write").under_way == 0
+    assert pace.lanes.lane(A, "read").under_way == 0
+
+
+async def test_a_request_after_a_permit_takes_room_of_its_own(clock: VirtualClock) -> None:
+    pace = a_pace(clock)
+    async with pace.page(A):
+        pass
+    pipeline: Any = AsyncPipeline(Transport(), [Pacing(pace)])
+    await pipeline.run(HttpRequest("GET", f"https://management.azure.com/subscriptions/{A}/x"))
     assert pace.lanes.lane(A, "read").under_way == 0
 
 

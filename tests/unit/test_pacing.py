@@ -76,8 +76,11 @@ def test_a_number_of_400_digits_counts_as_a_thousand_million() -> None:
     assert lane.left == 10**9
 
 
-@pytest.mark.parametrize(("digits", "number"), [("999999999", 999_999_999), ("1000000000", 10**9)])
-def test_a_number_below_that_is_taken_at_its_word(digits: str, number: int) -> None:
+@pytest.mark.parametrize(
+    ("digits", "number"),
+    [("999999999", 999_999_999), ("1000000000", 10**9), ("9999999999", 10**9)],
+)
+def test_a_number_counts_for_no_more_than_a_thousand_million(digits: str, number: int) -> None:
     lane = Lane()
     lane.answered(told(digits), 5)
     assert lane.left == number
@@ -285,6 +288,13 @@ def test_a_full_bucket_shows_a_rate_that_is_faster_than_what_is_known() -> None:
     assert lane.refill == 25
 
 
+def test_a_bucket_that_lacks_one_is_not_full() -> None:
+    lane = a_lane((0, 99), (10, 50))
+    lane.refill = 4
+    lane.answered(told(98), 12)
+    assert lane.refill == 14.25
+
+
 def test_answers_are_counted_from_the_last_rate_on() -> None:
     lane = a_lane((0, 50), (1, 52), (2, 54))
     # Three came in each of the two seconds.
@@ -399,9 +409,18 @@ def test_a_refusal_without_a_word_closes_it_for_a_second(headers: dict[str, str]
     assert closed_for(headers) == 1
 
 
-@pytest.mark.parametrize(("refusals", "seconds"), [(1, 2), (2, 4), (5, 32), (6, 60), (900, 60)])
+@pytest.mark.parametrize(("refusals", "seconds"), [(1, 2), (2, 4), (5, 32), (6, 60), (2000, 60)])
 def test_each_refusal_without_a_word_closes_it_for_longer(refusals: int, seconds: float) -> None:
     assert closed_for({}, refusals) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"), [({"retry-after": "1"}, 1), ({"retry-after-ms": "1500"}, 1.5)]
+)
+def test_a_refusal_after_others_closes_it_for_no_longer_than_its_word(
+    headers: dict[str, str], seconds: float
+) -> None:
+    assert closed_for(headers, refusals=3) == seconds
 
 
 @pytest.mark.parametrize(

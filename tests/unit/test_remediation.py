@@ -448,10 +448,12 @@ async def test_a_permit_that_outlasts_the_sweep_puts_it_off_and_says_so() -> Non
 
 async def test_a_unit_that_could_not_read_back_in_time_is_not_begun() -> None:
     tenant = FakeTenant.of(BOT)
-    outcome = await remediated(tenant, budget=95)
+    unit = Unit(tenant, budget=95)
+    outcome = await unit.run()
     assert outcome.result is Result.DEFERRED
     assert outcome.detail == "The time budget ended before its turn."
     assert tenant.asked == []
+    assert unit.permits.room == []
 
 
 async def test_a_unit_that_just_can_is_begun() -> None:
@@ -657,6 +659,7 @@ async def test_a_read_back_that_fails_for_good_is_unverified_and_says_why() -> N
     outcome = await remediated(tenant)
     assert outcome.result is Result.UNVERIFIED
     assert (outcome.azure_code, outcome.azure_message) == ("Odd", "No.")
+    assert outcome.detail == "The change was sent, and the account could not be read back."
     assert outcome.accepted is True
 
 

@@ -129,8 +129,8 @@ async def test_one_that_is_gone_or_no_longer_ours_is_none(kind: type[AzureError]
 
 
 async def test_lost_subscriptions_are_looked_up_in_order() -> None:
-    tenant = subscriptions(A, B, C, unlisted={A, B, C})
-    assert names(await read(tenant)) == [A, B, C]
+    lost = [f"00000000-0000-4000-8000-{number:012}" for number in range(12)]
+    assert names(await read(subscriptions(*lost, unlisted=set(lost)))) == lost
 
 
 async def test_without_the_second_witness_arms_list_stands_alone() -> None:
@@ -268,6 +268,14 @@ async def test_excluded_subscriptions_are_counted_and_left_alone() -> None:
     found = await read(subscriptions(A, B), Scope(excluded_subscriptions=(B, C)))
     assert names(found) == [A]
     assert found.left_alone.excluded == (B,)
+
+
+async def test_what_comes_after_an_excluded_subscription_is_swept() -> None:
+    assert names(await read(subscriptions(A, B), Scope(excluded_subscriptions=(A,)))) == [B]
+
+
+async def test_what_comes_after_a_subscription_that_can_not_be_read_is_swept() -> None:
+    assert names(await read(subscriptions(B), Scope(subscriptions=(A, B)))) == [B]
 
 
 async def test_an_excluded_subscription_that_can_not_be_read_is_no_gap() -> None:

@@ -59,6 +59,7 @@ def test_law_the_essence_of_an_essence_is_itself(name: str) -> None:
         ("abc", "ca", 3),
         ("kitten", "sitting", 3),
         ("tag", "xyz", 3),
+        ("aaa", "a", 2),
     ],
 )
 def test_edits_are_letters_inserted_taken_away_replaced_or_swapped(
@@ -72,6 +73,10 @@ def test_edits_are_letters_inserted_taken_away_replaced_or_swapped(
 def test_more_edits_than_asked_for_count_as_one_more(most: int) -> None:
     assert edits("abcd", "wxyz", most) == most + 1
     assert edits("a", "abcdef", most) == most + 1
+
+
+def test_and_never_as_more_than_that() -> None:
+    assert edits("aa", "bbb", 1) == 2
 
 
 def plain_edits(one: str, other: str) -> int:

@@ -81,6 +81,15 @@ def test_of_two_changes_to_on_in_a_row_the_second_says_at_least() -> None:
     assert keys_on_since(bot(), log) == AtLeast(ago(days=3))
 
 
+def test_so_do_they_whatever_came_before() -> None:
+    log = log_of(
+        change(Turned.OFF, ago(days=9)),
+        change(Turned.ON, ago(days=5)),
+        change(Turned.ON, ago(days=3)),
+    )
+    assert keys_on_since(bot(), log) == AtLeast(ago(days=3))
+
+
 def test_an_account_that_changed_after_all_that_the_log_can_show_is_open_at_least_since_then() -> (
     None
 ):
