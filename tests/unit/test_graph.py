@@ -98,6 +98,13 @@ async def test_accounts_are_counted_by_subscription(border: Border) -> None:
     assert await census(border) == {SUBSCRIPTION: Census(1, 7)}
 
 
+async def test_a_subscription_that_is_counted_in_other_letters_is_the_same(border: Border) -> None:
+    name = "0000000A-0000-4000-8000-000000000001"
+    border.says(rows({**COUNTED, "subscriptionId": name}))
+    counted = await border.graph.census([name.lower()], ["OpenAI"])
+    assert counted == {name.lower(): Census(1, 0)}
+
+
 async def test_a_count_of_none_is_a_count(border: Border) -> None:
     border.says(rows({**COUNTED, "keysOn": 0, "keysOff": 0}))
     assert await census(border) == {SUBSCRIPTION: Census(0, 0)}
