@@ -173,10 +173,13 @@ def test_firings_are_counted_since_2024(text: str, moment: datetime, number: int
     assert Schedule.parse(text).number(moment) == number
 
 
-def test_firings_are_counted_in_utc() -> None:
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [("0 0 0 * * *", datetime(2024, 1, 2, 1, 59)), ("0 0 12 * * *", datetime(2024, 1, 2, 13, 0))],  # noqa: DTZ001 - a zone below
+)
+def test_firings_are_counted_in_utc(text: str, moment: datetime) -> None:
     there = timezone(timedelta(hours=2))
-    moment = datetime(2024, 1, 2, 1, 59, tzinfo=there)
-    assert Schedule.parse("0 0 0 * * *").number(moment) == 0
+    assert Schedule.parse(text).number(moment.replace(tzinfo=there)) == 0
 
 
 schedules = st.sampled_from(
