@@ -82,8 +82,7 @@ class Schedule:
         """Return the first time after `moment` at which it fires; None if not in five years."""
         seconds, minutes, hours = self.fields[:3]
         last_day = moment + _HORIZON
-        first = moment + timedelta(seconds=1)
-        day = first.replace(hour=0, minute=0, second=0, microsecond=0)
+        day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
         while day <= last_day:
             if self._fires_on(day):
                 for hour in sorted(hours):

@@ -22,6 +22,8 @@ NOW = datetime(2026, 11, 24, 9, 7, 30, tzinfo=UTC)
         ("0 0 0 1 * 1", datetime(2027, 2, 1, tzinfo=UTC)),
         ("31 7 9 * * *", datetime(2026, 11, 24, 9, 7, 31, tzinfo=UTC)),
         ("0 10/20 * * * *", datetime(2026, 11, 24, 9, 10, tzinfo=UTC)),
+        ("8,1 8 9 * * *", datetime(2026, 11, 24, 9, 8, 1, tzinfo=UTC)),
+        ("* * * * * *", datetime(2026, 11, 24, 9, 7, 31, tzinfo=UTC)),
     ],
 )
 def test_a_good_schedule_says_when_it_fires_next(text: str, following: datetime) -> None:
@@ -84,6 +86,8 @@ def test_a_day_that_never_comes_is_refused_though_the_host_takes_it(text: str) -
         ("0 0 0 * 13 *", "'13' is nothing that the month can be"),
         ("0 0 0 * * 7", "'7' is nothing that the day of the week can be"),
         ("0 */61 * * * *", "'\\*/61' is no step for the minute"),
+        ("0 0 0 */32 * *", "'\\*/32' is no step for the day"),
+        ("0 */ * * * *", "'\\*/' is no step for the minute"),
         ("0 0 0 * * Fri-Mon", "'Fri-Mon' runs backwards"),
     ],
 )
@@ -101,6 +105,7 @@ def test_what_is_wrong_is_said(text: str, problem: str) -> None:
         ("0 0 0 * * 6", [{0}, {0}, {0}, set(range(1, 32)), set(range(1, 13)), {6}]),
         ("* * * 1 1 *", [set(range(60)), set(range(60)), set(range(24)), {1}, {1}, set(range(7))]),
         ("*/60 */20 */24 1-5/2 */12 */7", [{0}, {0, 20, 40}, {0}, {1, 3, 5}, {1}, {0}]),
+        ("*/1 0 0 1 1 *", [set(range(60)), {0}, {0}, {1}, {1}, set(range(7))]),
         ("50/5 55/60 0 1 1 *", [{50, 55}, {55}, {0}, {1}, {1}, set(range(7))]),
         ("1,3-4 0 0 1 1 2-2,4", [{1, 3, 4}, {0}, {0}, {1}, {1}, {2, 4}]),
     ],
