@@ -114,6 +114,11 @@ def test_fields_are_read_as_the_host_reads_them(text: str, fields: list[set[int]
     assert [set(field) for field in Schedule.parse(text).fields] == fields
 
 
+def test_a_number_of_many_digits_is_called_what_any_other_is() -> None:
+    with pytest.raises(ValueError, match="is nothing that the second can be"):
+        Schedule.parse(f"{'9' * 5000} * * * * *")
+
+
 def test_every_month_and_every_day_of_the_week_has_its_name() -> None:
     months = "jan,feb,mar,apr,may,jun,jul,aug,sep,oct,nov,dec"
     days = "sun,mon,tue,wed,thu,fri,sat"
