@@ -76,7 +76,7 @@ class AzureError(KeysweepError):
         self.is_azures = status is not None if is_azures is None else is_azures
         answered = f"{status} {code}" if status is not None else code
         said = f"{answered}: {message}" if answered else message
-        super().__init__(f"{action} {resource}: {said} {self.advice}".rstrip())
+        super().__init__(f"{action} {resource}: {said} {self.advice}")
 
     @property
     def azure_code(self) -> str:

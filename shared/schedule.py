@@ -60,11 +60,11 @@ class Schedule:
     def number(self, moment: datetime) -> int:
         """Return which firing the last one up to `moment` is, counted from 0 since 2024."""
         seconds, minutes, hours = self.fields[:3]
-        today = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        days = range((today - _FIRST_DAY).days)
+        moment = moment.astimezone(UTC)
+        days = range((moment - _FIRST_DAY).days)
         before = sum(self._fires_on(_FIRST_DAY + timedelta(days=day)) for day in days)
         count = before * len(hours) * len(minutes) * len(seconds)
-        if self._fires_on(today):
+        if self._fires_on(moment):
             count += sum(hour < moment.hour for hour in hours) * len(minutes) * len(seconds)
             if moment.hour in hours:
                 count += sum(minute < moment.minute for minute in minutes) * len(seconds)
@@ -82,8 +82,7 @@ class Schedule:
         """Return the first time after `moment` at which it fires; None if not in five years."""
         seconds, minutes, hours = self.fields[:3]
         last_day = moment + _HORIZON
-        first = moment + timedelta(seconds=1)
-        day = first.replace(hour=0, minute=0, second=0, microsecond=0)
+        day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
         while day <= last_day:
             if self._fires_on(day):
                 for hour in sorted(hours):

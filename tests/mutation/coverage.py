@@ -41,7 +41,7 @@ class Coverage:
         What is run at import can be noticed by all tests of a file that imports it: those that use
         the module go first.
         """
-        use_the_module = self._users.get(mutant.file, frozenset())
+        use_the_module = self._users.get(mutant.file, set())
         found = self._running(mutant)
         if self.is_run_at_import(mutant):
             found = {
@@ -79,8 +79,8 @@ class Coverage:
 
 
 def is_own(test: str, mutant: Mutant) -> bool:
-    """Whether a test stands in the file that is named after the mutant's."""
-    return f"test_{Path(mutant.file).stem}.py" in test
+    """Whether a test stands in a file whose name begins with that of the mutant's."""
+    return f"/test_{Path(mutant.file).stem}" in test.partition("::")[0]
 
 
 def imported_by(root: Path, file: str) -> frozenset[str]:

@@ -114,6 +114,7 @@ def test_a_wait_of_nothing_says_that_the_time_has_ended() -> None:
 
 def test_a_person_who_stopped_a_sweep_reads_so() -> None:
     assert str(Stopped()) == "You stopped the sweep before its turn."
+    assert Stopped().detail == "You stopped the sweep before its turn."
 
 
 def test_what_a_person_stopped_was_not_sent_and_is_no_lack_of_time() -> None:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from shared.changes import KEPT
 from shared.errors import Unclear
 from shared.model import Census
-from tests.support.border import COUNTED, OTHER, SUBSCRIPTION, Border, rows
+from tests.support.border import CHANGE, COUNTED, OTHER, SUBSCRIPTION, Border, rows
 
 SHOWN: Mapping[str, Any] = {"id": f"/subscriptions/{SUBSCRIPTION}", "subscriptionId": SUBSCRIPTION}
 BOTH = [SUBSCRIPTION, OTHER]
@@ -98,6 +99,13 @@ async def test_accounts_are_counted_by_subscription(border: Border) -> None:
     assert await census(border) == {SUBSCRIPTION: Census(1, 7)}
 
 
+async def test_a_subscription_that_is_counted_in_other_letters_is_the_same(border: Border) -> None:
+    name = "0000000A-0000-4000-8000-000000000001"
+    border.says(rows({**COUNTED, "subscriptionId": name}))
+    counted = await border.graph.census([name.lower()], ["OpenAI"])
+    assert counted == {name.lower(): Census(1, 0)}
+
+
 async def test_a_count_of_none_is_a_count(border: Border) -> None:
     border.says(rows({**COUNTED, "keysOn": 0, "keysOff": 0}))
     assert await census(border) == {SUBSCRIPTION: Census(0, 0)}
@@ -136,3 +144,13 @@ async def test_a_truncated_census_is_none(border: Border) -> None:
     border.says({**rows(COUNTED), "resultTruncated": "true"})
     with pytest.raises(Unclear, match="truncated"):
         await census(border)
+
+
+# The change log
+
+
+async def test_the_change_log_is_asked_for_as_much_as_it_is_said_to_keep(border: Border) -> None:
+    border.says(rows(CHANGE))
+    await border.graph.key_changes(BOTH, [])
+    (request,) = border.transport.asked
+    assert f"ago({KEPT.days}d)" in str(request.content)

@@ -22,6 +22,8 @@ NOW = datetime(2026, 11, 24, 9, 7, 30, tzinfo=UTC)
         ("0 0 0 1 * 1", datetime(2027, 2, 1, tzinfo=UTC)),
         ("31 7 9 * * *", datetime(2026, 11, 24, 9, 7, 31, tzinfo=UTC)),
         ("0 10/20 * * * *", datetime(2026, 11, 24, 9, 10, tzinfo=UTC)),
+        ("8,1 8 9 * * *", datetime(2026, 11, 24, 9, 8, 1, tzinfo=UTC)),
+        ("* * * * * *", datetime(2026, 11, 24, 9, 7, 31, tzinfo=UTC)),
     ],
 )
 def test_a_good_schedule_says_when_it_fires_next(text: str, following: datetime) -> None:
@@ -84,6 +86,8 @@ def test_a_day_that_never_comes_is_refused_though_the_host_takes_it(text: str) -
         ("0 0 0 * 13 *", "'13' is nothing that the month can be"),
         ("0 0 0 * * 7", "'7' is nothing that the day of the week can be"),
         ("0 */61 * * * *", "'\\*/61' is no step for the minute"),
+        ("0 0 0 */32 * *", "'\\*/32' is no step for the day"),
+        ("0 */ * * * *", "'\\*/' is no step for the minute"),
         ("0 0 0 * * Fri-Mon", "'Fri-Mon' runs backwards"),
     ],
 )
@@ -101,12 +105,18 @@ def test_what_is_wrong_is_said(text: str, problem: str) -> None:
         ("0 0 0 * * 6", [{0}, {0}, {0}, set(range(1, 32)), set(range(1, 13)), {6}]),
         ("* * * 1 1 *", [set(range(60)), set(range(60)), set(range(24)), {1}, {1}, set(range(7))]),
         ("*/60 */20 */24 1-5/2 */12 */7", [{0}, {0, 20, 40}, {0}, {1, 3, 5}, {1}, {0}]),
+        ("*/1 0 0 1 1 *", [set(range(60)), {0}, {0}, {1}, {1}, set(range(7))]),
         ("50/5 55/60 0 1 1 *", [{50, 55}, {55}, {0}, {1}, {1}, set(range(7))]),
         ("1,3-4 0 0 1 1 2-2,4", [{1, 3, 4}, {0}, {0}, {1}, {1}, {2, 4}]),
     ],
 )
 def test_fields_are_read_as_the_host_reads_them(text: str, fields: list[set[int]]) -> None:
     assert [set(field) for field in Schedule.parse(text).fields] == fields
+
+
+def test_a_number_of_many_digits_is_called_what_any_other_is() -> None:
+    with pytest.raises(ValueError, match="is nothing that the second can be"):
+        Schedule.parse(f"{'9' * 5000} * * * * *")
 
 
 def test_every_month_and_every_day_of_the_week_has_its_name() -> None:
@@ -173,10 +183,13 @@ def test_firings_are_counted_since_2024(text: str, moment: datetime, number: int
     assert Schedule.parse(text).number(moment) == number
 
 
-def test_firings_are_counted_in_utc() -> None:
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [("0 0 0 * * *", datetime(2024, 1, 2, 1, 59)), ("0 0 12 * * *", datetime(2024, 1, 2, 13, 0))],  # noqa: DTZ001 - a zone below
+)
+def test_firings_are_counted_in_utc(text: str, moment: datetime) -> None:
     there = timezone(timedelta(hours=2))
-    moment = datetime(2024, 1, 2, 1, 59, tzinfo=there)
-    assert Schedule.parse("0 0 0 * * *").number(moment) == 0
+    assert Schedule.parse(text).number(moment.replace(tzinfo=there)) == 0
 
 
 schedules = st.sampled_from(

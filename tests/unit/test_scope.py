@@ -128,6 +128,13 @@ async def test_one_that_is_gone_or_no_longer_ours_is_none(kind: type[AzureError]
     assert found.gaps == ()
 
 
+async def test_one_for_which_a_token_was_not_taken_is_a_gap() -> None:
+    tenant = subscriptions(A, B, unlisted={B})
+    tenant.meanwhile("subscription", B, [an_error(NoRole, 401)])
+    found = await read(tenant)
+    assert gaps(found) == [(OF_SUBSCRIPTION, B)]
+
+
 async def test_lost_subscriptions_are_looked_up_in_order() -> None:
     lost = [f"00000000-0000-4000-8000-{number:012}" for number in range(12)]
     assert names(await read(subscriptions(*lost, unlisted=set(lost)))) == lost
