@@ -48,7 +48,7 @@ def test_however_azure_answers_the_laws_hold(part: int) -> None:
     some()
 
     assert tally.sweeps >= SWEEPS
-    assert tally.faults > SWEEPS / 3
+    assert tally.faults > SWEEPS / 5, "hardly any answer was odd: this proves little"
 
 
 @pytest.mark.parametrize("bug", examples.PLANTED)

@@ -30,10 +30,10 @@ from tests.soak.program import (
 )
 from tests.soak.world import happen
 
-# A hundred sweeps in all, of which some run in processes that are killed: the same ones each time.
+# Sixty sweeps in all, of which some run in processes that are killed: the same ones each time.
 # `make soak` draws others, and makes what it finds small.
 PARTS = 2
-SWEEPS = 50
+SWEEPS = 30
 PARTS_THAT_KILL = 1
 
 

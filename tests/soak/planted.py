@@ -282,7 +282,8 @@ async def _unit(
     """Change what discovery saw, however long ago."""
     doubt: AzureError | None = None
     try:
-        await self.accounts.disable_local_auth(drift.account.id, self.clock.monotonic())
+        leave_by = self.clock.monotonic() + remediation.FRESH_SECONDS
+        await self.accounts.disable_local_auth(drift.account.id, leave_by)
     except Unclear as error:
         doubt = error
     return await self._read_back(drift, doubt)
@@ -447,9 +448,9 @@ async def _by_number(
     return rows
 
 
-async def _arm_alone(self: scope.ScopeReader) -> tuple[dict[str, Subscription], list[Any]]:
+async def _arm_alone(self: scope.ScopeReader) -> tuple[dict[str, Subscription], list[Any], str]:
     """Believe ARM's list."""
-    return {each.id: each for each in await self.arm.subscriptions()}, []
+    return {found.id: found for found in await self.arm.subscriptions()}, [], ""
 
 
 def _always(_: addresses.Links, link: str) -> str:
