@@ -116,7 +116,8 @@ def in_terminal(
 ) -> Ran:
     """Run it in a terminal.
 
-    `answers`: once a text was shown, type or send this, or what this returns.
+    `answers`: once a text was shown, type or send this, or what this returns; the empty text is
+    there from the start, whether anything was shown or not.
     """
     # Not pty.fork(): this process has threads, and Python code in a fork of it may crash.
     terminal, theirs = pty.openpty()
@@ -133,15 +134,14 @@ def in_terminal(
     os.close(theirs)
     shown, left, ends = "", dict(answers or {}), time.monotonic() + _SECONDS
     while time.monotonic() < ends:
-        if not select.select([terminal], [], [], 1)[0]:
-            continue
-        try:
-            data = os.read(terminal, 65_536)
-        except OSError:
-            break
-        if not data:
-            break
-        shown += data.decode(errors="replace")
+        if select.select([terminal], [], [], 0.2)[0]:
+            try:
+                data = os.read(terminal, 65_536)
+            except OSError:
+                break
+            if not data:
+                break
+            shown += data.decode(errors="replace")
         for text in [each for each in left if each in _ESCAPE.sub("", shown)]:
             answer = left.pop(text)
             if callable(answer):
