@@ -92,16 +92,18 @@ def keysweep(azure: LocalAzure | None, *arguments: str, stdin: str = "", **envir
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def here(azure: LocalAzure, *arguments: str, **environ: str) -> Ran:
+def here(azure: LocalAzure | None, *arguments: str, stdin: str = "", **environ: str) -> Ran:
     """Run it in a pipe, in this process: quick, for what depends on no process of its own."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
     values = environment(azure, **environ)
-    kept = dict(os.environ)
+    kept, kept_stdin = dict(os.environ), sys.stdin
+    sys.stdin = io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8")
     try:
         os.environ.update({name: "" for name in kept if name.startswith(OURS)} | values)
         with redirect_stdout(out), redirect_stderr(err):
             code = main(arguments)
     finally:
+        sys.stdin = kept_stdin
         os.environ.clear()
         os.environ.update(kept)
     return Ran(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))

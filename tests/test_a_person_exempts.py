@@ -7,7 +7,7 @@ import pytest
 
 from tests.local_azure import LocalAzure, Tenant
 from tests.local_azure.log import SeenRequest
-from tests.terminal import at_once, keysweep
+from tests.terminal import at_once, here
 
 type Serve = Callable[..., LocalAzure]
 
@@ -22,7 +22,7 @@ def one(tags: dict[str, str] | None = None, *, local_auth: bool = False) -> Tena
 
 def test_the_other_tags_stay_and_the_tag_says_what_was_asked(serve: Serve) -> None:
     azure = at_once(serve, one({"owner": "web", "costCenter": "4711"}))
-    ran = keysweep(
+    ran = here(
         azure, "exempt", "bot", "--until", "2099-03-31", "--reason", "CHG1", "--owner", "a@b.c"
     )
     assert ran.code == 0, ran.err
@@ -42,7 +42,7 @@ def test_a_tag_that_somebody_adds_between_read_and_write_stays(serve: Serve) -> 
             azure.tenant.tag("bot", {"added": "meanwhile", "owner": "mobile"})
 
     azure.before(add)
-    keysweep(azure, "exempt", "bot", "--open-ended")
+    here(azure, "exempt", "bot", "--open-ended")
     assert azure.tenant.account("bot").tags == {
         "owner": "mobile", "added": "meanwhile", TAG: "true",
     }  # fmt: skip
@@ -50,13 +50,13 @@ def test_a_tag_that_somebody_adds_between_read_and_write_stays(serve: Serve) -> 
 
 def test_a_tag_in_other_letters_is_changed_and_not_doubled(serve: Serve) -> None:
     azure = at_once(serve, one({"Local-Auth-Exempt": "2020-01-01"}))
-    assert keysweep(azure, "exempt", "bot", "--until", "2099-01-01", "--yes").code == 0
+    assert here(azure, "exempt", "bot", "--until", "2099-01-01", "--yes").code == 0
     assert azure.tenant.account("bot").tags == {"Local-Auth-Exempt": "until=2099-01-01"}
 
 
 def test_keys_go_on_only_after_the_tag_reads_back(serve: Serve) -> None:
     azure = at_once(serve, one())
-    assert keysweep(azure, "exempt", "bot", "--for", "14d", "--enable-keys").code == 0
+    assert here(azure, "exempt", "bot", "--for", "14d", "--enable-keys").code == 0
     until = (datetime.now(UTC).date() + timedelta(days=14)).isoformat()
     assert azure.tenant.account("bot").tags == {TAG: f"until={until}"}
     assert azure.tenant.account("bot").keys_on
@@ -87,7 +87,7 @@ def test_keys_stay_off_if_the_tag_is_gone_by_then(serve: Serve) -> None:
             azure.tenant.tag("bot", {TAG: None})
 
     azure.before(take_away)
-    ran = keysweep(azure, "exempt", "bot", "--for", "2w", "--enable-keys")
+    ran = here(azure, "exempt", "bot", "--for", "2w", "--enable-keys")
     assert "not there any more" in ran.err
     assert not azure.tenant.account("bot").keys_on
     assert ran.code == 2
@@ -95,17 +95,17 @@ def test_keys_stay_off_if_the_tag_is_gone_by_then(serve: Serve) -> None:
 
 def test_remove_takes_away_the_tag_and_nothing_else(serve: Serve) -> None:
     azure = at_once(serve, one({TAG: "true", "owner": "web"}, local_auth=True))
-    ran = keysweep(azure, "exempt", "bot", "--remove")
+    ran = here(azure, "exempt", "bot", "--remove")
     assert ran.code == 0, ran.err
     assert azure.tenant.account("bot").tags == {"owner": "web"}
-    assert keysweep(azure, "exempt", "bot", "--remove").code == 64
+    assert here(azure, "exempt", "bot", "--remove").code == 64
 
 
 def test_list_shows_the_days_that_are_left(serve: Serve) -> None:
     tenant = one({TAG: f"until={datetime.now(UTC).date() + timedelta(days=9)}; owner=a@b.c"})
     tenant.add_account("old", local_auth=True, tags={TAG: "2020-01-01"})
     tenant.add_account("free", local_auth=True)
-    ran = keysweep(at_once(serve, tenant), "exempt", "--list")
+    ran = here(at_once(serve, tenant), "exempt", "--list")
     lines = [line.split() for line in ran.out.splitlines()]
     last = f"{datetime.now(UTC).date() + timedelta(days=9)}"
     assert ["9", last, "off", "bot", "rg-ai", "·", "contoso-prod", "a@b.c"] in lines
@@ -134,7 +134,7 @@ def test_an_exemption_that_makes_no_sense_is_refused_before_anything_is_sent(
     serve: Serve, arguments: list[str], says: str
 ) -> None:
     azure = at_once(serve, one(MANY))
-    ran = keysweep(azure, "exempt", "bot", *arguments)
+    ran = here(azure, "exempt", "bot", *arguments)
     assert says in ran.err
     assert not azure.writes
     assert ran.code == 64
@@ -142,7 +142,7 @@ def test_an_exemption_that_makes_no_sense_is_refused_before_anything_is_sent(
 
 def test_an_exemption_that_a_sweep_would_hold_is_refused(serve: Serve) -> None:
     azure = at_once(serve, one())
-    ran = keysweep(azure, "exempt", "bot", "--open-ended", EXEMPTION_MAX_DAYS="30")
+    ran = here(azure, "exempt", "bot", "--open-ended", EXEMPTION_MAX_DAYS="30")
     assert "this tenant requires one" in ran.err
     assert not azure.writes
     assert ran.code == 64
@@ -152,7 +152,7 @@ def test_no_right_to_tag_is_said_with_azures_own_code(serve: Serve) -> None:
     tenant = one()
     scope = tenant.subscription("contoso-prod").scope
     tenant.deny(tenant.team, scope, ["Microsoft.Resources/tags/write"])
-    ran = keysweep(at_once(serve, tenant), "exempt", "bot", "--open-ended")
+    ran = here(at_once(serve, tenant), "exempt", "bot", "--open-ended")
     assert "403 DenyAssignmentAuthorizationFailed" in ran.err
     assert "You need a role that allows this there, such as Tag Contributor;" in ran.err
     assert ran.code == 2

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from tests.local_azure import LocalAzure, RunningClock, Tenant, scenarios
-from tests.terminal import COMMAND, ROOT, Ran, at_once, environment, in_terminal, keysweep
+from tests.terminal import COMMAND, ROOT, Ran, at_once, environment, here, in_terminal
 
 type Serve = Callable[..., LocalAzure]
 
@@ -32,7 +32,7 @@ def demo() -> Iterator[LocalAzure]:
 @pytest.fixture(scope="module")
 def scanned(demo: LocalAzure) -> Ran:
     """Return what one plain `keysweep scan` in a pipe left, for tests that look at it."""
-    return keysweep(demo, "scan")
+    return here(demo, "scan")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_drift_comes_first_and_the_exit_code_is_1(scanned: Ran) -> None:
 
 
 def test_a_scan_writes_nothing(demo: LocalAzure) -> None:
-    keysweep(demo, "scan", "--all")
+    here(demo, "scan", "--all")
     assert not demo.writes
     assert {each.method for each in demo.operations if each.host == "arm"} == {"GET", "POST"}
     posts = {each.action for each in demo.operations if each.method == "POST"}
@@ -66,7 +66,7 @@ def test_a_scan_writes_nothing(demo: LocalAzure) -> None:
 
 
 def test_nothing_to_do_is_exit_code_0(serve: Serve) -> None:
-    ran = keysweep(at_once(serve, clean_tenant()), "scan")
+    ran = here(at_once(serve, clean_tenant()), "scan")
     assert "Enforcing would change nothing." in ran.out
     assert "2 accounts in 1 subscription · 1 compliant · 1 exempt" in ran.out
     assert ran.code == 0
@@ -76,13 +76,13 @@ def test_what_cannot_be_read_is_said_and_is_exit_code_2(serve: Serve) -> None:
     tenant = clean_tenant()
     closed = tenant.add_subscription("closed", parent="contoso", hidden_from_graph=True)
     tenant.deny(tenant.team, closed.scope, ["Microsoft.CognitiveServices/*"])
-    ran = keysweep(at_once(serve, tenant), "scan")
+    ran = here(at_once(serve, tenant), "scan")
     assert f"Not seen: subscription {closed.id}" in ran.out
     assert ran.code == 2
 
 
 def test_json_is_as_its_schema_says_and_counts_what_is_there(demo: LocalAzure) -> None:
-    ran = keysweep(demo, "scan", "--output", "json", "--all")
+    ran = here(demo, "scan", "--output", "json", "--all")
     document = json.loads(ran.out)
     schema = json.loads((ROOT / "docs" / "report.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -99,7 +99,7 @@ def test_json_is_as_its_schema_says_and_counts_what_is_there(demo: LocalAzure) -
 
 
 def test_sarif_is_as_oasis_says_and_has_a_place_for_every_finding(demo: LocalAzure) -> None:
-    log = json.loads(keysweep(demo, "scan", "--output", "sarif").out)
+    log = json.loads(here(demo, "scan", "--output", "sarif").out)
     schema = json.loads((SCHEMAS / "sarif-2.1.0.json").read_text())
     jsonschema.Draft7Validator(schema).validate(log)
     (run,) = log["runs"]
@@ -125,7 +125,7 @@ def test_sarif_tells_a_finding_by_the_same_fingerprint_each_time(demo: LocalAzur
     first, second = (
         {
             (each["ruleId"], *each["partialFingerprints"].values())
-            for each in json.loads(keysweep(demo, "scan", "-o", "sarif").out)["runs"][0]["results"]
+            for each in json.loads(here(demo, "scan", "-o", "sarif").out)["runs"][0]["results"]
         }
         for _ in range(2)
     )
@@ -133,7 +133,7 @@ def test_sarif_tells_a_finding_by_the_same_fingerprint_each_time(demo: LocalAzur
 
 
 def test_csv_has_a_line_for_each_account_that_is_not_compliant(demo: LocalAzure) -> None:
-    rows = list(csv.DictReader(io.StringIO(keysweep(demo, "scan", "-o", "csv").out)))
+    rows = list(csv.DictReader(io.StringIO(here(demo, "scan", "-o", "csv").out)))
     assert len(rows) == 32 + 7 + 11
     assert rows[0]["verdict"] == "DRIFT"
     assert rows[-1]["verdict"] == "EXEMPT"
@@ -141,12 +141,12 @@ def test_csv_has_a_line_for_each_account_that_is_not_compliant(demo: LocalAzure)
 
 def test_a_subscription_narrows_the_scope(demo: LocalAzure) -> None:
     lab = demo.tenant.subscription("contoso-lab").id
-    document = json.loads(keysweep(demo, "scan", "-o", "json", "--subscription", lab).out)
+    document = json.loads(here(demo, "scan", "-o", "json", "--subscription", lab).out)
     assert [each["id"] for each in document["subscriptions"]] == [lab]
 
 
 def test_a_management_group_narrows_the_scope(demo: LocalAzure) -> None:
-    ran = keysweep(demo, "scan", "-o", "json", "--management-group", "contoso-sandbox")
+    ran = here(demo, "scan", "-o", "json", "--management-group", "contoso-sandbox")
     names = {each["name"] for each in json.loads(ran.out)["subscriptions"]}
     assert names == {
         each.name for each in demo.tenant.subscriptions.values() if each.parent == "contoso-sandbox"
@@ -185,7 +185,7 @@ def test_a_reader_that_has_had_enough_is_no_error(demo: LocalAzure) -> None:
 
 
 def test_verbose_shows_every_request_and_no_token(demo: LocalAzure) -> None:
-    ran = keysweep(demo, "scan", "--verbose")
+    ran = here(demo, "scan", "--verbose")
     assert re.search(r"GET 127\.0\.0\.1:\d+/subscriptions 200 \d+ ms", ran.err)
     assert "Bearer" not in ran.err
     assert "eyJ" not in ran.err

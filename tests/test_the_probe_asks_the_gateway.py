@@ -10,7 +10,7 @@ from shared.cli.probe import Meaning, meaning
 from tests.local_azure import LocalAzure, Tenant
 from tests.local_azure.handlers.keys import keys_of
 from tests.local_azure.log import SeenRequest
-from tests.terminal import Ran, at_once, in_terminal, keysweep
+from tests.terminal import Ran, at_once, here, in_terminal
 
 type Serve = Callable[..., LocalAzure]
 
@@ -29,7 +29,7 @@ def one(*, local_auth: bool, subdomain: str | None = "{name}", user: bool = True
 
 def probed_with(azure: LocalAzure, key: str) -> Ran:
     """Probe with a key that a person has, from a pipe."""
-    ran = keysweep(azure, "probe", "bot", "--key-from-stdin", stdin=f"{key}\n")
+    ran = here(azure, "probe", "bot", "--key-from-stdin", stdin=f"{key}\n")
     assert key not in ran.out + ran.err
     return ran
 
@@ -37,7 +37,7 @@ def probed_with(azure: LocalAzure, key: str) -> Ran:
 def test_that_keys_are_not_listed_proves_nothing_of_the_gateway(serve: Serve) -> None:
     # Keys are off for Azure Resource Manager, and the gateway still takes them.
     azure = at_once(serve, one(local_auth=False), gateway_lag=3600)
-    ran = keysweep(azure, "probe", "bot")
+    ran = here(azure, "probe", "bot")
     assert "Azure lists no keys" in ran.out
     assert ran.out.count("✓") == 1
     assert ran.code == 2
@@ -45,7 +45,7 @@ def test_that_keys_are_not_listed_proves_nothing_of_the_gateway(serve: Serve) ->
 
 def test_keys_that_are_on_work_and_that_is_exit_code_1(serve: Serve) -> None:
     azure = at_once(serve, one(local_auth=True))
-    ran = keysweep(azure, "probe", "bot", "--verbose")
+    ran = here(azure, "probe", "bot", "--verbose")
     assert "✗ A real key is refused" in ran.out.replace("  ", " ")
     assert ran.code == 1
     for key in keys_of(azure.tenant.account("bot")):
@@ -96,7 +96,7 @@ def test_wait_goes_on_while_a_key_gets_the_answer_of_a_bogus_one(serve: Serve) -
         asked += request.headers.get("api-key") == key
 
     azure.before(count)
-    ran = keysweep(
+    ran = here(
         azure, "probe", "bot", "--key-from-stdin", "--wait", "2s", "--every", "0.2",
         stdin=f"{key}\n",
     )  # fmt: skip
@@ -119,7 +119,7 @@ def test_a_key_that_is_typed_is_not_shown(serve: Serve) -> None:
 @pytest.mark.parametrize("text", ["", "\n", "two words\n", "schlüssel\n", "a\x1bb\n"])
 def test_what_is_no_key_is_not_sent(serve: Serve, text: str) -> None:
     azure = at_once(serve, one(local_auth=False))
-    ran = keysweep(azure, "probe", "bot", "--key-from-stdin", stdin=text)
+    ran = here(azure, "probe", "bot", "--key-from-stdin", stdin=text)
     assert "Standard input holds no key" in ran.err or "is no key" in ran.err
     assert ran.code == 64
     assert not azure.operations
@@ -127,13 +127,13 @@ def test_what_is_no_key_is_not_sent(serve: Serve, text: str) -> None:
 
 def test_a_key_that_nobody_knows_proves_nothing_while_keys_are_on(serve: Serve) -> None:
     azure = at_once(serve, one(local_auth=True))
-    ran = keysweep(azure, "probe", "bot", "--key-from-stdin", stdin="0123456789\n")
+    ran = here(azure, "probe", "bot", "--key-from-stdin", stdin="0123456789\n")
     assert "not a key of this account" in ran.out
     assert ran.code == 2
 
 
 def test_a_missing_role_is_named(serve: Serve) -> None:
-    ran = keysweep(at_once(serve, one(local_auth=False, user=False)), "probe", "bot")
+    ran = here(at_once(serve, one(local_auth=False, user=False)), "probe", "bot")
     assert MODELS in ran.out
     assert "Cognitive Services OpenAI User" in ran.out
     assert ran.code == 1
@@ -141,20 +141,20 @@ def test_a_missing_role_is_named(serve: Serve) -> None:
 
 def test_a_deployment_that_does_not_exist_is_told_from_a_refusal(serve: Serve) -> None:
     azure = at_once(serve, one(local_auth=False))
-    gone = keysweep(azure, "probe", "bot", "--deployment", "nope")
+    gone = here(azure, "probe", "bot", "--deployment", "nope")
     assert "there is no deployment of this name" in gone.out
-    there = keysweep(azure, "probe", "bot", "--deployment", "gpt-4o")
+    there = here(azure, "probe", "bot", "--deployment", "gpt-4o")
     assert "200: your own sign-in is let in." in there.out
 
 
 def test_a_deployments_name_stays_one_part_of_the_path(serve: Serve) -> None:
     azure = at_once(serve, one(local_auth=False))
-    ran = keysweep(azure, "probe", "bot", "--deployment", "a b?x#y")
+    ran = here(azure, "probe", "bot", "--deployment", "a b?x#y")
     assert "there is no deployment of this name" in ran.out
 
 
 def test_no_custom_subdomain_is_said_with_what_to_do(serve: Serve) -> None:
-    ran = keysweep(at_once(serve, one(local_auth=False, subdomain=None)), "probe", "bot")
+    ran = here(at_once(serve, one(local_auth=False, subdomain=None)), "probe", "bot")
     assert "--custom-domain" in ran.out
     assert ran.code == 1
 
@@ -163,7 +163,7 @@ def test_no_right_to_list_keys_leaves_the_first_check_open(serve: Serve) -> None
     tenant = one(local_auth=True)
     action = "Microsoft.CognitiveServices/accounts/listKeys/action"
     tenant.deny(tenant.team, tenant.account("bot").id, [action])
-    ran = keysweep(at_once(serve, tenant), "probe", "bot")
+    ran = here(at_once(serve, tenant), "probe", "bot")
     assert "No key could be fetched" in ran.out
     assert ran.code == 2
 
@@ -174,7 +174,7 @@ def test_no_token_for_azure_resource_manager_reaches_the_gateway(serve: Serve) -
     azure.before(
         lambda request: audiences.append(request.principal) if request.host == "openai" else None
     )
-    keysweep(azure, "probe", "bot")
+    here(azure, "probe", "bot")
     # Nobody for the bogus key, the person for the token made for the data plane.
     assert audiences == [None, azure.tenant.team.object_id]
 
@@ -197,7 +197,7 @@ def test_wait_asks_until_the_gateway_follows(serve: Serve) -> None:
 
 
 def test_wait_says_when_there_is_no_key_to_wait_with(serve: Serve) -> None:
-    ran = keysweep(at_once(serve, one(local_auth=False)), "probe", "bot", "--wait", "1h")
+    ran = here(at_once(serve, one(local_auth=False)), "probe", "bot", "--wait", "1h")
     assert "--key-from-stdin" in ran.err
     assert ran.code == 2
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.local_azure import ABSENT, LocalAzure, SeenRequest, Tenant
-from tests.terminal import COMMAND, ROOT, at_once, environment, in_terminal, keysweep
+from tests.terminal import COMMAND, ROOT, at_once, environment, here, in_terminal
 
 type Serve = Callable[..., LocalAzure]
 
@@ -34,7 +34,7 @@ def one(name: str = "bot", **more: Any) -> Tenant:
 
 def sweep_now(azure: LocalAzure) -> str:
     """Sweep from the line, and return the sweep's id."""
-    ran = keysweep(azure, "sweep", "--yes", "--output", "json")
+    ran = here(azure, "sweep", "--yes", "--output", "json")
     return str(json.loads(ran.out)["sweepId"])
 
 
@@ -93,7 +93,7 @@ def test_undo_gives_back_what_that_sweep_took_and_exempts_it_for_a_day(serve: Se
     sweep_id = sweep_now(azure)
     assert keys_on(azure) == set()
 
-    ran = keysweep(azure, "undo", sweep_id, "--yes")
+    ran = here(azure, "undo", sweep_id, "--yes")
 
     assert keys_on(azure) == {"false", "absent"}
     assert tags(azure, "absent") == {
@@ -116,7 +116,7 @@ def test_the_way_back_that_a_sweep_prints_takes_it_back(serve: Serve, tmp_path: 
     settings.write_text(json.dumps({"Values": {"EXEMPTION_TAG": "keeps-keys"}}))
     kept = tmp_path / "my record.jsonl"
     given = ("--settings", str(settings), "-s", subscription)
-    swept = keysweep(azure, "sweep", "--yes", "--record", str(kept), *given)
+    swept = here(azure, "sweep", "--yes", "--record", str(kept), *given)
     printed = re.search(r"To take it back: keysweep (.*)", swept.err.replace("\n", " "))
     assert printed is not None, swept.err
 
@@ -142,7 +142,7 @@ def test_an_account_that_was_always_off_and_that_the_sweeper_edited_is_not_touch
     sweep_id = sweep_now(azure)
     azure.tenant.tag("keyless", {"cost": "4711"})
 
-    keysweep(azure, "undo", sweep_id, "--yes")
+    here(azure, "undo", sweep_id, "--yes")
 
     assert keys_on(azure) == {"bot"}
     assert tags(azure, "keyless") == {"cost": "4711"}
@@ -153,10 +153,10 @@ def test_a_keyless_account_that_the_sweeper_exempted_is_not_touched(serve: Serve
     tenant.add_account("keyless", local_auth=False)
     azure = at_once(serve, tenant)
     sweep_id = sweep_now(azure)
-    assert keysweep(azure, "exempt", "keyless", "--for", "30d", "--owner", "a@b.c").code == 0
+    assert here(azure, "exempt", "keyless", "--for", "30d", "--owner", "a@b.c").code == 0
     before = tags(azure, "keyless")
 
-    keysweep(azure, "undo", sweep_id, "--yes")
+    here(azure, "undo", sweep_id, "--yes")
 
     assert keys_on(azure) == {"bot"}
     assert tags(azure, "keyless") == before
@@ -170,7 +170,7 @@ def test_a_change_that_azure_refused_is_not_taken_back(serve: Serve) -> None:
     sweep_id = sweep_now(azure)
     tenant.locks.remove(lock)
 
-    keysweep(azure, "undo", sweep_id, "--yes")
+    here(azure, "undo", sweep_id, "--yes")
 
     assert tags(azure, "locked") == {}
 
@@ -186,7 +186,7 @@ def test_keys_that_their_owner_later_switched_off_himself_stay_off(serve: Serve)
     azure.tenant.disable_keys("bot", by=owner)
     writes = len(azure.writes)
 
-    ran = keysweep(azure, "undo", sweep_id, "--yes")
+    ran = here(azure, "undo", sweep_id, "--yes")
 
     assert len(azure.writes) == writes
     assert "bob@contoso.com turned its keys" in ran.err
@@ -200,7 +200,7 @@ def test_an_account_that_was_deleted_and_created_again_is_left_alone(serve: Serv
     azure.tenant.add_account("bot", local_auth=False)
     writes = len(azure.writes)
 
-    ran = keysweep(azure, "undo", sweep_id, "--yes")
+    ran = here(azure, "undo", sweep_id, "--yes")
 
     assert len(azure.writes) == writes
     assert "created again" in ran.err
@@ -212,7 +212,7 @@ def test_an_account_that_is_gone_is_said_and_costs_nothing(serve: Serve) -> None
     sweep_id = sweep_now(azure)
     azure.tenant.delete("bot")
 
-    ran = keysweep(azure, "undo", sweep_id, "--yes")
+    ran = here(azure, "undo", sweep_id, "--yes")
 
     assert "It is there no more." in ran.err
     assert ran.code == 0
@@ -228,7 +228,7 @@ def test_an_exemption_in_force_stays_as_it_is_and_the_keys_go_on(
     tenant.tag("bot", {TAG: value}, at=BEGAN + timedelta(minutes=20))
     azure = at_once(serve, tenant)
 
-    ran = keysweep(azure, *record(azure, tmp_path, "bot"), "--yes")
+    ran = here(azure, *record(azure, tmp_path, "bot"), "--yes")
 
     assert keys_on(azure) == {"bot"}, ran.err
     assert tags(azure) == {TAG: value}
@@ -244,7 +244,7 @@ def test_an_exemption_that_was_given_a_moment_ago_is_neither_shortened_nor_repla
     value = f"until={TODAY + timedelta(days=90)}; reason=CHG1; owner=a@b.c"
     azure.tenant.tag("bot", {TAG: value})
 
-    ran = keysweep(azure, "undo", sweep_id, "--yes")
+    ran = here(azure, "undo", sweep_id, "--yes")
 
     assert tags(azure) == {TAG: value}
     # The change log can't show yet what that edit was.
@@ -269,7 +269,7 @@ def test_a_tag_that_says_otherwise_is_never_replaced(
     tenant.tag("bot", {TAG: value}, at=BEGAN + timedelta(minutes=20))
     azure = at_once(serve, tenant)
 
-    ran = keysweep(azure, *record(azure, tmp_path, "bot"), "--yes")
+    ran = here(azure, *record(azure, tmp_path, "bot"), "--yes")
 
     assert not azure.writes
     assert tags(azure) == {TAG: value}
@@ -283,7 +283,7 @@ def test_a_no_said_after_the_sweep_is_obeyed(serve: Serve) -> None:
     azure.tenant.tag("bot", {TAG: "false"})
     writes = len(azure.writes)
 
-    ran = keysweep(azure, "undo", sweep_id, "--yes")
+    ran = here(azure, "undo", sweep_id, "--yes")
 
     assert len(azure.writes) == writes
     assert "explicitly" in ran.err
@@ -301,7 +301,7 @@ def test_a_group_that_exempts_it_is_enough_and_one_that_says_no_is_obeyed(
     azure = at_once(serve, tenant)
     undo = record(azure, tmp_path, "exempt-by-group", "refused-by-group")
 
-    ran = keysweep(azure, *undo, "--yes", EXEMPTION_INHERIT="resourceGroup")
+    ran = here(azure, *undo, "--yes", EXEMPTION_INHERIT="resourceGroup")
 
     assert keys_on(azure) == {"exempt-by-group"}, ran.err
     assert tags(azure, "exempt-by-group") == {}
@@ -317,7 +317,7 @@ def test_an_excluded_subscription_and_a_face_account_are_refused_by_name(
     azure = at_once(serve, tenant)
     prod = tenant.subscription("prod").id
 
-    ran = keysweep(
+    ran = here(
         azure,
         *record(azure, tmp_path, "face", "bot"),
         "--yes",
@@ -338,7 +338,7 @@ def test_a_scope_on_the_line_bounds_it(serve: Serve, tmp_path: Path) -> None:
     azure = at_once(serve, tenant)
     only = ("-s", tenant.subscription("contoso-prod").id)
 
-    ran = keysweep(azure, *record(azure, tmp_path, "dev", "bot"), "--yes", *only)
+    ran = here(azure, *record(azure, tmp_path, "dev", "bot"), "--yes", *only)
 
     assert keys_on(azure) == {"dev"}
     assert "is not in scope" in ran.err
@@ -352,7 +352,7 @@ def test_an_edit_that_the_change_log_shows_to_be_none_of_the_keys_is_in_nobodys_
     tenant.tag("bot", {"cost": "4711"}, at=BEGAN + timedelta(minutes=20))
     azure = at_once(serve, tenant)
 
-    keysweep(azure, *record(azure, tmp_path, "bot"), "--yes")
+    here(azure, *record(azure, tmp_path, "bot"), "--yes")
 
     assert keys_on(azure) == {"bot"}
 
@@ -369,7 +369,7 @@ def test_where_neither_azure_nor_the_change_log_can_tell_it_is_left_alone_and_na
         403, {"error": {"code": "AccessDenied", "message": "No."}}
     )
 
-    ran = keysweep(azure, *record(azure, tmp_path, "bot", "unchanged"), "--yes")
+    ran = here(azure, *record(azure, tmp_path, "bot", "unchanged"), "--yes")
 
     assert keys_on(azure) == {"unchanged"}
     subscription = tenant.subscription("contoso-prod").id
@@ -392,7 +392,7 @@ def test_a_change_whose_outcome_nobody_was_told_of_needs_proof(
     azure = at_once(serve, tenant)
     undo = record(azure, tmp_path, "done", "by-another", "never-done", told=False)
 
-    ran = keysweep(azure, *undo, "--yes")
+    ran = here(azure, *undo, "--yes")
 
     assert keys_on(azure) == {"done", "never-done"}, ran.err
     assert tags(azure, "by-another") == tags(azure, "never-done") == {}
@@ -404,7 +404,7 @@ def test_a_change_whose_outcome_nobody_was_told_of_needs_proof(
 
 def test_a_sweep_without_a_record_is_bad_usage_and_says_where_else_to_look(serve: Serve) -> None:
     azure = at_once(serve, one())
-    ran = keysweep(azure, "undo", SWEEP, "--yes")
+    ran = here(azure, "undo", SWEEP, "--yes")
     assert "--insights" in ran.err
     assert "--record" in ran.err
     assert ran.code == 64
@@ -423,7 +423,7 @@ def test_a_record_of_something_else_is_refused(
     serve: Serve, tmp_path: Path, head: dict[str, Any], says: str
 ) -> None:
     azure = at_once(serve, one())
-    ran = keysweep(azure, *record(azure, tmp_path, "bot", **head), "--yes")
+    ran = here(azure, *record(azure, tmp_path, "bot", **head), "--yes")
     assert says in " ".join(ran.err.split())
     assert ran.code == 64
 
@@ -433,8 +433,8 @@ def test_the_old_report_is_no_source_any_more(serve: Serve, tmp_path: Path) -> N
     report = tmp_path / "report.json"
     account = {"id": azure.tenant.account("bot").id, "accepted": "false"}
     report.write_text(json.dumps({"sweepId": SWEEP, "accounts": [account]}))
-    assert keysweep(azure, "undo", SWEEP, "--yes", "--report", str(report)).code == 64
-    assert keysweep(azure, "undo", SWEEP, "--yes", "--record", str(report)).code == 64
+    assert here(azure, "undo", SWEEP, "--yes", "--report", str(report)).code == 64
+    assert here(azure, "undo", SWEEP, "--yes", "--record", str(report)).code == 64
     assert not azure.writes
 
 
@@ -450,7 +450,7 @@ def test_the_plan_shows_what_stands_now_beside_what_will_be_done(
     tenant.enable_keys("on-again", at=BEGAN + timedelta(minutes=5))
     azure = at_once(serve, tenant)
 
-    ran = keysweep(azure, *record(azure, tmp_path, "bot", "on-again"), "--dry-run")
+    ran = here(azure, *record(azure, tmp_path, "bot", "on-again"), "--dry-run")
 
     rows = {line.split()[0]: " ".join(line.split()) for line in ran.out.splitlines()[1:] if line}
     since = f"{BEGAN + timedelta(seconds=10):%Y-%m-%d %H:%M:%S}"
@@ -471,7 +471,7 @@ def test_undo_without_a_yes_changes_nothing(serve: Serve, tmp_path: Path) -> Non
     asked = in_terminal(azure, *undo, answers={"[y/N]": "n\n"})
     assert f"Exempt 1 account until {TOMORROW} and turn the keys on?" in asked.plain
     assert asked.code == 1
-    assert keysweep(azure, *undo).code == 64
+    assert here(azure, *undo).code == 64
     assert not azure.writes
 
 
@@ -516,7 +516,7 @@ def test_an_exemption_that_is_taken_away_before_the_keys_keeps_them_off(
 
     azure.before(take_away)
 
-    ran = keysweep(azure, *record(azure, tmp_path, "bot"), "--yes")
+    ran = here(azure, *record(azure, tmp_path, "bot"), "--yes")
 
     assert keys_on(azure) == set()
     assert ran.code == 2
@@ -533,7 +533,7 @@ def test_one_account_that_cannot_be_given_back_leaves_the_others_done(
     tenant.add_lock(tenant.account("locked").id)
     azure = at_once(serve, tenant)
 
-    ran = keysweep(azure, *record(azure, tmp_path, *names), "--yes")
+    ran = here(azure, *record(azure, tmp_path, *names), "--yes")
 
     assert "ScopeLocked" in ran.err
     assert "12 accounts given back. 1 could not be." in ran.out
@@ -547,7 +547,7 @@ def test_keys_on_that_ends_in_504_is_read_back(serve: Serve, tmp_path: Path) -> 
     azure = at_once(serve, tenant)
     azure.faults.on(method="PATCH", path="*/accounts/bot").answer(504, after_acting=True)
 
-    ran = keysweep(azure, *record(azure, tmp_path, "bot"), "--yes")
+    ran = here(azure, *record(azure, tmp_path, "bot"), "--yes")
 
     assert keys_on(azure) == {"bot"}
     assert "1 account given back." in ran.out
@@ -560,17 +560,17 @@ def test_a_tag_that_ends_in_504_is_read_back_too(serve: Serve, tmp_path: Path) -
     azure = at_once(serve, tenant)
     azure.faults.on(method="PATCH", path="*/tags/default").answer(504, after_acting=True)
 
-    assert keysweep(azure, *record(azure, tmp_path, "bot"), "--yes").code == 0
+    assert here(azure, *record(azure, tmp_path, "bot"), "--yes").code == 0
     assert keys_on(azure) == {"bot"}
 
 
 def test_a_second_run_changes_nothing_more(serve: Serve) -> None:
     azure = at_once(serve, one())
     sweep_id = sweep_now(azure)
-    assert keysweep(azure, "undo", sweep_id, "--yes").code == 0
+    assert here(azure, "undo", sweep_id, "--yes").code == 0
     writes, tagged = len(azure.writes), tags(azure)
 
-    again = keysweep(azure, "undo", sweep_id, "--yes", "--for", "9d")
+    again = here(azure, "undo", sweep_id, "--yes", "--for", "9d")
 
     assert (len(azure.writes), tags(azure)) == (writes, tagged)
     assert "It accepts keys already." in again.err
@@ -673,7 +673,7 @@ def test_a_record_that_does_not_say_what_was_accepted_is_refused(
     kept = Path(undo[-1])
     kept.write_text(kept.read_text().replace('"accepted": true', '"accepted": "true"'))
 
-    ran = keysweep(azure, *undo, "--yes")
+    ran = here(azure, *undo, "--yes")
 
     assert "does not say whether the change" in " ".join(ran.err.split())
     assert not azure.writes

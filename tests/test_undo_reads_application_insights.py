@@ -15,7 +15,7 @@ from tests.keysweep import Swept, sweep
 from tests.local_azure import LocalAzure, Tenant
 from tests.local_azure.exchange import Answer
 from tests.local_azure.telemetry import Envelope
-from tests.terminal import Ran, at_once, keysweep
+from tests.terminal import Ran, at_once, here
 
 type Serve = Callable[..., LocalAzure]
 
@@ -43,9 +43,7 @@ def told(azure: LocalAzure, envelopes: list[Envelope], swept: Swept) -> str:
 
 def undo(azure: LocalAzure, sweep_id: str, *more: str, resource: str = "", **environ: str) -> Ran:
     insights = resource or azure.services.component_id()
-    return keysweep(
-        azure, "undo", sweep_id, "--insights", insights, *(more or ("--yes",)), **environ
-    )
+    return here(azure, "undo", sweep_id, "--insights", insights, *(more or ("--yes",)), **environ)
 
 
 def keys_on(azure: LocalAzure) -> set[str]:
