@@ -8,7 +8,7 @@ from collections.abc import Callable
 import jsonschema
 
 from tests.local_azure import LocalAzure, Tenant, scenarios
-from tests.terminal import ROOT, at_once, in_terminal, keysweep
+from tests.terminal import ROOT, at_once, here, in_terminal
 
 type Serve = Callable[..., LocalAzure]
 
@@ -63,7 +63,7 @@ def test_ctrl_c_at_the_question_changes_nothing(serve: Serve) -> None:
 
 def test_nobody_to_ask_is_bad_usage(serve: Serve) -> None:
     azure = at_once(serve, scenarios.four_accounts())
-    ran = keysweep(azure, "sweep")
+    ran = here(azure, "sweep")
     assert "say --yes" in ran.err
     assert not azure.writes
     assert ran.code == 64
@@ -93,7 +93,7 @@ def test_a_drift_that_was_not_shown_is_not_touched(serve: Serve) -> None:
 
 def test_audit_shows_the_plan_and_stops(serve: Serve) -> None:
     azure = at_once(serve, scenarios.four_accounts())
-    ran = keysweep(azure, "sweep", "--audit")
+    ran = here(azure, "sweep", "--audit")
     assert "Enforcing would turn keys off on 4 accounts." in ran.out
     assert not azure.writes
     assert ran.code == 1
@@ -101,7 +101,7 @@ def test_audit_shows_the_plan_and_stops(serve: Serve) -> None:
 
 def test_only_touches_only_what_is_named(serve: Serve) -> None:
     azure = at_once(serve, scenarios.four_accounts())
-    ran = keysweep(azure, "sweep", "--yes", "--only", "rg-chat/contoso-chat")
+    ran = here(azure, "sweep", "--yes", "--only", "rg-chat/contoso-chat")
     assert keys_on(azure) == ALL - {"contoso-chat"}
     assert "1 account in 1 subscription" in ran.out
     assert ran.code == 0
@@ -112,7 +112,7 @@ def test_a_lock_remains_and_is_exit_code_1(serve: Serve) -> None:
     locked = tenant.account("contoso-docs")
     tenant.add_lock(locked.id)
     azure = at_once(serve, tenant)
-    ran = keysweep(azure, "sweep", "--yes")
+    ran = here(azure, "sweep", "--yes")
     assert "ScopeLocked" in ran.out
     assert keys_on(azure) == {"contoso-docs"}
     assert ran.code == 1
@@ -123,7 +123,7 @@ def test_no_permission_is_exit_code_2(serve: Serve) -> None:
     scope = tenant.subscription("contoso-prod").scope
     tenant.deny(tenant.team, scope, ["Microsoft.CognitiveServices/accounts/write"])
     azure = at_once(serve, tenant)
-    ran = keysweep(azure, "sweep", "--yes")
+    ran = here(azure, "sweep", "--yes")
     assert "4 NO_ROLE" in ran.out
     assert ran.code == 2
 
@@ -171,7 +171,7 @@ def test_a_second_ctrl_c_breaks_off_and_says_what_is_not_known(serve: Serve) -> 
 
 def test_a_saved_report_names_what_was_changed(serve: Serve) -> None:
     azure = at_once(serve, scenarios.four_accounts())
-    ran = keysweep(azure, "sweep", "--yes", "--output", "json")
+    ran = here(azure, "sweep", "--yes", "--output", "json")
     document = json.loads(ran.out)
     jsonschema.validate(document, json.loads((ROOT / "docs" / "report.schema.json").read_text()))
     assert {each["name"] for each in document["accounts"] if each["accepted"]} == ALL

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.local_azure import LocalAzure, Tenant, scenarios
-from tests.terminal import at_once, here, keysweep
+from tests.terminal import at_once, here
 
 type Serve = Callable[..., LocalAzure]
 
@@ -108,7 +108,7 @@ def test_trickle_on_the_line_changes_as_many_as_the_timer_would(serve: Serve) ->
 def test_audit_mode_asks_nobody_and_gives_a_whole_document(serve: Serve) -> None:
     azure = at_once(serve, scenarios.four_accounts())
     for more in ([], ["--yes"], ["--audit"]):
-        ran = keysweep(azure, "sweep", "--output", "json", *more, SWEEP_MODE="audit")
+        ran = here(azure, "sweep", "--output", "json", *more, SWEEP_MODE="audit")
         document = json.loads(ran.out)
         assert document["mode"] == "audit"
         assert {account["name"] for account in document["accounts"]} == ALL
@@ -249,7 +249,7 @@ def test_a_pipe_is_read_as_a_file_is(serve: Serve, tmp_path: Path) -> None:
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_text, args=(local(GOOD),))
     writer.start()
-    ran = keysweep(azure, "sweep", "--yes", "--settings", str(pipe))
+    ran = here(azure, "sweep", "--yes", "--settings", str(pipe))
     writer.join()
     assert "1 exempt" in ran.out
     assert ran.code == 0, ran.err

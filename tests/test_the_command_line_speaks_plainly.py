@@ -15,7 +15,7 @@ from shared.cli.screen import inert
 from shared.cli.session import told
 from shared.refusals import azure_error
 from tests.local_azure import LocalAzure, Tenant, scenarios
-from tests.terminal import COMMAND, ROOT, at_once, environment, in_terminal, keysweep
+from tests.terminal import COMMAND, ROOT, at_once, environment, here, in_terminal, keysweep
 
 type Serve = Callable[..., LocalAzure]
 
@@ -32,7 +32,7 @@ def test_not_signed_in(serve: Serve, tmp_path: Path) -> None:
         "AZURE_TOKEN_CREDENTIALS": "AzureCliCredential", "PATH": f"{tmp_path}:/usr/bin:/bin",
     }  # fmt: skip
     for command in (["scan"], ["explain", "bot"], ["exempt", "bot", "--open-ended"]):
-        ran = keysweep(azure, *command, **nobody)
+        ran = here(azure, *command, **nobody)
         assert ran.err.startswith("keysweep: You are not signed in to Azure: run `az login`")
         assert "ClientAuthenticationError" in ran.err or "CredentialUnavailableError" in ran.err
         assert ran.err.count("\n") == 1
@@ -41,7 +41,7 @@ def test_not_signed_in(serve: Serve, tmp_path: Path) -> None:
 
 def test_the_wrong_tenant(serve: Serve) -> None:
     other = "99999999-9999-4999-8999-999999999999"
-    ran = keysweep(at_once(serve, scenarios.four_accounts()), "scan", AZURE_TENANT_ID=other)
+    ran = here(at_once(serve, scenarios.four_accounts()), "scan", AZURE_TENANT_ID=other)
     assert f"az login --tenant {other}" in ran.err
     assert ran.code == 64
 
@@ -58,7 +58,7 @@ def test_the_wrong_tenant(serve: Serve) -> None:
 )
 def test_no_such_account(serve: Serve, name: str, says: str) -> None:
     azure = at_once(serve, scenarios.four_accounts())
-    ran = keysweep(azure, "explain", name)
+    ran = here(azure, "explain", name)
     assert says in ran.err
     assert ran.code == 64
 
@@ -66,10 +66,10 @@ def test_no_such_account(serve: Serve, name: str, says: str) -> None:
 def test_an_id_that_is_not_there(serve: Serve) -> None:
     azure = at_once(serve, scenarios.four_accounts())
     gone = azure.tenant.account("contoso-chat").id.replace("contoso-chat", "gone")
-    ran = keysweep(azure, "exempt", gone, "--open-ended")
+    ran = here(azure, "exempt", gone, "--open-ended")
     assert "There is no account" in ran.err
     assert ran.code == 64
-    explained = keysweep(azure, "explain", gone)
+    explained = here(azure, "explain", gone)
     assert "It is not there: ResourceNotFound" in explained.out
     assert explained.code == 2
 
@@ -87,9 +87,9 @@ def test_a_missing_role_is_the_persons_and_is_named(serve: Serve) -> None:
     scope = tenant.subscription("contoso-prod").scope
     tenant.deny(tenant.team, scope, ["Microsoft.CognitiveServices/accounts/listKeys/action"])
     azure = at_once(serve, tenant)
-    nowhere = keysweep(azure, "scan", "--management-group", "nowhere")
+    nowhere = here(azure, "scan", "--management-group", "nowhere")
     assert "Enforcing would change nothing of what was seen." in nowhere.out
-    keys = keysweep(azure, "probe", "contoso-chat")
+    keys = here(azure, "probe", "contoso-chat")
     for said, role in ((nowhere.out, "Reader"), (keys.out, "Cognitive Services Contributor")):
         plain = " ".join(said.split())
         assert f"You need a role that allows this there, such as {role};" in plain
@@ -106,23 +106,23 @@ def test_an_ambiguous_name_lists_the_candidates(serve: Serve) -> None:
     tenant = scenarios.four_accounts()
     tenant.add_account("contoso-chat", group="rg-other")
     azure = at_once(serve, tenant)
-    ran = keysweep(azure, "explain", "Contoso-Chat")
+    ran = here(azure, "explain", "Contoso-Chat")
     assert ran.err.count("/accounts/contoso-chat") == 2
     assert ran.code == 64
-    assert keysweep(azure, "explain", "rg-other/contoso-chat").code == 1
+    assert here(azure, "explain", "rg-other/contoso-chat").code == 1
 
 
 def test_an_account_that_graph_does_not_show_is_found_by_name(serve: Serve) -> None:
     tenant = scenarios.four_accounts()
     tenant.add_subscription("hidden", parent="contoso", hidden_from_graph=True)
     tenant.add_account("shy", subscription="hidden", local_auth=True)
-    ran = keysweep(at_once(serve, tenant), "explain", "shy")
+    ran = here(at_once(serve, tenant), "explain", "shy")
     assert "by ARM's own list" in ran.out
 
 
 def test_wrong_settings_are_all_named_at_once(serve: Serve) -> None:
     azure = at_once(serve, scenarios.four_accounts())
-    ran = keysweep(azure, "scan", EXEMPTION_INHERIT="maybe", BRAKE="slow")
+    ran = here(azure, "scan", EXEMPTION_INHERIT="maybe", BRAKE="slow")
     assert "EXEMPTION_INHERIT is 'maybe'" in ran.err
     assert "BRAKE is 'slow'" in ran.err
     assert ran.code == 64
@@ -141,7 +141,7 @@ def test_wrong_settings_are_all_named_at_once(serve: Serve) -> None:
     ],
 )
 def test_bad_usage_is_exit_code_64(arguments: list[str]) -> None:
-    ran = keysweep(None, *arguments)
+    ran = here(None, *arguments)
     assert "Usage: keysweep" in ran.err
     assert ran.code == 64
 
@@ -154,9 +154,9 @@ def test_settings_come_from_a_file_in_either_form(serve: Serve, tmp_path: Path) 
     listed.write_text(json.dumps([{"name": k, "value": v} for k, v in values.items()]))
     bad.write_text("{}")
     for path in (local, listed):
-        ran = keysweep(azure, "scan", "--settings", str(path))
+        ran = here(azure, "scan", "--settings", str(path))
         assert "The tag of its account exempts it, open-ended: docs" in ran.out
-    ran = keysweep(azure, "scan", "--settings", str(bad))
+    ran = here(azure, "scan", "--settings", str(bad))
     assert "can't be used: It has no `Values`. It must be a local.settings.json" in ran.err
     assert ran.code == 64
 
@@ -170,7 +170,7 @@ def test_a_misspelled_setting_is_named_wherever_it_stands_and_other_tools_names_
     file.write_text(json.dumps({"IsEncrypted": False, "Values": values}))
     terraform = {"ARM_CLIENT_ID": "x", "ARM_TENANT_ID": "x", "AZURE_SUBSCRIPTION_ID": "x"}
 
-    ran = keysweep(azure, "scan", "--settings", str(file), SWEEP_SUBSCRIPTION="x", **terraform)
+    ran = here(azure, "scan", "--settings", str(file), SWEEP_SUBSCRIPTION="x", **terraform)
 
     assert ran.err.splitlines()[1:] == [
         "  EXEMPTON_TAG is no setting: EXEMPTION_TAG?",
@@ -200,14 +200,14 @@ def test_escapes_in_tags_and_in_azures_messages_come_out_inert(
     serve: Serve, arguments: list[str]
 ) -> None:
     azure = at_once(serve, evil_tenant())
-    for ran in (keysweep(azure, *arguments), in_terminal(azure, *arguments, columns=200)):
+    for ran in (here(azure, *arguments), in_terminal(azure, *arguments, columns=200)):
         for bad in ("\x1b]0;", "\x1b[2J", "\x07", "\u202e"):
             assert bad not in ran.out
         assert "[bold]not markup[/]" in ran.plain
 
 
 def test_no_cell_of_a_csv_becomes_a_formula(serve: Serve) -> None:
-    out = keysweep(at_once(serve, evil_tenant()), "scan", "-o", "csv").out
+    out = here(at_once(serve, evil_tenant()), "scan", "-o", "csv").out
     cells = [cell for row in csv.reader(io.StringIO(out)) for cell in row]
     assert "'@SUM(1)" in cells
     assert not [cell for cell in cells if cell.lstrip().startswith(("=", "+", "-", "@"))]
@@ -255,7 +255,7 @@ def test_completion_offers_commands_and_options() -> None:
             COMP_CWORD=str(len(words.split()) - 1),
         )  # fmt: skip
         assert f"plain,{offered}" in ran.out.splitlines()
-    assert "complete -o" in keysweep(None, _KEYSWEEP_COMPLETE="bash_source").out
+    assert "complete -o" in here(None, _KEYSWEEP_COMPLETE="bash_source").out
 
 
 def test_a_full_disk_is_one_message(serve: Serve) -> None:

@@ -19,7 +19,7 @@ from infra.package import product_files
 from tests.captured import Captured
 from tests.dashboard_pictures import browser
 from tests.queries import ROOT
-from tests.terminal import keysweep
+from tests.terminal import here, keysweep
 
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"></script><script>document.title='taken'"
 MOMENT = "2026-11-24T09:00:00Z"
@@ -221,7 +221,7 @@ def test_a_capture_that_is_not_telemetry_is_refused(
 ) -> None:
     file, out = tmp_path / "capture.json", tmp_path / "page.html"
     file.write_text(content)
-    ran = keysweep(None, "dashboard", "--capture", str(file), "--out", str(out))
+    ran = here(None, "dashboard", "--capture", str(file), "--out", str(out))
     assert ran.code == 64
     assert ran.err.startswith(f"keysweep: {file}")
     assert problem in ran.err
@@ -230,7 +230,7 @@ def test_a_capture_that_is_not_telemetry_is_refused(
 
 
 def test_a_capture_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    ran = keysweep(None, "dashboard", "--capture", str(tmp_path / "nope"))
+    ran = here(None, "dashboard", "--capture", str(tmp_path / "nope"))
     assert "does not exist" in ran.err
     assert ran.code == 64
 
@@ -242,7 +242,7 @@ def test_a_folder_of_captures_is_one_capture(tmp_path: Path) -> None:
     (captures / "two.jsonl").write_text(json.dumps(event("PatchWar", accountName="second-bot")))
     (captures / "notes.txt").write_text("not telemetry")
     assert len(read_capture(captures)) == 2
-    ran = keysweep(None, "dashboard", "--capture", str(captures), "--out", str(out))
+    ran = here(None, "dashboard", "--capture", str(captures), "--out", str(out))
     assert (ran.code, ran.err) == (0, "")
     assert str(out) in ran.out
     page = out.read_text()
@@ -254,7 +254,7 @@ def test_a_page_that_can_not_be_written_says_so(tmp_path: Path) -> None:
     capture = tmp_path / "capture.json"
     capture.write_text(json.dumps([event("DriftFound")]))
     out = tmp_path / "no" / "page.html"
-    ran = keysweep(None, "dashboard", "--capture", str(capture), "--out", str(out))
+    ran = here(None, "dashboard", "--capture", str(capture), "--out", str(out))
     assert ran.err.startswith(f"keysweep: {out} can't be written")
     assert ran.code == 64
 
@@ -313,7 +313,7 @@ def test_a_crafted_capture_is_refused_in_one_line(
 ) -> None:
     file, out = tmp_path / "capture.json", tmp_path / "page.html"
     file.write_text(content)
-    ran = keysweep(None, "dashboard", "--capture", str(file), "--out", str(out))
+    ran = here(None, "dashboard", "--capture", str(file), "--out", str(out))
     assert ran.code == 64
     assert problem in ran.err
     assert ran.err.count("\n") == 1
@@ -365,7 +365,7 @@ def capture(tmp_path: Path) -> Path:
 def refused(capture: Path, out: Path, why: str) -> None:
     """Hold that the page is refused with one sentence, and that nothing there is changed."""
     before = {file: file.read_bytes() for file in capture.parent.rglob("*") if file.is_file()}
-    ran = keysweep(None, "dashboard", "--capture", str(capture), "--out", str(out))
+    ran = here(None, "dashboard", "--capture", str(capture), "--out", str(out))
     assert ran.err == f"keysweep: {out} {why}: give another --out.\n"
     assert ran.code == 64
     after = {file: file.read_bytes() for file in capture.parent.rglob("*") if file.is_file()}
@@ -412,7 +412,7 @@ def test_a_page_does_not_overwrite_what_is_no_page(capture: Path) -> None:
 def test_a_page_takes_the_place_of_an_older_one(capture: Path) -> None:
     out = capture.parent / "page.html"
     out.write_text(draw(small(grid("customEvents | project name")), Tables([event("DriftFound")])))
-    ran = keysweep(None, "dashboard", "--capture", str(capture), "--out", str(out))
+    ran = here(None, "dashboard", "--capture", str(capture), "--out", str(out))
     assert ran.code == 0
     assert "new-bot" in out.read_text()
     assert sorted(file.name for file in capture.parent.iterdir()) == ["captures", "page.html"]
