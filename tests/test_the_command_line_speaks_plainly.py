@@ -255,7 +255,7 @@ def test_completion_offers_commands_and_options() -> None:
             COMP_CWORD=str(len(words.split()) - 1),
         )  # fmt: skip
         assert f"plain,{offered}" in ran.out.splitlines()
-    assert "complete -o" in here(None, _KEYSWEEP_COMPLETE="bash_source").out
+    assert "complete -o" in keysweep(None, _KEYSWEEP_COMPLETE="bash_source").out
 
 
 def test_a_full_disk_is_one_message(serve: Serve) -> None:

@@ -686,7 +686,7 @@ def _without_owner(account: Account, tag: str, wish: line_exempt.Wish, today: da
 
 def _never_shorter(account: Account, tag: str, wish: line_exempt.Wish, today: date) -> Any:
     found, question = _over(account, tag, wish, today)
-    return found, replace(question, takes_away=False) if question is not None else None
+    return found, replace(question, takes_away="") if question is not None else None
 
 
 _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
