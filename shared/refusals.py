@@ -53,6 +53,7 @@ _BY_STATUS: dict[int, type[AzureError]] = {
     408: Unclear,
     429: Throttled,
 }
+_NOT_FOUND = 404
 _QUERY = re.compile(r"(?<=[^\s?])\?(?=\S*=)\S+")
 
 
@@ -73,6 +74,9 @@ def is_azures(error: Exception) -> bool:
 
 
 def _kind_of(error: Exception, status: int | None, code: str) -> type[AzureError]:
+    if status == _NOT_FOUND and code == _without_code(status):
+        # Only Azure's own error says that something is gone: the page of a proxy does not.
+        return Refused
     if status is not None and 400 <= status < 500:  # noqa: PLR2004 - the client errors
         return _BY_CODE.get(code.lower()) or _BY_STATUS.get(status, Refused)
     if isinstance(error, ClientAuthenticationError):
@@ -99,8 +103,13 @@ def _code_and_message(error: Exception) -> tuple[str, str]:
         return error.code, error.message
     if isinstance(error, HttpResponseError) and error.response is not None:
         code, message = _in_body(error)
-        return code or f"HTTP{error.status_code or ''}", message or str(error.reason or "")
+        return code or _without_code(error.status_code), message or str(error.reason or "")
     return type(error).__name__, str(error).strip().splitlines()[0] if str(error).strip() else ""
+
+
+def _without_code(status: int | None) -> str:
+    """Return what stands in for the code of an answer that has none."""
+    return f"HTTP{status or ''}"
 
 
 def _in_body(error: HttpResponseError) -> tuple[str, str]:

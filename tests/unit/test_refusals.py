@@ -71,6 +71,7 @@ NAMES: list[tuple[int, str, type[AzureError]]] = [
     (401, "ExpiredAuthenticationToken", NoRole),
     (401, "InvalidAuthenticationTokenTenant", WrongTenant),
     (404, "ResourceNotFound", NotFound),
+    (404, "", Refused),
     (409, "ScopeLocked", Locked),
     (409, "RequestConflict", Busy),
     (409, "AnotherOperationInProgress", Busy),
