@@ -41,7 +41,7 @@ class Coverage:
         What is run at import can be noticed by all tests of a file that imports it: those that use
         the module go first.
         """
-        use_the_module = self._users.get(mutant.file, frozenset())
+        use_the_module = self._users.get(mutant.file, frozenset[str]())
         found = self._running(mutant)
         if self.is_run_at_import(mutant):
             found = {
