@@ -3,7 +3,7 @@
 It is proof that keys are refused where the gateway says so of a real one in words of its own, 403
 `AuthenticationTypeDisabled`. Where a real key is answered like a bogus one nothing is proved: a
 document of Microsoft's gives that form for keys that are off, and a wrong or rotated key gets it
-while others work (data/errors of the reference shelf, dataplane-errors).
+while others work (tests/data/errors/errors.json).
 """
 
 import secrets
@@ -43,7 +43,7 @@ class Meaning(StrEnum):
 
 
 def meaning(answer: Answer) -> Meaning:
-    """Read an answer. Pure; its bodies: data/errors of the reference shelf, dataplane-errors."""
+    """Read an answer. Pure. The bodies are in tests/data/errors/errors.json."""
     code, text = answer.code.lower(), answer.message.lower()
     match answer.status:
         case _ if code == _KEYS_OFF:

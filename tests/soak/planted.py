@@ -341,12 +341,12 @@ def _goes_on(_: allowance.Allowance, __: datetime) -> float:
 # What is believed
 
 
-_sorted = scope.ScopeReader._sorted
+_sorted_out = scope.ScopeReader._sorted_out
 
 
 def _no_gap(self: scope.ScopeReader, *given: Any) -> scope.InScope:
     """Find nothing wrong with an empty list."""
-    found = _sorted(self, *given)
+    found = _sorted_out(self, *given)
     gaps = tuple(
         gap
         for gap in found.gaps
@@ -435,7 +435,7 @@ async def _by_number(
     while token is not None:
         page = await self._page(query.text, subscriptions, token or None)
         for row in page["data"]:
-            if answers.columns_problem(row, query.columns) or not graph._is_text(row[query.key]):
+            if answers.columns_problem(row, query.columns) or not answers.is_text(row[query.key]):
                 raise graph._incomplete("an odd row")
         rows += page["data"]
         total = page["totalRecords"] if total is None else total
@@ -685,14 +685,14 @@ def _without_owner(account: Account, tag: str, wish: line_exempt.Wish, today: da
 
 def _never_shorter(account: Account, tag: str, wish: line_exempt.Wish, today: date) -> Any:
     found, question = _over(account, tag, wish, today)
-    return found, replace(question, takes_away=False) if question is not None else None
+    return found, replace(question, takes_away="") if question is not None else None
 
 
 _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
     Bug.NO_RE_READ: ((remediation.Remediation, "_unit", _unit),),
     Bug.RESENT_PATCH: ((transport, "AsyncPipeline", _pipeline),),
     Bug.NO_READ_BACK: ((remediation.Remediation, "_read_back", _read_back),),
-    Bug.EMPTY_IS_WHOLE: ((scope.ScopeReader, "_sorted", _no_gap),),
+    Bug.EMPTY_IS_WHOLE: ((scope.ScopeReader, "_sorted_out", _no_gap),),
     Bug.LAPSED_HONOURED: ((exemption, "_until", _never_lapses),),
     Bug.KIND_FORGOTTEN: ((remediation, "decide", _whatever_kind),),
     Bug.NOT_AWAITED: ((telemetry.Telemetry, "acknowledged", _at_once),),
@@ -707,7 +707,7 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
     Bug.ONE_WITNESS: ((scope.ScopeReader, "_listed", _arm_alone),),
     Bug.IN_A_CIRCLE: (
         (addresses.Links, "follow", _always),
-        (addresses.Links, "repeats", _no_matter),
+        (addresses.Links, "refuse_repetition", _no_matter),
     ),
     Bug.COLUMN_MISSING: ((graph, "columns_problem", _nothing_lacks),),
     Bug.TAKEN_FOR_A_COUNT: ((graph.Graph, "census", _true_is_one),),
