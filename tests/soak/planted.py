@@ -43,7 +43,7 @@ from shared import (
     transport,
 )
 from shared.cli import exempt as line_exempt
-from shared.cli import names, session, settings_file, standing
+from shared.cli import exit_codes, names, settings_file, standing
 from shared.cli import record as line_record
 from shared.cli import sweep as line_sweep
 from shared.cli import undo as line_undo
@@ -760,6 +760,6 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
         (settings_file, "_refuse", _no_doubt),
         (settings_file, "_is_plain", lambda _: True),
     ),
-    Bug.STOPPED_IS_NOTHING: ((line_exempt, "NOT_WHOLE", session.STOPPED),),
+    Bug.STOPPED_IS_NOTHING: ((line_exempt, "NOT_WHOLE", exit_codes.STOPPED),),
     Bug.HELD_IS_FINE: ((line_sweep, "exit_code", lambda report: 0 if report.whole else 2),),
 }
