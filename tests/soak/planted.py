@@ -281,8 +281,9 @@ async def _unit(
 ) -> Outcome | remediation._NotTaken:
     """Change what discovery saw, however long ago."""
     doubt: AzureError | None = None
+    leave_by = self.clock.monotonic() + remediation.FRESH_SECONDS
     try:
-        await self.accounts.disable_local_auth(drift.account.id, self.clock.monotonic())
+        await self.accounts.disable_local_auth(drift.account.id, leave_by)
     except Unclear as error:
         doubt = error
     return await self._read_back(drift, doubt)
