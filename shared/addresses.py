@@ -76,10 +76,10 @@ class Links:
         self._followed.add(link)
         return link
 
-    def repeats(self) -> None:
-        """Say that a page held nothing new: the one in whose place it came is lost.
+    def refuse_repetition(self) -> None:
+        """End a list of which a page held nothing new: the page in whose place it came is lost.
 
-        Raises Unclear.
+        Raises Unclear, always.
         """
         self._refuse("A page of the list holds nothing that an earlier one did not.")
 

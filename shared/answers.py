@@ -26,6 +26,10 @@ type Check = Callable[[object], str]
 
 ACCOUNTS = "microsoft.cognitiveservices/accounts"
 RESOURCE_GROUPS = "microsoft.resources/resourcegroups"
+# Azure's description of the list of a management group's descendants says `@nextLink`, and
+# azure-mgmt-managementgroups 2.0.0 reads `nextLink`: with the wrong one, the rest of a large group
+# would be lost without a word.
+LINK_NAMES = ("nextLink", "@nextLink")
 _EXPECTS = "expects"
 # A 64-bit number and its sign: Azure knows no longer ones.
 _MOST_DIGITS = 20
@@ -49,7 +53,7 @@ class Answers(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         check = request.context.get(_EXPECTS)
         response = await self.next.send(request)
         status, content = response.http_response.status_code, response.http_response.content
-        body = _decoded(content, must=check is not None and _is_success(status))
+        body = _decoded(content, required=check is not None and _is_success(status))
         if body is not None:
             # Where azure-core keeps what it has decoded: the SDKs' models are made of it.
             response.context[ContentDecodePolicy.CONTEXT_NAME] = body
@@ -64,7 +68,7 @@ def _is_success(status: int) -> bool:
     return 200 <= status < 300  # noqa: PLR2004 - the 2xx
 
 
-def _decoded(content: bytes, *, must: bool) -> object:
+def _decoded(content: bytes, *, required: bool) -> object:
     """Return the JSON of an answer; None if there is none, unless there must be one."""
     try:
         body: object = json.loads(
@@ -74,14 +78,14 @@ def _decoded(content: bytes, *, must: bool) -> object:
         # Whoever decodes it after us, such as an SDK that looks for Azure's code, would fail.
         raise OddAnswer("The answer is nested too deeply to be read.") from error
     except ValueError as error:
-        if must:
+        if required:
             raise OddAnswer(f"The answer is no JSON: {error}.") from error
         return None
     return body
 
 
 def _whole(text: str) -> int:
-    # The SDKs' models make other numbers of it, which Python refuses for one of 400 digits.
+    # The SDKs' models turn whole numbers into floats, and Python raises for one of 400 digits.
     if len(text) > _MOST_DIGITS:
         raise ValueError(f"a number has {len(text)} digits")
     return int(text)
@@ -118,11 +122,6 @@ def a_page(body: object) -> str:
         if not isinstance(body.get(name), str | None):
             return f"its `{name}` is no text"
     return ""
-
-
-# The description of the descendants' list says `@nextLink`, its SDK 2.0.0 reads `nextLink`: with
-# the wrong one, the rest of a large group would be lost without a word.
-LINK_NAMES = ("nextLink", "@nextLink")
 
 
 def a_graph_page(body: object) -> str:
@@ -183,11 +182,11 @@ def the_subscription(subscription_id: str) -> Check:
 
 
 def account_problem(row: object) -> str:
-    """Say what an account lacks, on its own or as a row of a list; empty: nothing."""
+    """Say what is wrong with an account, alone or as a row of a list; empty: nothing."""
     problem = _resource_problem(row, ACCOUNTS) or tags_problem(row)
     if problem or not isinstance(row, dict):
         return problem
-    if not _is_text(row.get("kind")):
+    if not is_text(row.get("kind")):
         return "it has no kind"
     properties = row["properties"]
     if not properties:
@@ -201,21 +200,21 @@ def account_problem(row: object) -> str:
 
 
 def group_problem(row: object, subscription_id: str) -> str:
-    """Say what a resource group of a subscription lacks; empty: nothing."""
+    """Say what is wrong with a resource group of a subscription; empty: nothing."""
     if not isinstance(row, dict):
         return "it is no object"
-    if not _is_text(row.get("name")):
+    if not is_text(row.get("name")):
         return "it has no name"
     expected = f"/subscriptions/{subscription_id}/resourcegroups/{row['name'].lower()}"
     return tags_problem(row) or _other_id(row, expected)
 
 
 def subscription_problem(row: object) -> str:
-    """Say what a subscription lacks; empty: nothing."""
+    """Say what is wrong with a subscription; empty: nothing."""
     if not isinstance(row, dict):
         return "it is no object"
     for name in ("subscriptionId", "state", "tenantId"):
-        if not _is_text(row.get(name)):
+        if not is_text(row.get(name)):
             return f"it has no {name}"
     return tags_problem(row)
 
@@ -237,7 +236,7 @@ def tags_problem(row: object) -> str:
 def _resource_problem(row: object, type_name: str) -> str:
     if not isinstance(row, dict):
         return "it is no object"
-    if not _is_text(row.get("id")):
+    if not is_text(row.get("id")):
         return "it has no id"
     if str(row.get("type")).lower() != type_name:
         return f"its type is not {type_name}"
@@ -251,7 +250,8 @@ def _other_id(body: object, key: str) -> str:
     return "" if found.lower() == key else f"it is {found}"
 
 
-def _is_text(value: object) -> bool:
+def is_text(value: object) -> bool:
+    """Whether a value is a text that is not empty."""
     return isinstance(value, str) and value != ""
 
 

@@ -38,7 +38,7 @@ from shared.answers import (
 from shared.deadline import Deadline, within
 from shared.errors import AzureError, OutOfTime, Refused, Unclear, Unfinished
 from shared.model import Account, AccountId, Level, Page, Subscription, in_utc
-from shared.refusals import AFTER_A_WRITE, SDK_ERRORS, azure_error, is_azures, said
+from shared.refusals import AFTER_A_WRITE, SDK_ERRORS, azure_error, code_and_message, is_azures
 from shared.transport import NoCredential, Pipeline, TokenCache
 
 
@@ -261,7 +261,7 @@ class ArmReader:
                 raise _odd(action, resource, "a row is no object")
             ids = {str(row.get("id")).lower() for row in rows}
             if ids and ids <= seen:
-                links.repeats()
+                links.refuse_repetition()
             seen |= ids
             yield rows
 
@@ -343,7 +343,7 @@ class ArmWriter(ArmReader):
             message = f"The operation is still running after {seconds:.0f} s."
             raise Unfinished(action, resource, message=message) from None
         except (*AFTER_A_WRITE, Refused) as error:
-            code, message = said(error)
+            code, message = code_and_message(error)
             raise Unfinished(
                 action, resource, code=code, message=message, is_azures=is_azures(error)
             ) from error

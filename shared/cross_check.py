@@ -1,7 +1,7 @@
-"""A rotating share of the subscriptions is read by a second source, and the two are held together.
+"""A rotating share of the subscriptions is read from ARM too, and compared with Resource Graph.
 
 Resource Graph omits in silence what it doesn't show. So within a day each subscription is read from
-ARM as well, a ninety-sixth of them with each firing of the timer. Pure: who reads is discovery.
+ARM as well, a ninety-sixth of them with each firing of the timer. Pure: it is discovery that reads.
 """
 
 import zlib
@@ -22,8 +22,8 @@ GRAPH_LAG = timedelta(minutes=10)
 def turns_due(schedule: Schedule, last: datetime | None, now: datetime) -> frozenset[int]:
     """Return the turns of all firings since the last sweep, this one's included.
 
-    A sweep that takes longer than the schedule's interval misses firings, and with each of them a
-    turn that would else come round only with the same miss.
+    A sweep that takes longer than the schedule's interval misses firings. It takes over their
+    turns: if every second firing were missed, so would be every second turn, day after day.
     """
     current = schedule.number(now)
     first = current if last is None else schedule.number(last) + 1

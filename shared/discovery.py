@@ -2,9 +2,9 @@
 
 Resource Graph does the counting, so that a calm sweep costs the same at a hundred accounts and at a
 hundred thousand. It omits in silence what it doesn't show, so it is never believed alone: ARM's own
-list of subscriptions says what there is, its census and its list must agree, and what Resource
-Graph does not show is listed from ARM directly. What neither shows is a gap. What was seen is a set
-of resource ids: a row that comes twice is one account.
+list of subscriptions says what there is, Resource Graph's count of accounts and its list of them
+must agree, and what it does not show is listed from ARM directly. What neither shows is a gap.
+Accounts are told apart by resource id: a row that comes twice is one account.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ GRAPH_SECONDS = 120.0
 _MOST_FAILURES = 2
 # The share that a list may take of the time that is left, however many pages it has.
 _SHARE = 0.75
-# How long ARM may take to be the second source of this sweep's share.
+# How long the subscriptions whose turn it is may take to be read from ARM as well.
 _SECOND_SOURCE_SECONDS = 120.0
 
 
@@ -131,7 +131,7 @@ class Discovery:
     tenant_id: str | None
     """The home tenant; None: that of the identity."""
     turns: frozenset[int]
-    """Whose turn it is to be read by a second source."""
+    """The turns that are due: the subscriptions that have one of them are read from ARM as well."""
     inherit: tuple[Level, ...] = ()
     """The levels above an account whose tags count for it, the nearest first."""
 
@@ -140,7 +140,11 @@ class Discovery:
         reader = ScopeReader(self.arm, self.graph, self.scope, self.tenant_id, self._share())
         in_scope = await reader.read()
         shown = await self._through_graph(in_scope.subscriptions)
-        unseen = [each for each in in_scope.subscriptions if each.id not in shown.readings]
+        unseen = [
+            subscription
+            for subscription in in_scope.subscriptions
+            if subscription.id not in shown.readings
+        ]
         until = self._share()
         listed = await self._directly(unseen, until)
         readings: dict[str, Reading | Gap] = dict(shown.readings)
@@ -208,7 +212,11 @@ class Discovery:
     ) -> dict[str, Reading | Gap]:
         """Take a census and a list, which must agree: those that don't are asked about again."""
         readings = await self._asked_once(subscriptions)
-        disputed = [each for each in subscriptions if isinstance(readings[each.id], Gap)]
+        disputed = [
+            subscription
+            for subscription in subscriptions
+            if isinstance(readings[subscription.id], Gap)
+        ]
         if disputed:
             await self.deadline.clock.sleep(_ASK_AGAIN_SECONDS)
             readings |= await self._asked_once(disputed)
@@ -255,10 +263,10 @@ class Discovery:
     async def _second_source(
         self, readings: Mapping[str, Reading | Gap], until: Deadline
     ) -> tuple[Mapping[str, Reading | Gap], list[Disagreement], list[Gap]]:
-        """Read those whose turn it is from ARM too, and hold the two readings together.
+        """Read those whose turn it is from ARM too, and compare the two readings of each.
 
-        Where ARM keeps us waiting, what Resource Graph showed stands; where it refuses, that is a
-        gap besides.
+        Where ARM keeps us waiting, what Resource Graph showed stands; where ARM refuses, it stands
+        too, and there is a gap besides.
         """
         graph = {
             name: found
@@ -333,7 +341,7 @@ class Discovery:
             links.follow(link)
             page = await self._page(subscription_id, link or None)
             if not rows.add(page.rows) and page.rows:
-                links.repeats()
+                links.refuse_repetition()
             link = page.next_link
 
     async def _page(self, subscription_id: str, link: str | None) -> Page:

@@ -16,7 +16,7 @@ from azure.mgmt.resourcegraph.aio import ResourceGraphClient
 from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions
 
 from shared.addresses import Links
-from shared.answers import a_graph_page, columns_problem, decoded, is_count
+from shared.answers import a_graph_page, columns_problem, decoded, is_count, is_text
 from shared.errors import AzureError, Unclear
 from shared.exemption import resembling_pattern
 from shared.model import Account, AccountId, Census, KeyChange, Turned, in_utc
@@ -189,7 +189,7 @@ class Graph:
         found = {}
         for row in await self._all_rows(query, subscriptions):
             tags = _tags(row["tags"])
-            if tags is None or not all(_is_text(row[name]) for name in ("subscriptionId", "name")):
+            if tags is None or not all(is_text(row[name]) for name in ("subscriptionId", "name")):
                 raise _incomplete("a resource group whose tags or name can't be read")
             found[row["subscriptionId"].lower(), row["name"].lower()] = tags
         return found
@@ -231,7 +231,7 @@ class Graph:
             page = await self._page(query.text, subscriptions, links.follow(token) or None)
             for row in page["data"]:
                 problem = columns_problem(row, query.columns)
-                if problem or not _is_text(row[query.key]):
+                if problem or not is_text(row[query.key]):
                     raise _incomplete(problem or f"a row without its {query.key}")
                 rows[row[query.key].lower()] = row
             total = page["totalRecords"] if total is None else total
@@ -266,12 +266,8 @@ def _ids(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
 
 def _subscriptions_in(rows: Iterable[Mapping[str, Any]]) -> set[str]:
     """Return the subscriptions that rows name, in lower case, where they name any."""
-    named = {row["subscriptionId"] for row in rows if _is_text(row.get("subscriptionId"))}
+    named = {row["subscriptionId"] for row in rows if is_text(row.get("subscriptionId"))}
     return {name.lower() for name in named}
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and value != ""
 
 
 def _incomplete(what: str) -> AzureError:
@@ -301,7 +297,7 @@ def _account(row: Mapping[str, Any], subscriptions: Collection[str]) -> Account:
     tags = _tags(row["tags"])
     if tags is None or not all(isinstance(row[name], str | None) for name in texts):
         raise _incomplete(f"{row['id']} with a value of the wrong kind")
-    if not _is_text(row["kind"]):
+    if not is_text(row["kind"]):
         raise _incomplete(f"{row['id']} without its kind")
     return Account(
         id=_account_id(row, subscriptions),

@@ -42,14 +42,14 @@ REQUEST_SECONDS = 60.0
 """How long one attempt may take."""
 _ATTEMPTS = 4
 _LONGEST_BACKOFF = 60.0
-# So many make more than a minute of a second; a thousand are more than a float holds.
+# A second that doubles six times is more than a minute; a thousand times, more than a float holds.
 _MOST_DOUBLINGS = 6
 # However long Azure says that a lane is closed, after this it is looked at again.
 _LONGEST_CLOSURE = 3600.0
 # Pages of lists at a time: one of a large subscription takes megabytes.
 _PAGES_AT_A_TIME = 8
-# No number in a header counts for more than this: one of 400 digits is nobody's meaning.
-_MOST = 10**9
+# No number in a header counts for more than this: nobody means one of 400 digits.
+_LARGEST_NUMBER = 10**9
 # Room that is left in a lane, for those whom we don't see: another sweep, an operator.
 _RESERVE = 3
 _LOOK_AGAIN_SECONDS = 1.0
@@ -76,7 +76,7 @@ class Lane:
     """Requests a second, as observed."""
     refusals: int = 0
     looks: int = 0
-    """Requests in a row that left without known room, to look again, and found none."""
+    """Requests in a row that left without known room, to look again, and met none."""
     _since: float | None = None
     _left_then: int = 0
     _answers: int = 0
@@ -92,7 +92,7 @@ class Lane:
         if room >= count:
             return 0.0
         # What fills up slower than we look again is looked at ever more seldom.
-        look_again = _LOOK_AGAIN_SECONDS * _longer(self.looks)
+        look_again = _LOOK_AGAIN_SECONDS * _doubled(self.looks)
         if self.refill:
             look_again = max(look_again, min(1 / self.refill, _LONGEST_BACKOFF))
         if self.under_way == 0 and now - self.told_at >= look_again:
@@ -133,7 +133,7 @@ class Lane:
         self.refusals += 1
         wait = max(_retry_after(headers, moment), _resets_after(headers) or 0.0)
         if wait < 1:
-            wait = _longer(self.refusals - 1)
+            wait = _doubled(self.refusals - 1)
         # More requests were under way when it was closed: the longest word counts.
         self.closed_until = max(self.closed_until, now + min(wait, _LONGEST_CLOSURE))
 
@@ -152,7 +152,7 @@ class Lane:
         self._since, self._left_then, self._answers = now, left, 0
 
 
-def _longer(times: int) -> float:
+def _doubled(times: int) -> float:
     """Return a second that doubled so many times, and a minute at most."""
     return min(2.0 ** min(times, _MOST_DOUBLINGS), _LONGEST_BACKOFF)
 
@@ -169,7 +169,7 @@ def _left(headers: Mapping[str, str]) -> int | None:
 
 
 def _retry_after(headers: Mapping[str, str], moment: datetime) -> float:
-    """Return for how many seconds Azure asks to wait, by the longest of its words; 0: none."""
+    """Return for how many seconds an answer asks to wait: the longest of its headers; 0: none."""
     waits = [0.0]
     for name, unit in (("retry-after-ms", 1e-3), ("x-ms-retry-after-ms", 1e-3), ("retry-after", 1)):
         value = headers.get(name, "")
@@ -194,7 +194,7 @@ def _number(text: str) -> int | None:
     match = re.fullmatch(r"([0-9]+)(?:\.[0-9]*)?", text.strip(), re.ASCII)
     if match is None:
         return None
-    return int(match[1]) if len(match[1]) < len(str(_MOST)) else _MOST
+    return int(match[1]) if len(match[1]) < len(str(_LARGEST_NUMBER)) else _LARGEST_NUMBER
 
 
 def _resets_after(headers: Mapping[str, str]) -> float | None:
@@ -247,9 +247,9 @@ class Pace:
         self.lanes = lanes
         self.clock = clock
         self.deadline = deadline
-        self._all = asyncio.Semaphore(concurrency)
-        self._pages = asyncio.Semaphore(min(concurrency, _PAGES_AT_A_TIME))
-        self._each: dict[str, asyncio.Semaphore] = {}
+        self._unit_places = asyncio.Semaphore(concurrency)
+        self._page_places = asyncio.Semaphore(min(concurrency, _PAGES_AT_A_TIME))
+        self._places_in: dict[str, asyncio.Semaphore] = {}
 
     async def admit(self, lane: Lane) -> None:
         """Wait until the lane has room, and take it.
@@ -282,9 +282,11 @@ class Pace:
         All waiting is before the body: for a place in the subscription, for its lanes, for a place
         among all units. Raises OutOfTime if that can't be before the deadline.
         """
-        place = self._each.setdefault(subscription_id, asyncio.Semaphore(UNITS_PER_SUBSCRIPTION))
+        place = self._places_in.setdefault(
+            subscription_id, asyncio.Semaphore(UNITS_PER_SUBSCRIPTION)
+        )
         held: Counter[Use] = Counter({"read": reads, "write": 1})
-        async with place, self._permit(subscription_id, held, self._all):
+        async with place, self._permit(subscription_id, held, self._unit_places):
             yield
 
     @asynccontextmanager
@@ -294,7 +296,7 @@ class Pace:
         All waiting is before the body. Raises OutOfTime if that can't be before the deadline.
         """
         held: Counter[Use] = Counter({"read": 1})
-        async with self._permit(subscription_id, held, self._pages):
+        async with self._permit(subscription_id, held, self._page_places):
             yield
 
     @asynccontextmanager
@@ -372,15 +374,15 @@ class Pacing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
             else:
                 lane.refusals = 0
             if status == _THROTTLED and unit is not None and not unit.sent:
-                # It waits without its place among the units, and begins again.
+                # The unit gives up its place while the lane is closed, and begins again.
                 message = "Azure answers 429: too many requests."
                 raise Throttled("Sending", method, message=message, status=status, is_azures=False)
-            if method == "PATCH" or not self._again(status, attempt):
+            if method == "PATCH" or not self._is_tried_again(status, attempt):
                 return response
             if status != _THROTTLED:
                 await self._pace.pause(2.0 ** (attempt - 1))
 
-    def _again(self, status: int, attempt: int) -> bool:
+    def _is_tried_again(self, status: int, attempt: int) -> bool:
         # A throttled read is tried for as long as the lane opens in time.
         return status == _THROTTLED or (status in _TRANSIENT and attempt < _ATTEMPTS)
 

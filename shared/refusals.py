@@ -33,7 +33,7 @@ SDK_ERRORS = (SdkError, ValueError)
 AFTER_A_WRITE = (*SDK_ERRORS, LookupError, TypeError, AttributeError, ArithmeticError)
 """What it may raise besides when the answer to a write is odd: then the write may have happened."""
 
-# Codes by their sources: data/errors of the reference shelf and public issues (docs/facts.md, 1).
+# The sources of these codes are in tests/data/errors/errors.json, beside each body.
 _BY_CODE: dict[str, type[AzureError]] = {
     "requestdisallowedbypolicy": PolicyDenied,
     # Azure itself forbids it, whatever roles and policies say: no role of ours would help.
@@ -59,7 +59,7 @@ _QUERY = re.compile(r"(?<=[^\s?])\?(?=\S*=)\S+")
 
 def azure_error(action: str, resource: str, error: Exception) -> AzureError:
     """Say in our own tree what an SDK's error means for what was asked."""
-    code, message = said(error)
+    code, message = code_and_message(error)
     status = error.status_code if isinstance(error, HttpResponseError) else None
     return _kind_of(error, status, code)(
         action, resource, code=code, message=message, status=status
@@ -89,16 +89,16 @@ def _kind_of(error: Exception, status: int | None, code: str) -> type[AzureError
     return Refused if never_sent else Unclear
 
 
-def said(error: Exception) -> tuple[str, str]:
+def code_and_message(error: Exception) -> tuple[str, str]:
     """Return Azure's own code and message, or what stands in for them.
 
     Without the queries of addresses: that of a polling URL carries a signature.
     """
-    code, message = _code_and_message(error)
+    code, message = _as_given(error)
     return code, _QUERY.sub("", message)
 
 
-def _code_and_message(error: Exception) -> tuple[str, str]:
+def _as_given(error: Exception) -> tuple[str, str]:
     if isinstance(error, AzureError):
         return error.code, error.message
     if isinstance(error, HttpResponseError) and error.response is not None:

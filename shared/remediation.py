@@ -10,7 +10,7 @@ an account at rest with its keys on, the whole unit runs once more.
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from shared.allowance import Allowance
 from shared.deadline import Deadline
@@ -119,7 +119,7 @@ class SecondLook:
         leave_by = self.clock.monotonic() + FRESH_SECONDS
         account = await self.read(decision.account.id)
         now = decide(account, self.scope, self.rules, self.clock.now().date())
-        return _no_longer(decision, account, now) or StillDrift(leave_by)
+        return _in_the_way(decision, account, now) or StillDrift(leave_by)
 
     async def read(self, account_id: AccountId) -> Account:
         """Read an account, and the levels above it as far as they can matter.
@@ -290,8 +290,8 @@ def _too_late(decision: Decision) -> Outcome:
     return Outcome(decision, Result.DEFERRED, "The time budget ended before its turn.")
 
 
-def _no_longer(decision: Decision, account: Account, now: Decision) -> Outcome | None:
-    """Say what the re-read found, if it is not the drift that was decided on."""
+def _in_the_way(decision: Decision, account: Account, now: Decision) -> Outcome | None:
+    """Say what the read just before the change found; None: still the drift that was decided on."""
     match now.verdict:
         case Verdict.OUT_OF_SCOPE:
             return Outcome(decision, Result.OUT_OF_SCOPE, now.reason)
@@ -306,6 +306,8 @@ def _no_longer(decision: Decision, account: Account, now: Decision) -> Outcome |
                 state = account.provisioning_state
                 return Outcome(decision, Result.BUSY, f"Its provisioning state is {state}.")
             return None
+        case _:
+            assert_never(now.verdict)
 
 
 def is_at_rest(account: Account) -> bool:

@@ -43,7 +43,10 @@ class SubscriptionsShown(Protocol):
     """What is asked of Resource Graph."""
 
     async def everywhere(self) -> frozenset[str]:
-        """Say which subscriptions of the whole tenant it shows. Raises AzureError."""
+        """Say which subscriptions it shows at all, those of other tenants included.
+
+        Raises AzureError.
+        """
         ...
 
 
@@ -84,14 +87,17 @@ class ScopeReader:
         if not home:
             return _nothing("of the identity", "its token names no tenant: set AZURE_TENANT_ID")
         expected, unread = await self._expected(listed)
-        found = self._sorted(expected, listed, home, [*gaps, *unread])
+        found = self._sorted_out(expected, listed, home, [*gaps, *unread])
         return replace(found, graph_unread=graph_unread)
 
     async def _listed(self) -> tuple[dict[str, Subscription], list[Gap], str]:
-        """Return ARM's list, what of the whole tenant is missing from it, and why that is unknown.
+        """List the subscriptions from ARM; without a scope, compare them with Resource Graph's.
 
-        Resource Graph is only the second witness: without it ARM's list stands alone, and the
-        third value says so.
+        Returns the list by id, with those that ARM's list had lost and a read of them found; a gap
+        for each that was lost and can't be read; and why Resource Graph could not be asked, if it
+        could not: it is only the second witness, and without it ARM's list stands alone.
+
+        Raises AzureError or TimeoutError if ARM's list can't be read.
         """
         until = self.until
         rows = await within(until.clock, until.left, self.arm.subscriptions())
@@ -113,7 +119,7 @@ class ScopeReader:
                 listed[subscription_id] = await self.arm.subscription(subscription_id)
             except AzureError as error:
                 if _is_no_longer_ours(error):
-                    # Resource Graph learns of that later.
+                    # It was deleted or moved, and Resource Graph still shows it for a while.
                     continue
                 problem = f"Resource Graph shows it, ARM does not list it, and: {error}"
                 gaps.append(_unread(subscription_id, problem))
@@ -141,7 +147,7 @@ class ScopeReader:
                 gaps.append(Gap(GapKind.MANAGEMENT_GROUP, group, problem))
         return tuple(expected), gaps
 
-    def _sorted(
+    def _sorted_out(
         self,
         expected: Sequence[str],
         listed: Mapping[str, Subscription],

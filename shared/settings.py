@@ -477,9 +477,9 @@ def unknown_names(
 
 
 def _misspelled(name: str, wanted: Mapping[str, str]) -> str | None:
-    """Return the setting that a name misses by a slip of the pen; None if it misses all by more.
+    """Return the setting that a name differs from by a slip of the pen; None if there is none.
 
-    No two settings are so alike that a name could be nearer to another one.
+    No two settings are so alike that a name could be a slip away from both.
     """
     written = essence(name)
     for right, setting in wanted.items():
@@ -557,7 +557,7 @@ def _timeout_problems(environ: Mapping[str, str], budget: int | None) -> Sequenc
 
 
 def _is_function_timeout(name: str) -> bool:
-    """Whether the host takes a name for its time-out: .NET's configuration is blind for case."""
+    """Whether the host takes a name for its time-out: .NET's configuration ignores letter case."""
     return name.lower().replace(":", "__") == FUNCTION_TIMEOUT.lower()
 
 

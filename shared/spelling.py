@@ -22,20 +22,22 @@ def essence(name: str) -> str:
     return "".join(kept) or folded
 
 
-def edits(one: str, other: str, most: int) -> int:
-    """Count the letters to insert, take away, replace or swap with their neighbour, up to `most`.
+def edits(name: str, other: str, most: int) -> int:
+    """Count the edits that make one name another, up to `most`.
+
+    An edit inserts a letter, takes one away, replaces one, or swaps two neighbours.
 
     Returns `most` + 1 if there are more. (The distance is that of optimal string alignment.)
     """
-    if abs(len(one) - len(other)) > most:
+    if abs(len(name) - len(other)) > most:
         return most + 1
     before: list[int] = []
     row = list(range(len(other) + 1))
-    for i, letter in enumerate(one, 1):
+    for i, letter in enumerate(name, 1):
         before, above, row = row, before, [i]
         for j, wanted in enumerate(other, 1):
             least = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != wanted))
-            swapped = i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted
+            swapped = i > 1 and j > 1 and letter == other[j - 2] and name[i - 2] == wanted
             row.append(min(least, above[j - 2] + 1) if swapped else least)
         if min(*row, *before) > most:
             return most + 1

@@ -83,9 +83,10 @@ class Emitter(Protocol):
 
 _log = logging.getLogger("keysweep")
 
-# Units of one subscription that may be at work, or wait for its lanes, at the same time.
-HANDS_PER_SUBSCRIPTION = 4
-# KeyAccessChanged is told for changes since they were last told, less this: the change log lags.
+# How many accounts of one subscription are worked on, or wait for its lanes, at the same time.
+WORKERS_PER_SUBSCRIPTION = 4
+# KeyAccessChanged is told for changes since the timer last fired, and for so long before that: the
+# change log lags. Where the last firing is not known, for a day.
 _OVERLAP = timedelta(hours=1)
 _DAY = timedelta(days=1)
 
@@ -113,11 +114,11 @@ class Sweep:
             await self.emitter.emit(coverage_gap(gap))
         for disagreement in inventory.disagreements:
             await self.emitter.emit(sources_disagree(disagreement))
-        log = await self.changes.read([each.subscription.id for each in inventory.coverage])
+        log = await self.changes.read([coverage.subscription.id for coverage in inventory.coverage])
         log = log.held_against(inventory)
         today = started.date()
         decisions = self._decided(inventory, today)
-        drift = [each for each in decisions if each.verdict is Verdict.DRIFT]
+        drift = [decision for decision in decisions if decision.verdict is Verdict.DRIFT]
         planned = plan(
             drift, self.settings.limits, started, self.sweep_id, self.settings.schedule.interval
         )
@@ -132,11 +133,14 @@ class Sweep:
                 )
             )
         if self.remediation is not None and planned.held:
-            decisions = [each for each in decisions if each.verdict is not Verdict.DRIFT]
-            decisions += [
-                braked(each, len(planned.held), self.settings.limits) for each in planned.held
+            decisions = [
+                decision for decision in decisions if decision.verdict is not Verdict.DRIFT
             ]
-        # First of all that is told: what is announced early is acknowledged early.
+            decisions += [
+                braked(decision, len(planned.held), self.settings.limits)
+                for decision in planned.held
+            ]
+        # Before all other events: what is announced early is acknowledged early.
         announcements = {
             decision.account.id.key: self._announcement(decision, log)
             for decision in decisions
@@ -147,7 +151,7 @@ class Sweep:
         await self._tell_changes(log, started)
         for decision in decisions:
             await self._tell(decision, today)
-        # Last: whoever reads a subscription's state finds all of its accounts told.
+        # Last: whoever sees that a subscription was read finds the events of all its accounts.
         for read in subscriptions_read(inventory, decisions):
             await self.emitter.emit(read)
         report = SweepReport(
@@ -169,7 +173,7 @@ class Sweep:
         """Decide on each account that was seen, but for those that are not in scope."""
         scope, rules = self.settings.scope, self.settings.rules
         decisions = (decide(account, scope, rules, today) for account in inventory.accounts)
-        return [each for each in decisions if each.verdict is not Verdict.OUT_OF_SCOPE]
+        return [decision for decision in decisions if decision.verdict is not Verdict.OUT_OF_SCOPE]
 
     def _announcement(self, decision: Decision, log: ChangeLog) -> DriftFound:
         account, now = decision.account.id.key, self.clock.now()
@@ -207,7 +211,8 @@ class Sweep:
         if planned.brake is not None:
             detail += f" Enforce {self._brake(planned)}"
         outcomes = tuple(
-            Outcome(each, Result.WOULD_DISABLE, detail) for each in (*planned.change, *planned.held)
+            Outcome(decision, Result.WOULD_DISABLE, detail)
+            for decision in (*planned.change, *planned.held)
         )
         for outcome in outcomes:
             announcement = announcements[outcome.decision.account.id.key]
@@ -220,18 +225,18 @@ class Sweep:
         planned: Plan,
         announcements: Mapping[str, DriftFound],
     ) -> tuple[Outcome, ...]:
-        """Work through the plan, each subscription with a few hands of its own.
+        """Work through the plan, each subscription by a few workers of its own.
 
-        So a subscription whose lane is closed keeps nobody else waiting.
+        So a subscription whose lane is closed keeps no other one waiting.
         """
-        wanted = [announcements[decision.account.id.key] for decision in planned.change]
-        acknowledged = await self.emitter.acknowledged(wanted) if wanted else ()
+        needed = [announcements[decision.account.id.key] for decision in planned.change]
+        acknowledged = await self.emitter.acknowledged(needed) if needed else ()
         announced = {event.account_id for event in acknowledged if isinstance(event, DriftFound)}
         allowance = Allowance(planned.most_writes, planned.released_until)
         outcomes: list[Outcome] = []
 
-        async def work(pile: Iterator[Decision]) -> None:
-            for decision in pile:
+        async def work(queue: Iterator[Decision]) -> None:
+            for decision in queue:
                 if decision.account.id.key not in announced:
                     outcome = _unannounced(decision)
                 else:
@@ -243,14 +248,14 @@ class Sweep:
                 announcement = announcements[decision.account.id.key]
                 await self.emitter.emit(remediation_outcome(outcome, announcement))
 
-        piles: dict[str, list[Decision]] = defaultdict(list)
+        by_subscription: dict[str, list[Decision]] = defaultdict(list)
         for decision in planned.change:
-            piles[decision.account.id.subscription_id].append(decision)
+            by_subscription[decision.account.id.subscription_id].append(decision)
         async with asyncio.TaskGroup() as group:
-            for decisions in piles.values():
-                pile = iter(decisions)
-                for _ in range(min(HANDS_PER_SUBSCRIPTION, len(decisions))):
-                    group.create_task(work(pile))
+            for decisions in by_subscription.values():
+                queue = iter(decisions)
+                for _ in range(min(WORKERS_PER_SUBSCRIPTION, len(decisions))):
+                    group.create_task(work(queue))
         return tuple(outcomes)
 
 

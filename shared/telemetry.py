@@ -234,7 +234,7 @@ def _flush_all() -> None:
 
 
 class _Signal:
-    """Something that happens once, in whatever thread, and what is to be done then."""
+    """Something that happens once, in any thread, and one action that is taken when it does."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -243,11 +243,11 @@ class _Signal:
 
     @property
     def has_happened(self) -> bool:
-        """Whether it has."""
+        """Whether it has happened."""
         return self._happened
 
     def then(self, action: Callable[[], None]) -> None:
-        """Say what is to be done; at once, if it has happened already."""
+        """Set the action; it is taken at once if it has happened already."""
         with self._guard:
             self._then = action
             happened = self._happened
@@ -255,7 +255,7 @@ class _Signal:
             action()
 
     def happen(self) -> None:
-        """Let it happen."""
+        """Say that it has happened: the action is taken."""
         with self._guard:
             self._happened, action = True, self._then
         if action is not None:
@@ -269,7 +269,7 @@ class _Book:
     emitted: set[str] = field(default_factory=set)
     acknowledged: set[str] = field(default_factory=set)
     pending: set[str] = field(default_factory=set)
-    """Neither acknowledged nor given up."""
+    """Handed to the exporter, and neither acknowledged nor written off."""
     awaited: frozenset[str] = frozenset()
     all_there: _Signal = field(default_factory=_Signal)
     """Happens when all that are awaited are acknowledged."""
@@ -333,7 +333,7 @@ class _Ledger(PlainTransport):
             return self._books.setdefault(sweep_id, _Book()).acknowledged.intersection(event_ids)
 
     def when_acknowledged(self, sweep_id: str, event_ids: frozenset[str]) -> _Signal:
-        """Return what happens when all of these events of a sweep are acknowledged."""
+        """Return the signal that happens once all of these events of a sweep are acknowledged."""
         with self._guard:
             book = self._books.setdefault(sweep_id, _Book())
             book.awaited, book.all_there = event_ids, _Signal()
@@ -347,14 +347,14 @@ class _Ledger(PlainTransport):
         self._problem = f"{type(error).__name__}: {error}"[:300]
 
     def give_up(self, problem: str) -> None:
-        """Wait for Application Insights no longer, for a while."""
+        """Send nothing to Application Insights for a while."""
         self._problem = problem
-        # Each time of a sweep for longer: what is down for good must not cost it all its time.
+        # Within a sweep, longer each time: what is down for good must not cost it all its time.
         self._paused_until = time.monotonic() + _PAUSE_SECONDS * 2**self._given_up
         self._given_up += 1
 
     def write_off(self, most: int) -> None:
-        """Wait no longer for events that a flush left behind, if there are more than so many."""
+        """Wait no longer for any event that is on its way, if more than `most` of them are."""
         if self.pending <= most:
             return
         with self._guard:
@@ -416,7 +416,7 @@ class _Ledger(PlainTransport):
             signal.happen()
 
     def _acknowledge(self, taken: Mapping[str, set[str]]) -> list[_Signal]:
-        """Note events in the books of their sweeps; return what happens by that."""
+        """Note events in the books of their sweeps; return the signals that happen by that."""
         happens = []
         with self._guard:
             for sweep_id, event_ids in taken.items():

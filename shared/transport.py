@@ -105,7 +105,7 @@ class TokenCache:
         async with self._lock:
             held = self._tokens.get(scope)
             left = held.expires_on - self._clock.now().timestamp() if held is not None else 0.0
-            if held is not None and (left >= _RENEW_SECONDS or self._rests(scope, left)):
+            if held is not None and (left >= _RENEW_SECONDS or self._waits_to_renew(scope, left)):
                 return held.token
             try:
                 fetched = await self._fetch(scope)
@@ -117,8 +117,8 @@ class TokenCache:
             self._tokens[scope] = fetched
             return fetched.token
 
-    def _rests(self, scope: str, left: float) -> bool:
-        """Whether a token that is still usable could not be renewed a moment ago."""
+    def _waits_to_renew(self, scope: str, left: float) -> bool:
+        """Whether a token is still usable, and could not be renewed a moment ago."""
         failed_at = self._renewal_failed_at.get(scope)
         recently = (
             failed_at is not None and self._clock.monotonic() - failed_at < _RENEW_AGAIN_SECONDS

@@ -119,6 +119,6 @@ async def test_the_gateway_may_take_longer_than_a_sweeps_budget(
     person = Slow(azure)
     async with at_a_terminal(azure, monkeypatch) as (parts, _):
         key = keys_of(account)[0]
-        code = await probe(parts, person, "bot", None, given=key, wait=5 * 3600.0, every=3600.0)
+        code = await probe(parts, person, "bot", None, key=key, wait=5 * 3600.0, every=3600.0)
     assert code == 1  # no role on the data plane: the check of the token
     assert asked.count("openai") >= HOURS / timedelta(hours=1)

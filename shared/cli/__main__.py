@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shared import __version__
+from shared.cli.exit_codes import BUG, NOT_WHOLE, STOPPED, USAGE
 from shared.cli.streams import prepared
 
 if TYPE_CHECKING:
     from shared.model import Clock
 
-_NOT_WHOLE, _USAGE, _BUG, _STOPPED = 2, 64, 70, 130
 _BYTE_ORDER_MARK = "\ufeff"
 _OUTPUT = click.Choice(["table", "json", "csv", "sarif"])
 
@@ -47,7 +47,10 @@ class _Commands(click.Group):
         """Write each command's line whole: click would cut it."""
         with formatter.section("Commands"):
             formatter.write_dl(
-                [(name, each.get_short_help_str(limit=200)) for name, each in self.commands.items()]
+                [
+                    (name, command.get_short_help_str(limit=200))
+                    for name, command in self.commands.items()
+                ]
             )
 
 
@@ -394,12 +397,12 @@ def probe(
     """
     from shared.cli.probe import probe as command  # noqa: PLC0415
 
-    given = _key() if key_from_stdin else None
+    key = _key() if key_from_stdin else None
     seconds = None if wait is None else _seconds(wait)
     return _run(
         options,
         lambda parts, screen, _: command(
-            parts, screen, account, deployment, given=given, wait=seconds, every=every
+            parts, screen, account, deployment, key=key, wait=seconds, every=every
         ),
     )
 
@@ -496,19 +499,19 @@ def main(arguments: Sequence[str] | None = None, clock: "Clock | None" = None) -
     try:
         code = _called(arguments, clock)
     except KeyboardInterrupt:
-        code = _STOPPED
+        code = STOPPED
     except SystemExit:
         raise  # click's, once it has offered completions
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is a bug of ours
-        from shared.cli.bugs import said  # noqa: PLC0415 - seldom needed
+        from shared.cli.bugs import kept  # noqa: PLC0415 - seldom needed
 
-        click.echo(f"keysweep: {said(error, datetime.now(UTC))}", err=True)
-        code = _BUG
+        click.echo(f"keysweep: {kept(error, datetime.now(UTC))}", err=True)
+        code = BUG
     problem = streams.problem()
     if problem is None:
         return code
     click.echo(f"keysweep: The output could not be written: {problem}", err=True)
-    return max(code, _NOT_WHOLE)
+    return max(code, NOT_WHOLE)
 
 
 def _called(arguments: Sequence[str] | None, clock: "Clock | None") -> int:
@@ -521,9 +524,9 @@ def _called(arguments: Sequence[str] | None, clock: "Clock | None") -> int:
         )
     except click.ClickException as error:
         error.show()
-        return _USAGE
+        return USAGE
     except click.Abort:
-        return _STOPPED
+        return STOPPED
     return int(code or 0)
 
 

@@ -13,7 +13,7 @@ import platformdirs
 from shared import __version__
 
 
-def said(error: BaseException, now: datetime) -> str:
+def kept(error: BaseException, now: datetime) -> str:
     """Keep the traceback of a bug, and return the line that says so."""
     text = "".join(
         [
@@ -26,7 +26,7 @@ def said(error: BaseException, now: datetime) -> str:
     folders = (platformdirs.user_state_path("keysweep", appauthor=False) / "bugs", _temporary())
     for folder in folders:
         with contextlib.suppress(OSError):
-            where = f"To report it, take the traceback in {_kept(folder, name, text)}"
+            where = f"To report it, take the traceback in {_write(folder, name, text)}"
             break
     else:
         where = "Its traceback could not be kept anywhere"
@@ -36,7 +36,7 @@ def said(error: BaseException, now: datetime) -> str:
     )
 
 
-def _kept(folder: Path, name: str, text: str) -> Path:
+def _write(folder: Path, name: str, text: str) -> Path:
     """Write a file that only its owner can read. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = folder / name

@@ -9,8 +9,8 @@ from dashboard.capture import CaptureError, read_capture
 from dashboard.drawing import draw, is_page
 from dashboard.tables import QueryError, Tables
 from dashboard.workbook import WorkbookError, read_workbook
+from shared.cli.exit_codes import FINE, USAGE
 from shared.cli.screen import Screen
-from shared.cli.session import FINE, USAGE
 
 
 def dashboard(screen: Screen, capture: Path, out: Path, *, opens: bool) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from shared import __version__
+from shared.cli.exit_codes import FINE, NOT_WHOLE, REMAINS
 from shared.events import DriftFound, Event
 from shared.model import (
     Account,
@@ -85,28 +86,35 @@ def rows(
     report: SweepReport, events: Sequence[Event], compliant: Sequence[Decision] = ()
 ) -> list[Row]:
     """Return the accounts of a report, the worst first; who let keys in comes from the events."""
-    outcomes = {each.decision.account.id.key: each for each in report.outcomes}
-    drifted = {each.account_id: each for each in events if isinstance(each, DriftFound)}
+    outcomes = {outcome.decision.account.id.key: outcome for outcome in report.outcomes}
+    drifted = {event.account_id: event for event in events if isinstance(event, DriftFound)}
     names = subscription_names(report.inventory)
-    decided = [each for each in report.decisions if each.verdict is not Verdict.COMPLIANT]
+    decided = [
+        decision for decision in report.decisions if decision.verdict is not Verdict.COMPLIANT
+    ]
     found = [
-        _row(each, outcomes.get(each.account.id.key), drifted.get(each.account.id.key), names)
-        for each in (*decided, *compliant)
+        _row(
+            decision,
+            outcomes.get(decision.account.id.key),
+            drifted.get(decision.account.id.key),
+            names,
+        )
+        for decision in (*decided, *compliant)
     ]
     return sorted(found, key=lambda row: (WORST_FIRST.index(row.state), row.name.lower()))
 
 
 def subscription_names(inventory: Inventory) -> Mapping[str, str]:
     """Return the display names of the subscriptions that were read, by id."""
-    return {each.subscription.id: each.subscription.name for each in inventory.coverage}
+    return {coverage.subscription.id: coverage.subscription.name for coverage in inventory.coverage}
 
 
 def exit_code(report: SweepReport) -> int:
     """Return 0 if all is compliant or fixed, 1 if drift or holds remain, 2 if it is not whole."""
     if not report.whole:
-        return 2
-    left = report.held or any(each.result in _LEFT_OVER for each in report.outcomes)
-    return 1 if left else 0
+        return NOT_WHOLE
+    left = report.held or any(outcome.result in _LEFT_OVER for outcome in report.outcomes)
+    return REMAINS if left else FINE
 
 
 def _row(
@@ -170,29 +178,29 @@ def as_json(report: SweepReport, found: Sequence[Row]) -> str:
             **{verdict.lower(): count for verdict, count in report.verdicts.items()},
         },
         "results": {str(result): count for result, count in sorted(report.results.items())},
-        "accounts": [_camel(asdict(each)) for each in found],
+        "accounts": [_camel(asdict(row)) for row in found],
         "gaps": [
             {
-                "kind": str(each.kind),
-                "name": each.name,
-                "problem": each.problem,
-                "subscriptionId": each.subscription_id,
+                "kind": str(gap.kind),
+                "name": gap.name,
+                "problem": gap.problem,
+                "subscriptionId": gap.subscription_id,
             }
-            for each in report.inventory.gaps
+            for gap in report.inventory.gaps
         ],
         "subscriptions": [
             {
-                "id": each.subscription.id,
-                "name": each.subscription.name,
-                "source": str(each.source),
-                "keysOn": each.census.keys_on,
-                "keysOff": each.census.keys_off,
+                "id": coverage.subscription.id,
+                "name": coverage.subscription.name,
+                "source": str(coverage.source),
+                "keysOn": coverage.census.keys_on,
+                "keysOff": coverage.census.keys_off,
             }
-            for each in report.inventory.coverage
+            for coverage in report.inventory.coverage
         ],
         "leftAlone": {
-            "disabled": [each.id for each in left_alone.disabled],
-            "otherTenant": [each.id for each in left_alone.other_tenant],
+            "disabled": [subscription.id for subscription in left_alone.disabled],
+            "otherTenant": [subscription.id for subscription in left_alone.other_tenant],
             "excluded": list(left_alone.excluded),
         },
     }

@@ -15,21 +15,12 @@ from typing import assert_never
 
 from rich.text import Text
 
+from shared.cli.exit_codes import FINE, NOT_WHOLE, REMAINS, STOPPED
 from shared.cli.in_force import in_force
 from shared.cli.names import distinct, resolve, scope_of, where
 from shared.cli.operator import Operator
 from shared.cli.screen import Screen, counted, grid, shown
-from shared.cli.session import (
-    FINE,
-    NOT_WHOLE,
-    REMAINS,
-    STOPPED,
-    Given,
-    UsageProblem,
-    interrupts,
-    told,
-    unless_stopped,
-)
+from shared.cli.session import Given, UsageProblem, interrupts, told, unless_stopped
 from shared.decision import decide
 from shared.errors import (
     AzureError,
@@ -333,7 +324,10 @@ async def exempt(
     yes: bool,
     replace: bool,
 ) -> int:
-    """Exempt one account; with `enable_keys`, turn its keys on after that."""
+    """Exempt one account; with `enable_keys`, turn its keys on after that. Returns the exit code.
+
+    Raises UsageProblem, ChangedMeanwhile, AzureError.
+    """
     today, tag = parts.clock.now().date(), parts.settings.rules.tag
     wish.value(tag, today)
     account = await resolve(parts, await scope_of(parts), name)
@@ -361,10 +355,10 @@ async def exempt(
             "gateway follows within minutes, at most hours."
         )
 
-    return await _unless_stopped(screen, exempting, work())
+    return await _run(screen, exempting, work())
 
 
-async def _unless_stopped(screen: Screen, exempting: Exempting, work: Awaitable[None]) -> int:
+async def _run(screen: Screen, exempting: Exempting, work: Awaitable[None]) -> int:
     """Do it, or say how far it was when a person stopped it. Raises as `work`."""
     running = asyncio.ensure_future(work)
     try:
@@ -440,7 +434,10 @@ def _agreed(screen: Screen, question: _Question, *, yes: bool, replace: bool) ->
 
 
 async def remove(parts: Parts, screen: Screen, given: Given, name: str) -> int:
-    """Take one account's exemption away, and say what the next sweep makes of it."""
+    """Take one account's exemption away, and say what the next sweep makes of it.
+
+    Returns the exit code. Raises UsageProblem, ChangedMeanwhile, AzureError.
+    """
     account = await resolve(parts, await scope_of(parts), name)
     settings = parts.settings
     held = {tag: text for tag, text in account.tags.items() if is_tag(tag, settings.rules.tag)}
@@ -464,7 +461,7 @@ async def remove(parts: Parts, screen: Screen, given: Given, name: str) -> int:
         now = decide(found, settings.scope, settings.rules, parts.clock.now().date())
         screen.show(f"{taken} {_next(now)}")
 
-    return await _unless_stopped(screen, exempting, work())
+    return await _run(screen, exempting, work())
 
 
 def _tags(tags: Mapping[str, str]) -> str:
@@ -490,7 +487,10 @@ def _next(now: Decision) -> str:
 
 
 async def listing(parts: Parts, screen: Screen) -> int:
-    """Show every account with a tag of ours, and the days that it has left."""
+    """Show every account with a tag of ours, and the days that it has left.
+
+    Returns the exit code.
+    """
     today, rules = parts.clock.now().date(), parts.settings.rules
     with screen.spinner() as progress:
         progress.add_task("Looking for exemptions")
@@ -500,11 +500,11 @@ async def listing(parts: Parts, screen: Screen) -> int:
     names = distinct({subscription.id: subscription.name for subscription in covered})
     found = sorted(
         (decide(account, parts.settings.scope, rules, today) for account in inventory.accounts),
-        key=lambda each: (_last_day(each.exemption), each.account.id.key),
+        key=lambda decision: (_last_day(decision.exemption), decision.account.id.key),
     )
     count = 0
-    for each in found:
-        cells = _cells(each, today, names)
+    for decision in found:
+        cells = _cells(decision, today, names)
         if cells is not None:
             count += 1
             drawn.add_row(*cells)

@@ -11,14 +11,25 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.changes import ChangeLog
+from shared.cli.exit_codes import FINE, NOT_WHOLE, REMAINS
 from shared.cli.names import identify, read_id, scope_of
 from shared.cli.operator import Operator
 from shared.cli.screen import Screen, grid, shown
-from shared.cli.session import FINE, NOT_WHOLE, REMAINS, told
+from shared.cli.session import told
 from shared.decision import decide, plan
 from shared.errors import AzureError, NotFound
 from shared.exemption import resembles
-from shared.model import Account, AccountId, Decision, Inventory, Outcome, Result, Source, Verdict
+from shared.model import (
+    Account,
+    AccountId,
+    Decision,
+    Inventory,
+    Outcome,
+    Result,
+    Source,
+    Turned,
+    Verdict,
+)
 from shared.parts import Parts
 from shared.remediation import SecondLook, refused
 from shared.settings import Mode
@@ -61,22 +72,22 @@ async def explain(parts: Parts, screen: Screen, accounts: Sequence[str], output:
     with screen.spinner() as progress:
         progress.add_task("Looking as a sweep does")
         explainer = await _prepared(parts)
-        found = [await explainer.explain(each) for each in wanted]
+        found = [await explainer.explain(account_id) for account_id in wanted]
     if output == "json":
-        screen.raw(json.dumps([_document(each) for each in found], indent=2))
+        screen.raw(json.dumps([_document(explanation) for explanation in found], indent=2))
     else:
-        for each in found:
-            _show(screen, each)
-    unseen = any(each.verdict is None for each in found) and explainer.inventory.gaps
-    if unseen or not all(each.read for each in found):
+        for explanation in found:
+            _show(screen, explanation)
+    unseen = any(explanation.verdict is None for explanation in found) and explainer.inventory.gaps
+    if unseen or not all(explanation.read for explanation in found):
         return NOT_WHOLE
     concerned = {Verdict.DRIFT, Verdict.HELD}
-    return REMAINS if any(each.verdict in concerned for each in found) else FINE
+    return REMAINS if any(explanation.verdict in concerned for explanation in found) else FINE
 
 
 async def _prepared(parts: Parts) -> "_Explainer":
     inventory = await parts.discovery().discover()
-    log = await parts.changes().read([each.subscription.id for each in inventory.coverage])
+    log = await parts.changes().read([coverage.subscription.id for coverage in inventory.coverage])
     now = parts.clock.now()
     decisions = {
         account.id.key: decide(account, parts.settings.scope, parts.settings.rules, now.date())
@@ -155,23 +166,27 @@ class _Explainer:
             or "none of ours",
         }
         said = "Its keys are off." if off else "Its keys are on: only `true` is off."
-        raws = ", ".join(f"{name}: {each}" for name, each in values.items())
+        raws = ", ".join(f"{name}: {value}" for name, value in values.items())
         return Step("Account", said, raws), off
 
     def _scope(self, account_id: AccountId) -> Step:
         name = account_id.subscription_id
-        for each in self.inventory.coverage:
-            if each.subscription.id == name:
-                how = "by Resource Graph" if each.source is Source.GRAPH else "by ARM's own list"
-                said = f"Subscription {each.subscription.name} is in scope, shown {how}."
-                counted = f"keys on: {each.census.keys_on}, keys off: {each.census.keys_off}"
+        for coverage in self.inventory.coverage:
+            if coverage.subscription.id == name:
+                how = (
+                    "by Resource Graph" if coverage.source is Source.GRAPH else "by ARM's own list"
+                )
+                said = f"Subscription {coverage.subscription.name} is in scope, shown {how}."
+                counted = (
+                    f"keys on: {coverage.census.keys_on}, keys off: {coverage.census.keys_off}"
+                )
                 return Step("Scope", said, counted)
         left_alone = self.inventory.left_alone
         for found, why in (
             (left_alone.disabled, "is disabled: it is counted and left alone"),
             (left_alone.other_tenant, "is of another tenant: it is left alone"),
         ):
-            if any(each.id == name for each in found):
+            if any(subscription.id == name for subscription in found):
                 return Step("Scope", f"Subscription {name} {why}.")
         if name in left_alone.excluded:
             return Step("Scope", f"Subscription {name} is in SWEEP_EXCLUDE_SUBSCRIPTIONS.")
@@ -190,7 +205,8 @@ class _Explainer:
     async def _unlisted(self, account_id: AccountId, steps: list[Step]) -> Explanation:
         """Explain an account that the sweep's list doesn't have."""
         covered = any(
-            each.subscription.id == account_id.subscription_id for each in self.inventory.coverage
+            coverage.subscription.id == account_id.subscription_id
+            for coverage in self.inventory.coverage
         )
         account: Account | None = None
         if covered:
@@ -212,8 +228,8 @@ class _Explainer:
             )  # fmt: skip
         elif account is not None:
             said = (
-                "Resource Graph does not show that its keys are on yet: the sweep after the next "
-                "minutes sees it."
+                "Resource Graph does not show yet that its keys are on: the next sweep misses it, "
+                "and one in a few minutes sees it."
             )
         else:
             said = "The next sweep leaves it alone: it does not see it."
@@ -227,7 +243,7 @@ class _Explainer:
         last, flips = self.log.last_on(account_id.key), self.log.flips(account_id.key)
         if last is None:
             return Step("History", "The change log of 14 days shows nobody who turned its keys on.")
-        what = "created it" if last.turned == "created" else "turned its keys on"
+        what = "created it" if last.turned is Turned.CREATED else "turned its keys on"
         said = f"{last.by} ({last.by_type}) {what} at {last.at:%Y-%m-%d %H:%M} UTC"
         by = f" with {last.client}" if last.client not in {"", last.by} else ""
         return Step("History", f"{said}{by}.", f"flips in 14 days: {flips}")
@@ -235,7 +251,9 @@ class _Explainer:
     def _brake(self, decision: Decision, steps: list[Step]) -> str:
         """Add the step of the brake; say so if it holds the account, or lets it through later."""
         settings, now = self.parts.settings, self.parts.clock.now()
-        drift = [each for each in self.decisions.values() if each.verdict is Verdict.DRIFT]
+        drift = [
+            decision for decision in self.decisions.values() if decision.verdict is Verdict.DRIFT
+        ]
         planned = plan(drift, settings.limits, now, "", settings.schedule.interval)
         if settings.mode is Mode.AUDIT:
             steps.append(Step("Mode", "SWEEP_MODE is audit: nothing is changed."))
@@ -275,10 +293,10 @@ class _Explainer:
             else:
                 steps.append(Step("Rights", "You may change it; the sweep needs the same."))
             locks = await self.azure.locks(account_id)
-            locking = [each for each in locks if each.level.lower() == "readonly"]
+            locking = [lock for lock in locks if lock.level.lower() == "readonly"]
             steps += [
-                Step("Lock", f"{each.name} ({each.level}) at {each.scope} refuses it.")
-                for each in locking
+                Step("Lock", f"{lock.name} ({lock.level}) at {lock.scope} refuses it.")
+                for lock in locking
             ]
             if locking and expected is Result.DISABLED:
                 expected = Result.LOCKED
@@ -344,5 +362,5 @@ def _document(found: Explanation) -> dict[str, Any]:
         "changes": found.changes,
         "expected": found.expected,
         "prediction": found.prediction,
-        "steps": [{"name": each.name, "says": each.says, "raw": each.raw} for each in found.steps],
+        "steps": [{"name": step.name, "says": step.says, "raw": step.raw} for step in found.steps],
     }

@@ -148,17 +148,17 @@ def _not_permitted(permissions: object) -> Iterator[str]:
     if not isinstance(permissions, dict):
         return
     readable = {
-        str(each.get("resourceId")).lower() for each in _objects(permissions, "dataSources")
+        str(source.get("resourceId")).lower() for source in _objects(permissions, "dataSources")
     }
     denied: list[str] = []
     for part in ("resources", "dataSources"):
-        for each in _objects(permissions, part):
+        for resource in _objects(permissions, part):
             denied += [
                 str(table)
-                for table in each.get("denyTables") or ()
+                for table in resource.get("denyTables") or ()
                 if str(table).lower() in TABLES_OF_EVENTS
             ]
-            for source in each.get("dataSources") or ():
+            for source in resource.get("dataSources") or ():
                 if str(source).lower() not in readable:
                     yield f"You may not read the workspace {source}, which holds a part of it."
     if denied:
@@ -167,4 +167,4 @@ def _not_permitted(permissions: object) -> Iterator[str]:
 
 def _objects(body: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
     found = body.get(name)
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    return [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []

@@ -109,11 +109,11 @@ class Operator(ArmWriter):
         answer = await self._get(path, _LOCKS_VERSION, a_page)
         return [
             Lock(
-                str(each.get("name", "")),
-                str(each.get("properties", {}).get("level", "")),
-                str(each.get("id", "")).partition("/providers/Microsoft.Authorization/locks")[0],
+                str(lock.get("name", "")),
+                str(lock.get("properties", {}).get("level", "")),
+                str(lock.get("id", "")).partition("/providers/Microsoft.Authorization/locks")[0],
             )
-            for each in answer.get("value", [])
+            for lock in answer.get("value", [])
         ]
 
     async def may_write(self, account_id: AccountId) -> bool:
@@ -121,9 +121,9 @@ class Operator(ArmWriter):
         path = f"{account_id}/providers/Microsoft.Authorization/permissions"
         answer = await self._get(path, _PERMISSIONS_VERSION, a_page)
         return any(
-            _covers(each.get("actions", ()), WRITE)
-            and not _covers(each.get("notActions", ()), WRITE)
-            for each in answer.get("value", [])
+            _covers(permission.get("actions", ()), WRITE)
+            and not _covers(permission.get("notActions", ()), WRITE)
+            for permission in answer.get("value", [])
         )
 
     async def app_settings(self, site: str) -> Mapping[str, Any]:

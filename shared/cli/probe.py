@@ -3,7 +3,7 @@
 It is proof that keys are refused where the gateway says so of a real one in words of its own, 403
 `AuthenticationTypeDisabled`. Where a real key is answered like a bogus one nothing is proved: a
 document of Microsoft's gives that form for keys that are off, and a wrong or rotated key gets it
-while others work (data/errors of the reference shelf, dataplane-errors).
+while others work (tests/data/errors/errors.json).
 """
 
 import secrets
@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
+from shared.cli.exit_codes import FINE, NOT_WHOLE, REMAINS
 from shared.cli.gateway import Answer, Gateway
 from shared.cli.names import resolve, scope_of
 from shared.cli.operator import Operator
 from shared.cli.screen import Screen, grid, shown
-from shared.cli.session import FINE, NOT_WHOLE, REMAINS, told
+from shared.cli.session import told
 from shared.errors import AzureError, Refused
 from shared.model import AccountId
 from shared.parts import Parts
@@ -43,7 +44,7 @@ class Meaning(StrEnum):
 
 
 def meaning(answer: Answer) -> Meaning:
-    """Read an answer. Pure; its bodies: data/errors of the reference shelf, dataplane-errors."""
+    """Read an answer. Pure. The bodies are in tests/data/errors/errors.json."""
     code, text = answer.code.lower(), answer.message.lower()
     match answer.status:
         case _ if code == _KEYS_OFF:
@@ -69,8 +70,8 @@ def meaning(answer: Answer) -> Meaning:
             return Meaning.UNCLEAR
 
 
-class Verdict(StrEnum):
-    """How a check ended."""
+class Mark(StrEnum):
+    """How a check ended, as it is shown."""
 
     GOOD = "✓"
     BAD = "✗"
@@ -82,7 +83,7 @@ class Check:
     """One of the three checks: what was asked, how it ended, and what that proves."""
 
     title: str
-    verdict: Verdict
+    mark: Mark
     says: str
 
 
@@ -92,13 +93,13 @@ async def probe(
     account: str,
     deployment: str | None,
     *,
-    given: str | None,
+    key: str | None,
     wait: float | None,
     every: float,
 ) -> int:
     """Probe one account. Returns 0 if keys are refused and a token works, 1 if not, 2 if unclear.
 
-    `given`: a key that the person has; else one is fetched. `wait`: for so many seconds at most,
+    `key`: one that the person has; else one is fetched. `wait`: for so many seconds at most,
     until the gateway refuses keys as such.
     """
     account_id = (await resolve(parts, await scope_of(parts), account)).id
@@ -107,9 +108,9 @@ async def probe(
     endpoint = str(raw.get("properties", {}).get("endpoint", ""))
     gateway = Gateway(parts, endpoint, deployment)
     screen.note(f"{account_id.name} at {endpoint}")
-    key = given if given is not None else await _fetched(azure, account_id)
-    if wait is not None and isinstance(key, str):
-        await _until_refused(parts, screen, gateway, key, wait, every)
+    found = key if key is not None else await _fetched(azure, account_id)
+    if wait is not None and isinstance(found, str):
+        await _until_refused(parts, screen, gateway, found, wait, every)
         # The time budget of what came before may have ended meanwhile.
         raw = await Operator(parts.again()).raw(account_id)
     elif wait is not None:
@@ -118,24 +119,22 @@ async def probe(
             "--wait while the keys are on, or hand it one that you have with --key-from-stdin."
         )
     keys_off = raw.get("properties", {}).get("disableLocalAuth") is True
-    real = key if isinstance(key, AzureError) else await _asked(gateway, key)
+    real = found if isinstance(found, AzureError) else await _asked(gateway, found)
     bogus = await _asked(gateway, secrets.token_hex(16))
     checks = [
-        _no_key(key) if isinstance(key, AzureError) else _real_key(real, keys_off=keys_off),
+        _no_key(found) if isinstance(found, AzureError) else _real_key(real, keys_off=keys_off),
         _bogus_key(bogus, real),
         await _token(gateway, account_id),
     ]
     drawn = grid("", "check", "what it shows")
-    styles = {Verdict.GOOD: "bold green", Verdict.BAD: "bold red", Verdict.OPEN: "bold yellow"}
+    styles = {Mark.GOOD: "bold green", Mark.BAD: "bold red", Mark.OPEN: "bold yellow"}
     for check in checks:
-        drawn.add_row(
-            shown(check.verdict, styles[check.verdict]), shown(check.title), shown(check.says)
-        )
+        drawn.add_row(shown(check.mark, styles[check.mark]), shown(check.title), shown(check.says))
     screen.show(drawn)
-    verdicts = {check.verdict for check in checks}
-    if Verdict.BAD in verdicts:
+    marks = {check.mark for check in checks}
+    if Mark.BAD in marks:
         return REMAINS
-    return NOT_WHOLE if Verdict.OPEN in verdicts else FINE
+    return NOT_WHOLE if Mark.OPEN in marks else FINE
 
 
 async def _fetched(azure: Operator, account_id: AccountId) -> str | AzureError:
@@ -155,56 +154,56 @@ def _no_key(error: AzureError) -> Check:
             "refuses them already, only a key can show: hand it one from before "
             "(--key-from-stdin)."
         )
-        return Check(_REAL, Verdict.OPEN, says)
-    return Check(_REAL, Verdict.OPEN, f"No key could be fetched: {told(error)}")
+        return Check(_REAL, Mark.OPEN, says)
+    return Check(_REAL, Mark.OPEN, f"No key could be fetched: {told(error)}")
 
 
 def _real_key(answer: Answer | AzureError, *, keys_off: bool) -> Check:
     if isinstance(answer, AzureError):
-        return Check(_REAL, Verdict.OPEN, told(answer))
+        return Check(_REAL, Mark.OPEN, told(answer))
     match meaning(answer):
         case Meaning.TAKEN | Meaning.NO_DEPLOYMENT:
             says = "The key works: keys are on, or the gateway doesn't know better yet (--wait)."
-            return Check(_REAL, Verdict.BAD, says)
+            return Check(_REAL, Mark.BAD, says)
         case Meaning.KEYS_OFF:
             says = f"{_brief(answer)}: {answer.message}"
-            return Check(_REAL, Verdict.GOOD, says)
+            return Check(_REAL, Mark.GOOD, says)
         case Meaning.NOT_KNOWN if not keys_off:
             says = f"{answer.status}: not a key of this account; its keys are on."
-            return Check(_REAL, Verdict.OPEN, says)
+            return Check(_REAL, Mark.OPEN, says)
         case Meaning.NOT_KNOWN:
             says = (
                 f"Can't tell: {answer.status} is what a wrong or rotated key gets too, while "
                 "others may still work (--wait goes on until keys are refused as such)."
             )
-            return Check(_REAL, Verdict.OPEN, says)
+            return Check(_REAL, Mark.OPEN, says)
         case other:
-            return Check(_REAL, Verdict.OPEN, _unclear(other, answer))
+            return Check(_REAL, Mark.OPEN, _unclear(other, answer))
 
 
 def _bogus_key(answer: Answer | AzureError, real: Answer | AzureError) -> Check:
     title = "A bogus key is refused differently"
     if isinstance(answer, AzureError):
-        return Check(title, Verdict.OPEN, told(answer))
+        return Check(title, Mark.OPEN, told(answer))
     beside = None if isinstance(real, AzureError) else meaning(real)
     match meaning(answer):
         case Meaning.NOT_KNOWN | Meaning.KEYS_OFF if beside is None:
             says = f"{_brief(answer)}: it proves nothing without a real key's answer beside it."
-            return Check(title, Verdict.OPEN, says)
+            return Check(title, Mark.OPEN, says)
         case Meaning.NOT_KNOWN | Meaning.KEYS_OFF as found if found is beside:
             says = f"Can't tell: {_brief(answer)}, as for the real key."
-            return Check(title, Verdict.OPEN, says)
+            return Check(title, Mark.OPEN, says)
         case Meaning.NOT_KNOWN:
             says = f"{answer.status}: a key that nobody knows is told apart from a real one."
-            return Check(title, Verdict.GOOD, says)
+            return Check(title, Mark.GOOD, says)
         case Meaning.KEYS_OFF:
             says = f"{_brief(answer)}: refused as keys are, and the real one is not."
-            return Check(title, Verdict.OPEN, says)
+            return Check(title, Mark.OPEN, says)
         case Meaning.TAKEN | Meaning.NO_DEPLOYMENT:
             says = f"{answer.status}: it was taken. This is not an Azure OpenAI gateway."
-            return Check(title, Verdict.BAD, says)
+            return Check(title, Mark.BAD, says)
         case other:
-            return Check(title, Verdict.OPEN, _unclear(other, answer))
+            return Check(title, Mark.OPEN, _unclear(other, answer))
 
 
 async def _token(gateway: Gateway, account_id: AccountId) -> Check:
@@ -212,31 +211,31 @@ async def _token(gateway: Gateway, account_id: AccountId) -> Check:
     try:
         answer = await gateway.with_token()
     except AzureError as error:
-        return Check(title, Verdict.OPEN, told(error))
+        return Check(title, Mark.OPEN, told(error))
     found = meaning(answer)
     match found:
         case Meaning.TAKEN:
-            return Check(title, Verdict.GOOD, f"{answer.status}: your own sign-in is let in.")
+            return Check(title, Mark.GOOD, f"{answer.status}: your own sign-in is let in.")
         case Meaning.NO_DEPLOYMENT:
             says = "Your sign-in is let in, and there is no deployment of this name."
-            return Check(title, Verdict.GOOD, says)
+            return Check(title, Mark.GOOD, says)
         case Meaning.NO_ROLE:
             says = (
                 f"{answer.message} Ask for the role Cognitive Services OpenAI User on "
                 f"{account_id.name}; a new one takes minutes to arrive."
             )
-            return Check(title, Verdict.BAD, says)
+            return Check(title, Mark.BAD, says)
         case Meaning.NO_SUBDOMAIN:
             says = (
                 "The account has no custom subdomain, and no token works without one: "
                 f"az cognitiveservices account update -g {account_id.resource_group} "
                 f"-n {account_id.name} --custom-domain NAME (for good: it can't be changed)."
             )
-            return Check(title, Verdict.BAD, says)
+            return Check(title, Mark.BAD, says)
         case Meaning.WRONG_TENANT | Meaning.NOT_KNOWN | Meaning.KEYS_OFF:
-            return Check(title, Verdict.BAD, f"{answer.status}: {answer.message}")
+            return Check(title, Mark.BAD, f"{answer.status}: {answer.message}")
         case Meaning.NETWORK | Meaning.UNCLEAR:
-            return Check(title, Verdict.OPEN, _unclear(found, answer))
+            return Check(title, Mark.OPEN, _unclear(found, answer))
         case _:
             assert_never(found)
 
@@ -263,7 +262,7 @@ async def _until_refused(
 ) -> None:
     """Ask again and again until the gateway refuses keys as such, or the time is up.
 
-    An answer that a key gets which nobody knows says nothing: the gateway is asked again.
+    The answer that an unknown key gets as well says nothing: the gateway is asked again.
     """
     began = parts.clock.monotonic()
     with screen.bar() as bar:

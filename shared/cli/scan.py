@@ -84,8 +84,8 @@ async def _compliant(parts: Parts, report: SweepReport) -> tuple[list[Decision],
     scope = parts.settings.scope
     found: list[Decision] = []
     gaps: list[Gap] = []
-    for each in report.inventory.coverage:
-        name = each.subscription.id
+    for coverage in report.inventory.coverage:
+        name = coverage.subscription.id
         try:
             async for row in parts.arm.accounts(name):
                 if isinstance(row, str):

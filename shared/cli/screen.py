@@ -24,8 +24,8 @@ _PIPE_WIDTH = 240
 def inert(text: str) -> str:
     """Write out whatever a terminal could act on: control and formatting characters."""
     return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
-        for each in text
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
     )
 
 

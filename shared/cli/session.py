@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.addresses import Address
+from shared.cli.exit_codes import NOT_WHOLE, STOPPED, USAGE
 from shared.cli.operator import Operator
 from shared.cli.screen import Screen, stop_signals
 from shared.cli.settings_file import LARGEST, check_app_settings, read_app_settings
@@ -20,20 +21,10 @@ from shared.model import Clock
 from shared.parts import Connections, Parts
 from shared.settings import OPERATOR_SETTINGS, Settings, read_settings
 
-FINE = 0
-"""Compliant, or all fixed."""
-REMAINS = 1
-"""Drift or holds remain."""
-NOT_WHOLE = 2
-"""Something could not be read or done."""
-USAGE = 64
-"""The command line or the settings are wrong."""
 _SITE = re.compile(
     r"/subscriptions/[0-9a-f-]{36}/resourceGroups/[\w.()-]+/providers/Microsoft\.Web/sites/[\w-]+",
     re.IGNORECASE,
 )
-STOPPED = 130
-"""Stopped by Ctrl-C before anything was begun."""
 
 
 class UsageProblem(KeysweepError):

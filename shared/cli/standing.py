@@ -32,10 +32,10 @@ from shared.remediation import is_at_rest
 
 LOG_LAG = timedelta(minutes=5)
 """Changes show in the change log within five minutes (azure-docs, get-resource-changes.md)."""
-# A record is stamped by the clock of a person's machine, the change log by Azure's: where the log
-# names who made a change, it is looked for this much around the record's times.
+# A record has the times of a person's machine, the change log those of Azure. Where the log names
+# who made a change, it is looked for this much before and after the record's times.
 _CLOCKS_DIFFER = timedelta(minutes=2)
-# Events are stamped by a machine in Azure.
+# Events have the times of a machine in Azure, which differ by less.
 _A_MOMENT = timedelta(seconds=5)
 # So long after it was begun, the change of a sweep that was killed is made: one attempt at most.
 _ATTEMPT = timedelta(minutes=5)
@@ -144,7 +144,7 @@ def _other_incarnation(change: Change, account: Account) -> LeaveAlone | None:
     if created is None:
         return LeaveAlone(Why.NOT_KNOWN, "Azure does not say when it was created.")
     if created > change.begun_at:
-        text = f"It was deleted, and created again at {_said(created)}."
+        text = f"It was deleted, and created again at {_written(created)}."
         return LeaveAlone(Why.SOMEBODYS_WILL, text)
     return None
 
@@ -161,7 +161,7 @@ def _turned_since(change: Change, known: Known) -> LeaveAlone | None:
         return None
     last = later[-1]
     done = "created it" if last.turned is Turned.CREATED else f"turned its keys {last.turned}"
-    text = f"{last.by or 'Somebody'} {done} at {_said(last.at)}, after this sweep."
+    text = f"{last.by or 'Somebody'} {done} at {_written(last.at)}, after this sweep."
     return LeaveAlone(Why.SOMEBODYS_WILL, text)
 
 
@@ -236,7 +236,7 @@ def _log_cannot_tell(change: Change, account: Account, known: Known) -> str:
     if known.now - account.changed_at < LOG_LAG:
         again = account.changed_at + LOG_LAG
         return (
-            f"{account.changed_by or 'Somebody'} changed it at {_said(account.changed_at)}, and "
+            f"{account.changed_by or 'Somebody'} changed it at {_written(account.changed_at)}, and "
             f"the change log shows what only minutes later: try again after {again:%H:%M} UTC."
         )
     return ""
@@ -249,8 +249,9 @@ def _turns(change: Change, known: Known) -> list[KeyChange]:
 def _our_turn(change: Change, known: Known) -> KeyChange | None:
     """Return the change log's row of what the sweep did, if it shows one.
 
-    It is the nearest in time by who swept; where the sweep saw its change done, it is whatever
-    turned the keys off just then, for a guest's name is another in the log than in the token.
+    It is the change to off by who swept that is nearest in time. Where the sweep itself saw the
+    keys off, a change to off at that very time counts whoever made it: the name of a guest is
+    another in the log than in the token.
     """
     ends = change.ended_at if change.ended_at is not None else change.begun_at + _ATTEMPT
     found = []
@@ -268,5 +269,6 @@ def _is_certain(change: Change) -> bool:
     return change.result == Result.DISABLED
 
 
-def _said(moment: datetime) -> str:
+def _written(moment: datetime) -> str:
+    """Write a moment as a person reads it."""
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

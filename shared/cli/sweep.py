@@ -14,19 +14,13 @@ from pathlib import Path
 
 from shared.changes import ChangeLog
 from shared.cli.documents import Row, exit_code, rows
+from shared.cli.exit_codes import NOT_WHOLE, REMAINS
 from shared.cli.in_force import in_force
 from shared.cli.names import resolve, scope_of
 from shared.cli.record import Record, Recorded, RecordLost, record_path
 from shared.cli.scan import look, not_seen, present, table
 from shared.cli.screen import Screen, counted, shown
-from shared.cli.session import (
-    NOT_WHOLE,
-    REMAINS,
-    Given,
-    UsageProblem,
-    interrupts,
-    unless_stopped,
-)
+from shared.cli.session import Given, UsageProblem, interrupts, unless_stopped
 from shared.cli.watch import Collected, Seen
 from shared.decision import Brake
 from shared.errors import Stopped

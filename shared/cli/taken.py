@@ -103,7 +103,7 @@ def events_query(sweep_id: str, table: EventTable) -> str:
 
     And for what the change log showed later of the Function's own changes: that names who it is.
     """
-    told = ", ".join(f"'{each.name}'" for each in _TELLING)
+    told = ", ".join(f"'{event.name}'" for event in _TELLING)
     text = f"tostring({table.properties}.{{0}})".format
     columns = ",\n    ".join(f"{name} = {text(name)}" for name in _PROPERTIES)
     return f"""\

@@ -16,21 +16,14 @@ from pathlib import Path
 from typing import assert_never
 
 from shared.cli.exempt import Exempting, Wish
+from shared.cli.exit_codes import FINE, NOT_WHOLE, REMAINS
 from shared.cli.in_force import in_force
 from shared.cli.logs import Logs
 from shared.cli.names import distinct, scope_of, where, why_outside
 from shared.cli.operator import Operator
 from shared.cli.record import Change, KeptRecord, read_record, record_path
 from shared.cli.screen import Screen, counted, grid, shown
-from shared.cli.session import (
-    FINE,
-    NOT_WHOLE,
-    REMAINS,
-    Given,
-    UsageProblem,
-    interrupts,
-    told,
-)
+from shared.cli.session import Given, UsageProblem, interrupts, told
 from shared.cli.standing import (
     GiveBack,
     Judgement,
@@ -54,11 +47,12 @@ from shared.model import Account, AccountId
 from shared.parts import Parts
 from shared.remediation import SecondLook
 from shared.scope import InScope
-from shared.sweep import HANDS_PER_SUBSCRIPTION
+from shared.sweep import WORKERS_PER_SUBSCRIPTION
 
-# Around its beginning: events carry the time of their sweep, those of the change log a later one.
 # So long after a Ctrl-C, an account that is in hand may take until it is done.
 _IN_HAND_SECONDS = 60.0
+# Events are looked for around the sweep's beginning: its own carry its time, and those of the
+# change log, which name its identity, a later one.
 _EVENTS_BEFORE, _EVENTS_AFTER = timedelta(hours=1), timedelta(days=1)
 
 
@@ -103,13 +97,13 @@ class _Plan:
 
     @property
     def to_give(self) -> list[Planned]:
-        return [each for each in self.accounts if isinstance(each.judgement, GiveBack)]
+        return [planned for planned in self.accounts if isinstance(planned.judgement, GiveBack)]
 
     @property
     def code(self) -> int:
         """The exit code, as far as it hangs on what is not given back."""
-        found = (each.judgement for each in self.accounts)
-        code = _code({each.why for each in found if isinstance(each, LeaveAlone)})
+        judgements = (planned.judgement for planned in self.accounts)
+        code = _code({found.why for found in judgements if isinstance(found, LeaveAlone)})
         return NOT_WHOLE if self.unseen else code
 
 
@@ -126,13 +120,14 @@ async def undo(parts: Parts, screen: Screen, given: Given, asked: Asked) -> int:
         )
     plan = await _planned(parts, screen, taken)
     screen.say(await in_force(parts, given))
-    until = parts.clock.now().date() + asked.span
+    today = parts.clock.now().date()
+    until = today + asked.span
     wish = Wish(until, f"undo of sweep {asked.sweep_id}", "")
-    for each in filter(_exempts, plan.to_give):
-        # Before anything is asked: would a sweep take this exemption for one?
-        value = wish.value(parts.settings.rules.tag, parts.clock.now().date())
-        Exempting(parts, Operator(parts)).check_it_counts(each.id, value, parts.clock.now().date())
-        break
+    to_exempt = [planned for planned in plan.to_give if _exempts(planned)]
+    if to_exempt:
+        # Before anything is asked: would a sweep take this exemption, the same for all, for one?
+        value = wish.value(tag, today)
+        Exempting(parts, Operator(parts)).check_it_counts(to_exempt[0].id, value, today)
     _show(screen, plan, until, asked)
     if asked.dry_run:
         screen.say("Nothing was changed.")
@@ -202,7 +197,7 @@ async def _planned(parts: Parts, screen: Screen, taken: Taken) -> _Plan:
         progress.add_task("Looking at what the sweep took")
         in_scope = await scope_of(parts)
         inside = {subscription.id for subscription in in_scope.subscriptions}
-        wanted = sorted({each.account.subscription_id for each in taken.changes} & inside)
+        wanted = sorted({change.account.subscription_id for change in taken.changes} & inside)
         in_log, unread = frozenset[str](), ""
         try:
             in_log = await parts.graph.visible(wanted)
@@ -221,14 +216,17 @@ async def _planned(parts: Parts, screen: Screen, taken: Taken) -> _Plan:
         found = await asyncio.gather(
             *(_looked_at(parts, in_scope, change, known) for change in taken.changes)
         )
-    ordered = sorted(found, key=lambda each: each.id.key)
-    names = distinct({each.id: each.name for each in in_scope.subscriptions})
+    ordered = sorted(found, key=lambda planned: planned.id.key)
+    names = distinct(
+        {subscription.id: subscription.name for subscription in in_scope.subscriptions}
+    )
     return _Plan(known, tuple(ordered), taken.unseen, names)
 
 
 async def _looked_at(parts: Parts, in_scope: InScope, change: Change, known: Known) -> Planned:
     account_id = change.account
-    if all(each.id != account_id.subscription_id for each in in_scope.subscriptions):
+    inside = {subscription.id for subscription in in_scope.subscriptions}
+    if account_id.subscription_id not in inside:
         outside = why_outside(in_scope, account_id.subscription_id)
         is_unread = any(
             gap.subscription_id in {"", account_id.subscription_id} for gap in in_scope.gaps
@@ -252,7 +250,7 @@ def _look(parts: Parts) -> SecondLook:
 
 
 def _question(to_give: Sequence[Planned], until: date) -> str:
-    exempted = sum(_exempts(each) for each in to_give)
+    exempted = sum(_exempts(planned) for planned in to_give)
     accounts = counted(len(to_give), "account")
     if exempted == len(to_give):
         return f"Exempt {accounts} until {until} and turn the keys on?"
@@ -269,27 +267,32 @@ def _show(screen: Screen, plan: _Plan, until: date, asked: Asked) -> None:
     """Show how each account stands beside what will be done; with --dry-run that is the output."""
     out = screen.out if asked.dry_run else screen.err
     drawn = grid("account", "resource group", "subscription", "off since", "now", "undo")
-    for each in plan.accounts:
-        since = off_since(each.change, plan.known)
+    for planned in plan.accounts:
+        since = off_since(planned.change, plan.known)
         drawn.add_row(
-            shown(each.id.name),
-            shown(each.id.resource_group, "dim"),
-            shown(plan.subscriptions.get(each.id.subscription_id, each.id.subscription_id), "dim"),
+            shown(planned.id.name),
+            shown(planned.id.resource_group, "dim"),
+            shown(_subscription(plan, planned.id), "dim"),
             shown(f"{since:%Y-%m-%d %H:%M:%S}", "dim"),
-            shown(each.judgement.stands),
-            shown(_does(each.judgement, until), _style(each.judgement)),
+            shown(planned.judgement.stands),
+            shown(_does(planned.judgement, until), _style(planned.judgement)),
         )
     if plan.accounts:
         out.print(drawn)
-        for each in plan.accounts:
-            found = each.judgement
+        for planned in plan.accounts:
+            found = planned.judgement
             if isinstance(found, LeaveAlone) and found.why is not Why.NOTHING_TO_DO:
-                line = f"{where(each.id)} is left alone: {found.reason}"
+                line = f"{where(planned.id)} is left alone: {found.reason}"
                 out.print(shown(line, _style(found)), soft_wrap=True)
     elif not plan.unseen:
         screen.show(f"Sweep {asked.sweep_id} turned no keys off.")
     for sentence in plan.unseen:
         screen.problem(f"Not seen: {sentence}")
+
+
+def _subscription(plan: _Plan, account_id: AccountId) -> str:
+    """Return the name by which a person knows a subscription; its id if it is not in scope."""
+    return plan.subscriptions.get(account_id.subscription_id, account_id.subscription_id)
 
 
 def _does(judgement: Judgement, until: date) -> str:
@@ -335,34 +338,34 @@ async def _give_back(parts: Parts, screen: Screen, plan: _Plan, wish: Wish) -> i
     stop = asyncio.Event()
     bar = screen.bar()
     task = bar.add_task("Giving back", total=len(plan.to_give), counts="")
-    told_of = _Told(screen, lambda counts: bar.update(task, advance=1, counts=counts))
+    progress = _Progress(screen, lambda counts: bar.update(task, advance=1, counts=counts))
     # However long the person thought, the time budget begins now.
-    giving = _Giving(parts.again(), plan.known, wish, stop, told_of)
+    giving = _Giving(parts.again(), plan.known, wish, stop, progress)
     running = asyncio.ensure_future(giving.all(plan.to_give))
     try:
         with interrupts(screen, stop, running), bar:
             await running
     except asyncio.CancelledError:
-        told_of.code = NOT_WHOLE
+        progress.code = NOT_WHOLE
         screen.problem(
             "Broken off: an account in hand may be exempt and still without keys. The same command "
             "can be run again."
         )
-    left = len(plan.to_give) - told_of.count
-    said = f"{counted(told_of.given, 'account')} given back."
-    if told_of.failed:
-        said += f" {told_of.failed} could not be."
-    if told_of.left_alone:
-        said += f" {told_of.left_alone} left alone after all."
+    left = len(plan.to_give) - progress.count
+    said = f"{counted(progress.given, 'account')} given back."
+    if progress.failed:
+        said += f" {progress.failed} could not be."
+    if progress.left_alone:
+        said += f" {progress.left_alone} left alone after all."
     if left:
         said += f" You stopped it: {counted(left, 'account')} not attempted."
-    screen.show(shown(said, "red" if told_of.failed else "bold"))
-    return max(told_of.code, REMAINS if left else FINE)
+    screen.show(shown(said, "red" if progress.failed else "bold"))
+    return max(progress.code, REMAINS if left else FINE)
 
 
 @dataclass(slots=True)
-class _Told:
-    """How far it is, said as it happens."""
+class _Progress:
+    """How many accounts were given back, left alone after all or failed, said as it happens."""
 
     screen: Screen
     changed: Callable[[str], None]
@@ -410,31 +413,31 @@ class _Giving:
     known: Known
     wish: Wish
     stop: asyncio.Event
-    told_of: _Told
+    progress: _Progress
 
     async def all(self, to_give: Sequence[Planned]) -> None:
-        """Work through them, each subscription with a few hands of its own, as a sweep does."""
-        piles: dict[str, list[Planned]] = defaultdict(list)
+        """Work through them, each subscription by a few workers of its own, as a sweep does."""
+        by_subscription: dict[str, list[Planned]] = defaultdict(list)
         for planned in to_give:
-            piles[planned.id.subscription_id].append(planned)
+            by_subscription[planned.id.subscription_id].append(planned)
         async with asyncio.TaskGroup() as group:
-            for there in piles.values():
-                pile = iter(there)
-                for _ in range(min(HANDS_PER_SUBSCRIPTION, len(there))):
-                    group.create_task(self._work(pile))
+            for there in by_subscription.values():
+                queue = iter(there)
+                for _ in range(min(WORKERS_PER_SUBSCRIPTION, len(there))):
+                    group.create_task(self._work(queue))
 
-    async def _work(self, pile: Iterator[Planned]) -> None:
-        for planned in pile:
+    async def _work(self, queue: Iterator[Planned]) -> None:
+        for planned in queue:
             if self.stop.is_set():
                 return
             try:
-                self.told_of.back(planned.id, await self._unless_stopped(planned))
+                self.progress.back(planned.id, await self._unless_stopped(planned))
             except _NotBegun:
                 return
             except _NoMore as error:
-                self.told_of.alone(planned.id, error.found)
+                self.progress.alone(planned.id, error.found)
             except (AzureError, UsageProblem) as error:
-                self.told_of.problem(planned.id, error)
+                self.progress.problem(planned.id, error)
 
     async def _unless_stopped(self, planned: Planned) -> str:
         """Give one back, and return what to say of it.
@@ -508,9 +511,9 @@ class _Giving:
             raise
 
     async def _still(self, planned: Planned, account: Account, seen: Account | None) -> GiveBack:
-        """Look once more: what was shown must still be so, and nobody have changed it since.
+        """Judge an account once more, just before a change; nobody may have changed it since.
 
-        `seen` is the account as it was looked at last. Raises _NoMore, AzureError.
+        `seen` is the account as it was read before this. Raises _NoMore, AzureError.
         """
         account = await _look(self.parts).with_levels(account)
         known = replace(self.known, now=self.parts.clock.now())

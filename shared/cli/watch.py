@@ -85,10 +85,10 @@ class _Graph:
         self, subscriptions: Sequence[str], kinds: Sequence[str]
     ) -> Mapping[str, Census]:
         counted = await self.graph.census(subscriptions, kinds)
-        fresh = [each for name, each in counted.items() if name not in self.tally.read]
+        fresh = [census for name, census in counted.items() if name not in self.tally.read]
         self.tally.read.update(subscriptions)
-        self.tally.accounts += sum(each.keys_on + each.keys_off for each in fresh)
-        self.tally.keys_on += sum(each.keys_on for each in fresh)
+        self.tally.accounts += sum(census.keys_on + census.keys_off for census in fresh)
+        self.tally.keys_on += sum(census.keys_on for census in fresh)
         self.tally.changed(self.tally)
         return counted
 

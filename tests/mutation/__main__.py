@@ -41,7 +41,7 @@ FILES: Mapping[str, tuple[str, ...]] = {
     "shared/kinds.py": ("read_kind",),
     "shared/model.py": (),
     "shared/pacing.py": (
-        "Lane", "_longer", "_left", "_retry_after", "_until", "_number", "_resets_after",
+        "Lane", "_doubled", "_left", "_retry_after", "_until", "_number", "_resets_after",
         "Lanes", "Pace",
     ),
     "shared/remediation.py": (),

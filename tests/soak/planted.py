@@ -43,7 +43,7 @@ from shared import (
     transport,
 )
 from shared.cli import exempt as line_exempt
-from shared.cli import names, session, settings_file, standing
+from shared.cli import exit_codes, names, settings_file, standing
 from shared.cli import record as line_record
 from shared.cli import sweep as line_sweep
 from shared.cli import undo as line_undo
@@ -281,8 +281,8 @@ async def _unit(
 ) -> Outcome | remediation._NotTaken:
     """Change what discovery saw, however long ago."""
     doubt: AzureError | None = None
+    leave_by = self.clock.monotonic() + remediation.FRESH_SECONDS
     try:
-        leave_by = self.clock.monotonic() + remediation.FRESH_SECONDS
         await self.accounts.disable_local_auth(drift.account.id, leave_by)
     except Unclear as error:
         doubt = error
@@ -342,12 +342,12 @@ def _goes_on(_: allowance.Allowance, __: datetime) -> float:
 # What is believed
 
 
-_sorted = scope.ScopeReader._sorted
+_sorted_out = scope.ScopeReader._sorted_out
 
 
 def _no_gap(self: scope.ScopeReader, *given: Any) -> scope.InScope:
     """Find nothing wrong with an empty list."""
-    found = _sorted(self, *given)
+    found = _sorted_out(self, *given)
     gaps = tuple(
         gap
         for gap in found.gaps
@@ -436,7 +436,7 @@ async def _by_number(
     while token is not None:
         page = await self._page(query.text, subscriptions, token or None)
         for row in page["data"]:
-            if answers.columns_problem(row, query.columns) or not graph._is_text(row[query.key]):
+            if answers.columns_problem(row, query.columns) or not answers.is_text(row[query.key]):
                 raise graph._incomplete("an odd row")
         rows += page["data"]
         total = page["totalRecords"] if total is None else total
@@ -693,7 +693,7 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
     Bug.NO_RE_READ: ((remediation.Remediation, "_unit", _unit),),
     Bug.RESENT_PATCH: ((transport, "AsyncPipeline", _pipeline),),
     Bug.NO_READ_BACK: ((remediation.Remediation, "_read_back", _read_back),),
-    Bug.EMPTY_IS_WHOLE: ((scope.ScopeReader, "_sorted", _no_gap),),
+    Bug.EMPTY_IS_WHOLE: ((scope.ScopeReader, "_sorted_out", _no_gap),),
     Bug.LAPSED_HONOURED: ((exemption, "_until", _never_lapses),),
     Bug.KIND_FORGOTTEN: ((remediation, "decide", _whatever_kind),),
     Bug.NOT_AWAITED: ((telemetry.Telemetry, "acknowledged", _at_once),),
@@ -708,7 +708,7 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
     Bug.ONE_WITNESS: ((scope.ScopeReader, "_listed", _arm_alone),),
     Bug.IN_A_CIRCLE: (
         (addresses.Links, "follow", _always),
-        (addresses.Links, "repeats", _no_matter),
+        (addresses.Links, "refuse_repetition", _no_matter),
     ),
     Bug.COLUMN_MISSING: ((graph, "columns_problem", _nothing_lacks),),
     Bug.TAKEN_FOR_A_COUNT: ((graph.Graph, "census", _true_is_one),),
@@ -761,6 +761,6 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
         (settings_file, "_refuse", _no_doubt),
         (settings_file, "_is_plain", lambda _: True),
     ),
-    Bug.STOPPED_IS_NOTHING: ((line_exempt, "NOT_WHOLE", session.STOPPED),),
+    Bug.STOPPED_IS_NOTHING: ((line_exempt, "NOT_WHOLE", exit_codes.STOPPED),),
     Bug.HELD_IS_FINE: ((line_sweep, "exit_code", lambda report: 0 if report.whole else 2),),
 }

@@ -129,4 +129,4 @@ def test_a_list_of_ten_thousand_pages_ends_and_one_more_is_too_many() -> None:
 
 def test_a_page_that_holds_nothing_new_is_no_page() -> None:
     with pytest.raises(Unclear, match="holds nothing that an earlier one did not"):
-        links().repeats()
+        links().refuse_repetition()

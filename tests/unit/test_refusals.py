@@ -31,7 +31,7 @@ from shared.errors import (
     Unclear,
     WrongTenant,
 )
-from shared.refusals import azure_error, said
+from shared.refusals import azure_error, code_and_message
 
 
 @dataclass(frozen=True)
@@ -189,19 +189,22 @@ def test_a_connection_that_was_cut_is_none() -> None:
 def test_azures_words_are_found_in_whatever_form_they_come(
     body: object, code: str, message: str
 ) -> None:
-    assert said(refusal(409, body)) == (code, message)
+    assert code_and_message(refusal(409, body)) == (code, message)
 
 
 def test_a_signature_in_an_address_is_not_repeated() -> None:
     message = "Operation https://management.azure.com/x?api-version=1&c=secret&s=SIG is unknown."
 
-    _, shown = said(coded(404, "NotFound", message))
+    _, shown = code_and_message(coded(404, "NotFound", message))
 
     assert shown == "Operation https://management.azure.com/x is unknown."
 
 
 def test_an_error_of_our_own_keeps_its_words() -> None:
-    assert said(Elsewhere("evil.example/x")) == ("", Elsewhere("evil.example/x").message)
+    assert code_and_message(Elsewhere("evil.example/x")) == (
+        "",
+        Elsewhere("evil.example/x").message,
+    )
 
 
 json_values = st.recursive(
