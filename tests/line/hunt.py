@@ -32,9 +32,16 @@ def check(program: Program, tally: Tally, bug: planted.Bug | None = None) -> Non
         raise LawBrokenError(program, broken)
 
 
-def line() -> Machine[Program]:
-    """Return the machine."""
-    return Machine(programs(), check, _smaller)
+def line(first: Program | None = None) -> Machine[Program]:
+    """Return the machine; what it draws comes after `first`, if there is one."""
+    drawn = programs() if first is None else programs().map(partial(_after, first))
+    return Machine(drawn, check, _smaller)
+
+
+def _after(first: Program, drawn: Program) -> Program:
+    there = {(account.where, account.called) for account in first.accounts}
+    others = [account for account in drawn.accounts if (account.where, account.called) not in there]
+    return replace(first, accounts=(*first.accounts, *others), steps=(*first.steps, *drawn.steps))
 
 
 def _smaller(program: Program) -> Iterator[Callable[[Program], Program]]:

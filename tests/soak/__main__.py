@@ -25,10 +25,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tests.keysweep import insights
+from tests.line import examples
 from tests.line.hunt import line
 from tests.odd.hunt import odd
 from tests.soak.hunt import Hunt, LawBrokenError, Machine, Tally, soak
-from tests.soak.planted import BREAKS, UNSEEN, Hunted
+from tests.soak.planted import BREAKS, UNSEEN, Bug, Hunted
 
 
 def _arguments() -> argparse.Namespace:
@@ -50,13 +51,12 @@ def _main(arguments: argparse.Namespace) -> int:
     console.print(f"Soaking from seed {arguments.seed}, {arguments.minutes:g} minutes.")
     if arguments.planted:
         return _hunt_planted(console, arguments)
-    machine: Machine[Any] = odd() if arguments.odd else soak(kill=not arguments.in_process)
-    machine = line() if arguments.line else machine
+    machine, what = _chosen(arguments)
     until = time.monotonic() + 60 * arguments.minutes
     tally, findings, number = Tally(), 0, arguments.seed
     with _progress(console) as progress:
         hunt = Hunt(machine, until, tally, most_sweeps=arguments.sweeps)
-        hunt.progress = _shown(progress, tally, "odd answers" if arguments.odd else "soaking")
+        hunt.progress = _shown(progress, tally, what)
         while not (hunt.is_over or (arguments.once and findings)):
             found = hunt.hunt(number)
             # Far from the seeds that this hunt used.
@@ -68,6 +68,15 @@ def _main(arguments: argparse.Namespace) -> int:
     return 1 if findings else 0
 
 
+def _chosen(arguments: argparse.Namespace) -> tuple[Machine[Any], str]:
+    """Return the machine that the arguments ask for, and what it is called."""
+    if arguments.odd:
+        return odd(), "odd answers"
+    if arguments.line:
+        return line(), "the command line"
+    return soak(kill=not arguments.in_process), "soaking"
+
+
 def _hunt_planted(console: Console, arguments: argparse.Namespace) -> int:
     """Return 0 if every bug was found by the law that it breaks."""
     table = Table("Planted", "Hunted by", "Law", "Found after", title="Planted bugs")
@@ -75,7 +84,7 @@ def _hunt_planted(console: Console, arguments: argparse.Namespace) -> int:
     for bug, hunted in BREAKS.items():
         tally = Tally()
         until = time.monotonic() + 60 * arguments.minutes
-        machine = _machine(hunted)
+        machine = _machine(bug, hunted)
         with _progress(console) as progress:
             hunt = Hunt(machine, until, tally, bug, hunted.law)
             # It is only to be found: `examples` keep one that was made small.
@@ -94,15 +103,15 @@ def _hunt_planted(console: Console, arguments: argparse.Namespace) -> int:
     return 1 if missed else 0
 
 
-def _machine(hunted: Hunted) -> Machine[Any]:
-    """Return what has to find a planted bug."""
+def _machine(bug: Bug, hunted: Hunted) -> Machine[Any]:
+    """Return what has to find a planted bug, steered to what the bug hangs on."""
     match hunted.by:
         case "soak":
             return soak(kill=False, first=hunted.first)
         case "odd":
             return odd(hunted.focus)
         case "line":
-            return line()
+            return line(examples.PLANTED[bug])
         case _:
             assert_never(hunted.by)
 
