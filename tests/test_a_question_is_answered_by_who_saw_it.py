@@ -155,6 +155,58 @@ def test_what_cannot_be_kept_is_asked_for(serve: Serve) -> None:
     assert said(azure) == "until=2099-01-01; reason=legacy; owner=bob"
 
 
+def in_a_group(tag: str) -> Tenant:
+    """Return a bot without a tag of its own, in a resource group with one."""
+    tenant = Tenant.with_one_subscription()
+    tenant.add_group("rg-frozen", tags={TAG: tag})
+    tenant.add_account("bot", group="rg-frozen", local_auth=True)
+    return tenant
+
+
+@pytest.mark.parametrize(
+    ("group", "new"),
+    [
+        ("reason=legacy; owner=a@b.c", "until=2099-01-01; reason=legacy; owner=a@b.c"),
+        ("until=2099-03-31", "until=2099-01-01"),
+    ],
+)
+def test_yes_alone_ends_no_exemption_of_a_level_above_sooner_and_replace_does(
+    serve: Serve, group: str, new: str
+) -> None:
+    azure = at_once(serve, in_a_group(group))
+    inherits = {"EXEMPTION_INHERIT": "true"}
+    for answer in ((), ("--yes",)):
+        refused = here(azure, "exempt", "bot", "--until", "2099-01-01", *answer, **inherits)
+        assert "by the tag of its resourceGroup" in refused.err
+        assert "say --replace. It ends sooner then." in refused.err
+        assert refused.code == 64
+    assert not azure.writes
+    done = here(azure, "exempt", "bot", "--until", "2099-01-01", "--replace", **inherits)
+    assert done.code == 0, done.err
+    assert said(azure) == new
+
+
+def test_an_exemption_that_outlasts_that_of_its_group_is_no_question(serve: Serve) -> None:
+    azure = at_once(serve, in_a_group("until=2098-01-01; reason=legacy"))
+    ran = here(azure, "exempt", "bot", "--until", "2099-01-01", EXEMPTION_INHERIT="true")
+    assert ran.code == 0, ran.err
+    assert said(azure) == "until=2099-01-01; reason=legacy"
+
+
+def test_a_tag_of_a_group_that_the_settings_pass_over_is_no_question(serve: Serve) -> None:
+    azure = at_once(serve, in_a_group("true"))
+    assert here(azure, "exempt", "bot", "--until", "2099-01-01").code == 0
+    assert said(azure) == "until=2099-01-01"
+
+
+def test_levels_that_cannot_be_read_may_exempt_it_for_longer(serve: Serve) -> None:
+    azure = at_once(serve, in_a_group("true"))
+    azure.faults.on(path="*/resourcegroups/rg-frozen", times=None).answer(403)
+    for length, code in ((("--until", "2099-01-01"), 64), (("--open-ended",), 0)):
+        ran = here(azure, "exempt", "bot", *length, "--yes", EXEMPTION_INHERIT="true")
+        assert ran.code == code, ran.err
+
+
 # What is between the question and the change
 
 
@@ -186,6 +238,20 @@ def test_what_changed_while_the_question_stood_is_not_written_over(
         answers={QUESTION: change_and_agree},
     )  # fmt: skip
     assert "Nothing" in ran.plain
+    assert not azure.writes
+    assert ran.code == 2
+
+
+def test_a_tag_that_a_group_gets_meanwhile_is_not_outdone(serve: Serve) -> None:
+    azure = at_once(serve, in_a_group("2020-01-01"))
+
+    def freeze(azure: LocalAzure) -> None:
+        tenant = azure.tenant
+        tenant.tag_group(tenant.subscription("contoso-prod").groups["rg-frozen"], {TAG: "true"})
+
+    on_the_second_read(azure, freeze)
+    ran = here(azure, "exempt", "bot", "--until", "2099-01-01", EXEMPTION_INHERIT="true")
+    assert "is not as it was when it was shown. Nothing was sent" in ran.err
     assert not azure.writes
     assert ran.code == 2
 
