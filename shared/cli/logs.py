@@ -155,10 +155,10 @@ def _not_permitted(permissions: object) -> Iterator[str]:
         for each in _objects(permissions, part):
             denied += [
                 str(table)
-                for table in each.get("denyTables") or ()
+                for table in _listed(each, "denyTables")
                 if str(table).lower() in TABLES_OF_EVENTS
             ]
-            for source in each.get("dataSources") or ():
+            for source in _listed(each, "dataSources"):
                 if str(source).lower() not in readable:
                     yield f"You may not read the workspace {source}, which holds a part of it."
     if denied:
@@ -166,5 +166,9 @@ def _not_permitted(permissions: object) -> Iterator[str]:
 
 
 def _objects(body: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
+    return [each for each in _listed(body, name) if isinstance(each, dict)]
+
+
+def _listed(body: Mapping[str, Any], name: str) -> Sequence[Any]:
     found = body.get(name)
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    return found if isinstance(found, list) else []

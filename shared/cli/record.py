@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import MAXYEAR, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,6 +25,8 @@ from shared.sweep import Remediator
 
 FORM = 1
 """The version of the record's form."""
+FIRST_YEAR = 2010
+"""There was no sweep before, and no Azure. The calendar's last year is none of ours either."""
 SWEEP_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
 
 
@@ -213,4 +215,6 @@ def _moment(row: Mapping[str, Any]) -> datetime:
     moment = datetime.fromisoformat(str(row.get("at")))
     if moment.tzinfo is None:
         raise ValueError("a moment of it names no zone")
+    if not FIRST_YEAR <= moment.year < MAXYEAR:
+        raise ValueError(f"a moment of it is in the year {moment.year}")
     return moment
