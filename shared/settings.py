@@ -503,8 +503,8 @@ def _read(
             continue
         if is_reference(text):
             problems.append(
-                f"{setting.name} is a reference that Azure has not resolved: see in the portal why, "
-                "or write the value itself"
+                f"{setting.name} is a reference that Azure has not resolved: see in the portal "
+                "why, or write the value itself"
             )
             continue
         try:

@@ -324,6 +324,18 @@ def test_keys_on_without_an_answer_is_read_back(serve: Serve, status: int, does:
     assert azure.tenant.account("bot").keys_on == (does == "it")
 
 
+@pytest.mark.parametrize("status", [403, 409])
+def test_what_was_done_before_something_is_refused_is_said(serve: Serve, status: int) -> None:
+    azure = at_once(serve, one())
+    azure.faults.on(method="PATCH", action="Microsoft.CognitiveServices/accounts/write").answer(
+        status, {"error": {"code": "No", "message": "No."}}
+    )
+    ran = here(azure, "exempt", "bot", "--open-ended", "--enable-keys")
+    assert "The tag: done; turning keys on: not begun." in ran.err
+    assert said(azure) == "true"
+    assert ran.code == 2
+
+
 # Waits
 
 

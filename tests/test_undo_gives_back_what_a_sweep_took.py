@@ -108,6 +108,25 @@ def test_undo_gives_back_what_that_sweep_took_and_exempts_it_for_a_day(serve: Se
     assert ran.code == 0
 
 
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_sweep_that_may_still_run_is_named(
+    serve: Serve, tmp_path: Path, *, finished: bool
+) -> None:
+    tenant = one()
+    sweep_an_hour_ago(tenant, "bot")
+    azure = at_once(serve, tenant)
+    arguments = record(azure, tmp_path, "bot")
+    if finished:
+        with (tmp_path / "sweep.jsonl").open("a") as file:
+            file.write(json.dumps({"finished": True, "whole": True, "at": BEGAN.isoformat()}))
+
+    ran = keysweep(azure, *arguments, "--yes")
+
+    assert ("If it still runs, stop it first" in ran.err) != finished
+    assert keys_on(azure) == {"bot"}
+    assert ran.code == 0
+
+
 def test_the_way_back_that_a_sweep_prints_takes_it_back(serve: Serve, tmp_path: Path) -> None:
     tenant = one()
     azure = at_once(serve, tenant)

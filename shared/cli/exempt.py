@@ -385,7 +385,10 @@ def _look(parts: Parts) -> SecondLook:
 
 
 async def _unless_stopped(screen: Screen, exempting: Exempting, work: Awaitable[None]) -> int:
-    """Do it, or say how far it was when a person stopped it. Raises as `work`."""
+    """Do it, or say how far it was when a person stopped it, or something else did.
+
+    Raises as `work`, where nothing was begun.
+    """
     running = asyncio.ensure_future(work)
     try:
         with interrupts(screen, exempting.stop, running):
@@ -393,6 +396,11 @@ async def _unless_stopped(screen: Screen, exempting: Exempting, work: Awaitable[
     except (Stopped, asyncio.CancelledError):
         screen.problem(f"Stopped. {str(exempting.steps).capitalize()}.")
         return NOT_WHOLE if exempting.steps.have_begun else STOPPED
+    except KeysweepError as error:
+        if not exempting.steps.have_begun:
+            raise
+        screen.problem(f"{told(error)}\n{str(exempting.steps).capitalize()}.")
+        return NOT_WHOLE
     return FINE
 
 

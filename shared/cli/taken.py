@@ -41,6 +41,8 @@ class Taken:
     """What the source does not show, a sentence each."""
     tag: str = ""
     """The exemption tag that the sweep went by; empty: the source does not tell."""
+    is_over: bool = True
+    """Whether the sweep is known to have ended: one that still runs may take more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ def of_record(record: KeptRecord) -> Taken:
         tuple(change for change in record.changes if change.may_be_done),
         frozenset(identity),
         tag=str(record.head.get("exemptionTag") or ""),
+        is_over=record.is_finished,
     )
 
 
