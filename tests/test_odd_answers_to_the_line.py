@@ -48,6 +48,17 @@ def test_rights_without_exceptions_are_rights(serve: Serve) -> None:
     assert "You may change it" in here(azure, "explain", "bot").out
 
 
+@pytest.mark.parametrize("token", [[7], True, {"seven": 7}])
+def test_a_token_that_is_no_text_is_none(serve: Serve, token: Any) -> None:
+    azure = at_once(serve, one())
+    azure.faults.on(host="identity", times=None).bend(
+        lambda answer: replace(answer, body={**answer.body, "access_token": token})
+    )
+    ran = here(azure, "scan")
+    assert "the token is no text" in ran.err
+    assert ran.code == 2
+
+
 def test_probe_cannot_tell_what_an_answer_says_that_nests_too_deeply(serve: Serve) -> None:
     azure = at_once(serve, one())
     azure.faults.on(host="openai", times=None).bend(lambda answer: replace(answer, body=DEEP))
