@@ -5,8 +5,10 @@ The judge is the server: what was written, and when the command went on without 
 
 import json
 import os
+import pty
 import re
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +20,7 @@ import pytest
 
 from tests.local_azure import LocalAzure, Tenant
 from tests.local_azure.log import SeenRequest
-from tests.terminal import Ran, at_once, here, in_terminal
+from tests.terminal import COMMAND, ROOT, Ran, at_once, environment, here, in_terminal
 
 type Serve = Callable[..., LocalAzure]
 
@@ -65,6 +67,31 @@ def test_what_is_typed_before_a_question_is_shown_does_not_answer_it(
     assert "Nothing was changed." in ran.plain
     assert not azure.writes
     assert ran.code == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [("sweep",), ("exempt", "bot", "--until", "2098-01-01"), ("undo", "{}")]
+)
+def test_a_question_that_nobody_would_see_is_not_asked(
+    serve: Serve, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    azure = at_once(serve, one("2020-01-01", local_auth=True))
+    terminal, theirs = pty.openpty()
+    os.write(terminal, b"y\n")
+    done = subprocess.run(  # noqa: S603 - our own command
+        [*COMMAND, *(text.format("20261124T090000Z-1f3a9c0d") for text in arguments)],
+        cwd=ROOT,
+        env=environment(azure, XDG_STATE_HOME=str(tmp_path)),
+        stdin=theirs,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(terminal)
+    os.close(theirs)
+    assert b"Nobody is there to be asked" in done.stderr
+    assert done.returncode == 64
+    assert not azure.writes
 
 
 # A tag that is there
