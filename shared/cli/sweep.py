@@ -237,7 +237,7 @@ async def _enforce(
             results[event.result] += 1
             bar.update(task, advance=1, counts=_counts(results))
 
-    recorded = Recorded(parts.remediation(_UntilStopped(parts.pace, stop)), record)
+    recorded = Recorded.of(parts.remediation(_UntilStopped(parts.pace, stop)), record)
     shown_drift = frozenset(
         decision.account.id.key
         for decision in planned.decisions
