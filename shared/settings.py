@@ -109,6 +109,7 @@ class Setting:
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 # Azure Resource Manager refuses these in tag names, and names longer than 512 characters.
+_REFERENCES = ("@microsoft.keyvault(", "@microsoft.appconfiguration(")
 _BAD_IN_TAG_NAME = frozenset("<>%&\\?/")
 _MOST_TAG_NAME = 512
 # Ids of management groups: letters, digits, `-`, `_`, `(`, `)`, `.`; at most 90 characters.
@@ -500,6 +501,12 @@ def _read(
         if text is None:
             problems.append(f"{setting.name} is not set: it must be {setting.allowed}")
             continue
+        if is_reference(text):
+            problems.append(
+                f"{setting.name} is a reference that Azure has not resolved: see in the portal "
+                "why, or write the value itself"
+            )
+            continue
         try:
             values[setting.name] = setting.parse(text)
         except ValueError as error:
@@ -510,6 +517,15 @@ def _read(
     problems.extend(_conflicts(environ))
     problems.extend(_timeout_problems(environ, values.get("SWEEP_BUDGET_SECONDS")))
     return values, problems
+
+
+def is_reference(value: str) -> bool:
+    """Whether a value is a reference, which App Service puts a value in the place of.
+
+    One that it can't resolve reaches the app as it is written (azure-docs, app-service,
+    app-service-key-vault-references.md and app-service-configuration-references.md).
+    """
+    return value.strip().lower().startswith(_REFERENCES)
 
 
 def _shown(value: str) -> str:

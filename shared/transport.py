@@ -145,6 +145,10 @@ class TokenCache:
             raise ClientAuthenticationError(message) from error
         if fetched.expires_on > _LAST_MOMENT:
             raise ClientAuthenticationError("the token's end is no moment")
+        # azure-identity hands on whatever the answer calls a token.
+        token: object = fetched.token
+        if not isinstance(token, str):
+            raise ClientAuthenticationError("the token is no text")
         return fetched
 
     def forget(self, scope: str, token: str) -> None:

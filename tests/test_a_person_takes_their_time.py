@@ -85,6 +85,22 @@ async def test_a_sweep_that_was_agreed_to_late_is_done_and_can_be_undone(
     assert keys_on(azure) == ALL
 
 
+async def test_what_lapses_while_a_person_thinks_was_not_shown_and_keeps_its_keys(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    evening = datetime.now(UTC).replace(hour=22)
+    tenant = Tenant.with_one_subscription()
+    tenant.add_account("bot")
+    tenant.add_account("lapsing", tags={"local-auth-exempt": f"{evening.date()}"})
+    azure = serve(tenant, clock=MovedClock(evening))
+    record = tmp_path / "record.jsonl"
+    async with at_a_terminal(azure, monkeypatch) as (parts, given):
+        code = await sweep(parts, Slow(azure), given, "table", Wish(record=record))
+    assert keys_on(azure) == {"lapsing"}
+    assert [change.account.name for change in read_record(record.read_text()).changes] == ["bot"]
+    assert code == 1
+
+
 async def test_an_exemption_that_was_agreed_to_late_is_given(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:

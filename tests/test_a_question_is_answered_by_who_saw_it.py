@@ -5,8 +5,10 @@ The judge is the server: what was written, and when the command went on without 
 
 import json
 import os
+import pty
 import re
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +20,7 @@ import pytest
 
 from tests.local_azure import LocalAzure, Tenant
 from tests.local_azure.log import SeenRequest
-from tests.terminal import Ran, at_once, here, in_terminal
+from tests.terminal import COMMAND, ROOT, Ran, at_once, environment, here, in_terminal
 
 type Serve = Callable[..., LocalAzure]
 
@@ -65,6 +67,31 @@ def test_what_is_typed_before_a_question_is_shown_does_not_answer_it(
     assert "Nothing was changed." in ran.plain
     assert not azure.writes
     assert ran.code == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [("sweep",), ("exempt", "bot", "--until", "2098-01-01"), ("undo", "{}")]
+)
+def test_a_question_that_nobody_would_see_is_not_asked(
+    serve: Serve, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    azure = at_once(serve, one("2020-01-01", local_auth=True))
+    terminal, theirs = pty.openpty()
+    os.write(terminal, b"y\n")
+    done = subprocess.run(  # noqa: S603 - our own command
+        [*COMMAND, *(text.format("20261124T090000Z-1f3a9c0d") for text in arguments)],
+        cwd=ROOT,
+        env=environment(azure, XDG_STATE_HOME=str(tmp_path)),
+        stdin=theirs,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(terminal)
+    os.close(theirs)
+    assert b"Nobody is there to be asked" in done.stderr
+    assert done.returncode == 64
+    assert not azure.writes
 
 
 # A tag that is there
@@ -155,6 +182,58 @@ def test_what_cannot_be_kept_is_asked_for(serve: Serve) -> None:
     assert said(azure) == "until=2099-01-01; reason=legacy; owner=bob"
 
 
+def in_a_group(tag: str) -> Tenant:
+    """Return a bot without a tag of its own, in a resource group with one."""
+    tenant = Tenant.with_one_subscription()
+    tenant.add_group("rg-frozen", tags={TAG: tag})
+    tenant.add_account("bot", group="rg-frozen", local_auth=True)
+    return tenant
+
+
+@pytest.mark.parametrize(
+    ("group", "new"),
+    [
+        ("reason=legacy; owner=a@b.c", "until=2099-01-01; reason=legacy; owner=a@b.c"),
+        ("until=2099-03-31", "until=2099-01-01"),
+    ],
+)
+def test_yes_alone_ends_no_exemption_of_a_level_above_sooner_and_replace_does(
+    serve: Serve, group: str, new: str
+) -> None:
+    azure = at_once(serve, in_a_group(group))
+    inherits = {"EXEMPTION_INHERIT": "true"}
+    for answer in ((), ("--yes",)):
+        refused = here(azure, "exempt", "bot", "--until", "2099-01-01", *answer, **inherits)
+        assert "by the tag of its resourceGroup" in refused.err
+        assert "say --replace. It ends sooner then." in refused.err
+        assert refused.code == 64
+    assert not azure.writes
+    done = here(azure, "exempt", "bot", "--until", "2099-01-01", "--replace", **inherits)
+    assert done.code == 0, done.err
+    assert said(azure) == new
+
+
+def test_an_exemption_that_outlasts_that_of_its_group_is_no_question(serve: Serve) -> None:
+    azure = at_once(serve, in_a_group("until=2098-01-01; reason=legacy"))
+    ran = here(azure, "exempt", "bot", "--until", "2099-01-01", EXEMPTION_INHERIT="true")
+    assert ran.code == 0, ran.err
+    assert said(azure) == "until=2099-01-01; reason=legacy"
+
+
+def test_a_tag_of_a_group_that_the_settings_pass_over_is_no_question(serve: Serve) -> None:
+    azure = at_once(serve, in_a_group("true"))
+    assert here(azure, "exempt", "bot", "--until", "2099-01-01").code == 0
+    assert said(azure) == "until=2099-01-01"
+
+
+def test_levels_that_cannot_be_read_may_exempt_it_for_longer(serve: Serve) -> None:
+    azure = at_once(serve, in_a_group("true"))
+    azure.faults.on(path="*/resourcegroups/rg-frozen", times=None).answer(403)
+    for length, code in ((("--until", "2099-01-01"), 64), (("--open-ended",), 0)):
+        ran = here(azure, "exempt", "bot", *length, "--yes", EXEMPTION_INHERIT="true")
+        assert ran.code == code, ran.err
+
+
 # What is between the question and the change
 
 
@@ -186,6 +265,20 @@ def test_what_changed_while_the_question_stood_is_not_written_over(
         answers={QUESTION: change_and_agree},
     )  # fmt: skip
     assert "Nothing" in ran.plain
+    assert not azure.writes
+    assert ran.code == 2
+
+
+def test_a_tag_that_a_group_gets_meanwhile_is_not_outdone(serve: Serve) -> None:
+    azure = at_once(serve, in_a_group("2020-01-01"))
+
+    def freeze(azure: LocalAzure) -> None:
+        tenant = azure.tenant
+        tenant.tag_group(tenant.subscription("contoso-prod").groups["rg-frozen"], {TAG: "true"})
+
+    on_the_second_read(azure, freeze)
+    ran = here(azure, "exempt", "bot", "--until", "2099-01-01", EXEMPTION_INHERIT="true")
+    assert "is not as it was when it was shown. Nothing was sent" in ran.err
     assert not azure.writes
     assert ran.code == 2
 
@@ -256,6 +349,18 @@ def test_keys_on_without_an_answer_is_read_back(serve: Serve, status: int, does:
         assert "keys read off" in ran.err
         assert ran.code == 2
     assert azure.tenant.account("bot").keys_on == (does == "it")
+
+
+@pytest.mark.parametrize("status", [403, 409])
+def test_what_was_done_before_something_is_refused_is_said(serve: Serve, status: int) -> None:
+    azure = at_once(serve, one())
+    azure.faults.on(method="PATCH", action="Microsoft.CognitiveServices/accounts/write").answer(
+        status, {"error": {"code": "No", "message": "No."}}
+    )
+    ran = here(azure, "exempt", "bot", "--open-ended", "--enable-keys")
+    assert "The tag: done; turning keys on: not begun." in ran.err
+    assert said(azure) == "true"
+    assert ran.code == 2
 
 
 # Waits

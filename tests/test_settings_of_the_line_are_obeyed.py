@@ -156,6 +156,9 @@ BAD = {
     "a null": local({**GOOD, "EXEMPTION_TAG": None}),
     "hidden values": listed(dict.fromkeys(GOOD)),
     "a reference": local({**GOOD, "EXEMPTION_TAG": "@Microsoft.KeyVault(SecretUri=https:x)"}),
+    "another reference": local(
+        {**GOOD, "EXEMPTION_TAG": "@Microsoft.AppConfiguration(Endpoint=https:x)"}
+    ),
     "ciphertext": local({**GOOD, "EXEMPTION_TAG": "CfDJ8x"}, IsEncrypted=True),
     "another app's": local(
         {"AzureWebJobsStorage": "x", "APPLICATIONINSIGHTS_CONNECTION_STRING": "x"}

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,24 @@ from typing import Any
 import pytest
 
 from shared.allowance import Allowance
-from shared.cli.record import FORM, Record, Recorded, RecordLost, read_record
-from shared.model import Decision, NotExempt, Outcome, Result, Verdict
+from shared.cli.record import (
+    FORM,
+    Record,
+    Recorded,
+    RecordedAccounts,
+    RecordLost,
+    read_record,
+)
+from shared.model import (
+    Account,
+    AccountId,
+    Decision,
+    Level,
+    NotExempt,
+    Outcome,
+    Result,
+    Verdict,
+)
 from tests.local_azure import LocalAzure, SeenRequest, Tenant
 from tests.support.builders import an_account
 from tests.terminal import COMMAND, ROOT, at_once, environment, keysweep
@@ -183,33 +199,56 @@ def test_a_record_is_not_written_through_a_link(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-class Remediator:
-    """Turns keys off, and counts how often."""
+class Accounts:
+    """One account, whose keys are turned off; counts how often."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.written = 0
+
+    async def account(self, _: AccountId) -> Account:
+        """Read it."""
+        return an_account(keys_on=not self.written)
+
+    async def tags_above(self, _: AccountId, __: Level) -> Mapping[str, str]:
+        """Never called."""
+        raise NotImplementedError
+
+    async def disable_local_auth(self, _: AccountId, __: float) -> None:
+        """Do as if."""
+        self.written += 1
+
+
+class Remediator:
+    """Turns keys off, without a look before."""
+
+    def __init__(self, accounts: RecordedAccounts) -> None:
+        self.accounts = accounts
 
     async def remediate(self, decision: Decision, allowance: Allowance) -> Outcome:  # noqa: ARG002
-        """Do as if."""
-        self.asked += 1
+        """Do it."""
+        await self.accounts.disable_local_auth(decision.account.id, 0.0)
         return Outcome(decision, Result.DISABLED, accepted=True)
 
 
+def recorded_in(record: Record, accounts: Accounts) -> Recorded:
+    return Recorded(Remediator(RecordedAccounts(accounts, record)), record)
+
+
 async def test_no_record_no_write(tmp_path: Path) -> None:
-    record, remediator = begun(tmp_path), Remediator()
+    record, accounts = begun(tmp_path), Accounts()
     os.close(record._file.fileno())
-    recorded = Recorded(remediator, record)
+    recorded = recorded_in(record, accounts)
 
     outcomes = [await recorded.remediate(DECISION, Allowance(None, None)) for _ in range(2)]
 
-    assert remediator.asked == 0
+    assert accounts.written == 0
     assert {outcome.result for outcome in outcomes} == {Result.DEFERRED}
     assert "can't be written" in record.lost
     record.close()
 
 
 async def test_once_a_line_was_lost_nothing_more_is_begun(tmp_path: Path) -> None:
-    record, remediator = begun(tmp_path), Remediator()
+    record, accounts = begun(tmp_path), Accounts()
     descriptor = os.dup(record._file.fileno())
     read_only = os.open(os.devnull, os.O_RDONLY)
     os.dup2(read_only, record._file.fileno())
@@ -217,12 +256,30 @@ async def test_once_a_line_was_lost_nothing_more_is_begun(tmp_path: Path) -> Non
         record.begun(BOT)
     os.dup2(descriptor, record._file.fileno())
 
-    outcome = await Recorded(remediator, record).remediate(DECISION, Allowance(None, None))
+    outcome = await recorded_in(record, accounts).remediate(DECISION, Allowance(None, None))
 
-    assert (outcome.result, remediator.asked) == (Result.DEFERRED, 0)
+    assert (outcome.result, accounts.written) == (Result.DEFERRED, 0)
     record.close()
     os.close(descriptor)
     os.close(read_only)
+
+
+async def test_reads_pass_through_the_record(tmp_path: Path) -> None:
+    record, accounts = begun(tmp_path), Accounts()
+    assert (await RecordedAccounts(accounts, record).account(BOT)).keys_on
+    record.close()
+
+
+def test_what_came_of_a_change_that_was_never_begun_is_no_line(tmp_path: Path) -> None:
+    record = begun(tmp_path)
+    record.ended(Outcome(DECISION, Result.NOW_EXEMPT))
+    record.close()
+    assert read_record(record.path.read_text()).changes == ()
+
+
+def test_a_change_that_was_begun_once_more_was_begun_then() -> None:
+    (change,) = read_record(text(BEGUN, {**BEGUN, "at": at(4)}, ENDED)).changes
+    assert change.begun_at == NOW + timedelta(seconds=4)
 
 
 # Before the server

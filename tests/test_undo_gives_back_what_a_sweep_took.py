@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.local_azure import ABSENT, LocalAzure, SeenRequest, Tenant
+from tests.local_azure.state.account import PatchForm
 from tests.terminal import COMMAND, ROOT, at_once, environment, here, in_terminal
 
 type Serve = Callable[..., LocalAzure]
@@ -105,6 +106,48 @@ def test_undo_gives_back_what_that_sweep_took_and_exempts_it_for_a_day(serve: Se
         if write.body == {"properties": {"disableLocalAuth": False}}:
             assert TAG in write.before.tags
     assert "2 accounts given back." in ran.out
+    assert ran.code == 0
+
+
+def test_an_account_made_anew_while_the_sweep_waited_was_taken_by_it(serve: Serve) -> None:
+    azure = at_once(serve, one())
+    azure.faults.on(method="GET", path="*/accounts/bot").answer(429, headers={"Retry-After": "2"})
+    anew: list[str] = []
+
+    def make_anew(request: SeenRequest) -> None:
+        if request.method == "GET" and request.path.lower().endswith("/accounts/bot") and not anew:
+            azure.tenant.delete("bot")
+            anew.append(azure.tenant.add_account("bot", local_auth=True).id)
+            azure.tenant.account("bot").patch = PatchForm.OK_200
+            azure.tenant.account("bot").stale_reads = 0
+
+    azure.before(make_anew)
+    sweep_id = sweep_now(azure)
+    assert anew
+    assert keys_on(azure) == set()
+
+    ran = here(azure, "undo", sweep_id, "--yes")
+
+    assert keys_on(azure) == {"bot"}, ran.err
+    assert ran.code == 0
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_sweep_that_may_still_run_is_named(
+    serve: Serve, tmp_path: Path, *, finished: bool
+) -> None:
+    tenant = one()
+    sweep_an_hour_ago(tenant, "bot")
+    azure = at_once(serve, tenant)
+    arguments = record(azure, tmp_path, "bot")
+    if finished:
+        with (tmp_path / "sweep.jsonl").open("a") as file:
+            file.write(json.dumps({"finished": True, "whole": True, "at": BEGAN.isoformat()}))
+
+    ran = here(azure, *arguments, "--yes")
+
+    assert ("If it still runs, stop it first" in ran.err) != finished
+    assert keys_on(azure) == {"bot"}
     assert ran.code == 0
 
 

@@ -32,13 +32,14 @@ from shared.errors import (
     Throttled,
     Unclear,
 )
-from shared.exemption import is_tag, read_exemption
+from shared.exemption import is_tag, nearest_exemption, read_exemption
 from shared.model import (
     Account,
     AccountId,
     Decision,
     Exempt,
     Lapsed,
+    Level,
     NotExempt,
     Unreadable,
     Verdict,
@@ -154,7 +155,7 @@ class Exempting:
         self.check_it_counts(shown.id, value, today)
 
         async def merge(account: Account, leave_by: float) -> None:
-            self._check_it_is_as(shown, account)
+            self._check_it_is_as(shown, await _look(self.parts).with_levels(account))
             with self.steps.sending(_TAG):
                 await self.merge(account, value, leave_by)
 
@@ -171,6 +172,11 @@ class Exempting:
             raise ChangedMeanwhile(
                 f"{where(now.id)}: its tag was {_tags(before)} when it was shown, and is "
                 f"{_tags(after)} now. Nothing was sent: run this again."
+            )
+        if self._above(shown) != self._above(now):
+            raise ChangedMeanwhile(
+                f"{where(now.id)}: what its resource group or subscription says of exemptions is "
+                "not as it was when it was shown. Nothing was sent: run this again."
             )
 
     def _check_it_is(self, shown: Account, now: Account) -> None:
@@ -260,7 +266,16 @@ class Exempting:
         )
 
     def _ours(self, account: Account) -> dict[str, str]:
-        return {name: value for name, value in account.tags.items() if is_tag(name, self._tag)}
+        return self._of_ours(account.tags)
+
+    def _above(self, account: Account) -> list[dict[str, str] | None]:
+        """Return our tag at each level above that was read; None: it can't be."""
+        return [
+            None if level.tags is None else self._of_ours(level.tags) for level in account.above
+        ]
+
+    def _of_ours(self, tags: Mapping[str, str]) -> dict[str, str]:
+        return {name: value for name, value in tags.items() if is_tag(name, self._tag)}
 
     def check_it_counts(self, account_id: AccountId, value: str, today: date) -> None:
         """Judge the tag as a sweep would. Raises UsageProblem if it would be held."""
@@ -330,7 +345,7 @@ async def exempt(
     """
     today, tag = parts.clock.now().date(), parts.settings.rules.tag
     wish.value(tag, today)
-    account = await resolve(parts, await scope_of(parts), name)
+    account = await _look(parts).with_levels(await resolve(parts, await scope_of(parts), name))
     wish, question = _over(account, tag, wish, today)
     screen.say(await in_force(parts, given))
     if question is not None and not _agreed(screen, question, yes=yes, replace=replace):
@@ -358,8 +373,16 @@ async def exempt(
     return await _run(screen, exempting, work())
 
 
+def _look(parts: Parts) -> SecondLook:
+    settings = parts.settings
+    return SecondLook(parts.arm, parts.clock, settings.scope, settings.rules, settings.inherit)
+
+
 async def _run(screen: Screen, exempting: Exempting, work: Awaitable[None]) -> int:
-    """Do it, or say how far it was when a person stopped it. Raises as `work`."""
+    """Do it, or say how far it was when a person stopped it, or something else did.
+
+    Raises as `work`, where nothing was begun.
+    """
     running = asyncio.ensure_future(work)
     try:
         with interrupts(screen, exempting.stop, running):
@@ -367,6 +390,11 @@ async def _run(screen: Screen, exempting: Exempting, work: Awaitable[None]) -> i
     except (Stopped, asyncio.CancelledError):
         screen.problem(f"Stopped. {str(exempting.steps).capitalize()}.")
         return NOT_WHOLE if exempting.steps.have_begun else STOPPED
+    except KeysweepError as error:
+        if not exempting.steps.have_begun:
+            raise
+        screen.problem(f"{told(error)}\n{str(exempting.steps).capitalize()}.")
+        return NOT_WHOLE
     return FINE
 
 
@@ -380,24 +408,33 @@ class _Question:
 
 
 def _over(account: Account, tag: str, wish: Wish, today: date) -> tuple[Wish, _Question | None]:
-    """Lay a wish over the tag that is there: what was not given is kept.
+    """Lay a wish over the exemption that is there: what was not given is kept.
 
-    Returns the wish, and the question that the person has to answer; None if no tag is there.
+    A tag of the account itself is replaced; one of a level above it counts no more beside it.
+    Returns the wish, and the question that the person has to answer; None if nothing is lost.
     """
     there = [value for name, value in account.tags.items() if is_tag(name, tag)]
-    if not there:
+    old = nearest_exemption(account.tags, account.above, tag, today)
+    if isinstance(old, Level):
+        text = f"{where(account.id)}: the tags of its {old} can't be read, and could exempt it."
+        return wish, _Question(text, "It may end sooner then.") if wish.until is not None else None
+    if there:
+        now = f"{tag}={there[0]!r}"
+    elif isinstance(old, Exempt):
+        ends = f"until {old.until}" if old.until is not None else "open-ended"
+        now = f"exempt {ends} by the tag of its {old.level}"
+    else:
         return wish, None
-    old = read_exemption(account.tags, tag, today)
     kept = old if isinstance(old, Exempt | Lapsed) else Exempt()
     wish = replace_fields(wish, reason=wish.reason or kept.reason, owner=wish.owner or kept.owner)
     try:
         new = wish.value(tag, today)
     except UsageProblem as error:
         raise UsageProblem(
-            f"{where(account.id)} has the tag {tag}={there[0]!r}, whose reason and owner can't be "
-            f"kept as they are: give --reason and --owner. {error}"
+            f"{where(account.id)} has this now: {now}. Its reason and owner can't be kept as they "
+            f"are: give --reason and --owner. {error}"
         ) from error
-    if new == there[0]:
+    if new in there:
         return wish, None
     match old:
         case Exempt(until):
@@ -409,9 +446,11 @@ def _over(account: Account, tag: str, wish: Wish, today: date) -> tuple[Wish, _Q
             takes = ""
         case _:
             assert_never(old)
+    if not there and not takes:
+        return wish, None
     text = (
-        f"{where(account.id)} has this tag already:\n"
-        f"  now:  {tag}={there[0]!r}\n"
+        f"{where(account.id)} has {'this tag' if there else 'an exemption'} already:\n"
+        f"  now:  {now}\n"
         f"  then: {tag}={new!r}"
     )
     return wish, _Question(text, takes)
@@ -449,10 +488,9 @@ async def remove(parts: Parts, screen: Screen, given: Given, name: str) -> int:
     async def work() -> None:
         await exempting.withdraw(account)
         taken = f"The tag of {where(account.id)} was taken away ({_tags(held)})."
-        look = SecondLook(parts.arm, parts.clock, settings.scope, settings.rules, settings.inherit)
         try:
             async with unless_stopped(exempting.stop):
-                found = await look.read(account.id)
+                found = await _look(parts).read(account.id)
         except Stopped:
             raise
         except AzureError as error:

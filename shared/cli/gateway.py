@@ -101,7 +101,7 @@ def _answer(status: int, body: bytes) -> Answer:
     """Read both shapes of error: `error.code` and `error.message`, or both on top."""
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = {}
     error = document.get("error") if isinstance(document, dict) else None
     if isinstance(error, dict):

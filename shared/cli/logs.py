@@ -155,10 +155,10 @@ def _not_permitted(permissions: object) -> Iterator[str]:
         for resource in _objects(permissions, part):
             denied += [
                 str(table)
-                for table in resource.get("denyTables") or ()
+                for table in _listed(resource, "denyTables")
                 if str(table).lower() in TABLES_OF_EVENTS
             ]
-            for source in resource.get("dataSources") or ():
+            for source in _listed(resource, "dataSources"):
                 if str(source).lower() not in readable:
                     yield f"You may not read the workspace {source}, which holds a part of it."
     if denied:
@@ -166,5 +166,9 @@ def _not_permitted(permissions: object) -> Iterator[str]:
 
 
 def _objects(body: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
+    return [part for part in _listed(body, name) if isinstance(part, dict)]
+
+
+def _listed(body: Mapping[str, Any], name: str) -> Sequence[Any]:
     found = body.get(name)
-    return [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []
+    return found if isinstance(found, list) else []

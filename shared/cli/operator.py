@@ -106,11 +106,11 @@ class Operator(ArmWriter):
     async def locks(self, account_id: AccountId) -> Sequence[Lock]:
         """List the locks at the account and above it. Raises AzureError."""
         path = f"{account_id}/providers/Microsoft.Authorization/locks"
-        answer = await self._get(path, _LOCKS_VERSION, a_page)
+        answer = await self._get(path, _LOCKS_VERSION, _locks)
         return [
             Lock(
                 str(lock.get("name", "")),
-                str(lock.get("properties", {}).get("level", "")),
+                str(lock["properties"].get("level", "")),
                 str(lock.get("id", "")).partition("/providers/Microsoft.Authorization/locks")[0],
             )
             for lock in answer.get("value", [])
@@ -119,10 +119,10 @@ class Operator(ArmWriter):
     async def may_write(self, account_id: AccountId) -> bool:
         """Whether who asks has a role that may change the account. Raises AzureError."""
         path = f"{account_id}/providers/Microsoft.Authorization/permissions"
-        answer = await self._get(path, _PERMISSIONS_VERSION, a_page)
+        answer = await self._get(path, _PERMISSIONS_VERSION, _permissions)
         return any(
-            _covers(permission.get("actions", ()), WRITE)
-            and not _covers(permission.get("notActions", ()), WRITE)
+            _covers(permission.get("actions") or (), WRITE)
+            and not _covers(permission.get("notActions") or (), WRITE)
             for permission in answer.get("value", [])
         )
 
@@ -160,6 +160,30 @@ def _has_properties(body: object) -> str:
     if isinstance(body, dict) and isinstance(body.get("properties"), dict):
         return ""
     return "it has no properties"
+
+
+def _locks(body: object) -> str:
+    """Expect a page of locks."""
+    return a_page(body) or next(filter(None, map(_has_properties, _rows(body))), "")
+
+
+def _permissions(body: object) -> str:
+    """Expect a page of permissions: what each allows, and what it takes away from that."""
+    return a_page(body) or next(filter(None, map(_has_actions, _rows(body))), "")
+
+
+def _rows(body: object) -> Sequence[object]:
+    return body["value"] if isinstance(body, dict) else ()
+
+
+def _has_actions(row: object) -> str:
+    if not isinstance(row, dict):
+        return "a row is no object"
+    for name in ("actions", "notActions"):
+        found = row.get(name) or []
+        if not (isinstance(found, list) and all(isinstance(action, str) for action in found)):
+            return f"a row's {name} are no list of texts"
+    return ""
 
 
 def _covers(patterns: Sequence[str], action: str) -> bool:

@@ -11,8 +11,8 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import MAXYEAR, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,11 +20,14 @@ import platformdirs
 
 from shared.allowance import Allowance
 from shared.errors import KeysweepError
-from shared.model import AccountId, Clock, Decision, Outcome, Result
+from shared.model import Account, AccountId, Clock, Decision, Level, Outcome, Result
+from shared.remediation import Accounts, Remediation
 from shared.sweep import Remediator
 
 FORM = 1
 """The version of the record's form."""
+FIRST_YEAR = 2010
+"""There was no sweep before, and no Azure. The calendar's last year is none of ours either."""
 SWEEP_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
 
 
@@ -51,6 +54,8 @@ class Record:
     _file: TextIO = field(repr=False)
     lost: str = ""
     """Why a line could not be written, if one could not."""
+    _begun: set[str] = field(default_factory=set)
+    """The accounts, by `AccountId.key`, that a line of it is about."""
 
     @classmethod
     def begin(cls, path: Path, clock: Clock, head: Mapping[str, Any]) -> "Record":
@@ -73,9 +78,12 @@ class Record:
     def begun(self, account_id: AccountId) -> None:
         """Say that a change is about to be made. Raises RecordLost: it must not be made."""
         self._write_or_lose({"begun": str(account_id)})
+        self._begun.add(account_id.key)
 
     def ended(self, outcome: Outcome) -> None:
-        """Say what came of it. Raises RecordLost."""
+        """Say what came of it, if it was begun. Raises RecordLost."""
+        if outcome.decision.account.id.key not in self._begun:
+            return
         self._write_or_lose(
             {
                 "outcome": str(outcome.decision.account.id),
@@ -111,23 +119,59 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedAccounts:
+    """The accounts of a sweep: each change is recorded as the last thing before it is sent.
+
+    However long a change waited before that, its line says when it was made.
+    """
+
+    accounts: Accounts
+    record: Record
+
+    async def account(self, account_id: AccountId) -> Account:
+        """Read one account. Raises as the accounts do."""
+        return await self.accounts.account(account_id)
+
+    async def tags_above(self, account_id: AccountId, level: Level) -> Mapping[str, str]:
+        """Read the tags of a level above it. Raises as the accounts do."""
+        return await self.accounts.tags_above(account_id, level)
+
+    async def disable_local_auth(self, account_id: AccountId, leave_by: float) -> None:
+        """Turn its keys off. Raises RecordLost if that could not be recorded: nothing was sent."""
+        self.record.begun(account_id)
+        await self.accounts.disable_local_auth(account_id, leave_by)
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """Turns keys off, with a line of the record before each change and one after it."""
 
     remediation: Remediator
+    """Of recorded accounts."""
     record: Record
+
+    @classmethod
+    def of(cls, remediation: Remediation, record: Record) -> "Recorded":
+        """Let a remediation write nothing that is not recorded."""
+        accounts = RecordedAccounts(remediation.accounts, record)
+        return cls(replace(remediation, accounts=accounts), record)
 
     async def remediate(self, decision: Decision, allowance: Allowance) -> Outcome:
         """Turn them off, if that could be recorded."""
+        if self.record.lost:
+            return _unrecorded(decision, self.record.lost)
         try:
-            self.record.begun(decision.account.id)
+            outcome = await self.remediation.remediate(decision, allowance)
         except RecordLost as error:
-            return Outcome(decision, Result.DEFERRED, f"No record, no write: {error}")
-        outcome = await self.remediation.remediate(decision, allowance)
+            return _unrecorded(decision, str(error))
         with contextlib.suppress(RecordLost):
             # What was begun stands in it, and no other change is begun without one.
             self.record.ended(outcome)
         return outcome
+
+
+def _unrecorded(decision: Decision, problem: str) -> Outcome:
+    return Outcome(decision, Result.DEFERRED, f"No record, no write: {problem}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +238,11 @@ def _change(row: Mapping[str, Any], known: Mapping[str, Change]) -> Change | Non
     """Read a line about an account; None if it is about something else. Raises ValueError."""
     if "begun" in row:
         account = AccountId.parse(str(row["begun"]))
-        return known.get(account.key) or Change(account, _moment(row))
+        earlier = known.get(account.key)
+        if earlier is not None and earlier.ended_at is not None:
+            return earlier
+        # It was begun once more, because Azure had not taken it.
+        return Change(account, _moment(row))
     if "outcome" in row:
         account = AccountId.parse(str(row["outcome"]))
         begun = known.get(account.key)
@@ -213,4 +261,6 @@ def _moment(row: Mapping[str, Any]) -> datetime:
     moment = datetime.fromisoformat(str(row.get("at")))
     if moment.tzinfo is None:
         raise ValueError("a moment of it names no zone")
+    if not FIRST_YEAR <= moment.year < MAXYEAR:
+        raise ValueError(f"a moment of it is in the year {moment.year}")
     return moment

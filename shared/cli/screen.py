@@ -97,8 +97,8 @@ class Screen:
 
     @property
     def can_ask(self) -> bool:
-        """Whether somebody is there to answer."""
-        return sys.stdin.isatty()
+        """Whether somebody is there who sees a question, and can answer it."""
+        return sys.stdin.isatty() and bool(self.err.file.isatty())
 
     def spinner(self) -> Progress:
         """Return progress without an end in sight: one line, gone when done."""

@@ -9,14 +9,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from shared.settings import FUNCTION_TIMEOUT, SETTINGS
+from shared.settings import FUNCTION_TIMEOUT, SETTINGS, is_reference
 
 LARGEST = 4_000_000
 """A file of more bytes than this holds no app settings."""
 _HOW = (
     "It must be a local.settings.json, or the output of `az functionapp config appsettings list`."
 )
-_REFERENCE = "@microsoft.keyvault("
 
 
 def read_app_settings(content: bytes) -> dict[str, str]:
@@ -106,10 +105,10 @@ def _refuse(name: str, value: object) -> None:
         raise ValueError(f"Its {name} is null: give it a value, or take the line away.")
     if not _is_plain(value):
         raise ValueError(f"Its {name} is no text.")
-    if _text(value).strip().lower().startswith(_REFERENCE):
+    if is_reference(_text(value)):
         raise ValueError(
-            f"Its {name} is a reference to a key vault, which only the Function App can read: "
-            "write the value itself."
+            f"Its {name} is a reference to a key vault or an App Configuration, which only the "
+            "Function App can read: write the value itself."
         )
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+from shared.allowance import Allowance
 from shared.changes import ChangeLog
 from shared.cli.documents import Row, exit_code, rows
 from shared.cli.exit_codes import NOT_WHOLE, REMAINS
@@ -25,12 +26,22 @@ from shared.cli.watch import Collected, Seen
 from shared.decision import Brake
 from shared.errors import Stopped
 from shared.events import Event, RemediationOutcome
-from shared.model import Account, Census, Coverage, Inventory, Result, Source
+from shared.model import (
+    Account,
+    Census,
+    Coverage,
+    Decision,
+    Inventory,
+    Outcome,
+    Result,
+    Source,
+    Verdict,
+)
 from shared.parts import Parts
 from shared.remediation import Permits, SecondLook
 from shared.report import SweepReport
 from shared.settings import Mode, Settings
-from shared.sweep import new_sweep_id
+from shared.sweep import Remediator, new_sweep_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,25 @@ class _UntilStopped:
             if self.stop.is_set():
                 raise Stopped
             yield
+
+
+@dataclass(frozen=True, slots=True)
+class _AsShown:
+    """Turns keys off where a person was shown that they would go off, and nowhere else.
+
+    A day that ends while they think lets exemptions lapse that were in force in the plan.
+    """
+
+    remediation: Remediator
+    shown: frozenset[str]
+    """The accounts that were to lose their keys, by `AccountId.key`."""
+
+    async def remediate(self, decision: Decision, allowance: Allowance) -> Outcome:
+        """Turn them off, if that was shown."""
+        if decision.account.id.key in self.shown:
+            return await self.remediation.remediate(decision, allowance)
+        detail = f"It was not in the plan that was shown: run this again. {decision.reason}"
+        return Outcome(decision, Result.DEFERRED, detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,12 +231,17 @@ async def _enforce(
             results[event.result] += 1
             bar.update(task, advance=1, counts=_counts(results))
 
-    remediation = Recorded(parts.remediation(_UntilStopped(parts.pace, stop)), record)
+    recorded = Recorded.of(parts.remediation(_UntilStopped(parts.pace, stop)), record)
+    shown_drift = frozenset(
+        decision.account.id.key
+        for decision in planned.decisions
+        if decision.verdict is Verdict.DRIFT
+    )
     sweep = replace(
         parts.sweep(sweep_id, Collected(told), None),
         discovery=seen,
         changes=seen,
-        remediation=remediation,
+        remediation=_AsShown(recorded, shown_drift),
     )
     running = asyncio.ensure_future(sweep.run())
     try:

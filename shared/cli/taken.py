@@ -8,10 +8,10 @@ nobody was told of may be done.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 from typing import Any
 
-from shared.cli.record import SWEEP_ID, Change, KeptRecord
+from shared.cli.record import FIRST_YEAR, SWEEP_ID, Change, KeptRecord
 from shared.events import (
     DriftFound,
     KeyAccessChanged,
@@ -41,6 +41,8 @@ class Taken:
     """What the source does not show, a sentence each."""
     tag: str = ""
     """The exemption tag that the sweep went by; empty: the source does not tell."""
+    is_over: bool = True
+    """Whether the sweep is known to have ended: one that still runs may take more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,11 @@ def began_at(sweep_id: str) -> datetime:
             f"{sweep_id!r} is no sweep's id: they look like 20261124T090000Z-1f3a9c0d, and every "
             "event carries one as sweepId."
         )
-    return datetime.strptime(sweep_id.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    began = datetime.strptime(sweep_id.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    if not FIRST_YEAR <= began.year < MAXYEAR:
+        # Hours before it and days after it have to be moments, too.
+        raise ValueError(f"{sweep_id!r} is no sweep's id: there was none in {began:%Y}.")
+    return began
 
 
 def event_table(resource_id: str) -> EventTable:
@@ -129,6 +135,7 @@ def of_record(record: KeptRecord) -> Taken:
         tuple(change for change in record.changes if change.may_be_done),
         frozenset(identity),
         tag=str(record.head.get("exemptionTag") or ""),
+        is_over=record.is_finished,
     )
 
 
@@ -149,7 +156,7 @@ def _each_once(rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]
     """Return one row of each event: a batch that was sent twice stands there twice."""
     seen = set()
     for row in rows:
-        event_id = row.get("eventId") or repr(sorted(row.items(), key=str))
+        event_id = str(row.get("eventId") or sorted(row.items(), key=str))
         if event_id not in seen:
             seen.add(event_id)
             yield row
@@ -172,7 +179,7 @@ class _Events:
         """Read one row."""
         try:
             self._take(row)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, LookupError, OverflowError):
             self._odd += 1
 
     def _take(self, row: Mapping[str, Any]) -> None:

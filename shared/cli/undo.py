@@ -129,6 +129,11 @@ async def undo(parts: Parts, screen: Screen, given: Given, asked: Asked) -> int:
         value = wish.value(tag, today)
         Exempting(parts, Operator(parts)).check_it_counts(to_exempt[0].id, value, today)
     _show(screen, plan, until, asked)
+    if not taken.is_over:
+        screen.say(
+            "The record does not show the end of this sweep. If it still runs, stop it first: what "
+            "it takes from now on is not given back."
+        )
     if asked.dry_run:
         screen.say("Nothing was changed.")
         return max(plan.code, REMAINS if plan.to_give else FINE)

@@ -100,6 +100,18 @@ class _Person(io.StringIO):
         return f"{self._answer}\n"
 
 
+class _Shown(io.StringIO):
+    """Standard error, as far as a person sees it."""
+
+    def __init__(self, *, seen: bool = False) -> None:
+        super().__init__()
+        self._seen = seen
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return self._seen
+
+
 @dataclass(frozen=True, slots=True)
 class _Read:
     ordinal: int
@@ -127,7 +139,7 @@ class _World:
         self._site = site
         self._bob = self.tenant.add_principal("bob@contoso.com", kind="User")
         self._running: Ran | None = None
-        self._err = io.StringIO()
+        self._err = _Shown()
         self._left: list[Meanwhile] = []
         self._requests = self._patches = self._questions = 0
         self._last_ordinal = 0
@@ -296,7 +308,7 @@ class _World:
         self._requests = self._patches = self._questions = 0
         self._dead = False
         self._kept = {}
-        self._err = io.StringIO()
+        self._err = _Shown(seen=bool(command.answer))
         # A document is written in bytes.
         out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
         kept = dict(os.environ)
@@ -363,7 +375,9 @@ class _World:
         flags = command.flags if command.verb != "remove" else ()
         typed = (*arguments, *flags, *options)
         self._settings_of[number] = (options, values, given)
-        environ = environment(self.azure, XDG_STATE_HOME=str(self.folder / "state"))
+        environ = environment(
+            self.azure, XDG_STATE_HOME=str(self.folder / "state"), TERM="dumb", COLUMNS="240"
+        )
         today = self.clock.now().date()
         ran = Ran(number, command, typed, given, matches, today)
         ran.sweep = swept.number if swept is not None else None

@@ -634,12 +634,10 @@ def _yes_is_enforce(parts_used: Any, planned: Any, wish: line_sweep.Wish) -> str
 
 
 async def _recorded_late(
-    self: line_record.Recorded, drift: Decision, left: allowance.Allowance
-) -> Outcome:
-    outcome = await self.remediation.remediate(drift, left)
-    self.record.begun(drift.account.id)
-    self.record.ended(outcome)
-    return outcome
+    self: line_record.RecordedAccounts, account_id: AccountId, leave_by: float
+) -> None:
+    await self.accounts.disable_local_auth(account_id, leave_by)
+    self.record.begun(account_id)
 
 
 def _buffered(self: line_record.Record, written: Mapping[str, Any]) -> None:
@@ -747,7 +745,7 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
         (line_sweep, "_enforce", _released_by_yes),
     ),
     Bug.YES_ENFORCES: ((line_sweep, "_standstill", _yes_is_enforce),),
-    Bug.RECORD_AFTER: ((line_record.Recorded, "remediate", _recorded_late),),
+    Bug.RECORD_AFTER: ((line_record.RecordedAccounts, "disable_local_auth", _recorded_late),),
     Bug.RECORD_KEPT_BACK: ((line_record.Record, "_write", _buffered),),
     Bug.TURNED_SINCE: (
         (standing, "_turned_since", _no_doubt),

@@ -197,6 +197,20 @@ def test_a_tags_name_that_azure_refuses_is_an_error(text: str) -> None:
     assert problems(EXEMPTION_TAG=text)
 
 
+@pytest.mark.parametrize("name", ["EXEMPTION_TAG", "SWEEP_KINDS", "AZURE_CLIENT_ID"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@Microsoft.KeyVault(VaultName=v;SecretName=tag)",
+        " @microsoft.keyvault(VaultName=v;SecretName=tag)",
+        "@Microsoft.AppConfiguration(Endpoint=x; Key=tag)",
+    ],
+)
+def test_a_reference_that_azure_has_not_resolved_is_no_value(name: str, text: str) -> None:
+    (problem,) = problems(**{name: text})
+    assert problem.startswith(f"{name} is a reference that Azure has not resolved")
+
+
 @pytest.mark.parametrize("text", ["X", "XX"])
 def test_a_letter_is_no_bad_one(text: str) -> None:
     assert read(EXEMPTION_TAG=text).rules.tag == text

@@ -68,6 +68,7 @@ def test_what_is_not_ours_may_be_anything() -> None:
         (None, "Its EXEMPTION_TAG is null"),
         ("@Microsoft.KeyVault(SecretUri=https://x)", "a reference to a key vault"),
         (" @MICROSOFT.keyvault(VaultName=x;SecretName=y)", "a reference to a key vault"),
+        ("@Microsoft.AppConfiguration(Endpoint=https://x; Key=y)", "or an App Configuration"),
         ({"a": "b"}, "Its EXEMPTION_TAG is no text"),
         (["keep-keys"], "Its EXEMPTION_TAG is no text"),
         (1.5, "Its EXEMPTION_TAG is no text"),

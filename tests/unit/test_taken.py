@@ -204,3 +204,31 @@ def test_a_record_tells_who_swept_and_what_was_or_may_have_been_done() -> None:
     )
     assert names(found) == ["b"]
     assert found.identity == {"ann@contoso.com", "o-i-d"}
+
+
+@pytest.mark.parametrize("year", ["0001", "2009", "9999"])
+def test_no_sweep_began_at_an_end_of_the_calendar(year: str) -> None:
+    with pytest.raises(ValueError, match="is no sweep's id: there was none"):
+        began_at(f"{year}1231T235959Z-1f3a9c0d")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"event": "DriftFound"},
+        {"event": "DriftFound", "eventId": ["x"], "accountId": account("bot")},
+        {"eventId": {"x": 1}},
+    ],
+)
+def test_a_row_that_lacks_what_was_asked_for_is_one_that_cannot_be_read(odd: Any) -> None:
+    taken = of_events(SWEEP, LogAnswer((announced(), odd)))
+    assert [change.account.name for change in taken.changes] == ["bot"]
+    assert "1 of its rows can't be read." in taken.unseen
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59+00:00", "0001-01-01T00:00:00+00:00"])
+def test_a_record_of_an_end_of_the_calendar_is_refused(moment: str) -> None:
+    head = {"record": 1, "sweepId": SWEEP, "at": BEGAN.isoformat()}
+    lines = (head, {"begun": account("bot"), "at": moment})
+    with pytest.raises(ValueError, match="a moment of it is in the year"):
+        read_record("".join(json.dumps(line) + "\n" for line in lines))
