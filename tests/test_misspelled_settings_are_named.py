@@ -66,9 +66,16 @@ def test_a_misspelled_name_is_an_error_that_names_the_likely_setting(name: str, 
     assert f"{name} is no setting: {meant}?" in said(**{name: "x"})
 
 
-@pytest.mark.parametrize("name", ["SWEEP_ZZZZZZZZZZ", "EXEMPTQQQQQQQQQQQQQQQ", "brakeman_xyz_1234"])
+@pytest.mark.parametrize(
+    "name",
+    ["SWEEP_ZZZZZZZZZZ", "EXEMPTQQQQQQQQQQQQQQQ", "brakeman_xyz_1234", "NO_SUBDOMAIN_QQQQQQQQQQ"],
+)
 def test_a_name_that_begins_like_ours_is_an_error_even_if_it_resembles_none(name: str) -> None:
     assert f"{name} is no setting" in said(**{name: "x"})
+
+
+def test_a_short_name_that_is_two_letters_from_ours_is_somebody_elses() -> None:
+    read_settings({**LEAST, "BLAKES": "x"})
 
 
 def test_the_value_of_a_misspelled_setting_is_never_shown() -> None:

@@ -363,8 +363,9 @@ def test_a_window_that_is_over_leaves_nothing_known_of_what_is_left() -> None:
 # Refusals
 
 
-def closed_for(headers: Mapping[str, str], refusals: int = 0) -> float:
-    lane = Lane(refusals=refusals)
+def closed_for(headers: Mapping[str, str], refusals: int | None = None) -> float:
+    """Return for how long a refusal closes a lane, a new one or one after so many others."""
+    lane = Lane() if refusals is None else Lane(refusals=refusals)
     lane.refused(headers, 1000, NOW)
     return lane.closed_until - 1000
 

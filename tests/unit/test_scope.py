@@ -95,6 +95,7 @@ async def test_without_a_scope_every_subscription_is_swept() -> None:
     found = await read(subscriptions(A, B))
     assert names(found) == [A, B]
     assert found.gaps == ()
+    assert found.graph_unread == ""
 
 
 async def test_a_subscription_that_arms_list_lost_is_read_and_swept() -> None:
@@ -176,8 +177,15 @@ async def test_only_the_subscriptions_that_are_named_are_swept() -> None:
 
 async def test_a_scope_that_names_subscriptions_asks_no_second_witness() -> None:
     tenant = subscriptions(A)
-    await read(tenant, Scope(subscriptions=(A,)))
+    found = await read(tenant, Scope(subscriptions=(A,)))
     assert tenant.times("everywhere") == 0
+    assert found.graph_unread == ""
+
+
+async def test_where_no_scope_can_be_read_nothing_is_said_of_resource_graph() -> None:
+    tenant = subscriptions(A)
+    tenant.meanwhile("subscriptions", "", [an_error()])
+    assert (await read(tenant)).graph_unread == ""
 
 
 async def test_a_named_subscription_that_arm_does_not_list_is_a_gap() -> None:

@@ -336,3 +336,8 @@ def test_no_two_settings_are_so_alike_that_a_slip_of_the_pen_is_nearer_to_the_wr
 def test_names_that_are_wrong_are_told_in_their_order() -> None:
     told = unknown_names({"SWEEP_B": "x", "PATH": "x", "SWEEP_A": "x"})
     assert [text.split()[0] for text in told] == ["SWEEP_A", "SWEEP_B"]
+
+
+def test_a_schedule_that_can_not_be_read_says_which_part_of_it() -> None:
+    with pytest.raises(SettingsError, match="'61' is nothing that the minute can be"):
+        read_settings({**LEAST, "SWEEP_SCHEDULE": "61 * * * *"})
