@@ -258,6 +258,15 @@ def test_a_pipe_is_read_as_a_file_is(serve: Serve, tmp_path: Path) -> None:
     assert ran.code == 0, ran.err
 
 
+def test_an_address_of_azure_that_a_file_gives_is_named(serve: Serve, tmp_path: Path) -> None:
+    azure = at_once(serve, tagged())
+    address = {name: azure.operator_environ[name] for name in ("ARM_ENDPOINT", "ARM_SCOPE")}
+    file = tmp_path / "local.settings.json"
+    file.write_text(local({**GOOD, **address}))
+    ran = here(azure, "scan", "--settings", str(file), ARM_ENDPOINT="")
+    assert f"Azure Resource Manager is {address['ARM_ENDPOINT']}: {file} says so." in ran.err
+
+
 def test_a_file_and_a_function_are_two_sources(serve: Serve, tmp_path: Path) -> None:
     azure = at_once(serve, tagged())
     file = tmp_path / "local.settings.json"

@@ -186,6 +186,7 @@ async def _run(
     connections = Connections(options.environ, clock)
     narrator = _Narrator(screen, options.verbose)
     _hear_cancelling()
+    _name_address(screen, given, settings)
     try:
         parts = connections.parts(settings, narrator)
         await _sign_in(parts)
@@ -196,6 +197,13 @@ async def _run(
         return await command(parts, given)
     finally:
         await connections.close()
+
+
+def _name_address(screen: Screen, given: Given, settings: Settings) -> None:
+    """Say where a person's token goes, if a file says so: it may be somebody else's."""
+    source = given.sources.get("ARM_ENDPOINT")
+    if source not in {None, "the environment"}:
+        screen.say(f"Azure Resource Manager is {settings.cloud.endpoint}: {source} says so.")
 
 
 async def _of_function(options: Options, parts: Parts) -> Given:

@@ -215,7 +215,9 @@ def _is_last_change(change: Change, account: Account, known: Known) -> bool:
     if at is None or (known.identity and by not in known.identity):
         return False
     if _is_certain(change) and change.ended_at is not None:
-        return at <= change.ended_at
+        # Long before the change, by Azure's clock, it can't be this one: the sweeper's clock is
+        # fast, and what somebody did after the sweep may look older than its end.
+        return change.begun_at - _CLOCKS_DIFFER <= at <= change.ended_at
     # Where nothing tells that the change was made, its author has to be shown.
     return bool(known.identity) and change.begun_at <= at <= change.begun_at + _ATTEMPT
 
@@ -233,8 +235,10 @@ def _log_cannot_tell(change: Change, account: Account, known: Known) -> str:
         return f"It was changed since, and the change log goes back {KEPT.days} days."
     if account.changed_at is None:
         return "Azure does not say when it was last changed."
-    if known.now - account.changed_at < LOG_LAG:
-        again = account.changed_at + LOG_LAG
+    left = LOG_LAG - (known.now - account.changed_at)
+    if left > timedelta():
+        # Where clocks differ, what was changed may be of a moment that is still to come.
+        again = known.now + min(left, LOG_LAG)
         return (
             f"{account.changed_by or 'Somebody'} changed it at {_written(account.changed_at)}, and "
             f"the change log shows what only minutes later: try again after {again:%H:%M} UTC."

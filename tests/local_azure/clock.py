@@ -23,6 +23,8 @@ START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 QUIET = 0.008
 QUIET_BEFORE_FAR = 0.25
 FAR = 15.0
+# How often everything is looked at in the shortest quiet.
+_LOOKS = 3
 # So many turns every event loop is given, however slow the machine is.
 TURNS = 25
 
@@ -212,16 +214,18 @@ class MovedClock:
         )
 
     def _is_quiet(self, seen: int, seconds: float) -> bool:
-        """Whether nothing happens for `seconds` of real time, by three looks at every loop."""
+        """Whether nothing happens for `seconds` of real time; in the end each loop is looked at."""
         used = time.process_time()
-        for _ in range(3):
-            # Nobody wakes this thread for what happens meanwhile: waking it is what costs.
-            time.sleep(seconds / 3)
+        looks = _LOOKS * round(seconds / QUIET)
+        for left in reversed(range(looks)):
+            # Nobody wakes this thread for what happens meanwhile: waking it is what costs. It looks
+            # often, for a nearer sleeper may come.
+            time.sleep(seconds / looks)
             with self._changed:
                 if self._activity != seen or time.process_time() - used >= seconds / 2:
                     return False
-                loops = {*self._watched, *(s.loop for s in self._sleepers)}
-            if not all(_is_idle(loop) for loop in loops):
+                loops = {*self._watched, *(sleeper.loop for sleeper in self._sleepers)}
+            if left < _LOOKS and not all(_is_idle(loop) for loop in loops):
                 return False
         with self._changed:
             unchanged = self._activity == seen and self._working == 0

@@ -80,6 +80,25 @@ def test_a_last_change_by_another_than_the_sweeper_is_no_proof() -> None:
     assert why(judge(CHANGE, bot(changed_by=BOB), known(log=ChangeLog({}, "no")))) is Why.NOT_KNOWN
 
 
+def test_a_last_change_long_before_the_sweep_is_no_proof_for_the_sweepers_clock_is_fast() -> None:
+    before = bot(changed_at=BEGUN - timedelta(minutes=3))
+    assert why(judge(CHANGE, before, known(log=ChangeLog({}, "no")))) is Why.NOT_KNOWN
+
+
+def test_a_last_change_shortly_before_the_sweep_is_one_of_clocks_that_differ() -> None:
+    before = bot(changed_at=BEGUN - timedelta(minutes=2))
+    assert isinstance(judge(CHANGE, before, known(log=ChangeLog({}, "no"))), GiveBack)
+
+
+def test_a_last_change_at_the_end_of_the_calendar_is_waited_for_no_longer_than_the_log_lags() -> (
+    None
+):
+    future = bot(changed_at=datetime.max.replace(tzinfo=UTC), changed_by=BOB)
+    found = judge(CHANGE, future, known())
+    assert isinstance(found, LeaveAlone)
+    assert found.reason.endswith(f"try again after {NOW + timedelta(minutes=5):%H:%M} UTC.")
+
+
 def test_the_change_log_shows_the_sweeps_turn_and_none_after_it() -> None:
     assert isinstance(judge(CHANGE, edited(), known(OURS)), GiveBack)
 
