@@ -192,7 +192,9 @@ async def _run(
         await _sign_in(parts)
         if options.function is not None:
             given = await _of_function(options, parts)
-            parts = connections.parts(read_given(given, mode), narrator)
+            settings = read_given(given, mode)
+            _name_address(screen, given, settings)
+            parts = connections.parts(settings, narrator)
             await _sign_in(parts)
         return await command(parts, given)
     finally:
