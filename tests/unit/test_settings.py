@@ -341,3 +341,15 @@ def test_names_that_are_wrong_are_told_in_their_order() -> None:
 def test_a_schedule_that_can_not_be_read_says_which_part_of_it() -> None:
     with pytest.raises(SettingsError, match="'61' is nothing that the minute can be"):
         read_settings({**LEAST, "SWEEP_SCHEDULE": "61 * * * *"})
+
+
+def test_a_reference_that_azure_has_not_resolved_hides_no_other_problem() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings(
+            {
+                **LEAST,
+                "SWEEP_SCHEDULE": "@Microsoft.KeyVault(VaultName=v;SecretName=s)",
+                "SWEEP_CONCURRENCY": "none",
+            }
+        )
+    assert len(caught.value.problems) == 2
