@@ -18,9 +18,9 @@ test: .venv/.installed ## Run the tests
 
 MINUTES ?= 10
 SWEEPS ?= 20000
-soak: .venv/.installed ## Find the planted bugs; then MINUTES (10) of odd answers (SWEEPS, 20000), of the command line, and of the soak
+soak: .venv/.installed ## Find the planted bugs; then SWEEPS (20000) with odd answers; then MINUTES (10) each of the line and of all
 	@.venv/bin/python -m tests.soak --planted --minutes 3 --seed 1
-	@.venv/bin/python -m tests.soak --odd --sweeps $(SWEEPS) --minutes $(MINUTES)
+	@.venv/bin/python -m tests.soak --odd --sweeps $(SWEEPS) --minutes 600
 	@.venv/bin/python -m tests.soak --line --minutes $(MINUTES)
 	@.venv/bin/python -m tests.soak --minutes $(MINUTES)
 
