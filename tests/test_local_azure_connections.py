@@ -1,10 +1,12 @@
 """Connections to the local Azure are made late, or never, by its clock."""
 
 import asyncio
+import gc
 import http.client
 import socket
 import ssl
 import threading
+import warnings
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -152,3 +154,23 @@ def test_the_server_itself_closes_the_connection(serve: Serve) -> None:
 
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert b"\r\nConnection: close\r\n" in answer
+
+
+def test_a_connection_that_a_client_holds_open_is_cut_when_the_local_azure_stops() -> None:
+    azure = LocalAzure(Tenant.with_one_subscription())
+    azure.start()
+    address = urlsplit(azure.environ["ARM_ENDPOINT"])
+    context = ssl.create_default_context(cafile=trust.bundle())
+    with (
+        socket.create_connection((str(address.hostname), int(address.port or 0))) as plain,
+        context.wrap_socket(plain, server_hostname=address.hostname) as held,
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        held.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        held.recv(1)
+        # Whatever other tests left is not looked at.
+        gc.collect()
+        warnings.simplefilter("always")
+        azure.stop()
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []

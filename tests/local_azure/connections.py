@@ -13,6 +13,7 @@ import math
 import socket
 import ssl
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -84,6 +85,7 @@ class Listener:
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
         self._socket.setblocking(False)  # noqa: FBT003 - the socket's own signature
         self._making: set[asyncio.Task[None]] = set()
+        self._made: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
         self._accepting = asyncio.ensure_future(self._accept())
 
     @property
@@ -98,6 +100,13 @@ class Listener:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._socket.close()
+
+    async def cut(self) -> None:
+        """Cut what is still connected: over TLS, a close waits for a client to answer it."""
+        for transport in list(self._made):
+            transport.abort()
+        # The sockets are closed in the loop's next turn, those of broken handshakes as well.
+        await asyncio.sleep(0)
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
@@ -115,7 +124,10 @@ class Listener:
                 await loop.create_future()
             elif seconds:
                 await self._clock.sleep(seconds)
-            await loop.connect_accepted_socket(self._protocol, connection, ssl=self._context)
+            transport, _ = await loop.connect_accepted_socket(
+                self._protocol, connection, ssl=self._context
+            )
+            self._made.add(transport)
         except OSError:  # the client has gone, or takes no part in TLS
             connection.close()
         except BaseException:

@@ -154,9 +154,11 @@ class Server:
         server = web.Server(handle, handler_cancellation=True, access_log=None)
         runner = web.ServerRunner(server, shutdown_timeout=0.2)
         await runner.setup()
-        stack.push_async_callback(runner.cleanup)
         context = None if host == "identity" else trust.server_context()
         listener = Listener(host, server, context, self._connections, self._services.clock)
+        # In the end: the last that is pushed comes first.
+        stack.push_async_callback(listener.cut)
+        stack.push_async_callback(runner.cleanup)
         stack.push_async_callback(listener.close)
         return f"{'http' if context is None else 'https'}://127.0.0.1:{listener.port}"
 
