@@ -27,7 +27,7 @@ def read_exemption(tags: Mapping[str, str], tag: str, today: date) -> Exemption:
     Azure compares tag names without regard to case. Should a source show two tags that differ in
     case alone, the one that protects the account more decides.
     """
-    found = [_read_value(value, today) for name, value in tags.items() if is_tag(name, tag)]
+    found = [_read_value(value, today) for value in exact(tags, tag).values()]
     found.sort(key=lambda exemption: _MOST_PROTECTIVE_FIRST.index(type(exemption)))
     return found[0] if found else NotExempt()
 
@@ -35,6 +35,11 @@ def read_exemption(tags: Mapping[str, str], tag: str, today: date) -> Exemption:
 def is_tag(name: str, tag: str) -> bool:
     """Whether a name is that of `tag`, as Azure compares tag names: without regard to case."""
     return name.lower() == tag.lower()
+
+
+def exact(tags: Mapping[str, str], tag: str) -> dict[str, str]:
+    """Return the tags whose name is that of `tag`, spelled as they are there: one, as a rule."""
+    return {name: value for name, value in tags.items() if is_tag(name, tag)}
 
 
 def resembles(name: str, tag: str) -> bool:

@@ -22,7 +22,7 @@ from shared.discovery import Discovery
 from shared.graph import Graph
 from shared.model import Clock
 from shared.pacing import Lanes, Pace
-from shared.remediation import UNIT_SECONDS, Permits, Remediation
+from shared.remediation import UNIT_SECONDS, Permits, Remediation, SecondLook
 from shared.settings import Settings
 from shared.sweep import Emitter, Sweep
 from shared.transport import (
@@ -99,6 +99,11 @@ class Parts:
         `identity` is the Function's own, whose every update is one of the flag.
         """
         return ChangeReader(self.graph, self.clock, identity)
+
+    def second_look(self) -> SecondLook:
+        """Return what reads an account once more and decides again."""
+        settings = self.settings
+        return SecondLook(self.arm, self.clock, settings.scope, settings.rules, settings.inherit)
 
     def remediation(self, permits: Permits | None = None) -> Remediation:
         """Return what turns keys off; `permits` may stand before the pace's own."""

@@ -60,6 +60,10 @@ class InScope:
     graph_unread: str = ""
     """Why Resource Graph did not say which subscriptions there are, if it was asked and did not."""
 
+    def has(self, subscription_id: str) -> bool:
+        """Whether a subscription is among those to sweep."""
+        return any(subscription.id == subscription_id for subscription in self.subscriptions)
+
 
 @dataclass(frozen=True, slots=True)
 class ScopeReader:

@@ -108,8 +108,8 @@ class Setting:
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
-# Azure Resource Manager refuses these in tag names, and names longer than 512 characters.
 _REFERENCES = ("@microsoft.keyvault(", "@microsoft.appconfiguration(")
+# Azure Resource Manager refuses these in tag names, and names longer than 512 characters.
 _BAD_IN_TAG_NAME = frozenset("<>%&\\?/")
 _MOST_TAG_NAME = 512
 # Ids of management groups: letters, digits, `-`, `_`, `(`, `)`, `.`; at most 90 characters.

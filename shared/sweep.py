@@ -8,10 +8,10 @@ without an outcome, and no change that nobody was told of.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from shared.allowance import Allowance
 from shared.changes import ChangeLog
@@ -84,7 +84,7 @@ class Emitter(Protocol):
 _log = logging.getLogger("keysweep")
 
 # How many accounts of one subscription are worked on, or wait for its lanes, at the same time.
-WORKERS_PER_SUBSCRIPTION = 4
+_WORKERS_PER_SUBSCRIPTION = 4
 # KeyAccessChanged is told for changes since the timer last fired, and for so long before that: the
 # change log lags. Where the last firing is not known, for a day.
 _OVERLAP = timedelta(hours=1)
@@ -225,10 +225,7 @@ class Sweep:
         planned: Plan,
         announcements: Mapping[str, DriftFound],
     ) -> tuple[Outcome, ...]:
-        """Work through the plan, each subscription by a few workers of its own.
-
-        So a subscription whose lane is closed keeps no other one waiting.
-        """
+        """Make the changes of the plan that were announced and acknowledged."""
         needed = [announcements[decision.account.id.key] for decision in planned.change]
         acknowledged = await self.emitter.acknowledged(needed) if needed else ()
         announced = {event.account_id for event in acknowledged if isinstance(event, DriftFound)}
@@ -248,15 +245,30 @@ class Sweep:
                 announcement = announcements[decision.account.id.key]
                 await self.emitter.emit(remediation_outcome(outcome, announcement))
 
-        by_subscription: dict[str, list[Decision]] = defaultdict(list)
-        for decision in planned.change:
-            by_subscription[decision.account.id.subscription_id].append(decision)
-        async with asyncio.TaskGroup() as group:
-            for decisions in by_subscription.values():
-                queue = iter(decisions)
-                for _ in range(min(WORKERS_PER_SUBSCRIPTION, len(decisions))):
-                    group.create_task(work(queue))
+        await work_through(
+            planned.change, lambda decision: decision.account.id.subscription_id, work
+        )
         return tuple(outcomes)
+
+
+async def work_through[Change](
+    changes: Iterable[Change],
+    subscription_of: Callable[[Change], str],
+    work: Callable[[Iterator[Change]], Coroutine[Any, Any, None]],
+) -> None:
+    """Work through changes, each subscription by a few workers of its own.
+
+    So a subscription whose lane is closed keeps no other one waiting. `work` is one worker: it
+    takes changes from a queue that it shares with the others of its subscription.
+    """
+    by_subscription: dict[str, list[Change]] = defaultdict(list)
+    for change in changes:
+        by_subscription[subscription_of(change)].append(change)
+    async with asyncio.TaskGroup() as group:
+        for there in by_subscription.values():
+            queue = iter(there)
+            for _ in range(min(_WORKERS_PER_SUBSCRIPTION, len(there))):
+                group.create_task(work(queue))
 
 
 def _unannounced(decision: Decision) -> Outcome:

@@ -32,7 +32,7 @@ from shared.errors import (
     Throttled,
     Unclear,
 )
-from shared.exemption import is_tag, nearest_exemption, read_exemption
+from shared.exemption import exact, nearest_exemption, read_exemption
 from shared.model import (
     Account,
     AccountId,
@@ -45,7 +45,7 @@ from shared.model import (
     Verdict,
 )
 from shared.parts import Parts
-from shared.remediation import FRESH_SECONDS, READ_BACK_PAUSES, SecondLook, is_at_rest
+from shared.remediation import FRESH_SECONDS, READ_BACK_PAUSES, is_at_rest
 
 LONGEST_VALUE = 256
 MOST_TAGS = 50
@@ -155,7 +155,7 @@ class Exempting:
         self.check_it_counts(shown.id, value, today)
 
         async def merge(account: Account, leave_by: float) -> None:
-            self._check_it_is_as(shown, await _look(self.parts).with_levels(account))
+            self._check_it_is_as(shown, await self.parts.second_look().with_levels(account))
             with self.steps.sending(_TAG):
                 await self.merge(account, value, leave_by)
 
@@ -192,7 +192,7 @@ class Exempting:
 
         Raises UsageProblem if the account has no room for it, AzureError.
         """
-        spelled = [name for name in account.tags if is_tag(name, self._tag)]
+        spelled = list(self._ours(account))
         if not spelled and len(account.tags) >= MOST_TAGS:
             raise UsageProblem(
                 f"{account.id.name} has {len(account.tags)} tags, and Azure takes {MOST_TAGS}: "
@@ -266,16 +266,13 @@ class Exempting:
         )
 
     def _ours(self, account: Account) -> dict[str, str]:
-        return self._of_ours(account.tags)
+        return exact(account.tags, self._tag)
 
     def _above(self, account: Account) -> list[dict[str, str] | None]:
         """Return our tag at each level above that was read; None: it can't be."""
         return [
-            None if level.tags is None else self._of_ours(level.tags) for level in account.above
+            None if level.tags is None else exact(level.tags, self._tag) for level in account.above
         ]
-
-    def _of_ours(self, tags: Mapping[str, str]) -> dict[str, str]:
-        return {name: value for name, value in tags.items() if is_tag(name, self._tag)}
 
     def check_it_counts(self, account_id: AccountId, value: str, today: date) -> None:
         """Judge the tag as a sweep would. Raises UsageProblem if it would be held."""
@@ -345,7 +342,8 @@ async def exempt(
     """
     today, tag = parts.clock.now().date(), parts.settings.rules.tag
     wish.value(tag, today)
-    account = await _look(parts).with_levels(await resolve(parts, await scope_of(parts), name))
+    found = await resolve(parts, await scope_of(parts), name)
+    account = await parts.second_look().with_levels(found)
     wish, question = _over(account, tag, wish, today)
     screen.say(await in_force(parts, given))
     if question is not None and not _agreed(screen, question, yes=yes, replace=replace):
@@ -371,11 +369,6 @@ async def exempt(
         )
 
     return await _run(screen, exempting, work())
-
-
-def _look(parts: Parts) -> SecondLook:
-    settings = parts.settings
-    return SecondLook(parts.arm, parts.clock, settings.scope, settings.rules, settings.inherit)
 
 
 async def _run(screen: Screen, exempting: Exempting, work: Awaitable[None]) -> int:
@@ -413,7 +406,7 @@ def _over(account: Account, tag: str, wish: Wish, today: date) -> tuple[Wish, _Q
     A tag of the account itself is replaced; one of a level above it counts no more beside it.
     Returns the wish, and the question that the person has to answer; None if nothing is lost.
     """
-    there = [value for name, value in account.tags.items() if is_tag(name, tag)]
+    there = list(exact(account.tags, tag).values())
     old = nearest_exemption(account.tags, account.above, tag, today)
     if isinstance(old, Level):
         text = f"{where(account.id)}: the tags of its {old} can't be read, and could exempt it."
@@ -479,7 +472,7 @@ async def remove(parts: Parts, screen: Screen, given: Given, name: str) -> int:
     """
     account = await resolve(parts, await scope_of(parts), name)
     settings = parts.settings
-    held = {tag: text for tag, text in account.tags.items() if is_tag(tag, settings.rules.tag)}
+    held = exact(account.tags, settings.rules.tag)
     if not held:
         raise UsageProblem(f"{where(account.id)} has no tag {settings.rules.tag!r}.")
     screen.say(await in_force(parts, given))
@@ -490,7 +483,7 @@ async def remove(parts: Parts, screen: Screen, given: Given, name: str) -> int:
         taken = f"The tag of {where(account.id)} was taken away ({_tags(held)})."
         try:
             async with unless_stopped(exempting.stop):
-                found = await _look(parts).read(account.id)
+                found = await parts.second_look().read(account.id)
         except Stopped:
             raise
         except AzureError as error:

@@ -31,7 +31,7 @@ from shared.model import (
     Verdict,
 )
 from shared.parts import Parts
-from shared.remediation import SecondLook, refused
+from shared.remediation import refused
 from shared.settings import Mode
 
 
@@ -270,12 +270,8 @@ class _Explainer:
         return ""
 
     async def _second_look(self, decision: Decision) -> Outcome | None:
-        settings = self.parts.settings
-        look = SecondLook(
-            self.azure, self.parts.clock, settings.scope, settings.rules, settings.inherit
-        )
         try:
-            found = await look.look(decision)
+            found = await self.parts.second_look().look(decision)
         except AzureError as error:
             return refused(decision, error)
         return found if isinstance(found, Outcome) else None

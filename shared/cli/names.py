@@ -138,7 +138,7 @@ def read_id(text: str) -> AccountId:
 def _refuse_outside(in_scope: InScope, account_id: AccountId) -> None:
     """Raise UsageProblem for an account whose subscription is not in scope, NotSeen if unknown."""
     name = account_id.subscription_id
-    if any(subscription.id == name for subscription in in_scope.subscriptions):
+    if in_scope.has(name):
         return
     left_alone = in_scope.left_alone
     known = {subscription.id for subscription in (*left_alone.disabled, *left_alone.other_tenant)}

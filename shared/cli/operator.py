@@ -106,7 +106,7 @@ class Operator(ArmWriter):
     async def locks(self, account_id: AccountId) -> Sequence[Lock]:
         """List the locks at the account and above it. Raises AzureError."""
         path = f"{account_id}/providers/Microsoft.Authorization/locks"
-        answer = await self._get(path, _LOCKS_VERSION, _locks)
+        answer = await self._get(path, _LOCKS_VERSION, _page_of(_has_properties))
         return [
             Lock(
                 str(lock.get("name", "")),
@@ -119,7 +119,7 @@ class Operator(ArmWriter):
     async def may_write(self, account_id: AccountId) -> bool:
         """Whether who asks has a role that may change the account. Raises AzureError."""
         path = f"{account_id}/providers/Microsoft.Authorization/permissions"
-        answer = await self._get(path, _PERMISSIONS_VERSION, _permissions)
+        answer = await self._get(path, _PERMISSIONS_VERSION, _page_of(_has_actions))
         return any(
             _covers(permission.get("actions") or (), WRITE)
             and not _covers(permission.get("notActions") or (), WRITE)
@@ -162,18 +162,16 @@ def _has_properties(body: object) -> str:
     return "it has no properties"
 
 
-def _locks(body: object) -> str:
-    """Expect a page of locks."""
-    return a_page(body) or next(filter(None, map(_has_properties, _rows(body))), "")
+def _page_of(row_problem: Check) -> Check:
+    """Expect a page, and of each of its rows what `row_problem` expects."""
 
+    def problem(body: object) -> str:
+        found = a_page(body)
+        if found or not isinstance(body, dict):
+            return found
+        return next(filter(None, map(row_problem, body["value"])), "")
 
-def _permissions(body: object) -> str:
-    """Expect a page of permissions: what each allows, and what it takes away from that."""
-    return a_page(body) or next(filter(None, map(_has_actions, _rows(body))), "")
-
-
-def _rows(body: object) -> Sequence[object]:
-    return body["value"] if isinstance(body, dict) else ()
+    return problem
 
 
 def _has_actions(row: object) -> str:

@@ -26,8 +26,7 @@ from shared.sweep import Remediator
 
 FORM = 1
 """The version of the record's form."""
-FIRST_YEAR = 2010
-"""There was no sweep before, and no Azure. The calendar's last year is none of ours either."""
+_FIRST_YEAR = 2010
 SWEEP_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
 
 
@@ -261,6 +260,15 @@ def _moment(row: Mapping[str, Any]) -> datetime:
     moment = datetime.fromisoformat(str(row.get("at")))
     if moment.tzinfo is None:
         raise ValueError("a moment of it names no zone")
-    if not FIRST_YEAR <= moment.year < MAXYEAR:
+    if not can_be_a_sweeps(moment):
         raise ValueError(f"a moment of it is in the year {moment.year}")
     return moment
+
+
+def can_be_a_sweeps(moment: datetime) -> bool:
+    """Whether a sweep can have been at work then.
+
+    There was no Azure before 2010; and the hours before a moment, and the days after it, have to be
+    moments of the calendar, too.
+    """
+    return _FIRST_YEAR <= moment.year < MAXYEAR

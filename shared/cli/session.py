@@ -182,20 +182,22 @@ def run(options: Options, screen: Screen, mode: str, command: Command, clock: Cl
 async def _run(
     options: Options, given: Given, screen: Screen, mode: str, command: Command, clock: Clock
 ) -> int:
-    settings = read_given(given, mode)
     connections = Connections(options.environ, clock)
     narrator = _Narrator(screen, options.verbose)
     _hear_cancelling()
-    _name_address(screen, given, settings)
-    try:
+
+    async def signed_in(given: Given) -> Parts:
+        settings = read_given(given, mode)
+        _name_address(screen, given, settings)
         parts = connections.parts(settings, narrator)
         await _sign_in(parts)
+        return parts
+
+    try:
+        parts = await signed_in(given)
         if options.function is not None:
             given = await _of_function(options, parts)
-            settings = read_given(given, mode)
-            _name_address(screen, given, settings)
-            parts = connections.parts(settings, narrator)
-            await _sign_in(parts)
+            parts = await signed_in(given)
         return await command(parts, given)
     finally:
         await connections.close()

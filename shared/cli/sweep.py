@@ -38,7 +38,7 @@ from shared.model import (
     Verdict,
 )
 from shared.parts import Parts
-from shared.remediation import Permits, SecondLook
+from shared.remediation import Permits
 from shared.report import SweepReport
 from shared.settings import Mode, Settings
 from shared.sweep import Remediator, new_sweep_id
@@ -162,14 +162,11 @@ async def _chosen(parts: Parts, names: Sequence[str]) -> Inventory:
     Raises UsageProblem for one that is not in scope: nothing is changed then. Raises AzureError.
     """
     in_scope = await scope_of(parts)
-    settings = parts.settings
-    look_again = SecondLook(
-        parts.arm, parts.clock, settings.scope, settings.rules, settings.inherit
-    )
+    look = parts.second_look()
     found: dict[str, Account] = {}
     for name in names:
         account = await resolve(parts, in_scope, name)
-        found[account.id.key] = await look_again.read(account.id)
+        found[account.id.key] = await look.read(account.id)
     by_id = {subscription.id: subscription for subscription in in_scope.subscriptions}
     on = Counter((account.id.subscription_id, account.keys_on) for account in found.values())
     coverage = tuple(

@@ -8,10 +8,10 @@ nobody was told of may be done.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import MAXYEAR, UTC, datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from shared.cli.record import FIRST_YEAR, SWEEP_ID, Change, KeptRecord
+from shared.cli.record import SWEEP_ID, Change, KeptRecord, can_be_a_sweeps
 from shared.events import (
     DriftFound,
     KeyAccessChanged,
@@ -82,8 +82,7 @@ def began_at(sweep_id: str) -> datetime:
             "event carries one as sweepId."
         )
     began = datetime.strptime(sweep_id.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    if not FIRST_YEAR <= began.year < MAXYEAR:
-        # Hours before it and days after it have to be moments, too.
+    if not can_be_a_sweeps(began):
         raise ValueError(f"{sweep_id!r} is no sweep's id: there was none in {began:%Y}.")
     return began
 

@@ -7,7 +7,6 @@ already, and its keys are turned on once the exemption reads back.
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -45,9 +44,8 @@ from shared.deadline import within
 from shared.errors import AzureError, NotFound, Refused
 from shared.model import Account, AccountId
 from shared.parts import Parts
-from shared.remediation import SecondLook
 from shared.scope import InScope
-from shared.sweep import WORKERS_PER_SUBSCRIPTION
+from shared.sweep import work_through
 
 # So long after a Ctrl-C, an account that is in hand may take until it is done.
 _IN_HAND_SECONDS = 60.0
@@ -201,8 +199,11 @@ async def _planned(parts: Parts, screen: Screen, taken: Taken) -> _Plan:
     with screen.spinner() as progress:
         progress.add_task("Looking at what the sweep took")
         in_scope = await scope_of(parts)
-        inside = {subscription.id for subscription in in_scope.subscriptions}
-        wanted = sorted({change.account.subscription_id for change in taken.changes} & inside)
+        wanted = sorted(
+            name
+            for name in {change.account.subscription_id for change in taken.changes}
+            if in_scope.has(name)
+        )
         in_log, unread = frozenset[str](), ""
         try:
             in_log = await parts.graph.visible(wanted)
@@ -230,8 +231,7 @@ async def _planned(parts: Parts, screen: Screen, taken: Taken) -> _Plan:
 
 async def _looked_at(parts: Parts, in_scope: InScope, change: Change, known: Known) -> Planned:
     account_id = change.account
-    inside = {subscription.id for subscription in in_scope.subscriptions}
-    if account_id.subscription_id not in inside:
+    if not in_scope.has(account_id.subscription_id):
         outside = why_outside(in_scope, account_id.subscription_id)
         is_unread = any(
             gap.subscription_id in {"", account_id.subscription_id} for gap in in_scope.gaps
@@ -240,18 +240,13 @@ async def _looked_at(parts: Parts, in_scope: InScope, change: Change, known: Kno
         return Planned(change, None, LeaveAlone(why, f"It is out of scope: {outside}"))
     try:
         async with parts.pace.page(account_id.subscription_id):
-            account = await _look(parts).with_levels(await parts.arm.account(account_id))
+            account = await parts.second_look().with_levels(await parts.arm.account(account_id))
     except NotFound:
         gone = LeaveAlone(Why.NOTHING_TO_DO, "It is there no more.", "gone")
         return Planned(change, None, gone)
     except AzureError as error:
         return Planned(change, None, LeaveAlone(Why.NOT_KNOWN, told(error), "not seen"))
     return Planned(change, account, judge(change, account, known))
-
-
-def _look(parts: Parts) -> SecondLook:
-    settings = parts.settings
-    return SecondLook(parts.arm, parts.clock, settings.scope, settings.rules, settings.inherit)
 
 
 def _question(to_give: Sequence[Planned], until: date) -> str:
@@ -421,15 +416,8 @@ class _Giving:
     progress: _Progress
 
     async def all(self, to_give: Sequence[Planned]) -> None:
-        """Work through them, each subscription by a few workers of its own, as a sweep does."""
-        by_subscription: dict[str, list[Planned]] = defaultdict(list)
-        for planned in to_give:
-            by_subscription[planned.id.subscription_id].append(planned)
-        async with asyncio.TaskGroup() as group:
-            for there in by_subscription.values():
-                queue = iter(there)
-                for _ in range(min(WORKERS_PER_SUBSCRIPTION, len(there))):
-                    group.create_task(self._work(queue))
+        """Work through them as a sweep does."""
+        await work_through(to_give, lambda planned: planned.id.subscription_id, self._work)
 
     async def _work(self, queue: Iterator[Planned]) -> None:
         for planned in queue:
@@ -520,7 +508,7 @@ class _Giving:
 
         `seen` is the account as it was read before this. Raises _NoMore, AzureError.
         """
-        account = await _look(self.parts).with_levels(account)
+        account = await self.parts.second_look().with_levels(account)
         known = replace(self.known, now=self.parts.clock.now())
         found = judge(planned.change, account, known, is_proven=True)
         if isinstance(found, LeaveAlone):
