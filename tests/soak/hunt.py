@@ -105,6 +105,25 @@ def without[T: Any](drawn: T, *, field: str, index: int) -> T:
     return smaller
 
 
+def judge_some[Drawn](
+    draws: SearchStrategy[Drawn], number: int, count: int, check: Callable[[Drawn], None]
+) -> None:
+    """Draw so many, the same ones for each number, and judge them. Raises LawBrokenError."""
+
+    @seed(number)
+    @settings(
+        max_examples=count,
+        database=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(draws)
+    def some(drawn: Drawn) -> None:
+        check(drawn)
+
+    some()
+
+
 @dataclass(slots=True)
 class Hunt[Drawn]:
     """Goes on until something is found or time is up."""
