@@ -13,11 +13,11 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from shared.cli.__main__ import main
 from tests.local_azure import LocalAzure, RunningClock
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-m", "shared.cli")
 _SECONDS = 90
 # What no environment of a person's has by chance.
-OURS = ("SWEEP_", "EXEMPTION_", "AZURE_", "ARM_", "IDENTITY_")
+_OURS = ("SWEEP_", "EXEMPTION_", "AZURE_", "ARM_", "IDENTITY_")
 _ESCAPE = re.compile(r"\x1b(\[[0-9;?]*[a-zA-Z]|\][^\x07]*\x07)")
 
 # Where records of sweeps are kept: not among those of whoever runs the tests.
@@ -95,18 +95,28 @@ def keysweep(azure: LocalAzure | None, *arguments: str, stdin: str = "", **envir
 def here(azure: LocalAzure | None, *arguments: str, stdin: str = "", **environ: str) -> Ran:
     """Run it in a pipe, in this process: quick, for what depends on no process of its own."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
-    values = environment(azure, **environ)
+    typed = io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8")
+    with as_a_person(environment(azure, **environ), typed, out, err):
+        code = main(arguments)
+    return Ran(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
+
+
+@contextmanager
+def as_a_person(
+    environ: Mapping[str, str], stdin: TextIO, out: TextIO, err: TextIO
+) -> Iterator[None]:
+    """Give this process the environment and the streams of a person who types a command."""
     kept, kept_stdin = dict(os.environ), sys.stdin
-    sys.stdin = io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8")
+    sys.stdin = stdin
     try:
-        os.environ.update({name: "" for name in kept if name.startswith(OURS)} | values)
+        os.environ.update({name: "" for name in kept if name.startswith(_OURS)})
+        os.environ.update(environ)
         with redirect_stdout(out), redirect_stderr(err):
-            code = main(arguments)
+            yield
     finally:
         sys.stdin = kept_stdin
         os.environ.clear()
         os.environ.update(kept)
-    return Ran(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
 
 
 def in_terminal(

@@ -5,13 +5,12 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.line import examples
 from tests.line.hunt import check, run
 from tests.line.laws import LAWS, Change, InForce, Look, Put, Ran, Record, judge
-from tests.line.program import Command, Program, programs
-from tests.soak.hunt import Tally
+from tests.line.program import Command, programs
+from tests.soak.hunt import Tally, judge_some
 from tests.soak.planted import BREAKS, Bug
 
 # The same programs each time. `make soak` draws others, and makes what it finds small.
@@ -21,18 +20,7 @@ PROGRAMS = 3
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_whatever_is_typed_the_laws_hold(part: int) -> None:
-    @seed(part)
-    @settings(
-        max_examples=PROGRAMS,
-        database=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(programs())
-    def some(program: Program) -> None:
-        check(program, Tally())
-
-    some()
+    judge_some(programs(), part, PROGRAMS, lambda program: check(program, Tally()))
 
 
 @pytest.mark.parametrize("bug", examples.PLANTED)

@@ -124,8 +124,8 @@ def test_sarif_is_as_oasis_says_and_has_a_place_for_every_finding(demo: LocalAzu
 def test_sarif_tells_a_finding_by_the_same_fingerprint_each_time(demo: LocalAzure) -> None:
     first, second = (
         {
-            (each["ruleId"], *each["partialFingerprints"].values())
-            for each in json.loads(here(demo, "scan", "-o", "sarif").out)["runs"][0]["results"]
+            (finding["ruleId"], *finding["partialFingerprints"].values())
+            for finding in json.loads(here(demo, "scan", "-o", "sarif").out)["runs"][0]["results"]
         }
         for _ in range(2)
     )

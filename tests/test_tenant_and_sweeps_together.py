@@ -6,14 +6,14 @@ from datetime import date
 from typing import cast
 
 import pytest
-from hypothesis import HealthCheck, Phase, example, given, seed, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.decision import Rules, Scope, decide
 from shared.model import Account, AccountId, Level, TagsAbove, Verdict
 from tests.soak import examples
 from tests.soak.driver import quiet
-from tests.soak.hunt import Tally, check, run
+from tests.soak.hunt import Tally, check, judge_some, run
 from tests.soak.laws import TAG, Say, judge, levels_say
 from tests.soak.program import (
     Actor,
@@ -43,19 +43,12 @@ def test_whatever_happens_the_laws_hold(part: int) -> None:
     draws = itertools.count(1_000 * part)
 
     while tally.sweeps < SWEEPS:
-
-        @seed(next(draws))
-        @settings(
-            max_examples=10,
-            database=None,
-            phases=(Phase.generate,),
-            suppress_health_check=list(HealthCheck),
+        judge_some(
+            programs(kill=part < PARTS_THAT_KILL),
+            next(draws),
+            10,
+            lambda program: check(program, tally),
         )
-        @given(programs(kill=part < PARTS_THAT_KILL))
-        def some(program: Program) -> None:
-            check(program, tally)
-
-        some()
 
 
 LIVELY = Program(

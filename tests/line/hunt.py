@@ -52,7 +52,7 @@ def _smaller(program: Program) -> Iterator[Callable[[Program], Program]]:
         if isinstance(step, Command):
             for index in reversed(range(len(step.meanwhile))):
                 yield partial(_calmer, number=number, index=index)
-            for name in (each.name for each in fields(Command) if each.name != "verb"):
+            for name in (field.name for field in fields(Command) if field.name != "verb"):
                 if name not in ("named", "flags"):
                     yield partial(_plainer, number=number, name=name)
     for option in fields(Said):

@@ -13,16 +13,13 @@ import os
 import re
 import shlex
 import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, assert_never
-from unittest import mock
 from urllib.parse import unquote
 
 from shared.cli.__main__ import main
@@ -35,6 +32,7 @@ from tests.line.program import (
     INTERRUPTIONS,
     PLACES,
     Account,
+    At,
     Colleague,
     Command,
     From,
@@ -57,7 +55,7 @@ from tests.local_azure.state.access import Principal
 from tests.local_azure.state.account import Flag, PatchForm
 from tests.local_azure.state.tenant import OTHER_TENANT
 from tests.soak.laws import KINDS
-from tests.terminal import OURS, environment
+from tests.terminal import as_a_person, environment
 
 _ACCOUNT = re.compile(
     r"/subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft\.cognitiveservices/"
@@ -311,21 +309,13 @@ class _World:
         self._err = _Shown(seen=bool(command.answer))
         # A document is written in bytes.
         out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-        kept = dict(os.environ)
         try:
-            os.environ.update({name: "" for name in kept if name.startswith(OURS)} | environ)
-            with (
-                mock.patch.object(sys, "stdin", _Person(self, command.answer)),
-                redirect_stdout(out),
-                redirect_stderr(self._err),
-            ):
+            with as_a_person(environ, _Person(self, command.answer), out, self._err):
                 ran.code = main(ran.arguments, self.clock)
         except KeyboardInterrupt:
             # It came after the command had said all that it had to say.
             ran.killed = True
         finally:
-            os.environ.clear()
-            os.environ.update(kept)
             self._running = None
         out.flush()
         ran.out = out.buffer.getvalue().decode()
@@ -510,17 +500,17 @@ class _World:
         self._questions += 1
         ran.asked.append(self._err.getvalue())
         ran.agreed = ran.command.answer == "y"
-        for each in self._due("question", self._questions):
-            if isinstance(each.does, Colleague):
-                self._act(each.does)
-            elif each.does == "timer":
+        for happening in self._due(At("question", self._questions)):
+            if isinstance(happening.does, Colleague):
+                self._act(happening.does)
+            elif happening.does == "timer":
                 self._running = None
                 self._tick()
                 self._running = ran
 
-    def _due(self, what: str, number: int) -> list[Meanwhile]:
-        due = [each for each in self._left if (each.at.what, each.at.number) == (what, number)]
-        self._left = [each for each in self._left if each not in due]
+    def _due(self, at: At) -> list[Meanwhile]:
+        due = [happening for happening in self._left if happening.at == at]
+        self._left = [happening for happening in self._left if happening not in due]
         return due
 
     def _serve(self, seen: SeenRequest) -> None:
@@ -538,13 +528,13 @@ class _World:
         self._owners[seen.ordinal] = owner
         if ran is not None and owner is not None and not self._dead:
             self._requests += 1
-            due = self._due("request", self._requests)
+            due = self._due(At("request", self._requests))
             if seen.method == "PATCH":
                 self._patches += 1
                 self._note_arrival(ran, key)
-                due += self._due("write", self._patches)
-            for each in due:
-                self._happens(each, seen, ran)
+                due += self._due(At("write", self._patches))
+            for happening in due:
+                self._happens(happening, seen, ran)
         if not key:
             return
         look = self._look(key)
@@ -574,8 +564,8 @@ class _World:
         if key not in named:
             ran.unrecorded.append(key)
 
-    def _happens(self, each: Meanwhile, seen: SeenRequest, ran: Ran) -> None:
-        does = each.does
+    def _happens(self, happening: Meanwhile, seen: SeenRequest, ran: Ran) -> None:
+        does = happening.does
         if isinstance(does, Colleague):
             self._act(does, seen.ordinal)
         elif does == "timer":

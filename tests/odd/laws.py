@@ -236,7 +236,7 @@ def unhindered(happened: Happened) -> Iterator[str]:
 
 def renewed(happened: Happened) -> Iterator[str]:
     """No read fails for want of a new token while the one there is still good."""
-    asked = [each for each in happened.asked if each.place == "token"]
+    asked = [request for request in happened.asked if request.place == "token"]
     took = (happened.swept.ended or START) - START
     good_for = timedelta(seconds=happened.example.options.token_life) - _USABLE
     only_that = all(place == "token" and shape in _NO_TOKEN for place, shape in happened.struck)

@@ -138,6 +138,7 @@ async def happen(example: Example) -> Happened:
         stack.enter_context(environ_of(world.azure.environ))
         stack.enter_context(mock.patch.object(graph, "PAGE", max(example.options.page, 2)))
         stack.enter_context(_impatient(example))
+        # A processor of our own would come after the exporter's, and be too late to lose an event.
         stack.enter_context(mock.patch.object(Logger, "emit", world.taking(Logger.emit)))
         stack.callback(insights().faults.clear)
         await world.run()

@@ -254,7 +254,7 @@ async def test_disabled_subscriptions_are_counted_and_left_alone() -> None:
     tenant.subscribe(B, state="Disabled")
     found = await read(tenant)
     assert names(found) == [A]
-    assert [each.id for each in found.left_alone.disabled] == [B]
+    assert [subscription.id for subscription in found.left_alone.disabled] == [B]
     assert found.gaps == ()
 
 
@@ -270,7 +270,7 @@ async def test_subscriptions_of_another_tenant_are_counted_and_left_alone() -> N
     tenant.subscribe(B, tenant_id="other")
     found = await read(tenant)
     assert names(found) == [A]
-    assert [each.id for each in found.left_alone.other_tenant] == [B]
+    assert [subscription.id for subscription in found.left_alone.other_tenant] == [B]
 
 
 async def test_another_tenants_subscription_in_a_state_that_nobody_knows_is_no_gap() -> None:
@@ -323,7 +323,7 @@ async def test_none_but_disabled_ones_is_a_gap_too() -> None:
     tenant.subscribe(A, state="Disabled")
     found = await read(tenant)
     assert gaps(found) == [(TENANT, "t")]
-    assert [each.id for each in found.left_alone.disabled] == [A]
+    assert [subscription.id for subscription in found.left_alone.disabled] == [A]
 
 
 async def test_where_there_are_gaps_already_none_is_added() -> None:
