@@ -10,11 +10,10 @@ help: ## Show what there is
 demo: .venv/.installed ## Sweep a realistic tenant: no Azure needed
 	@.venv/bin/python -m tests.demo
 
-# A loaded machine can starve the local Azure's clock, which moves when all is quiet: a test that
-# fails is run again once, alone it counts. One more worker than two cores: a third of the time of
-# each is spent waiting for quiet.
+# One more worker than two cores: a third of the time of each is spent waiting for the local Azure's
+# clock, which moves when all is quiet.
 test: .venv/.installed ## Run the tests
-	@.venv/bin/python -m pytest -n 3 --dist worksteal -m "not slow" --reruns 1
+	@.venv/bin/python -m pytest -n 3 --dist worksteal -m "not slow"
 
 MINUTES ?= 10
 SWEEPS ?= 20000
