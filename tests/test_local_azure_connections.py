@@ -11,6 +11,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import aiohttp
+import pytest
 
 from tests.local_azure import LocalAzure, SeenRequest, Tenant, trust
 from tests.plain_client import arm
@@ -156,9 +157,11 @@ def test_the_server_itself_closes_the_connection(serve: Serve) -> None:
     assert b"\r\nConnection: close\r\n" in answer
 
 
-def test_a_connection_that_a_client_holds_open_is_cut_when_the_local_azure_stops() -> None:
+def _leaks_when_stopped(connection: str) -> list[str]:
+    """Return what is left open when a client holds on to a connection that has been answered."""
     azure = LocalAzure(Tenant.with_one_subscription())
     azure.start()
+    azure.faults.on(path="/close").close()
     address = urlsplit(azure.environ["ARM_ENDPOINT"])
     context = ssl.create_default_context(cafile=trust.bundle())
     with (
@@ -166,11 +169,18 @@ def test_a_connection_that_a_client_holds_open_is_cut_when_the_local_azure_stops
         context.wrap_socket(plain, server_hostname=address.hostname) as held,
         warnings.catch_warnings(record=True) as caught,
     ):
-        held.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        held.sendall(f"GET /{connection} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         held.recv(1)
         # Whatever other tests left is not looked at.
         gc.collect()
         warnings.simplefilter("always")
         azure.stop()
         gc.collect()
-    assert [str(warning.message) for warning in caught] == []
+    return [str(warning.message) for warning in caught]
+
+
+@pytest.mark.parametrize("connection", ["keep", "close"])
+def test_a_connection_that_a_client_holds_open_is_cut_when_the_local_azure_stops(
+    connection: str,
+) -> None:
+    assert _leaks_when_stopped(connection) == []

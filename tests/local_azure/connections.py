@@ -9,15 +9,15 @@ a client may send. It takes the clock's time, so a clock that moves itself moves
 """
 
 import asyncio
+import contextlib
 import math
 import socket
 import ssl
 import threading
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.local_azure.clock import Clock
+from tests.local_azure.clock import TURNS, Clock
 from tests.local_azure.log import Host
 
 
@@ -85,7 +85,7 @@ class Listener:
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
         self._socket.setblocking(False)  # noqa: FBT003 - the socket's own signature
         self._making: set[asyncio.Task[None]] = set()
-        self._made: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
+        self._accepted: set[socket.socket] = set()
         self._accepting = asyncio.ensure_future(self._accept())
 
     @property
@@ -102,16 +102,29 @@ class Listener:
         self._socket.close()
 
     async def cut(self) -> None:
-        """Cut what is still connected: over TLS, a close waits for a client to answer it."""
-        for transport in list(self._made):
-            transport.abort()
-        # The sockets are closed in the loop's next turn, those of broken handshakes as well.
-        await asyncio.sleep(0)
+        """Cut what is still connected, and return when nothing is.
+
+        Over TLS, a close waits for the client to answer it, and asyncio's transports forget their
+        connection when they are closed twice. The socket itself always ends.
+        """
+        for connection in self._accepted:
+            with contextlib.suppress(OSError):  # the client was faster
+                connection.shutdown(socket.SHUT_RDWR)
+        for _ in range(TURNS):
+            self._forget_closed()
+            await asyncio.sleep(0)
+        for connection in self._accepted:  # nobody has taken these over
+            connection.close()
+
+    def _forget_closed(self) -> None:
+        self._accepted = {each for each in self._accepted if each.fileno() != -1}
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             connection, _ = await loop.sock_accept(self._socket)
+            self._forget_closed()
+            self._accepted.add(connection)
             making = asyncio.ensure_future(self._make(connection))
             self._making.add(making)
             making.add_done_callback(self._making.discard)
@@ -124,12 +137,9 @@ class Listener:
                 await loop.create_future()
             elif seconds:
                 await self._clock.sleep(seconds)
-            transport, _ = await loop.connect_accepted_socket(
-                self._protocol, connection, ssl=self._context
-            )
-            self._made.add(transport)
-        except OSError:  # the client has gone, or takes no part in TLS
-            connection.close()
         except BaseException:
             connection.close()
             raise
+        # The client may have gone, or take no part in TLS.
+        with contextlib.suppress(OSError):
+            await loop.connect_accepted_socket(self._protocol, connection, ssl=self._context)
