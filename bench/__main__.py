@@ -12,15 +12,15 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tests.functions_worker import ROOT
-from tests.local_azure import LocalAzure, PatchForm, RunningClock, scenarios
+from local_azure import LocalAzure, PatchForm, RunningClock, scenarios
+from tests.support.functions_worker import ROOT
 
 # Accounts, those adrift, subscriptions.
 TENANTS = ((100, 5, 10), (1_000, 20, 50), (10_000, 100, 200))
 WAYS = {
     "the script": ("bench.script", {}),
-    "Keysweep": ("tests.scale_worker", {"SWEEP_MODE": "enforce"}),
-    "Keysweep, audit": ("tests.scale_worker", {"SWEEP_MODE": "audit"}),
+    "Keysweep": ("tests.support.scale_worker", {"SWEEP_MODE": "enforce"}),
+    "Keysweep, audit": ("tests.support.scale_worker", {"SWEEP_MODE": "audit"}),
 }
 
 

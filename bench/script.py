@@ -15,8 +15,8 @@ from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient
 from azure.mgmt.cognitiveservices.models import Account, AccountProperties
 from azure.mgmt.resource.subscriptions import SubscriptionClient
 
-from shared.model import AccountId
-from tests.scale_worker import memory
+from shared.core.model import AccountId
+from tests.support.scale_worker import memory
 
 _KINDS = {"OpenAI", "AIServices"}
 

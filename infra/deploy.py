@@ -28,8 +28,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from shared.errors import SettingsError
-from shared.settings import SETTINGS, read_settings, unknown_names
+from shared.core.errors import SettingsError
+from shared.core.settings import SETTINGS, read_settings, unknown_names
 
 ROOT = Path(__file__).parent.parent
 TENANT_TEMPLATE = "infra/compiled/tenant.json"

@@ -18,7 +18,7 @@ var description = 'Keysweep turns local auth off where it is still on; this stop
 // Both rules are literal, the same condition written twice (a test compares them): what stands in a
 // policyRule is policy's own language, and the deployment engine does not reliably resolve template
 // expressions there (seen in `bicep snapshot`). An explicit no in the tag is no exemption: the four
-// words are those of shared/exemption.py.
+// words are those of shared/core/exemption.py.
 
 resource judge 'Microsoft.Authorization/policyDefinitions@2025-03-01' = if (effect != 'modify') {
   name: 'keysweep-${environmentName}'

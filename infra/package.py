@@ -13,8 +13,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ("function_app.py", "host.json", "shared")
-LEFT_OUT = ("shared/cli",)
-"""The operator's command line is for people's machines."""
 PACKAGES = ".python_packages/lib/site-packages"
 # Whatever glibc a wheel was built for, up to that of the image that Flex Consumption runs.
 _PLATFORMS = (
@@ -42,7 +40,6 @@ def product_files(root: Path = ROOT) -> list[Path]:
         relative
         for relative in (each.relative_to(root) for each in found)
         if "__pycache__" not in relative.parts
-        and not any(relative.is_relative_to(left_out) for left_out in LEFT_OUT)
     )
 
 

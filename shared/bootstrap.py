@@ -13,16 +13,17 @@ from datetime import datetime
 import azure.identity
 from azure.core.credentials import TokenCredential
 
-from shared import __version__, telemetry
-from shared.deadline import Deadline
-from shared.errors import SettingsError, SweepNotWhole
-from shared.events import Event, SettingsRejected, SweepContext
-from shared.model import Clock, in_utc
-from shared.parts import Connections, SystemClock
-from shared.report import SweepReport
-from shared.settings import Mode, Settings, read_connection_string, read_settings
-from shared.sweep import new_sweep_id
-from shared.telemetry import PlainTransport, Telemetry
+from shared import __version__
+from shared.border import telemetry
+from shared.border.telemetry import PlainTransport, Telemetry
+from shared.core.deadline import Deadline
+from shared.core.errors import SettingsError, SweepNotWhole
+from shared.core.events import Event, SettingsRejected, SweepContext
+from shared.core.model import Clock, in_utc
+from shared.core.report import SweepReport
+from shared.core.settings import Mode, Settings, read_connection_string, read_settings
+from shared.steps.sweep import new_sweep_id
+from shared.workspace import Connections, SystemClock
 
 __all__ = ["Process", "SystemClock"]
 

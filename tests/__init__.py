@@ -1,1 +1,1 @@
-"""Tests, and the local Azure that they run against. Never deployed."""
+"""Tests, by kind: unit, azure (end to end), cli, dashboard, infra, docs, and of our own tools."""

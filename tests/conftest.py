@@ -2,7 +2,7 @@
 
 import os
 
-from tests.local_azure import trust
+from local_azure import trust
 
 os.environ.update(trust.environ())
 
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
-from tests import role_in_use
-from tests.local_azure import LocalAzure, Tenant
+from local_azure import LocalAzure, Tenant
+from tests.support import role_in_use
 
 if TYPE_CHECKING:
-    from tests.captured import Captured
+    from tests.support.captured import Captured
 
 
 # What is drawn is the same every time, and no machine is too slow: `make soak` draws anew.
@@ -67,7 +67,7 @@ def serve() -> Iterator[Callable[..., LocalAzure]]:
 @pytest.fixture(scope="session")
 def month(tmp_path_factory: pytest.TempPathFactory) -> "Captured":
     """Give a month in which all sorts of things happen."""
-    from tests.captured import captured  # noqa: PLC0415 - duckdb is heavy
+    from tests.support.captured import captured  # noqa: PLC0415 - duckdb is heavy
 
     return captured(tmp_path_factory, "month")
 
@@ -75,6 +75,6 @@ def month(tmp_path_factory: pytest.TempPathFactory) -> "Captured":
 @pytest.fixture(scope="session")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> "Captured":
     """Give three days of hourly sweeps in which nothing happens."""
-    from tests.captured import captured  # noqa: PLC0415 - duckdb is heavy
+    from tests.support.captured import captured  # noqa: PLC0415 - duckdb is heavy
 
     return captured(tmp_path_factory, "calm", "--calm", "--days", "3")

@@ -8,13 +8,13 @@ from azure.core.pipeline import AsyncPipeline
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
-from shared.answers import Answers
-from shared.arm import ArmReader
-from shared.deadline import Deadline
-from shared.graph import Graph
-from shared.model import AccountId
-from shared.parts import SystemClock
-from shared.transport import TokenCache
+from shared.border.answers import Answers
+from shared.border.arm import ArmReader
+from shared.border.graph import Graph
+from shared.border.transport import TokenCache
+from shared.core.deadline import Deadline
+from shared.core.model import AccountId
+from shared.workspace import SystemClock
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
 OTHER = "00000000-0000-4000-8000-000000000002"

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.decision import Rules, Scope, decide
-from shared.model import (
+from shared.core.decision import Rules, Scope, decide
+from shared.core.model import (
     Account,
     AccountId,
     Census,

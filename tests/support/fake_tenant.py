@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from shared.deadline import Deadline
-from shared.errors import (
+from shared.core.deadline import Deadline
+from shared.core.errors import (
     AzureError,
     Busy,
     Locked,
@@ -25,9 +25,9 @@ from shared.errors import (
     Throttled,
     Unclear,
 )
-from shared.events import DriftFound, Event
-from shared.exemption import resembling_pattern
-from shared.model import (
+from shared.core.events import DriftFound, Event
+from shared.core.exemption import resembling_pattern
+from shared.core.model import (
     Account,
     AccountId,
     Census,

@@ -45,7 +45,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualClock:
-    """The clock of the running loop: `shared.model.Clock` in virtual time."""
+    """The clock of the running loop: `shared.core.model.Clock` in virtual time."""
 
     def now(self) -> datetime:
         """Return the moment."""

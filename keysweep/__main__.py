@@ -1,0 +1,534 @@
+"""`keysweep`: the commands and their help. Each command's module is imported when it runs."""
+
+import getpass
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from keysweep.exit_codes import BUG, NOT_WHOLE, STOPPED, USAGE
+from keysweep.streams import prepared
+from shared import __version__
+
+if TYPE_CHECKING:
+    from shared.core.model import Clock
+
+_BYTE_ORDER_MARK = "\ufeff"
+_OUTPUT = click.Choice(["table", "json", "csv", "sarif"])
+
+EPILOG = """\b
+Exit codes:
+  0   compliant, or all fixed
+  1   drift or holds remain
+  2   something could not be read or done
+  64  the command line or the settings are wrong
+  70  a bug of ours: one line says where its traceback is
+  130 stopped by Ctrl-C before anything was begun
+
+Sign in with `az login`, VS Code, or a pipeline's workload identity. The Function's settings
+are read from the environment, from a file (--settings) or from the Function App itself
+(--function), so that a scan judges as the timer does. ACCOUNT is a resource id, a name, or
+resource-group/name, inside the scope.
+"""
+
+
+class _Commands(click.Group):
+    """Lists the commands in the order in which an operator meets them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """Write each command's line whole: click would cut it."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, command.get_short_help_str(limit=200))
+                    for name, command in self.commands.items()
+                ]
+            )
+
+
+@click.group(cls=_Commands, epilog=EPILOG, context_settings={"max_content_width": 96})
+@click.version_option(__version__, prog_name="keysweep")
+def keysweep() -> None:
+    """Keep Azure OpenAI keyless, from a terminal.
+
+    Finds accounts that accept API keys, says why each one does, turns the keys off, and gives
+    them back. Start with `keysweep scan`: it only reads.
+    """
+
+
+def _examples(*lines: str) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _common(command: Callable[..., int]) -> Callable[..., int]:
+    """Add what every command takes."""
+    for option in (
+        click.option("--verbose", "-v", is_flag=True, help="Show every request (never a token)."),
+        click.option(
+            "--settings",
+            "settings_file",
+            type=click.Path(dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="Read app settings from here: local.settings.json, or the output of "
+            "`az functionapp config appsettings list`.",
+        ),
+        click.option(
+            "--function",
+            metavar="RESOURCE-ID",
+            help="Read the app settings of this deployed Function App.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _scoped(command: Callable[..., int]) -> Callable[..., int]:
+    """Add what narrows the scope."""
+    for option in (
+        click.option(
+            "--management-group", "-m", "management_groups", multiple=True, metavar="ID",
+            help="Only below this management group. May be repeated.",
+        ),
+        click.option(
+            "--subscription", "-s", "subscriptions", multiple=True, metavar="ID",
+            help="Only in this subscription. May be repeated.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return _common(command)
+
+
+_output = click.option(
+    "--output", "-o", type=_OUTPUT, default="table", show_default=True, help="In which form."
+)
+
+
+@keysweep.command(
+    epilog=_examples(
+        "keysweep scan",
+        "keysweep scan --output sarif > keysweep.sarif",
+        "keysweep scan --subscription 6f0c0bd2-0000-0000-0000-000000000000 --all",
+    )
+)
+@_output
+@click.option("--all", "everything", is_flag=True, help="List compliant accounts too.")
+@_scoped
+def scan(output: str, *, everything: bool, **options: Any) -> int:
+    """Show every account that accepts keys, worst first. Only reads."""
+    from keysweep.scan import scan as command  # noqa: PLC0415 - --help must be quick
+
+    return _run(
+        options,
+        lambda parts, screen, _: command(parts, screen, output, everything=everything),
+        mode="audit",
+    )
+
+
+@keysweep.command(
+    epilog=_examples(
+        "keysweep sweep",
+        "keysweep sweep --only rg-web/site-search",
+        "keysweep sweep --yes --output json > sweep.json",
+    )
+)
+@_output
+@click.option("--audit", is_flag=True, help="Show the plan and stop.")
+@click.option(
+    "--yes",
+    "-y",
+    is_flag=True,
+    help="Don't ask. It goes beyond no setting: that is --enforce and --release-brake.",
+)
+@click.option(
+    "--enforce",
+    is_flag=True,
+    help="Change what is shown, although SWEEP_MODE says audit or ENFORCE_FROM is still to come.",
+)
+@click.option("--release-brake", is_flag=True, help="Let through what the brake would hold.")
+@click.option("--only", multiple=True, metavar="ACCOUNT", help="Only this one. May be repeated.")
+@click.option(
+    "--record",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the sweep's record to this new file, and not among the others.",
+)
+@_scoped
+def sweep(
+    output: str,
+    only: Sequence[str],
+    record: Path | None,
+    *,
+    audit: bool,
+    yes: bool,
+    enforce: bool,
+    release_brake: bool,
+    **options: Any,
+) -> int:
+    """Turn keys off, as the timer does, now: shows the plan, asks, and does it.
+
+    It obeys the settings as the timer does: audit stays audit, and the brake holds, unless you say
+    otherwise by name. Every change is recorded before it is made; the way back is printed first.
+    Ctrl-C stops what is not begun and finishes what is in flight.
+    """
+    from keysweep.sweep import Wish  # noqa: PLC0415
+    from keysweep.sweep import sweep as command  # noqa: PLC0415
+
+    if audit and enforce:
+        raise click.UsageError("--audit and --enforce exclude each other: give one.")
+    wish = Wish(
+        only=only,
+        audit=audit,
+        yes=yes,
+        enforce=enforce,
+        release_brake=release_brake,
+        record=record,
+    )
+    return _run(options, lambda parts, screen, given: command(parts, screen, given, output, wish))
+
+
+@keysweep.command(
+    epilog=_examples("keysweep explain site-search", "keysweep explain rg-web/site-search")
+)
+@click.argument("accounts", nargs=-1, required=True, metavar="ACCOUNT...")
+@click.option(
+    "--output", "-o", type=click.Choice(["table", "json"]), default="table", show_default=True,
+    help="In which form.",
+)  # fmt: skip
+@_scoped
+def explain(accounts: Sequence[str], output: str, **options: Any) -> int:
+    """Say why an account keeps or loses its keys, and what the next sweep will do.
+
+    Every step of the decision, with the raw values behind it and who last turned the keys on. The
+    next sweep is that of the settings; without SWEEP_MODE, one that enforces.
+    """
+    from keysweep.explain import explain as command  # noqa: PLC0415
+
+    return _run(options, lambda parts, screen, _: command(parts, screen, accounts, output))
+
+
+@keysweep.command(
+    epilog=_examples(
+        "keysweep exempt site-search --for 14d --reason CHG0042 --owner web@contoso.com",
+        "keysweep exempt site-search --until 2027-03-31 --enable-keys",
+        "keysweep exempt site-search --remove",
+        "keysweep exempt --list",
+    )
+)
+@click.argument("account", required=False)
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Its last day.")
+@click.option("--for", "span", metavar="SPAN", help="For so long from today: 14d, 2w.")
+@click.option("--open-ended", is_flag=True, help="Without an end.")
+@click.option("--reason", default="", metavar="TEXT", help="Why, such as a change number.")
+@click.option("--owner", default="", metavar="MAIL", help="Whom to ask.")
+@click.option(
+    "--enable-keys", is_flag=True, help="Break glass: turn its keys on again, after that."
+)
+@click.option("--remove", is_flag=True, help="Take the exemption away.")
+@click.option(
+    "--yes",
+    "-y",
+    is_flag=True,
+    help="Don't ask before changing a tag, where nothing is taken away.",
+)
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Don't ask, even where the exemption would end sooner, or can't be read.",
+)
+@click.option("--list", "lists", is_flag=True, help="Show all exemptions with the days left.")
+@_scoped
+def exempt(
+    account: str | None,
+    until: datetime | None,
+    span: str | None,
+    reason: str,
+    owner: str,
+    *,
+    open_ended: bool,
+    enable_keys: bool,
+    remove: bool,
+    yes: bool,
+    replace: bool,
+    lists: bool,
+    **options: Any,
+) -> int:
+    """Let an account keep its keys: merges the tag, leaves every other tag untouched.
+
+    A tag that is there is shown beside what it would become; what you don't give is kept. The tag
+    is read back; only then, with --enable-keys, are keys turned on.
+    """
+    if lists == (account is not None):
+        raise click.UsageError("Give one ACCOUNT, or --list.")
+    ends = sum((until is not None, span is not None, open_ended))
+    if ends != (0 if remove or lists else 1):
+        raise click.UsageError(
+            "Say how long, by one of --until, --for and --open-ended (and none of them with "
+            "--remove or --list)."
+        )
+    if enable_keys and (remove or lists):
+        raise click.UsageError("--enable-keys goes with an exemption.")
+    from keysweep import exempt as command  # noqa: PLC0415
+
+    if lists:
+        return _run(options, lambda parts, screen, _: command.listing(parts, screen))
+    named = str(account)
+    if remove:
+        return _run(
+            options, lambda parts, screen, given: command.remove(parts, screen, given, named)
+        )
+    last = _last_day(until, span)
+    wish = command.Wish(last, reason, owner)
+    return _run(
+        options,
+        lambda parts, screen, given: command.exempt(
+            parts, screen, given, named, wish, enable_keys=enable_keys, yes=yes, replace=replace
+        ),
+    )
+
+
+def _last_day(until: datetime | None, span: str | None) -> date | None:
+    if span is not None:
+        return _clock().now().date() + _span(span)
+    return until.date() if until else None
+
+
+def _span(text: str) -> timedelta:
+    from keysweep.exempt import days  # noqa: PLC0415
+
+    try:
+        length = days(text)
+        _clock().now().date() + length  # the calendar ends in 9999
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(f"{text!r} is no span such as 14d or 2w.") from error
+    return length
+
+
+@keysweep.command(
+    epilog=_examples(
+        "keysweep undo 20261124T090000Z-1f3a9c0d --dry-run",
+        "keysweep undo 20261124T090000Z-1f3a9c0d --for 3d",
+        "keysweep undo 20261124T090000Z-1f3a9c0d --insights RESOURCE-ID --function RESOURCE-ID",
+    )
+)
+@click.argument("sweep_id", metavar="SWEEP-ID")
+@click.option(
+    "--record",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The sweep's record, where `keysweep sweep --record` put it.",
+)
+@click.option(
+    "--insights",
+    metavar="RESOURCE-ID",
+    help="For a sweep of the Function's: its Application Insights, or the workspace of that.",
+)
+@click.option(
+    "--for", "span", default="1d", show_default=True, metavar="SPAN", help="How long it is exempt."
+)
+@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
+@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@_scoped
+def undo(
+    sweep_id: str,
+    record: Path | None,
+    insights: str | None,
+    span: str,
+    *,
+    dry_run: bool,
+    yes: bool,
+    **options: Any,
+) -> int:
+    """Give back what one sweep took: an exemption of a day first, then the keys.
+
+    What it took comes from the sweep's own record, or from its events. An account that anybody
+    turned on or off since, or that a tag speaks for, is left alone, and the plan says why; a tag
+    that is there is never replaced. Give the settings and the scope that the sweep had.
+    """
+    from keysweep.undo import Asked  # noqa: PLC0415
+    from keysweep.undo import undo as command  # noqa: PLC0415
+
+    asked = Asked(sweep_id, _span(span), record, insights, yes=yes, dry_run=dry_run)
+    return _run(options, lambda parts, screen, given: command(parts, screen, given, asked))
+
+
+@keysweep.command(
+    epilog=_examples(
+        "keysweep probe site-search",
+        "keysweep probe site-search --deployment gpt-4o",
+        "keysweep probe site-search --wait 2h",
+    )
+)
+@click.argument("account")
+@click.option("--deployment", metavar="NAME", help="Ask this deployment, for one token.")
+@click.option(
+    "--wait", metavar="SPAN", help="Ask until the gateway refuses keys, for 90s, 30m, 2h at most."
+)
+@click.option(
+    "--every", type=click.FloatRange(min=0.1), default=15.0, show_default=True,
+    metavar="SECONDS", help="How often, with --wait.",
+)  # fmt: skip
+@click.option(
+    "--key-from-stdin",
+    is_flag=True,
+    help="Use a key that you have: from a pipe, or typed unseen.",
+)
+@_common
+def probe(
+    account: str,
+    deployment: str | None,
+    wait: str | None,
+    every: float,
+    *,
+    key_from_stdin: bool,
+    **options: Any,
+) -> int:
+    """Show what the gateway does with a real key, a bogus key and an Entra ID token.
+
+    A real key is fetched with your own rights, never shown, and kept in memory only. Without
+    --deployment nothing is asked that costs anything.
+    """
+    from keysweep.probe import probe as command  # noqa: PLC0415
+
+    key = _key() if key_from_stdin else None
+    seconds = None if wait is None else _seconds(wait)
+    return _run(
+        options,
+        lambda parts, screen, _: command(
+            parts, screen, account, deployment, key=key, wait=seconds, every=every
+        ),
+    )
+
+
+def _key() -> str:
+    """Read a key: typed without an echo, or the first line of a pipe."""
+    if sys.stdin.isatty():
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            try:
+                typed = getpass.getpass("Key (it is not shown): ")
+            except getpass.GetPassWarning as error:
+                message = "This terminal would show the key: hand it over by a pipe."
+                raise click.UsageError(message) from error
+            except EOFError:
+                typed = ""
+    else:
+        typed = sys.stdin.readline()
+    key = typed.strip().removeprefix(_BYTE_ORDER_MARK)
+    if not key:
+        raise click.UsageError("Standard input holds no key.")
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise click.UsageError("What standard input holds is no key: keys are plain letters.")
+    return key
+
+
+@keysweep.command(
+    epilog=_examples(
+        "keysweep dashboard --capture build/capture.json --open",
+        "keysweep dashboard --capture captures/ --out drift.html",
+    )
+)
+@click.option(
+    "--capture",
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH",
+    help="Telemetry: a file of the envelopes that an exporter sent, or a folder of such files.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    default="keysweep.html",
+    show_default=True,
+    help="The page to write.",
+)
+@click.option("--open", "opens", is_flag=True, help="Open it in a browser.")
+def dashboard(capture: Path, out: Path, *, opens: bool) -> int:
+    """Draw the workbook from captured telemetry: one page, no Azure, no internet.
+
+    It is the workbook that is deployed, and its own queries are run here.
+    """
+    from keysweep.screen import Screen  # noqa: PLC0415
+
+    try:
+        from keysweep.dashboard import dashboard as command  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"the dashboard needs {error.name}, which is not installed: install the extra too, "
+            "`uv tool install '.[cli,dashboard]'` or `pip install '.[cli,dashboard]'`."
+        ) from error
+    return command(Screen(), capture, out, opens=opens)
+
+
+def _seconds(text: str) -> float:
+    number, unit = text[:-1], text[-1:].lower()
+    length = {"s": 1, "m": 60, "h": 3600}.get(unit)
+    if length is None or not (number.isascii() and number.isdigit()):
+        raise click.BadParameter(f"{text!r} is no span such as 90s, 30m or 2h.")
+    return float(int(number) * length)
+
+
+def _run(options: dict[str, Any], command: Callable[[Any, Any, Any], Any], mode: str = "") -> int:
+    from keysweep.screen import Screen  # noqa: PLC0415
+    from keysweep.session import Options, run  # noqa: PLC0415
+
+    screen = Screen()
+    given = Options(os.environ, **options)
+    return run(given, screen, mode, lambda parts, given: command(parts, screen, given), _clock())
+
+
+def _clock() -> "Clock":
+    """Return the clock that the command line was called with."""
+    from shared.workspace import SystemClock  # noqa: PLC0415 - --help must be quick
+
+    clock: Clock | None = click.get_current_context().obj
+    return clock or SystemClock()
+
+
+def main(arguments: Sequence[str] | None = None, clock: "Clock | None" = None) -> int:
+    """Run the command line, by the real time unless it is given a clock. Returns its exit code."""
+    streams = prepared()
+    try:
+        code = _called(arguments, clock)
+    except KeyboardInterrupt:
+        code = STOPPED
+    except SystemExit:
+        raise  # click's, once it has offered completions
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is a bug of ours
+        from keysweep.bugs import kept  # noqa: PLC0415 - seldom needed
+
+        click.echo(f"keysweep: {kept(error, datetime.now(UTC))}", err=True)
+        code = BUG
+    problem = streams.problem()
+    if problem is None:
+        return code
+    click.echo(f"keysweep: The output could not be written: {problem}", err=True)
+    return max(code, NOT_WHOLE)
+
+
+def _called(arguments: Sequence[str] | None, clock: "Clock | None") -> int:
+    try:
+        code = keysweep.main(
+            arguments if arguments is None else list(arguments),
+            prog_name="keysweep",
+            standalone_mode=False,
+            obj=clock,
+        )
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except click.Abort:
+        return STOPPED
+    return int(code or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

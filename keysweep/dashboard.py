@@ -1,0 +1,62 @@
+"""`keysweep dashboard`: the workbook, drawn on this machine from captured telemetry."""
+
+import secrets
+from pathlib import Path
+
+import click
+
+from dashboard.capture import CaptureError, read_capture
+from dashboard.drawing import draw, is_page
+from dashboard.tables import QueryError, Tables
+from dashboard.workbook import WorkbookError, read_workbook
+from keysweep.exit_codes import FINE, USAGE
+from keysweep.screen import Screen
+
+
+def dashboard(screen: Screen, capture: Path, out: Path, *, opens: bool) -> int:
+    """Draw it into a file. Returns the exit code."""
+    try:
+        refusal = _refusal(capture, out)
+        if refusal:
+            screen.problem(f"{out} {refusal}: give another --out.")
+            return USAGE
+        with screen.spinner() as progress:
+            progress.add_task(f"Reading {capture}")
+            tables = Tables(read_capture(capture))
+            progress.add_task("Running the workbook's queries")
+            page = draw(read_workbook(), tables)
+        _write(page, out)
+    except (CaptureError, QueryError, WorkbookError) as error:
+        screen.problem(str(error))
+        return USAGE
+    except OSError as error:
+        screen.problem(f"{out} can't be written ({error.strerror}): give another --out.")
+        return USAGE
+    screen.show(f"{out}: open it in a browser; it needs no server and no internet.")
+    if opens:
+        click.launch(out.resolve().as_uri())
+    return FINE
+
+
+def _refusal(capture: Path, out: Path) -> str:
+    """Say why the page must not be written there; empty if it may. Raises OSError."""
+    if out.is_symlink():
+        return "is a link, and what it leads to is not overwritten"
+    if out.exists() and out.samefile(capture):
+        return "is the capture itself"
+    if capture.is_dir() and out.parent.resolve().is_relative_to(capture.resolve()):
+        return "is inside the folder of captures"
+    if out.exists() and not (out.is_file() and is_page(out)):
+        return "is there already, and is no page of keysweep's"
+    return ""
+
+
+def _write(page: str, out: Path) -> None:
+    """Put a whole page in the place of what is there. Raises OSError."""
+    fresh = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
+    try:
+        with fresh.open("x", encoding="utf-8") as file:
+            file.write(page)
+        fresh.replace(out)
+    finally:
+        fresh.unlink(missing_ok=True)

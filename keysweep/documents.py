@@ -1,0 +1,362 @@
+"""A report as rows, and rows as JSON, CSV and SARIF. Pure."""
+
+import csv
+import hashlib
+import io
+import json
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import quote
+
+from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
+from shared import __version__
+from shared.core.events import DriftFound, Event
+from shared.core.model import (
+    Account,
+    Decision,
+    Exempt,
+    Inventory,
+    Lapsed,
+    NotExempt,
+    Outcome,
+    Result,
+    Verdict,
+)
+from shared.core.report import SweepReport
+
+SCHEMA = 1
+"""Version of the JSON document: docs/report.schema.json."""
+WORST_FIRST = (
+    *(Result.FAILED, Result.UNVERIFIED, Result.NO_ROLE, Result.LOCKED, Result.POLICY_DENIED),
+    *(Result.WOULD_DISABLE, Result.DEFERRED, Result.BUSY, Result.NOW_HELD, Verdict.HELD),
+    *(Result.DISABLED, Result.ALREADY_OFF, Result.GONE, Result.NOW_EXEMPT, Result.OUT_OF_SCOPE),
+    *(Verdict.EXEMPT, Verdict.COMPLIANT),
+)
+_LEFT_OVER = frozenset(
+    {
+        *(Result.LOCKED, Result.POLICY_DENIED, Result.WOULD_DISABLE, Result.DEFERRED),
+        *(Result.BUSY, Result.NOW_HELD),
+    }
+)
+NOT_SEEN = "NOT_SEEN"
+"""In a CSV, the verdict of what could not be read."""
+# What a spreadsheet takes for the beginning of a formula, in full width as well.
+_FORMULA = frozenset("=+-@")
+# What SARIF takes for a link in a message, `[text](address)`, and how that is escaped.
+_BRACKET = re.compile(r"(\\*)([\[\]])")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One account of a report."""
+
+    id: str
+    name: str
+    resource_group: str
+    subscription_id: str
+    subscription: str
+    kind: str
+    location: str
+    verdict: str
+    hold_reason: str = ""
+    result: str = ""
+    reason: str
+    detail: str = ""
+    azure_code: str = ""
+    azure_message: str = ""
+    until: str = ""
+    exemption_reason: str = ""
+    owner: str = ""
+    no_custom_subdomain: bool
+    changed_by: str = ""
+    changed_at: str = ""
+    attribution: str = ""
+    accepted: bool = False
+
+    @property
+    def state(self) -> str:
+        """What became of it, in one word."""
+        return self.result or self.verdict
+
+
+def rows(
+    report: SweepReport, events: Sequence[Event], compliant: Sequence[Decision] = ()
+) -> list[Row]:
+    """Return the accounts of a report, the worst first; who let keys in comes from the events."""
+    outcomes = {outcome.decision.account.id.key: outcome for outcome in report.outcomes}
+    drifted = {event.account_id: event for event in events if isinstance(event, DriftFound)}
+    names = subscription_names(report.inventory)
+    decided = [
+        decision for decision in report.decisions if decision.verdict is not Verdict.COMPLIANT
+    ]
+    found = [
+        _row(
+            decision,
+            outcomes.get(decision.account.id.key),
+            drifted.get(decision.account.id.key),
+            names,
+        )
+        for decision in (*decided, *compliant)
+    ]
+    return sorted(found, key=lambda row: (WORST_FIRST.index(row.state), row.name.lower()))
+
+
+def subscription_names(inventory: Inventory) -> Mapping[str, str]:
+    """Return the display names of the subscriptions that were read, by id."""
+    return {coverage.subscription.id: coverage.subscription.name for coverage in inventory.coverage}
+
+
+def exit_code(report: SweepReport) -> int:
+    """Return 0 if all is compliant or fixed, 1 if drift or holds remain, 2 if it is not whole."""
+    if not report.whole:
+        return NOT_WHOLE
+    left = report.held or any(outcome.result in _LEFT_OVER for outcome in report.outcomes)
+    return REMAINS if left else FINE
+
+
+def _row(
+    decision: Decision, outcome: Outcome | None, drift: DriftFound | None, names: Mapping[str, str]
+) -> Row:
+    account, exemption = decision.account, decision.exemption
+    tagged = exemption if isinstance(exemption, Exempt | Lapsed) else Exempt()
+    return Row(
+        **_about(account, names),
+        verdict=decision.verdict,
+        hold_reason=decision.hold or "",
+        result=outcome.result if outcome else "",
+        reason=decision.reason,
+        detail=outcome.detail if outcome else "",
+        azure_code=outcome.azure_code if outcome else "",
+        azure_message=outcome.azure_message if outcome else "",
+        accepted=outcome.accepted if outcome else False,
+        until=tagged.until.isoformat() if tagged.until else "",
+        exemption_reason=tagged.reason,
+        owner=tagged.owner,
+        changed_by=drift.changed_by if drift else "",
+        changed_at=(drift.changed_at or "") if drift else "",
+        attribution=drift.attribution if drift else "",
+    )
+
+
+def _about(account: Account, names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "id": str(account.id),
+        "name": account.id.name,
+        "resource_group": account.id.resource_group,
+        "subscription_id": account.id.subscription_id,
+        "subscription": names.get(account.id.subscription_id, ""),
+        "kind": account.kind,
+        "location": account.location,
+        "no_custom_subdomain": account.custom_subdomain is None,
+    }
+
+
+def compliant_decision(account: Account) -> Decision:
+    """Return the decision on an account whose keys are off."""
+    return Decision(account, Verdict.COMPLIANT, NotExempt(), "Its keys are off.")
+
+
+def as_json(report: SweepReport, found: Sequence[Row]) -> str:
+    """Write the document that docs/report.schema.json describes."""
+    left_alone = report.inventory.left_alone
+    document = {
+        "schema": SCHEMA,
+        "version": __version__,
+        "sweepId": report.sweep_id,
+        "mode": report.mode,
+        "started": report.started.isoformat(),
+        "durationSeconds": round(report.duration, 3),
+        "whole": report.whole,
+        "reasons": list(report.reasons),
+        "brake": report.brake,
+        "changeLog": report.change_log,
+        "counts": {
+            "accounts": report.accounts,
+            **{verdict.lower(): count for verdict, count in report.verdicts.items()},
+        },
+        "results": {str(result): count for result, count in sorted(report.results.items())},
+        "accounts": [_camel(asdict(row)) for row in found],
+        "gaps": [
+            {
+                "kind": str(gap.kind),
+                "name": gap.name,
+                "problem": gap.problem,
+                "subscriptionId": gap.subscription_id,
+            }
+            for gap in report.inventory.gaps
+        ],
+        "subscriptions": [
+            {
+                "id": coverage.subscription.id,
+                "name": coverage.subscription.name,
+                "source": str(coverage.source),
+                "keysOn": coverage.census.keys_on,
+                "keysOff": coverage.census.keys_off,
+            }
+            for coverage in report.inventory.coverage
+        ],
+        "leftAlone": {
+            "disabled": [subscription.id for subscription in left_alone.disabled],
+            "otherTenant": [subscription.id for subscription in left_alone.other_tenant],
+            "excluded": list(left_alone.excluded),
+        },
+    }
+    return json.dumps(document, indent=2, ensure_ascii=True)
+
+
+def as_csv(report: SweepReport, found: Sequence[Row]) -> str:
+    """Write one line an account, and one for each thing in scope that could not be read.
+
+    No cell can become a formula.
+    """
+    text = io.StringIO()
+    names = list(Row.__dataclass_fields__)
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\r\n")
+    writer.writeheader()
+    for row in found:
+        writer.writerow({name: _cell(str(getattr(row, name))) for name in names})
+    for gap in report.inventory.gaps:
+        told = {
+            "name": gap.name,
+            "subscription_id": gap.subscription_id,
+            "verdict": NOT_SEEN,
+            "reason": f"{gap.kind} {gap.name} could not be read: {gap.problem}",
+        }
+        writer.writerow({name: _cell(value) for name, value in told.items()})
+    return text.getvalue()
+
+
+def _cell(text: str) -> str:
+    """Write a cell such that neither it nor a part of it can become a formula.
+
+    Where a comma is the decimal sign, spreadsheets begin a new cell at each semicolon.
+    """
+    inert = "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+    return ";".join(f"'{part}" if _begins_a_formula(part) else part for part in inert.split(";"))
+
+
+def _begins_a_formula(text: str) -> bool:
+    first = text.lstrip(" \"'")[:1]
+    return unicodedata.normalize("NFKC", first)[:1] in _FORMULA if first else False
+
+
+_RULES = (
+    (
+        *("keys-on", "KeysOn", "error", "7.0"),
+        "An Azure OpenAI account accepts API keys.",
+        (
+            "Move its clients to Entra ID and turn local authentication off, "
+            "or let it keep its keys for a while (`keysweep exempt`)."
+        ),
+    ),
+    (
+        *("keys-held", "KeysHeld", "warning", "5.0"),
+        "An account accepts API keys, and Keysweep deliberately leaves it alone.",
+        (
+            "The finding says why: mostly a tag that can't be read. Mend that; until then no sweep "
+            "changes the account."
+        ),
+    ),
+    (
+        *("keys-exempt", "KeysExempt", "note", "3.0"),
+        "An account accepts API keys, and a tag exempts it.",
+        "Nothing is to be done before the exemption ends (`keysweep exempt --list`).",
+    ),
+    (
+        *("not-seen", "NotSeen", "error", "5.0"),
+        "Something in scope could not be read.",
+        "What can't be read may hold accounts with keys on: give the role that is missing.",
+    ),
+)
+_RULE_OF = {"DRIFT": 0, "HELD": 1, "EXEMPT": 2}
+# What is fixed, or not there any more, is no finding.
+_NO_FINDING = frozenset(
+    (Result.DISABLED, Result.ALREADY_OFF, Result.GONE, Result.NOW_EXEMPT, Result.OUT_OF_SCOPE)
+)
+
+
+def as_sarif(report: SweepReport, found: Sequence[Row]) -> str:
+    """Write SARIF 2.1.0, as code scanning takes it: one result an account with keys on, or a gap.
+
+    A result's file is the resource id as a path: code scanning insists on one.
+    """
+    results = [
+        _result(_RULE_OF[row.verdict], row.id, f"{row.name}: {row.reason}")
+        for row in found
+        if row.verdict in _RULE_OF and row.result not in _NO_FINDING
+    ]
+    results += [
+        _result(3, f"/gaps/{gap.kind}/{gap.name}", f"{gap.kind} {gap.name}: {gap.problem}")
+        for gap in report.inventory.gaps
+    ]
+    rules = [
+        {
+            "id": rule,
+            "name": name,
+            "shortDescription": {"text": text},
+            "fullDescription": {"text": text},
+            "help": {"text": advice},
+            "defaultConfiguration": {"level": level},
+            "properties": {"tags": ["security"], "security-severity": severity},
+        }
+        for rule, name, level, severity, text, advice in _RULES
+    ]
+    log = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": {"name": "keysweep", "version": __version__, "rules": rules}},
+                "automationDetails": {"id": f"keysweep/{report.sweep_id}"},
+                "invocations": [
+                    {
+                        "executionSuccessful": report.whole,
+                        "startTimeUtc": f"{report.started:%Y-%m-%dT%H:%M:%SZ}",
+                    }
+                ],
+                "results": results,
+            }
+        ],
+    }
+    return json.dumps(log, indent=2, ensure_ascii=True)
+
+
+def _result(rule: int, resource: str, text: str) -> dict[str, Any]:
+    rule_id, _, level, *_ = _RULES[rule]
+    fingerprint = hashlib.sha256(resource.lower().encode("utf-8", "surrogatepass")).hexdigest()
+    return {
+        "ruleId": rule_id,
+        "ruleIndex": rule,
+        "level": level,
+        "message": {"text": _plain_message(text)},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": quote(resource.lstrip("/"), errors="replace")},
+                    "region": {"startLine": 1},
+                },
+                "logicalLocations": [{"fullyQualifiedName": resource, "kind": "resource"}],
+            }
+        ],
+        # The one fingerprint that code scanning looks at; there is no line here to make it from.
+        "partialFingerprints": {"primaryLocationLineHash": f"{fingerprint[:16]}:1"},
+    }
+
+
+def _plain_message(text: str) -> str:
+    """Escape what SARIF would take for a placeholder or a link (2.1.0, 3.11.5 and 3.11.6)."""
+    braced = text.replace("{", "{{").replace("}", "}}")
+    return _BRACKET.sub(lambda match: f"{match[1] * 2}\\{match[2]}", braced)
+
+
+def _camel(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name.split("_")[0] + "".join(part.title() for part in name.split("_")[1:]): value
+        for name, value in values.items()
+    }

@@ -1,0 +1,203 @@
+"""`keysweep scan`: what a sweep would find, read and never written."""
+
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rich.table import Table
+from rich.text import Text
+
+from keysweep.documents import (
+    Row,
+    as_csv,
+    as_json,
+    as_sarif,
+    compliant_decision,
+    exit_code,
+    rows,
+)
+from keysweep.names import distinct
+from keysweep.screen import Screen, counted, grid, shown
+from keysweep.session import told
+from keysweep.watch import Collected, Seen, watched
+from shared.core.errors import AzureError
+from shared.core.model import Decision, Gap, GapKind, Inventory, Result
+from shared.core.report import SweepReport
+from shared.steps.changes import ChangeLog
+from shared.steps.sweep import new_sweep_id
+from shared.workspace import Parts
+
+_STYLES = {
+    "FAILED": "bold red",
+    "UNVERIFIED": "bold red",
+    "NO_ROLE": "bold red",
+    "LOCKED": "magenta",
+    "POLICY_DENIED": "magenta",
+    "WOULD_DISABLE": "bold red",
+    "HELD": "yellow",
+    "BUSY": "yellow",
+    "DEFERRED": "yellow",
+    "NOW_HELD": "yellow",
+    "DISABLED": "green",
+    "EXEMPT": "cyan",
+    "COMPLIANT": "green",
+}
+# A resource id, or that of a resource group or subscription.
+_ID = re.compile(r"/subscriptions/[^\s\'\",;]+[^\s\'\",;.]")
+_LONGEST_MESSAGE = 240
+_PLAIN = {"WOULD_DISABLE": "DRIFT"}
+
+
+async def scan(parts: Parts, screen: Screen, output: str, *, everything: bool) -> int:
+    """Scan, and show what was found. Returns the exit code."""
+    report, collected = await look(parts, screen)
+    compliant: list[Decision] = []
+    if everything:
+        compliant, gaps = await _compliant(parts, report)
+        inventory = replace(report.inventory, gaps=(*report.inventory.gaps, *gaps))
+        report = replace(report, inventory=inventory)
+    present(screen, output, report, rows(report, collected.events, compliant))
+    return exit_code(report)
+
+
+async def look(
+    parts: Parts, screen: Screen, chosen: Inventory | None = None
+) -> tuple[SweepReport, Collected]:
+    """Run a sweep that is handed no writer, with progress; of what was chosen, if anything was."""
+    collected = Collected()
+    sweep_id = new_sweep_id(parts.clock.now(), secrets.token_hex(4))
+    with screen.spinner() as progress:
+        task = progress.add_task("Listing subscriptions")
+        discovery = watched(
+            parts.discovery(), lambda tally: progress.update(task, description=str(tally))
+        )
+        sweep = replace(
+            parts.sweep(sweep_id, collected, remediation=None),
+            discovery=discovery if chosen is None else Seen(chosen, ChangeLog({})),
+        )
+        return await sweep.run(), collected
+
+
+async def _compliant(parts: Parts, report: SweepReport) -> tuple[list[Decision], tuple[Gap, ...]]:
+    """List the accounts with keys off, which a sweep only counts."""
+    scope = parts.settings.scope
+    found: list[Decision] = []
+    gaps: list[Gap] = []
+    for coverage in report.inventory.coverage:
+        name = coverage.subscription.id
+        try:
+            async for row in parts.arm.accounts(name):
+                if isinstance(row, str):
+                    gaps.append(Gap(GapKind.ACCOUNT, row, "ARM's row lacks what we need", name))
+                elif scope.has_kind(row.kind) and not row.keys_on:
+                    found.append(compliant_decision(row))
+        except AzureError as error:
+            gaps.append(Gap(GapKind.SUBSCRIPTION, name, str(error), name))
+    return found, tuple(gaps)
+
+
+def present(screen: Screen, output: str, report: SweepReport, found: Sequence[Row]) -> None:
+    """Show a report in one of its forms."""
+    match output:
+        case "json":
+            screen.raw(as_json(report, found))
+        case "csv":
+            screen.raw(as_csv(report, found))
+        case "sarif":
+            screen.raw(as_sarif(report, found))
+        case _:
+            if found:
+                screen.show(table(screen, found), "")
+            screen.show(*totals(report))
+
+
+def table(screen: Screen, found: Sequence[Row]) -> Table:
+    """Draw accounts, one under the other, in the columns that there is room for."""
+    if screen.wide:
+        drawn = grid("state", "account", "resource group", "subscription", "kind", "why")
+    else:
+        drawn = grid("state", "account", "why")
+    for column in drawn.columns[1:-1]:
+        column.max_width = 30
+    places = distinct({row.subscription_id: row.subscription for row in found})
+    for row in found:
+        place = places[row.subscription_id]
+        state = shown(_PLAIN.get(row.state, row.state), _STYLES.get(row.state, ""))
+        if screen.wide:
+            drawn.add_row(
+                state,
+                shown(row.name),
+                shown(row.resource_group, "dim"),
+                shown(place, "dim"),
+                shown(row.kind, "dim"),
+                why(row),
+            )
+        else:
+            where = f"{row.resource_group} · {place}"
+            account = shown(row.name).append(Text("\n").append(shown(where, "dim")))
+            drawn.add_row(state, account, why(row))
+    return drawn
+
+
+def why(row: Row) -> Text:
+    """Say why, and for a drift who let keys in."""
+    text = shown(row.reason)
+    if row.azure_code:
+        said = f"{row.azure_code}: {_brief(row.azure_message)}".removesuffix(": ")
+        text = shown(f"{row.detail} ", "").append(shown(said, "dim"))
+    elif row.result not in {"", "WOULD_DISABLE"}:
+        text = shown(row.detail)
+    if row.changed_by and row.result == "WOULD_DISABLE":
+        how = "Keys on by" if row.attribution == "changeLog" else "Last changed by"
+        text.append(shown(f" {how} {row.changed_by}, {row.changed_at[:10]}.", "dim"))
+    return text
+
+
+def _brief(message: str) -> str:
+    """Shorten Azure's message for a cell: ids to their last names. Documents have it whole."""
+    brief = _ID.sub(lambda match: match[0].rpartition("/")[2], message)
+    return brief if len(brief) <= _LONGEST_MESSAGE else f"{brief[:_LONGEST_MESSAGE]}…"
+
+
+def not_seen(gap: Gap) -> str:
+    """Say what could not be read, and why."""
+    return f"{gap.kind} {gap.name}: {told(gap.problem)}"
+
+
+def totals(report: SweepReport) -> list[Text]:
+    """Return the lines under a table: counts, what was not seen, what enforcing would do."""
+    inventory = report.inventory
+    where = counted(len(inventory.coverage), "subscription")
+    parts = [f"{counted(report.accounts, 'account')} in {where}"]
+    parts += [f"{count} {verdict.lower()}" for verdict, count in report.verdicts.items() if count]
+    lines = [shown(" · ".join(parts), "bold")]
+    left_alone = inventory.left_alone
+    for count, what in (
+        (len(left_alone.disabled), "disabled"),
+        (len(left_alone.other_tenant), "of another tenant"),
+        (len(left_alone.excluded), "excluded by the settings"),
+    ):
+        if count:
+            lines.append(shown(f"{counted(count, 'subscription')} left alone: {what}", "dim"))
+    lines.extend(
+        Text("Not seen: ", "bold red").append(shown(not_seen(gap))) for gap in inventory.gaps
+    )
+    if report.change_log_unread:
+        lines.append(shown(f"The change log could not be read: {report.change_log_unread}", "dim"))
+    results = report.results
+    would = results.get(Result.WOULD_DISABLE, 0)
+    if report.brake.startswith("would"):
+        lines.append(shown(f"Enforcing {report.brake}.", "bold yellow"))
+    elif would:
+        lines.append(
+            shown(f"Enforcing would turn keys off on {counted(would, 'account')}.", "bold yellow")
+        )
+    elif not report.outcomes and inventory.gaps:
+        lines.append(shown("Enforcing would change nothing of what was seen.", "yellow"))
+    elif not report.outcomes:
+        lines.append(shown("Enforcing would change nothing.", "green"))
+    else:
+        said = " · ".join(f"{count} {result}" for result, count in sorted(results.items()))
+        lines.append(shown(f"Results: {said}", "bold"))
+    return lines

@@ -1,0 +1,185 @@
+"""What a person sees: tables and progress for a terminal, plain lines for a pipe.
+
+Whatever Azure says is shown inert: a control character in a tag or a message is written out, not
+sent to the terminal, and none of it is read as markup.
+"""
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from shared.core.errors import Stopped
+
+# Wide enough that nothing is cut when nobody's terminal sets a width.
+_PIPE_WIDTH = 240
+
+
+def inert(text: str) -> str:
+    """Write out whatever a terminal could act on: control and formatting characters."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+def shown(text: object, style: str = "") -> Text:
+    """Return a cell: text as it is, never markup, never an escape."""
+    return Text(inert(str(text)), style)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return `1 account`, `2 accounts`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+class Screen:
+    """Standard output for what was asked for, standard error for everything else."""
+
+    def __init__(self) -> None:
+        self.out = _console(sys.stdout)
+        self.err = _console(sys.stderr)
+
+    @property
+    def wide(self) -> bool:
+        """Whether a table may have all its columns."""
+        return self.out.width >= 120  # noqa: PLR2004 - what they need, tried at 80, 100, 120, 140
+
+    def show(self, *parts: Any) -> None:
+        """Print what was asked for."""
+        for part in parts:
+            self.out.print(shown(part) if isinstance(part, str) else part)
+
+    def raw(self, text: str) -> None:
+        """Print a document as it is: in UTF-8, unless a terminal has another encoding."""
+        text = text if text.endswith("\n") else f"{text}\n"
+        stream: Any = self.out.file
+        if stream.isatty():
+            stream.write(text)
+        else:
+            stream.flush()
+            stream.buffer.write(text.encode("utf-8", "backslashreplace"))
+        stream.flush()
+
+    def note(self, text: str) -> None:
+        """Say something beside the point."""
+        self.err.print(shown(text, "dim"), soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """Say something to the person; lines stay lines."""
+        # Never broken into lines of ours: a command is copied from here.
+        self.err.print(Text("\n").join(shown(line) for line in text.split("\n")), soft_wrap=True)
+
+    def problem(self, text: str) -> None:
+        """Say what is wrong; lines stay lines."""
+        said = Text("\n").join(shown(line, "not bold default") for line in text.split("\n"))
+        self.err.print(Text("keysweep: ", "bold red").append(said), soft_wrap=True)
+
+    def ask(self, question: str) -> bool:
+        """Ask; anything but yes is no. Raises Stopped at a Ctrl-C."""
+        try:
+            with _heard_at_once():
+                _forget_what_was_typed()
+                self.err.print(shown(f"{question} [y/N] ", "bold"), end="")
+                answer = sys.stdin.readline()
+        except KeyboardInterrupt:
+            self.err.print()
+            raise Stopped from None
+        if not answer.endswith("\n"):
+            self.err.print()
+        return answer.strip().lower() in {"y", "yes"}
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody is there who sees a question, and can answer it."""
+        return sys.stdin.isatty() and bool(self.err.file.isatty())
+
+    def spinner(self) -> Progress:
+        """Return progress without an end in sight: one line, gone when done."""
+        return Progress(
+            SpinnerColumn("line" if self.err.options.ascii_only else "dots"),
+            TextColumn("{task.description}", markup=False),
+            console=self.err,
+            transient=True,
+            disable=not self.err.is_terminal,
+        )
+
+    def bar(self) -> Progress:
+        """Return a progress bar with a line of live counts."""
+        return Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24 if self.err.width < 100 else 40),  # noqa: PLR2004 - half of it
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[counts]}", markup=False),
+            console=self.err,
+            transient=True,
+            disable=not self.err.is_terminal,
+        )
+
+
+def stop_signals() -> list[signal.Signals]:
+    """Return what asks to stop: Ctrl-C, an end of the process, a terminal that is closed.
+
+    What is ignored, as `nohup` does, stays so.
+    """
+    found = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
+    return [
+        number
+        for number in found
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN
+    ]
+
+
+@contextlib.contextmanager
+def _heard_at_once() -> Iterator[None]:
+    """Let Ctrl-C and its like end the wait for a line: asyncio would hear of them after it."""
+    before = {
+        number: signal.signal(number, signal.default_int_handler) for number in stop_signals()
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _forget_what_was_typed() -> None:
+    """Empty the terminal's input: what was typed before the question was shown answers nothing."""
+    try:
+        import termios  # noqa: PLC0415 - not on Windows
+    except ModuleNotFoundError:
+        _forget_what_was_typed_on_windows()
+        return
+    with contextlib.suppress(termios.error, OSError, ValueError):
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+
+
+def _forget_what_was_typed_on_windows() -> None:
+    import msvcrt  # noqa: PLC0415 - only there
+
+    keyboard: Any = msvcrt
+    while keyboard.kbhit():
+        keyboard.getwch()
+
+
+def grid(*columns: str) -> Table:
+    """Return a table without lines, whose cells are folded and never cut."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _console(stream: Any) -> Console:
+    if stream.isatty():
+        return Console(file=stream, highlight=False, emoji=False)
+    # A pipe is read by a program: FORCE_COLOR and its like are about terminals that hide.
+    return Console(
+        file=stream, highlight=False, emoji=False, width=_PIPE_WIDTH, force_terminal=False
+    )

@@ -1,0 +1,292 @@
+"""`keysweep sweep`: what the timer does, now: the plan, a question, and a progress bar."""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import shlex
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from keysweep.documents import Row, exit_code, rows
+from keysweep.exit_codes import NOT_WHOLE, REMAINS
+from keysweep.in_force import in_force
+from keysweep.names import resolve, scope_of
+from keysweep.record import Record, Recorded, RecordLost, record_path
+from keysweep.scan import look, not_seen, present, table
+from keysweep.screen import Screen, counted, shown
+from keysweep.session import Given, UsageProblem, interrupts, unless_stopped
+from keysweep.watch import Collected, Seen
+from shared.core.decision import Brake
+from shared.core.errors import Stopped
+from shared.core.events import Event, RemediationOutcome
+from shared.core.model import (
+    Account,
+    Census,
+    Coverage,
+    Decision,
+    Inventory,
+    Outcome,
+    Result,
+    Source,
+    Verdict,
+)
+from shared.core.report import SweepReport
+from shared.core.settings import Mode, Settings
+from shared.steps.allowance import Allowance
+from shared.steps.changes import ChangeLog
+from shared.steps.remediation import Permits
+from shared.steps.sweep import Remediator, new_sweep_id
+from shared.workspace import Parts
+
+
+@dataclass(frozen=True, slots=True)
+class _UntilStopped:
+    """Lets units work until the person says stop: those at work finish, no other waits on."""
+
+    permits: Permits
+    stop: asyncio.Event
+
+    @asynccontextmanager
+    async def unit(self, subscription_id: str, reads: int) -> AsyncIterator[None]:
+        async with AsyncExitStack() as permit:
+            async with unless_stopped(self.stop):
+                await permit.enter_async_context(self.permits.unit(subscription_id, reads))
+            if self.stop.is_set():
+                raise Stopped
+            yield
+
+
+@dataclass(frozen=True, slots=True)
+class _AsShown:
+    """Turns keys off where a person was shown that they would go off, and nowhere else.
+
+    A day that ends while they think lets exemptions lapse that were in force in the plan.
+    """
+
+    remediation: Remediator
+    shown: frozenset[str]
+    """The accounts that were to lose their keys, by `AccountId.key`."""
+
+    async def remediate(self, decision: Decision, allowance: Allowance) -> Outcome:
+        """Turn them off, if that was shown."""
+        if decision.account.id.key in self.shown:
+            return await self.remediation.remediate(decision, allowance)
+        detail = f"It was not in the plan that was shown: run this again. {decision.reason}"
+        return Outcome(decision, Result.DEFERRED, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person asked `keysweep sweep` for."""
+
+    only: Sequence[str] = ()
+    audit: bool = False
+    yes: bool = False
+    enforce: bool = False
+    """Change now, although SWEEP_MODE says audit or ENFORCE_FROM is still to come."""
+    release_brake: bool = False
+    """Let through what the brake would hold."""
+    record: Path | None = None
+
+
+async def sweep(parts: Parts, screen: Screen, given: Given, output: str, wish: Wish) -> int:
+    """Sweep, as the person says and the settings allow. Returns the exit code."""
+    audits = wish.audit or (parts.settings.mode is Mode.AUDIT and not wish.enforce)
+    if not (audits or wish.yes or screen.can_ask):
+        raise UsageProblem("Nobody is there to be asked: say --yes, or --audit to see the plan.")
+    if wish.release_brake:
+        parts = replace(parts, settings=_released(parts, parts.settings))
+    chosen = await _chosen(parts, wish.only) if wish.only else None
+    planned, collected = await look(parts, screen, chosen)
+    drift, unchanged = planned.drift, replace(planned, mode=Mode.AUDIT)
+    screen.say(await in_force(parts, given))
+    standstill = _standstill(parts, planned, wish)
+    if standstill:
+        present(screen, output, unchanged, rows(planned, collected.events))
+        screen.say(standstill)
+        return exit_code(planned)
+    show_plan(screen, planned, rows(planned, collected.events))
+    how_many = counted(drift, "account")
+    if planned.brake:
+        how_many = f"{parts.settings.limits.most_changes} of {how_many}"
+    if not wish.yes and not screen.ask(f"Turn keys off on {how_many}?"):
+        if output != "table":
+            # The table was shown already; whoever reads a document gets a whole one.
+            present(screen, output, unchanged, rows(planned, collected.events))
+        screen.say("Nothing was changed.")
+        return NOT_WHOLE if planned.inventory.gaps else REMAINS
+    return await _enforce(parts, screen, given, output, planned, collected, wish)
+
+
+def _standstill(parts: Parts, planned: SweepReport, wish: Wish) -> str:
+    """Say why nothing is changed, and what would go beyond the settings; empty: it may be."""
+    settings = parts.settings
+    if wish.audit:
+        return "Audit: nothing was changed."
+    if not planned.drift:
+        return "There is nothing to change."
+    if settings.mode is Mode.AUDIT and not wish.enforce:
+        return (
+            "Nothing was changed: SWEEP_MODE is audit. --enforce changes what is shown all the "
+            "same."
+        )
+    coming = settings.enforce_from
+    if coming is not None and parts.clock.now() < coming and not wish.enforce:
+        return (
+            f"Nothing was changed: ENFORCE_FROM is {coming:%Y-%m-%d %H:%M} UTC. --enforce changes "
+            "what is shown all the same."
+        )
+    if planned.brake and settings.limits.brake is Brake.HOLD:
+        return (
+            f"Nothing was changed: the brake holds {counted(planned.drift, 'change')}, because "
+            f"MAX_CHANGES_PER_SWEEP is {settings.limits.most_changes}. --release-brake lets "
+            "through what is shown."
+        )
+    return ""
+
+
+def _released(parts: Parts, settings: Settings) -> Settings:
+    """Release the brake for what the person is shown, and no longer than the time budget."""
+    until = parts.clock.now() + timedelta(seconds=settings.budget)
+    return replace(settings, limits=replace(settings.limits, release_until=until))
+
+
+async def _chosen(parts: Parts, names: Sequence[str]) -> Inventory:
+    """Read the accounts that the person named, as ARM knows them now.
+
+    Raises UsageProblem for one that is not in scope: nothing is changed then. Raises AzureError.
+    """
+    in_scope = await scope_of(parts)
+    look = parts.second_look()
+    found: dict[str, Account] = {}
+    for name in names:
+        account = await resolve(parts, in_scope, name)
+        found[account.id.key] = await look.read(account.id)
+    by_id = {subscription.id: subscription for subscription in in_scope.subscriptions}
+    on = Counter((account.id.subscription_id, account.keys_on) for account in found.values())
+    coverage = tuple(
+        Coverage(by_id[name], Source.ARM, Census(on[name, True], on[name, False]))
+        for name in dict.fromkeys(account.id.subscription_id for account in found.values())
+    )
+    return Inventory(coverage, tuple(found.values()), ())
+
+
+def show_plan(screen: Screen, planned: SweepReport, found: Sequence[Row]) -> None:
+    """Show, beside the point of any document, what would be changed."""
+    drift = [row for row in found if row.result == Result.WOULD_DISABLE]
+    beside = Screen()
+    beside.out = screen.err
+    beside.show(table(beside, drift), "")
+    lost = sum(row.no_custom_subdomain for row in drift)
+    if lost:
+        beside.show(shown(f"{lost} of them have no custom subdomain: Entra ID can't reach them "
+                          "until they get one.", "bold yellow"))  # fmt: skip
+    if planned.brake:
+        beside.show(shown(f"The brake: {planned.brake}.", "dim"))
+    for gap in planned.inventory.gaps:
+        beside.show(shown(f"Not seen: {not_seen(gap)}", "red"))
+
+
+async def _enforce(
+    parts: Parts,
+    screen: Screen,
+    given: Given,
+    output: str,
+    planned: SweepReport,
+    looked: Collected,
+    wish: Wish,
+) -> int:
+    stop = asyncio.Event()
+    seen = Seen(planned.inventory, ChangeLog({}, planned.change_log_unread))
+    settings = replace(parts.settings, mode=Mode.ENFORCE, enforce_from=None)
+    # However long the person thought: the budget begins now, and so does the sweep.
+    parts = parts.again(_released(parts, settings) if wish.release_brake else settings)
+    sweep_id = new_sweep_id(parts.clock.now(), secrets.token_hex(4))
+    way_back = _way_back(sweep_id, given, wish.record)
+    path = wish.record or record_path(sweep_id)
+    try:
+        record = await _begin_record(parts, sweep_id, path, way_back)
+    except OSError as error:
+        screen.problem(
+            f"Nothing was changed, because the sweep's record can't be written: {error}. "
+            "--record FILE writes it elsewhere."
+        )
+        return NOT_WHOLE
+    # Before the first change: whatever happens after this, the person has them.
+    screen.say(f"Sweep {sweep_id} is recorded in {path}.\nTo take it back: {way_back}")
+    results: Counter[str] = Counter()
+    bar = screen.bar()
+    task = bar.add_task("Turning keys off", total=planned.drift, counts="")
+
+    def told(event: Event) -> None:
+        if isinstance(event, RemediationOutcome):
+            results[event.result] += 1
+            bar.update(task, advance=1, counts=_counts(results))
+
+    recorded = Recorded.of(parts.remediation(_UntilStopped(parts.pace, stop)), record)
+    shown_drift = frozenset(
+        decision.account.id.key
+        for decision in planned.decisions
+        if decision.verdict is Verdict.DRIFT
+    )
+    sweep = replace(
+        parts.sweep(sweep_id, Collected(told), None),
+        discovery=seen,
+        changes=seen,
+        remediation=_AsShown(recorded, shown_drift),
+    )
+    running = asyncio.ensure_future(sweep.run())
+    try:
+        with interrupts(screen, stop, running), bar:
+            report = await running
+        with contextlib.suppress(RecordLost):
+            record.finish(whole=report.whole)
+    except asyncio.CancelledError:
+        left = planned.drift - sum(results.values())
+        screen.problem(
+            f"Sweep {sweep_id} was broken off. Done: {_counts(results) or 'nothing'}. In flight or "
+            f"not begun: {counted(left, 'account')}. {path} says what was begun, and `keysweep "
+            "scan` how it is now."
+        )
+        if output == "json":
+            screen.raw(json.dumps({"sweepId": sweep_id, "cutOff": True, "record": str(path)}))
+        return NOT_WHOLE
+    finally:
+        record.close()
+    present(screen, output, report, rows(report, looked.events))
+    if record.lost:
+        screen.problem(f"{record.lost}. What was changed before that stands in it.")
+    if stop.is_set():
+        left = report.results.get(Result.DEFERRED, 0)
+        screen.say(f"You stopped it: {counted(left, 'account')} not attempted.")
+    return exit_code(report)
+
+
+async def _begin_record(parts: Parts, sweep_id: str, path: Path, way_back: str) -> Record:
+    """Make the sweep's record. Raises OSError if it can't be written, AzureError."""
+    settings = parts.settings
+    head = {
+        "sweepId": sweep_id,
+        "tenant": await parts.arm.home_tenant(),
+        "identity": await parts.arm.own_names(),
+        "scope": asdict(settings.scope),
+        "exemptionTag": settings.rules.tag,
+        "armEndpoint": settings.cloud.endpoint,
+        "undo": way_back,
+    }
+    return Record.begin(path, parts.clock, head)
+
+
+def _way_back(sweep_id: str, given: Given, path: Path | None) -> str:
+    """Return the command that takes a sweep back, with what belongs to it."""
+    recorded = ("--record", str(path.resolve())) if path else ()
+    return shlex.join(["keysweep", "undo", sweep_id, *recorded, *given.line])
+
+
+def _counts(results: Counter[str]) -> str:
+    return " · ".join(f"{count} {result}" for result, count in sorted(results.items()))

@@ -1,0 +1,583 @@
+"""Every event and metric that leaves for Application Insights, with its fields. Pure.
+
+Declared here once: telemetry.py sends what these say, and the docs, the workbook's queries and the
+alerts are compared with these in tests. A field that is a number becomes a measurement, every other
+one a property; a field that is None is left out. On the wire names are in camelCase.
+"""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from typing import Annotated, Any, ClassVar, assert_never, get_args, get_type_hints
+
+from shared.core.model import (
+    Account,
+    AtLeast,
+    Decision,
+    Disagreement,
+    Exactly,
+    Exempt,
+    Exemption,
+    Gap,
+    Inventory,
+    KeyChange,
+    Lapsed,
+    NotExempt,
+    NotKnown,
+    OpenSince,
+    Outcome,
+    Unreadable,
+    Verdict,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepContext:
+    """What every event carries."""
+
+    sweep_id: Annotated[str, "The sweep. Begins with its UTC time."]
+    mode: Annotated[str, "`audit` or `enforce`; empty if the settings could not be read."]
+    version: Annotated[str, "Keysweep's version."]
+    enforce_from: Annotated[str | None, "When the keys will go off, while that is yet to come."] = (
+        None
+    )
+    event_id: Annotated[
+        str, "The event's own id: the same if a batch is sent twice, so that readers keep one."
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened; never built itself."""
+
+    name: ClassVar[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountEvent(Event):
+    """Something about one account; never built itself."""
+
+    account_id: Annotated[str, "The account's resource id, in lower case."]
+    subscription_id: Annotated[str, "The subscription's id."]
+    account_name: Annotated[str, "The account's name."]
+    resource_group: Annotated[str, "Its resource group."]
+    kind: Annotated[str, "`OpenAI`, `AIServices`, or another kind in scope."]
+    location: Annotated[str, "Its region, as Azure spells it."]
+    no_custom_subdomain: Annotated[
+        bool, "Whether Entra ID can't reach it because it has no custom subdomain."
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftEvent(AccountEvent):
+    """Something about one drift, and how long that is open; never built itself."""
+
+    open_since: Annotated[
+        str | None,
+        "Since when its keys are on or, if that is later, its exemption lapsed; ISO 8601. A tag "
+        "that was taken away meanwhile is not seen.",
+    ]
+    open_since_known: Annotated[
+        str,
+        "`exactly`, by the change log; `atLeast`, where that does not reach: since then, or "
+        "longer; `unknown`. What changed in the last minutes may not show yet.",
+    ]
+    open_hours: Annotated[float | None, "How many hours it is open."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepStarted(Event):
+    """A sweep began. One without its SweepCompleted was killed or failed."""
+
+    name: ClassVar[str] = "SweepStarted"
+    scope: Annotated[str, "The management groups or subscriptions that it is about."]
+    kinds: Annotated[str, "The kinds of account in scope."]
+    exemption_tag: Annotated[str, "The tag that exempts an account."]
+    notes: Annotated[str, "Settings that this sweep leaves out of account, and why."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepCompleted(Event):
+    """A sweep ran to its end."""
+
+    name: ClassVar[str] = "SweepCompleted"
+    whole: Annotated[bool, "Whether everything in scope was read and nothing needs a person."]
+    reasons: Annotated[str, "Why it is not whole."]
+    duration_seconds: Annotated[float, "From its first step to this event."]
+    subscriptions_read: Annotated[int, "Subscriptions whose accounts were counted."]
+    subscriptions_read_directly: Annotated[int, "Those of them that Resource Graph did not show."]
+    subscriptions_disabled: Annotated[int, "Disabled subscriptions, left alone."]
+    subscriptions_other_tenant: Annotated[int, "Subscriptions of another tenant, left alone."]
+    subscriptions_excluded: Annotated[int, "Subscriptions that the settings exclude."]
+    gaps: Annotated[int, "Things in scope that could not be read."]
+    accounts: Annotated[int, "Accounts of the kinds in scope."]
+    compliant: Annotated[int, "Accounts with keys off."]
+    exempt: Annotated[int, "Accounts that a tag lets keep their keys."]
+    held: Annotated[int, "Accounts with keys on that were deliberately not touched."]
+    drift: Annotated[int, "Accounts with keys on that this sweep is about."]
+    disabled: Annotated[int, "Accounts whose keys this sweep turned off, as read back."]
+    needing_attention: Annotated[int, "Drifts that ended NO_ROLE, UNVERIFIED or FAILED."]
+    deferred: Annotated[int, "Drifts that were not attempted: the next sweep carries on."]
+    brake: Annotated[str, "What the brake did, or in audit mode would do; empty: nothing."]
+    change_log: Annotated[
+        str,
+        "`read`, with how many rows lack what we need, or why the change log could not be read.",
+    ]
+    resource_graph: Annotated[
+        str,
+        "`read`, or why Resource Graph could not be; ARM's own lists were read in its place.",
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionRead(Event):
+    """A sweep read a subscription, and told what it found there. The last one is its state."""
+
+    name: ClassVar[str] = "SubscriptionRead"
+    subscription_id: Annotated[str, "The subscription's id."]
+    subscription_name: Annotated[str, "Its name."]
+    source: Annotated[str, "Who showed its accounts: `graph` or `arm`."]
+    accounts: Annotated[int, "Its accounts of the kinds in scope."]
+    compliant: Annotated[int, "Those with keys off."]
+    exempt: Annotated[int, "Those that a tag lets keep their keys."]
+    held: Annotated[int, "Those with keys on that were deliberately not touched."]
+    drift: Annotated[int, "Those with keys on that the sweep is about, as it found them."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftFound(DriftEvent):
+    """An account lets keys in, and no exemption is in force."""
+
+    name: ClassVar[str] = "DriftFound"
+    reason: Annotated[str, "One sentence that says why."]
+    changed_by: Annotated[str, "Who turned its keys on, or else who last changed the account."]
+    changed_by_type: Annotated[str, "`User`, `Application` and so on, as Azure says."]
+    client: Annotated[str, "With what client, as Azure says."]
+    changed_at: Annotated[str | None, "When, ISO 8601."]
+    attribution: Annotated[str, "`changeLog`, the weaker `lastModified`, or `unknown`."]
+    flips: Annotated[int, "How often its keys were turned on or off in 14 days."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountHeld(AccountEvent):
+    """An account lets keys in, has no exemption in force, and was deliberately left alone."""
+
+    name: ClassVar[str] = "AccountHeld"
+    hold_reason: Annotated[
+        str,
+        "`UNREADABLE_TAG`, `TAG_BREAKS_RULE`, `NEAR_MISS_TAG`, `UNREADABLE_LEVEL`, `NO_SUBDOMAIN` "
+        "or `BRAKE`.",
+    ]
+    reason: Annotated[str, "One sentence that says what to mend."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExemptionObserved(AccountEvent):
+    """An account carries our tag, whatever it says and whether or not its keys are on."""
+
+    name: ClassVar[str] = "ExemptionObserved"
+    state: Annotated[str, "`active`, `lapsed`, `refused` (an explicit no) or `unreadable`."]
+    keys_on: Annotated[bool, "False: the exemption is not needed."]
+    verdict: Annotated[str, "The account's verdict: `COMPLIANT`, `EXEMPT`, `HELD` or `DRIFT`."]
+    until: Annotated[str | None, "The last day, YYYY-MM-DD; absent: open-ended."]
+    days_left: Annotated[int | None, "Days until then; negative once lapsed."]
+    exemption_reason: Annotated[str, "The reason that the tag gives."]
+    owner: Annotated[str, "The owner that the tag gives."]
+    level: Annotated[str, "Where the tag stands: `account`, `resourceGroup` or `subscription`."]
+    problem: Annotated[str, "What is wrong with a value that can't be read."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemediationOutcome(DriftEvent):
+    """What came of one drift."""
+
+    name: ClassVar[str] = "RemediationOutcome"
+    result: Annotated[str, "The drift's result, as in the README: `DISABLED`, `LOCKED` and so on."]
+    detail: Annotated[str, "One sentence."]
+    azure_code: Annotated[str, "Azure's own error code, where it refused."]
+    azure_message: Annotated[str, "Azure's own message."]
+    accepted: Annotated[bool, "Whether Azure took the change, or may have taken it."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyAccessChanged(Event):
+    """Somebody turned an account's keys on or off, according to the platform's change log."""
+
+    name: ClassVar[str] = "KeyAccessChanged"
+    account_id: Annotated[str, "The account's resource id, in lower case."]
+    subscription_id: Annotated[str, "The subscription's id."]
+    account_name: Annotated[str, "The account's name."]
+    change_id: Annotated[str, "The change's own id: the same change is told more than once."]
+    changed_at: Annotated[str, "When, ISO 8601."]
+    turned: Annotated[str, "`on` or `off`."]
+    changed_by: Annotated[str, "An object id, an application id or a mail address."]
+    changed_by_type: Annotated[str, "`User`, `Application` and so on, as Azure says."]
+    client: Annotated[str, "With what client, as Azure says."]
+    operation: Annotated[str, "The permission that was used."]
+    ours: Annotated[bool, "Whether Keysweep's own identity did it."]
+    flips: Annotated[int, "How often its keys were turned on or off in 14 days."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchWar(Event):
+    """An account's keys were turned on and off three times or more in 14 days."""
+
+    name: ClassVar[str] = "PatchWar"
+    account_id: Annotated[str, "The account's resource id, in lower case."]
+    subscription_id: Annotated[str, "The subscription's id."]
+    account_name: Annotated[str, "The account's name."]
+    flips: Annotated[int, "How often."]
+    turned_on_by: Annotated[str, "Who turned them on last."]
+    turned_on_by_type: Annotated[str, "What that is, as Azure says."]
+    turned_on_client: Annotated[str, "With what client."]
+    turned_on_at: Annotated[str, "When, ISO 8601."]
+    turned_off_by: Annotated[str, "Who turned them off last."]
+    turned_off_by_type: Annotated[str, "What that is, as Azure says."]
+    turned_off_client: Annotated[str, "With what client."]
+    turned_off_at: Annotated[str, "When, ISO 8601."]
+    ours: Annotated[bool, "Whether Keysweep's own identity is the side that turns them off."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrakeEngaged(Event):
+    """A sweep has more to change than the limit allows; in audit mode, would have."""
+
+    name: ClassVar[str] = "BrakeEngaged"
+    brake: Annotated[str, "What it does, and the settings that would let the changes through."]
+    changes: Annotated[int, "How many changes the sweep is about."]
+    limit: Annotated[int, "`MAX_CHANGES_PER_SWEEP`."]
+    held: Annotated[int, "How many of them are held."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcesDisagree(AccountEvent):
+    """Resource Graph and ARM say different things about an account, beyond Resource Graph's lag."""
+
+    name: ClassVar[str] = "SourcesDisagree"
+    graph_says: Annotated[str, "`on`, `off`, or `off, or absent`."]
+    arm_says: Annotated[str, "`on` or `off`. This is what the sweep goes by."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoverageGap(Event):
+    """Something in scope could not be read. What is behind it is unseen, not fixed."""
+
+    name: ClassVar[str] = "CoverageGap"
+    subscription_id: Annotated[str, "The subscription, where there is one."]
+    gap_kind: Annotated[str, "`tenant`, `managementGroup`, `subscription` or `account`."]
+    gap_name: Annotated[str, "Which one."]
+    problem: Annotated[str, "Why, with Azure's code and message where it refused."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsRejected(Event):
+    """Settings are wrong: nothing was read from Azure."""
+
+    name: ClassVar[str] = "SettingsRejected"
+    problems: Annotated[str, "Every wrong setting, its value and what is allowed."]
+    problem_count: Annotated[int, "How many."]
+
+
+EVENTS: tuple[type[Event], ...] = (
+    SweepStarted,
+    SweepCompleted,
+    SubscriptionRead,
+    DriftFound,
+    AccountHeld,
+    ExemptionObserved,
+    RemediationOutcome,
+    KeyAccessChanged,
+    PatchWar,
+    BrakeEngaged,
+    SourcesDisagree,
+    CoverageGap,
+    SettingsRejected,
+)
+"""Every event, in the order in which a reader meets them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric: its name, its unit, its dimensions and what it says."""
+
+    name: str
+    unit: str
+    dimensions: tuple[str, ...]
+    meaning: str
+
+
+ACCOUNTS = Metric("keysweep.accounts", "accounts", ("state",), "Accounts by verdict, each sweep.")
+REMEDIATIONS = Metric("keysweep.remediations", "accounts", ("result",), "Drifts by result.")
+DURATION = Metric("keysweep.sweep.duration", "s", ("mode",), "How long a sweep took.")
+REQUESTS = Metric(
+    "keysweep.requests", "requests", ("method", "outcome"), "Requests by status code or error."
+)
+METRICS: tuple[Metric, ...] = (ACCOUNTS, REMEDIATIONS, DURATION, REQUESTS)
+"""Every metric."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventField:
+    """One field of an event as it is on the wire."""
+
+    attribute: str
+    name: str
+    kind: str
+    """`text`, `true or false`, `whole number` or `number`; a `?` says that it may be left out."""
+    is_measurement: bool
+    meaning: str
+
+
+_KINDS: dict[type, str] = {
+    str: "text",
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+}
+_NUMBERS = {_KINDS[int], _KINDS[float]}
+
+
+def fields_of(event_type: type[Event] | type[SweepContext]) -> tuple[EventField, ...]:
+    """Return the fields of an event as declared, without those that every event carries."""
+    hints = get_type_hints(event_type, include_extras=True)
+    declared = []
+    for each in fields(event_type):
+        kind, meaning = get_args(hints[each.name])
+        parts = get_args(kind) or (kind,)
+        word = next(_KINDS[part] for part in parts if part in _KINDS)
+        optional = "?" if type(None) in parts else ""
+        declared.append(
+            EventField(
+                each.name,
+                _camel(each.name),
+                f"{word}{optional}",
+                word in _NUMBERS,
+                meaning,
+            )
+        )
+    return tuple(declared)
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
+
+
+def properties(value: Event | SweepContext) -> dict[str, str]:
+    """Return the fields that are not numbers, by their names on the wire."""
+    return {
+        name: str(each).lower() if isinstance(each, bool) else str(each)
+        for name, each in _values(value, measurements=False)
+    }
+
+
+def measurements(value: Event) -> dict[str, float]:
+    """Return the fields that are numbers, by their names on the wire."""
+    return {name: float(each) for name, each in _values(value, measurements=True)}
+
+
+def identified(context: SweepContext, event: Event) -> SweepContext:
+    """Return what an event of a sweep carries, its id included: made of all that the event says."""
+    said = [context.sweep_id, event.name, properties(event), measurements(event)]
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return replace(context, event_id=digest[:32])
+
+
+_FIELDS: dict[type, tuple[EventField, ...]] = {
+    SweepContext: fields_of(SweepContext),
+    **{each: fields_of(each) for each in EVENTS},
+}
+
+
+def _values(
+    value: Event | SweepContext, *, measurements: bool
+) -> Iterator[tuple[str, str | bool | float]]:
+    for each in _FIELDS[type(value)]:
+        content = getattr(value, each.attribute)
+        if each.is_measurement == measurements and content is not None:
+            yield each.name, content
+
+
+def subscriptions_read(
+    inventory: Inventory, decisions: Iterable[Decision]
+) -> Iterator[SubscriptionRead]:
+    """Say of each subscription that was read what was found there."""
+    found = Counter((each.account.id.subscription_id, each.verdict) for each in decisions)
+    for each in inventory.coverage:
+        subscription = each.subscription
+        exempt, held, drift = (
+            found[subscription.id, verdict]
+            for verdict in (Verdict.EXEMPT, Verdict.HELD, Verdict.DRIFT)
+        )
+        yield SubscriptionRead(
+            subscription_id=subscription.id,
+            subscription_name=subscription.name,
+            source=each.source,
+            accounts=each.census.keys_off + exempt + held + drift,
+            compliant=each.census.keys_off,
+            exempt=exempt,
+            held=held,
+            drift=drift,
+        )
+
+
+def drift_found(
+    decision: Decision, change: KeyChange | None, flips: int, opened: OpenSince, now: datetime
+) -> DriftFound:
+    """Say that an account drifted, and who let keys in, as far as that is known."""
+    account = decision.account
+    at = change.at if change else account.changed_at if account.changed_by else None
+    return DriftFound(
+        **_about(account),
+        **_open(opened, now),
+        reason=decision.reason,
+        changed_by=change.by if change else account.changed_by,
+        changed_by_type=change.by_type if change else "",
+        client=change.client if change else "",
+        changed_at=at.isoformat() if at else None,
+        attribution="changeLog" if change else "lastModified" if account.changed_by else "unknown",
+        flips=flips,
+    )
+
+
+def key_access_changed(change: KeyChange, flips: int) -> KeyAccessChanged:
+    """Say that somebody turned keys on or off."""
+    return KeyAccessChanged(
+        account_id=change.account.key,
+        subscription_id=change.account.subscription_id,
+        account_name=change.account.name,
+        change_id=change.id,
+        changed_at=change.at.isoformat(),
+        turned=change.turned,
+        changed_by=change.by,
+        changed_by_type=change.by_type,
+        client=change.client,
+        operation=change.operation,
+        ours=change.ours,
+        flips=flips,
+    )
+
+
+def patch_war(on: KeyChange, off: KeyChange, flips: int) -> PatchWar:
+    """Say that two sides turn an account's keys on and off."""
+    return PatchWar(
+        account_id=on.account.key,
+        subscription_id=on.account.subscription_id,
+        account_name=on.account.name,
+        flips=flips,
+        turned_on_by=on.by,
+        turned_on_by_type=on.by_type,
+        turned_on_client=on.client,
+        turned_on_at=on.at.isoformat(),
+        turned_off_by=off.by,
+        turned_off_by_type=off.by_type,
+        turned_off_client=off.client,
+        turned_off_at=off.at.isoformat(),
+        ours=off.ours,
+    )
+
+
+def sources_disagree(disagreement: Disagreement) -> SourcesDisagree:
+    """Say that Resource Graph and ARM disagree."""
+    return SourcesDisagree(
+        **_about(disagreement.account),
+        graph_says=disagreement.graph,
+        arm_says=disagreement.arm,
+    )
+
+
+def account_held(decision: Decision) -> AccountHeld:
+    """Say that an account was held."""
+    return AccountHeld(
+        **_about(decision.account), hold_reason=str(decision.hold), reason=decision.reason
+    )
+
+
+def remediation_outcome(outcome: Outcome, announcement: DriftFound) -> RemediationOutcome:
+    """Say what came of a drift, and since when it is open, as its announcement did."""
+    return RemediationOutcome(
+        **_about(outcome.decision.account),
+        open_since=announcement.open_since,
+        open_since_known=announcement.open_since_known,
+        open_hours=announcement.open_hours,
+        result=outcome.result,
+        detail=outcome.detail,
+        azure_code=outcome.azure_code,
+        azure_message=outcome.azure_message,
+        accepted=outcome.accepted,
+    )
+
+
+def exemption_observed(decision: Decision, days_left: int | None) -> ExemptionObserved | None:
+    """Say that an account carries our tag; None if it does not."""
+    state = _state(decision.exemption)
+    if state is None:
+        return None
+    exemption = decision.exemption
+    until = exemption.until if isinstance(exemption, Exempt | Lapsed) else None
+    return ExemptionObserved(
+        **_about(decision.account),
+        state=state,
+        keys_on=decision.account.keys_on,
+        verdict=decision.verdict,
+        until=until.isoformat() if until else None,
+        days_left=days_left,
+        exemption_reason=exemption.reason if isinstance(exemption, Exempt | Lapsed) else "",
+        owner=exemption.owner if isinstance(exemption, Exempt | Lapsed) else "",
+        level=exemption.level if isinstance(exemption, Exempt) else "account",
+        problem=exemption.problem if isinstance(exemption, Unreadable) else "",
+    )
+
+
+def _state(exemption: Exemption) -> str | None:
+    match exemption:
+        case Exempt():
+            return "active"
+        case Lapsed():
+            return "lapsed"
+        case Unreadable():
+            return "unreadable"
+        case NotExempt(explicit):
+            return "refused" if explicit else None
+
+
+def coverage_gap(gap: Gap) -> CoverageGap:
+    """Say that something in scope could not be read."""
+    return CoverageGap(
+        subscription_id=gap.subscription_id,
+        gap_kind=gap.kind,
+        gap_name=gap.name,
+        problem=gap.problem,
+    )
+
+
+def _about(account: Account) -> dict[str, Any]:
+    return {
+        "account_id": account.id.key,
+        "subscription_id": account.id.subscription_id,
+        "account_name": account.id.name,
+        "resource_group": account.id.resource_group,
+        "kind": account.kind,
+        "location": account.location,
+        "no_custom_subdomain": account.custom_subdomain is None,
+    }
+
+
+def _open(opened: OpenSince, now: datetime) -> dict[str, Any]:
+    match opened:
+        case Exactly(since):
+            known = "exactly"
+        case AtLeast(since):
+            known = "atLeast"
+        case NotKnown():
+            return {"open_since": None, "open_since_known": "unknown", "open_hours": None}
+        case _:
+            assert_never(opened)
+    return {
+        "open_since": since.isoformat(),
+        "open_since_known": known,
+        "open_hours": round((now - since) / timedelta(hours=1), 2),
+    }

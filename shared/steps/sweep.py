@@ -1,0 +1,314 @@
+"""One run: discover, decide, announce, remediate, report. Events are emitted as things happen.
+
+Nothing is written unannounced: a change is begun once Application Insights has acknowledged the
+DriftFound that announces it. So a process that is killed at any moment leaves an announced change
+without an outcome, and no change that nobody was told of.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Protocol
+
+from shared.core.decision import Plan, braked, decide, plan
+from shared.core.events import (
+    BrakeEngaged,
+    DriftFound,
+    Event,
+    SweepStarted,
+    account_held,
+    coverage_gap,
+    drift_found,
+    exemption_observed,
+    key_access_changed,
+    patch_war,
+    remediation_outcome,
+    sources_disagree,
+    subscriptions_read,
+)
+from shared.core.model import (
+    Clock,
+    Decision,
+    Exempt,
+    Inventory,
+    Lapsed,
+    Outcome,
+    Result,
+    Verdict,
+)
+from shared.core.report import SweepReport
+from shared.core.settings import Mode, Settings
+from shared.steps.allowance import Allowance
+from shared.steps.changes import ChangeLog
+
+
+class Discoverer(Protocol):
+    """Finds the accounts in scope."""
+
+    async def discover(self) -> Inventory:
+        """Find them."""
+        ...
+
+
+class ChangeReader(Protocol):
+    """Reads the platform's change log."""
+
+    async def read(self, subscriptions: Sequence[str]) -> ChangeLog:
+        """Read what changed keys in these subscriptions."""
+        ...
+
+
+class Remediator(Protocol):
+    """Turns the keys of one account off."""
+
+    async def remediate(self, decision: Decision, allowance: Allowance) -> Outcome:
+        """Turn them off, if the decision still holds and the allowance lets one more through."""
+        ...
+
+
+class Emitter(Protocol):
+    """Sends events."""
+
+    async def emit(self, event: Event) -> None:
+        """Send one. Never raises: what can't be sent is counted as lost."""
+        ...
+
+    async def acknowledged(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Wait, within reason, and return those of the events sent that arrived for certain."""
+        ...
+
+
+_log = logging.getLogger("keysweep")
+
+# How many accounts of one subscription are worked on, or wait for its lanes, at the same time.
+_WORKERS_PER_SUBSCRIPTION = 4
+# KeyAccessChanged is told for changes since the timer last fired, and for so long before that: the
+# change log lags. Where the last firing is not known, for a day.
+_OVERLAP = timedelta(hours=1)
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One sweep of a tenant. Without a remediator it can't write: that is audit mode."""
+
+    sweep_id: str
+    settings: Settings
+    clock: Clock
+    discovery: Discoverer
+    changes: ChangeReader
+    remediation: Remediator | None
+    emitter: Emitter
+    last: datetime | None = None
+    """When the timer fired before this, as far as is known."""
+
+    async def run(self) -> SweepReport:
+        """Sweep once. What Azure refuses is in the report; it is not raised."""
+        started, began = self.clock.now(), self.clock.monotonic()
+        await self.emitter.emit(_started(self.settings))
+        inventory = await self.discovery.discover()
+        for gap in inventory.gaps:
+            await self.emitter.emit(coverage_gap(gap))
+        for disagreement in inventory.disagreements:
+            await self.emitter.emit(sources_disagree(disagreement))
+        log = await self.changes.read([coverage.subscription.id for coverage in inventory.coverage])
+        log = log.held_against(inventory)
+        today = started.date()
+        decisions = self._decided(inventory, today)
+        drift = [decision for decision in decisions if decision.verdict is Verdict.DRIFT]
+        planned = plan(
+            drift, self.settings.limits, started, self.sweep_id, self.settings.schedule.interval
+        )
+        brake = self._brake(planned)
+        if brake:
+            await self.emitter.emit(
+                BrakeEngaged(
+                    brake=brake,
+                    changes=len(drift),
+                    limit=self.settings.limits.most_changes,
+                    held=len(planned.held),
+                )
+            )
+        if self.remediation is not None and planned.held:
+            decisions = [
+                decision for decision in decisions if decision.verdict is not Verdict.DRIFT
+            ]
+            decisions += [
+                braked(decision, len(planned.held), self.settings.limits)
+                for decision in planned.held
+            ]
+        # Before all other events: what is announced early is acknowledged early.
+        announcements = {
+            decision.account.id.key: self._announcement(decision, log)
+            for decision in decisions
+            if decision.verdict is Verdict.DRIFT
+        }
+        for announcement in announcements.values():
+            await self.emitter.emit(announcement)
+        await self._tell_changes(log, started)
+        for decision in decisions:
+            await self._tell(decision, today)
+        # Last: whoever sees that a subscription was read finds the events of all its accounts.
+        for read in subscriptions_read(inventory, decisions):
+            await self.emitter.emit(read)
+        report = SweepReport(
+            sweep_id=self.sweep_id,
+            mode=self.settings.mode,
+            started=started,
+            inventory=inventory,
+            decisions=tuple(decisions),
+            outcomes=await self._act(planned, announcements),
+            duration=self.clock.monotonic() - began,
+            brake=brake,
+            change_log_unread=log.unread,
+            change_log_lacking=log.lacking,
+        )
+        await self.emitter.emit(report.completed())
+        return report
+
+    def _decided(self, inventory: Inventory, today: date) -> list[Decision]:
+        """Decide on each account that was seen, but for those that are not in scope."""
+        scope, rules = self.settings.scope, self.settings.rules
+        decisions = (decide(account, scope, rules, today) for account in inventory.accounts)
+        return [decision for decision in decisions if decision.verdict is not Verdict.OUT_OF_SCOPE]
+
+    def _announcement(self, decision: Decision, log: ChangeLog) -> DriftFound:
+        account, now = decision.account.id.key, self.clock.now()
+        opened = log.open_since(decision, now)
+        return drift_found(decision, log.last_on(account), log.flips(account), opened, now)
+
+    async def _tell_changes(self, log: ChangeLog, now: datetime) -> None:
+        for change in log.since((self.last or now - _DAY) - _OVERLAP):
+            await self.emitter.emit(key_access_changed(change, log.flips(change.account.key)))
+        for account, (on, off) in log.wars().items():
+            await self.emitter.emit(patch_war(on, off, log.flips(account)))
+
+    async def _tell(self, decision: Decision, today: date) -> None:
+        observed = exemption_observed(decision, _days_left(decision, today))
+        if observed is not None:
+            await self.emitter.emit(observed)
+        if decision.verdict is Verdict.HELD:
+            await self.emitter.emit(account_held(decision))
+
+    def _brake(self, planned: Plan) -> str:
+        """Say what the brake does, or in audit mode would do; empty if nothing."""
+        if planned.brake is None:
+            return ""
+        would = "would " if self.remediation is None else ""
+        return f"{would}{planned.brake}: {planned.forecast}"
+
+    async def _act(
+        self, planned: Plan, announcements: Mapping[str, DriftFound]
+    ) -> tuple[Outcome, ...]:
+        if self.remediation is not None:
+            return await self._remediate(self.remediation, planned, announcements)
+        detail = "Audit mode changes nothing."
+        if self.settings.mode is Mode.ENFORCE and self.settings.enforce_from is not None:
+            detail = f"Its keys go off from {self.settings.enforce_from:%Y-%m-%dT%H:%MZ} on."
+        if planned.brake is not None:
+            detail += f" Enforce {self._brake(planned)}"
+        outcomes = tuple(
+            Outcome(decision, Result.WOULD_DISABLE, detail)
+            for decision in (*planned.change, *planned.held)
+        )
+        for outcome in outcomes:
+            announcement = announcements[outcome.decision.account.id.key]
+            await self.emitter.emit(remediation_outcome(outcome, announcement))
+        return outcomes
+
+    async def _remediate(
+        self,
+        remediation: Remediator,
+        planned: Plan,
+        announcements: Mapping[str, DriftFound],
+    ) -> tuple[Outcome, ...]:
+        """Make the changes of the plan that were announced and acknowledged."""
+        needed = [announcements[decision.account.id.key] for decision in planned.change]
+        acknowledged = await self.emitter.acknowledged(needed) if needed else ()
+        announced = {event.account_id for event in acknowledged if isinstance(event, DriftFound)}
+        allowance = Allowance(planned.most_writes, planned.released_until)
+        outcomes: list[Outcome] = []
+
+        async def work(queue: Iterator[Decision]) -> None:
+            for decision in queue:
+                if decision.account.id.key not in announced:
+                    outcome = _unannounced(decision)
+                else:
+                    try:
+                        outcome = await remediation.remediate(decision, allowance)
+                    except Exception as error:  # noqa: BLE001 - a bug with one account stops no other
+                        outcome = _unexpected(decision, error)
+                outcomes.append(outcome)
+                announcement = announcements[decision.account.id.key]
+                await self.emitter.emit(remediation_outcome(outcome, announcement))
+
+        await work_through(
+            planned.change, lambda decision: decision.account.id.subscription_id, work
+        )
+        return tuple(outcomes)
+
+
+async def work_through[Change](
+    changes: Iterable[Change],
+    subscription_of: Callable[[Change], str],
+    work: Callable[[Iterator[Change]], Coroutine[Any, Any, None]],
+) -> None:
+    """Work through changes, each subscription by a few workers of its own.
+
+    So a subscription whose lane is closed keeps no other one waiting. `work` is one worker: it
+    takes changes from a queue that it shares with the others of its subscription.
+    """
+    by_subscription: dict[str, list[Change]] = defaultdict(list)
+    for change in changes:
+        by_subscription[subscription_of(change)].append(change)
+    async with asyncio.TaskGroup() as group:
+        for there in by_subscription.values():
+            queue = iter(there)
+            for _ in range(min(_WORKERS_PER_SUBSCRIPTION, len(there))):
+                group.create_task(work(queue))
+
+
+def _unannounced(decision: Decision) -> Outcome:
+    """Put off a change whose announcement nothing acknowledged."""
+    detail = (
+        "Application Insights did not acknowledge the announcement of this change, and nothing is "
+        "written unannounced."
+    )
+    return Outcome(decision, Result.DEFERRED, detail, unannounced=True)
+
+
+def _unexpected(decision: Decision, error: Exception) -> Outcome:
+    """Say that something of ours went wrong: whether the account was changed is not known."""
+    _log.error("Remediating %s went wrong", decision.account.id, exc_info=error)
+    detail = (
+        "Keysweep itself went wrong here: look at the account, and report this "
+        f"({type(error).__name__}: {error})."
+    )
+    return Outcome(decision, Result.UNVERIFIED, detail, accepted=True)
+
+
+def _started(settings: Settings) -> SweepStarted:
+    scope = settings.scope
+    named = ", ".join(scope.management_groups or scope.subscriptions)
+    return SweepStarted(
+        scope=named or "all that the identity can read",
+        kinds=", ".join(scope.kinds),
+        exemption_tag=settings.rules.tag,
+        notes=" ".join(settings.notes),
+    )
+
+
+def _days_left(decision: Decision, today: date) -> int | None:
+    match decision.exemption:
+        case Exempt(until=date() as until) | Lapsed(until=until):
+            return (until - today).days
+        case _:
+            return None
+
+
+def new_sweep_id(now: datetime, suffix: str) -> str:
+    """Name a sweep by its UTC time, so that ids sort by it."""
+    return f"{now:%Y%m%dT%H%M%SZ}-{suffix}"

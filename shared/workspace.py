@@ -1,0 +1,208 @@
+"""Settings become real parts, for the Function and the command line alike.
+
+The only place where credentials for Azure Resource Manager are made. `Connections` is what lasts:
+the pool, the credential, its tokens and the lanes; `Parts` is one piece of work on them, with a
+time budget of its own.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import azure.identity.aio
+
+from shared import __version__
+from shared.border.arm import ArmReader, ArmWriter
+from shared.border.graph import Graph
+from shared.border.pacing import Lanes, Pace
+from shared.border.transport import (
+    ClockedTransport,
+    Observer,
+    Pipeline,
+    PlainTransport,
+    TokenCache,
+    build_pipeline,
+)
+from shared.core.deadline import Deadline
+from shared.core.model import Clock
+from shared.core.settings import Settings
+from shared.steps.changes import ChangeReader, Identity
+from shared.steps.cross_check import turns_due
+from shared.steps.discovery import Discovery
+from shared.steps.remediation import UNIT_SECONDS, Permits, Remediation, SecondLook
+from shared.steps.sweep import Emitter, Sweep
+
+type _Credential = (
+    azure.identity.aio.ManagedIdentityCredential | azure.identity.aio.DefaultAzureCredential
+)
+
+
+class SystemClock:
+    """The real time."""
+
+    def now(self) -> datetime:
+        """Return the moment."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep."""
+        await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one sweep, or one command of a person's, is made of."""
+
+    settings: Settings
+    clock: Clock
+    transport: ClockedTransport
+    observer: Observer
+    pipeline: Pipeline
+    tokens: TokenCache
+    pace: Pace
+    deadline: Deadline
+    work_seconds: float
+    """The time budget, less what is kept for telemetry to leave."""
+    last: datetime | None
+    """When the timer fired before this, as far as is known."""
+    arm: ArmReader
+    graph: Graph
+    made: Callable[[Settings], "Parts"]
+
+    def again(self, settings: Settings | None = None) -> "Parts":
+        """Return new parts on the same connections, whose time budget begins now."""
+        return self.made(settings or self.settings)
+
+    def discovery(self) -> Discovery:
+        """Return what finds the accounts in scope."""
+        return Discovery(
+            arm=self.arm,
+            graph=self.graph,
+            permits=self.pace,
+            deadline=self.deadline,
+            scope=self.settings.scope,
+            tag=self.settings.rules.tag,
+            tenant_id=self.settings.tenant_id,
+            turns=turns_due(self.settings.schedule, self.last, self.clock.now()),
+            inherit=self.settings.inherit,
+        )
+
+    def changes(self, identity: Identity | None = None) -> ChangeReader:
+        """Return what reads the platform's change log.
+
+        `identity` is the Function's own, whose every update is one of the flag.
+        """
+        return ChangeReader(self.graph, self.clock, identity)
+
+    def second_look(self) -> SecondLook:
+        """Return what reads an account once more and decides again."""
+        settings = self.settings
+        return SecondLook(self.arm, self.clock, settings.scope, settings.rules, settings.inherit)
+
+    def remediation(self, permits: Permits | None = None) -> Remediation:
+        """Return what turns keys off; `permits` may stand before the pace's own."""
+        cloud = self.settings.cloud
+        writer = ArmWriter(cloud.endpoint, cloud.scope, self.pipeline, self.tokens, self.deadline)
+        return Remediation(
+            accounts=writer,
+            permits=permits or self.pace,
+            clock=self.clock,
+            deadline=self.deadline,
+            scope=self.settings.scope,
+            rules=self.settings.rules,
+            inherit=self.settings.inherit,
+            unit_seconds=min(UNIT_SECONDS, self.work_seconds / 2),
+        )
+
+    def sweep(
+        self,
+        sweep_id: str,
+        emitter: Emitter,
+        remediation: Remediation | None,
+        identity: Identity | None = None,
+    ) -> Sweep:
+        """Return a sweep; without a remediation it can't write. `identity` as in `changes`."""
+        return Sweep(
+            sweep_id=sweep_id,
+            settings=self.settings,
+            clock=self.clock,
+            discovery=self.discovery(),
+            changes=self.changes(identity),
+            remediation=remediation,
+            emitter=emitter,
+            last=self.last,
+        )
+
+
+class Connections:
+    """What lasts from one piece of work to the next."""
+
+    def __init__(self, environ: Mapping[str, str], clock: Clock) -> None:
+        """Note where to look for the identity; nothing is made yet."""
+        self._environ = environ
+        self._clock = clock
+        self._transport: ClockedTransport | None = None
+        self._tokens: TokenCache | None = None
+        self._lanes = Lanes()
+
+    def parts(
+        self,
+        settings: Settings,
+        observer: Observer,
+        reserve: float = 0.0,
+        last: datetime | None = None,
+    ) -> Parts:
+        """Make the parts for one piece of work; `reserve` seconds of its budget are kept back.
+
+        `last` is when the timer fired before this, as far as is known.
+        """
+        cloud = settings.cloud
+        if self._transport is None or self._tokens is None:
+            self._transport = ClockedTransport(self._clock)
+            self._tokens = TokenCache(lambda: _async_credential(self._environ), self._clock)
+        work = settings.budget - reserve
+        deadline = Deadline.after(self._clock, work)
+        pace = Pace(self._lanes, self._clock, deadline, settings.concurrency)
+        pipeline = build_pipeline(self._transport, self._tokens, cloud, pace, observer, __version__)
+        return Parts(
+            settings=settings,
+            clock=self._clock,
+            transport=self._transport,
+            observer=observer,
+            pipeline=pipeline,
+            tokens=self._tokens,
+            pace=pace,
+            deadline=deadline,
+            work_seconds=work,
+            last=last,
+            arm=ArmReader(cloud.endpoint, cloud.scope, pipeline, self._tokens, deadline),
+            graph=Graph(cloud.endpoint, cloud.scope, pipeline),
+            made=lambda settings: self.parts(settings, observer, reserve, last),
+        )
+
+    async def close(self) -> None:
+        """Let go of connections and credential; the next piece of work makes new ones."""
+        transport, tokens = self._transport, self._tokens
+        self._transport = self._tokens = None
+        if transport is not None:
+            await transport.close()
+        if tokens is not None:
+            await tokens.close()
+
+
+def _async_credential(environ: Mapping[str, str]) -> _Credential:
+    """Make the credential for Azure: the app's managed identity, or a person's own sign-in."""
+    transport = PlainTransport()
+    if environ.get("IDENTITY_ENDPOINT"):
+        # The environment's and no file's: app settings name the Function's identity.
+        client_id = environ.get("AZURE_CLIENT_ID", "").strip() or None
+        return azure.identity.aio.ManagedIdentityCredential(
+            client_id=client_id, transport=transport
+        )
+    return azure.identity.aio.DefaultAzureCredential(transport=transport)

@@ -1,0 +1,1 @@
+"""The workbook, its queries and alerts, and the page that draws it."""

@@ -1,0 +1,418 @@
+"""The page that draws the workbook: in a browser, and from input that is not as it should be."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from dashboard.capture import CaptureError, read_capture
+from dashboard.drawing import draw
+from dashboard.tables import QueryError, Tables
+from dashboard.workbook import FILE, Step, Workbook, WorkbookError, read_workbook
+from infra.package import product_files
+from tests.support.captured import Captured
+from tests.support.queries import ROOT
+from tests.support.terminal import here, keysweep
+from tools.dashboard_pictures import browser
+
+HOSTILE = "<img src=x onerror=\"document.title='taken'\"></script><script>document.title='taken'"
+MOMENT = "2026-11-24T09:00:00Z"
+
+
+def event(name: str, **properties: str) -> dict[str, Any]:
+    data = {"name": name, "properties": {"sweepId": "s", "mode": "audit", **properties}}
+    return {"time": MOMENT, "tags": {}, "data": {"baseType": "EventData", "baseData": data}}
+
+
+def with_data(**data: Any) -> str:
+    return json.dumps({"time": MOMENT, "data": {"baseType": "EventData", "baseData": data}}) + "\n"
+
+
+def small(*steps: Step) -> Workbook:
+    whole = read_workbook()
+    return replace(whole, tabs=(replace(whole.tabs[0], steps=steps),), ranges=(30.0,))
+
+
+def grid(query: str, **settings: Any) -> Step:
+    return Step(
+        "step", 100, query=query, title="Table", visualization="table", empty="None.",
+        settings=settings,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with sync_playwright() as playwright:
+        started = browser(playwright)
+        if started is None:
+            pytest.skip("NO CHROMIUM on PATH: the dashboard's page was not looked at in a browser")
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def month_page(month: Captured, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    workbook = replace(read_workbook(), ranges=(7.0, 30.0))
+    workbook = replace(workbook, tabs=(workbook.tabs[1], workbook.tabs[4], workbook.tabs[5]))
+    file = tmp_path_factory.mktemp("page") / "dashboard.html"
+    month.tables.everything()
+    file.write_text(draw(workbook, month.tables))
+    return file
+
+
+@pytest.fixture
+def page(chromium: Any) -> Iterator[Page]:
+    """Give a page that may complain of nothing and fetch nothing but its own file."""
+    opened = chromium.new_page(viewport={"width": 1400, "height": 900})
+    complaints: list[str] = []
+    opened.on("console", lambda message: complaints.append(message.text))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on(
+        "request",
+        lambda asked: None if asked.url.startswith("file:") else complaints.append(asked.url),
+    )
+    yield opened
+    opened.close()
+    assert complaints == []
+
+
+def shown(page: Page) -> list[str]:
+    return [str(each) for each in page.locator("section h2").all_text_contents()]
+
+
+def cells(page: Page, step: str, number: int) -> list[str]:
+    more = page.locator(f"section[data-step='{step}'] button.more")
+    if more.is_visible():
+        more.click()
+    rows = page.locator(f"section[data-step='{step}'] tbody tr td:nth-child({number})")
+    return [str(each) for each in rows.all_text_contents()]
+
+
+def test_tabs_switch(page: Page, month_page: Path) -> None:
+    page.goto(month_page.as_uri())
+    for name in ("Patch wars", "Health", "Drift"):
+        page.get_by_role("tab", name=name, exact=True).click()
+        assert page.get_by_role("tab", selected=True).text_content() == name
+        titles = [
+            step.title for tab in read_workbook().tabs if tab.name == name for step in tab.steps
+        ]
+        assert len(shown(page)) == len([title for title in titles if title])
+
+
+def test_the_time_range_filters(page: Page, month_page: Path) -> None:
+    page.goto(month_page.as_uri())
+    everything = cells(page, "drift-all", 1)
+    page.locator("#range").select_option("7")
+    last_week = cells(page, "drift-all", 1)
+    week = ["audit-archive", "faq-bot", "image-captions", "returns-bot", "ticket-summary",
+            "treasury-bot"]  # fmt: skip
+    assert len(everything) == 18
+    assert sorted(last_week) == week
+
+
+def test_the_subscription_filters(page: Page, month_page: Path) -> None:
+    page.goto(month_page.as_uri())
+    page.locator("#subscription").select_option(label="finance-prod")
+    assert set(cells(page, "drift-all", 2)) == {"finance-prod"}
+
+
+def test_tables_sort_both_ways_and_are_searched(page: Page, month_page: Path) -> None:
+    page.goto(month_page.as_uri())
+    section = page.locator("section[data-step='drift-all']")
+    header = section.get_by_role("button", name="Account")
+    header.click()
+    names = cells(page, "drift-all", 1)
+    assert names == sorted(names)
+    header.click()
+    assert cells(page, "drift-all", 1) == sorted(names, reverse=True)
+    section.get_by_role("button", name="Seen by sweeps").click()
+    numbers = [int(each) for each in cells(page, "drift-all", 8)]
+    assert numbers == sorted(numbers)
+    section.get_by_role("searchbox").fill("LOCKED")
+    assert cells(page, "drift-all", 1) == ["audit-archive"]
+
+
+def test_a_long_table_shows_its_worst_rows_until_all_are_asked_for(
+    page: Page, month_page: Path
+) -> None:
+    page.goto(month_page.as_uri())
+    rows = page.locator("section[data-step='drift-all'] tbody tr")
+    assert rows.count() == 6
+    assert "UNVERIFIED" in str(rows.first.text_content())
+    page.get_by_role("button", name="Show all 18").click()
+    assert rows.count() == 18
+
+
+@pytest.mark.parametrize("width", [1400, 800, 400])
+def test_nothing_is_cut_at_any_width(page: Page, month_page: Path, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(month_page.as_uri())
+    for name in ("Patch wars", "Health", "Drift"):
+        page.get_by_role("tab", name=name, exact=True).click()
+        hidden = page.evaluate(
+            "[...document.querySelectorAll('.scroll, main')]"
+            ".filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.innerText)"
+        )
+        assert hidden == []
+
+
+def test_an_account_links_to_the_portal(page: Page, month_page: Path) -> None:
+    page.goto(month_page.as_uri())
+    link = page.locator("section[data-step='drift-open'] a").first
+    target = str(link.get_attribute("href"))
+    assert target.startswith("https://portal.azure.com/#resource/subscriptions/")
+    name = str(link.text_content())
+    assert target.endswith(f"/providers/microsoft.cognitiveservices/accounts/{name}")
+
+
+def test_what_telemetry_says_is_text_and_never_markup(page: Page, tmp_path: Path) -> None:
+    step = grid("customEvents | project Account = tostring(customDimensions.accountName)")
+    tables = Tables([event("DriftFound", accountName=HOSTILE)])
+    file = tmp_path / "hostile.html"
+    file.write_text(draw(small(step), tables))
+    page.goto(file.as_uri())
+    assert cells(page, "step", 1) == [HOSTILE]
+    assert page.title() != "taken"
+
+
+def test_a_step_that_fails_says_so_and_the_others_are_drawn(page: Page, tmp_path: Path) -> None:
+    fine = replace(grid("customEvents | project name"), name="fine")
+    broken = replace(grid("customEvents | project nosuch"), name="broken")
+    lacking = replace(
+        grid("customEvents | project name", labelSettings=[{"columnId": "Days", "label": "x"}]),
+        name="lacking",
+    )
+    empty = replace(grid("customEvents | where name == 'x' | project name"), name="empty")
+    file = tmp_path / "page.html"
+    file.write_text(draw(small(broken, lacking, empty, fine), Tables([event("DriftFound")])))
+    page.goto(file.as_uri())
+
+    def words(step: str) -> str:
+        return str(page.locator(f"section[data-step='{step}'] p").text_content())
+
+    assert words("broken").startswith("The query of broken failed:")
+    assert "nosuch" in words("broken")
+    assert words("lacking") == "The query of lacking returns no column Days."
+    assert words("empty") == "None."
+    assert cells(page, "fine", 1) == ["DriftFound"]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("not json", "can't be read as telemetry"),
+        ("[]", "holds no telemetry"),
+        ('[{"time": "2026-11-24T09:00:00Z"}]', "item 1 is not an Application Insights envelope"),
+        ('[{"data": {"baseType": "EventData", "baseData": {}}, "time": "soon"}]', "its time is"),
+        ("[1]", "it is not a JSON object"),
+        (with_data(properties=["x"]), "its properties are no object"),
+        (with_data(metrics=[{"name": "x"}]), "the metric x has no value"),
+        (with_data(metrics={}) + with_data(metrics="x"), "its metrics are no array"),
+    ],
+)
+def test_a_capture_that_is_not_telemetry_is_refused(
+    tmp_path: Path, content: str, problem: str
+) -> None:
+    file, out = tmp_path / "capture.json", tmp_path / "page.html"
+    file.write_text(content)
+    ran = here(None, "dashboard", "--capture", str(file), "--out", str(out))
+    assert ran.code == 64
+    assert ran.err.startswith(f"keysweep: {file}")
+    assert problem in ran.err
+    assert ran.err.count("\n") == 1
+    assert not out.exists()
+
+
+def test_a_capture_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    ran = here(None, "dashboard", "--capture", str(tmp_path / "nope"))
+    assert "does not exist" in ran.err
+    assert ran.code == 64
+
+
+def test_a_folder_of_captures_is_one_capture(tmp_path: Path) -> None:
+    captures, out = tmp_path / "captures", tmp_path / "page.html"
+    captures.mkdir()
+    (captures / "one.json").write_text(json.dumps([event("DriftFound", accountName="first-bot")]))
+    (captures / "two.jsonl").write_text(json.dumps(event("PatchWar", accountName="second-bot")))
+    (captures / "notes.txt").write_text("not telemetry")
+    assert len(read_capture(captures)) == 2
+    ran = here(None, "dashboard", "--capture", str(captures), "--out", str(out))
+    assert (ran.code, ran.err) == (0, "")
+    assert str(out) in ran.out
+    page = out.read_text()
+    assert "first-bot" in page
+    assert "second-bot" in page
+
+
+def test_a_page_that_can_not_be_written_says_so(tmp_path: Path) -> None:
+    capture = tmp_path / "capture.json"
+    capture.write_text(json.dumps([event("DriftFound")]))
+    out = tmp_path / "no" / "page.html"
+    ran = here(None, "dashboard", "--capture", str(capture), "--out", str(out))
+    assert ran.err.startswith(f"keysweep: {out} can't be written")
+    assert ran.code == 64
+
+
+def test_without_its_extra_the_command_names_it(tmp_path: Path) -> None:
+    (tmp_path / "duckdb.py").write_text("raise ModuleNotFoundError('x', name='duckdb')")
+    ran = keysweep(None, "dashboard", "--capture", str(tmp_path), PYTHONPATH=str(tmp_path))
+    assert ran.err.startswith("Error: the dashboard needs duckdb, which is not installed")
+    assert "'.[cli,dashboard]'" in ran.err
+    assert ran.code == 64
+
+
+def test_a_workbook_that_is_none_is_refused(tmp_path: Path) -> None:
+    workbook = tmp_path / "workbook.json"
+    workbook.write_text('{"items": []}')
+    with pytest.raises(WorkbookError, match="is not a workbook"):
+        read_workbook(workbook)
+
+
+def test_the_function_is_deployed_without_the_dashboard() -> None:
+    assert not [each for each in product_files() if "dashboard" in str(each)]
+    assert "duckdb" not in (ROOT / "requirements.txt").read_text()
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = metadata["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+    assert set(wheel) == {"dashboard", "keysweep", "shared", str(FILE.relative_to(ROOT))}
+
+
+DEEP = '[{"x": ' + "[" * 200_000 + "]" * 200_000 + "}]"
+
+
+def at(time: str, **properties: object) -> str:
+    data = {"name": "DriftFound", "properties": {"sweepId": "s", "mode": "audit", **properties}}
+    return json.dumps({"time": time, "data": {"baseType": "EventData", "baseData": data}})
+
+
+def metric(value: str) -> str:
+    data = f'{{"metrics": [{{"name": "keysweep.accounts", "value": {value}}}]}}'
+    return f'{{"time": "{MOMENT}", "data": {{"baseType": "MetricData", "baseData": {data}}}}}'
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (DEEP, "can't be read as telemetry"),
+        (at("0001-01-01T00:00:00+14:00"), "its time is of the year 1"),
+        (at("9999-12-31T23:59:59-12:00"), "its time is of the year 9999"),
+        (at("1999-12-31T23:59:59Z"), "its time is of the year 1999"),
+        (metric("NaN"), "NaN is no number"),
+        (metric("-Infinity"), "-Infinity is no number"),
+        (metric("1e999"), "1e999 is no number"),
+    ],
+    ids=["deep", "year 1", "year 9999", "year 1999", "NaN", "Infinity", "1e999"],
+)
+def test_a_crafted_capture_is_refused_in_one_line(
+    tmp_path: Path, content: str, problem: str
+) -> None:
+    file, out = tmp_path / "capture.json", tmp_path / "page.html"
+    file.write_text(content)
+    ran = here(None, "dashboard", "--capture", str(file), "--out", str(out))
+    assert ran.code == 64
+    assert problem in ran.err
+    assert ran.err.count("\n") == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        at(MOMENT, accountName="half a \ud83d pair"),
+        at(MOMENT, accountName={"nested": [[[[]]]]}, sweepId=None, mode=[1]),
+        at(MOMENT, **{"\ud83d": "a name"}),
+        metric("1" * 400),
+        metric("true"),
+    ],
+    ids=["a lone surrogate", "values of other types", "a name", "a huge number", "a flag"],
+)
+def test_odd_values_are_drawn_or_refused_with_a_word(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "capture.json"
+    file.write_text(content)
+    step = grid("customEvents | project name, Dimensions = tostring(customDimensions)")
+    try:
+        page = draw(small(step), Tables(read_capture(file)))
+    except (CaptureError, QueryError) as error:
+        assert str(error)  # noqa: PT017 - either end is fine, and any other error is not
+    else:
+        assert page.encode()
+
+
+def test_a_number_that_is_none_is_shown_as_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    step = grid("customEvents | project Ratio = 0.0 / 0.0")
+    file.write_text(draw(small(step), Tables([event("DriftFound")])))
+    data = re.search(r'<script id="data"[^>]*>(.*?)</script>', file.read_text(), re.DOTALL)
+    assert data is not None
+    model = json.loads(data[1], parse_constant=pytest.fail)
+    assert model["results"][0]["rows"] == [[None]]
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> Path:
+    """Give a folder with one capture."""
+    folder = tmp_path / "captures"
+    folder.mkdir()
+    (folder / "one.json").write_text(json.dumps([event("DriftFound", accountName="new-bot")]))
+    return folder
+
+
+def refused(capture: Path, out: Path, why: str) -> None:
+    """Hold that the page is refused with one sentence, and that nothing there is changed."""
+    before = {file: file.read_bytes() for file in capture.parent.rglob("*") if file.is_file()}
+    ran = here(None, "dashboard", "--capture", str(capture), "--out", str(out))
+    assert ran.err == f"keysweep: {out} {why}: give another --out.\n"
+    assert ran.code == 64
+    after = {file: file.read_bytes() for file in capture.parent.rglob("*") if file.is_file()}
+    assert after == before
+
+
+def test_a_page_does_not_overwrite_its_own_capture(capture: Path) -> None:
+    file = capture / "one.json"
+    refused(file, file, "is the capture itself")
+
+
+def test_a_page_does_not_overwrite_its_own_capture_by_another_name(capture: Path) -> None:
+    other = capture.parent / "hard-link.html"
+    other.hardlink_to(capture / "one.json")
+    refused(capture / "one.json", other, "is the capture itself")
+
+
+def test_a_page_is_not_written_among_the_captures(capture: Path) -> None:
+    for out in (capture / "one.json", capture / "new.html", capture / "deep" / "new.html"):
+        refused(capture, out, "is inside the folder of captures")
+
+
+def test_a_page_is_not_written_among_the_captures_by_another_way(capture: Path) -> None:
+    way = capture.parent / "way"
+    way.symlink_to(capture, target_is_directory=True)
+    refused(capture, way / "new.html", "is inside the folder of captures")
+
+
+@pytest.mark.parametrize("target", ["notes.txt", "nothing"])
+def test_a_page_is_not_written_through_a_link(capture: Path, target: str) -> None:
+    (capture.parent / "notes.txt").write_text("precious")
+    out = capture.parent / "page.html"
+    out.symlink_to(capture.parent / target)
+    refused(capture, out, "is a link, and what it leads to is not overwritten")
+    assert not (capture.parent / "nothing").exists()
+
+
+def test_a_page_does_not_overwrite_what_is_no_page(capture: Path) -> None:
+    out = capture.parent / "report.html"
+    out.write_text("<!doctype html><title>Somebody else's</title>")
+    refused(capture, out, "is there already, and is no page of keysweep's")
+
+
+def test_a_page_takes_the_place_of_an_older_one(capture: Path) -> None:
+    out = capture.parent / "page.html"
+    out.write_text(draw(small(grid("customEvents | project name")), Tables([event("DriftFound")])))
+    ran = here(None, "dashboard", "--capture", str(capture), "--out", str(out))
+    assert ran.code == 0
+    assert "new-bot" in out.read_text()
+    assert sorted(file.name for file in capture.parent.iterdir()) == ["captures", "page.html"]

@@ -1,0 +1,80 @@
+"""What infra/README.md says that telemetry costs is what a sweep sends."""
+
+import json
+import re
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import pytest
+
+from local_azure import LocalAzure, scenarios
+from tests.support.real_sweeps import sweep
+from tools.prose import DEPLOYING
+
+TEXT = DEPLOYING.read_text().replace("\N{MULTIPLICATION SIGN}", "x")
+SUBSCRIPTIONS, EXEMPT = 100, 48
+TAG = "until=2027-03-31; reason=CHG0042 legacy bot; owner=team-x@contoso.com"
+
+
+def said(pattern: str) -> float:
+    (number,) = re.findall(pattern, TEXT)
+    return float(number.replace(",", ""))
+
+
+def kilobytes(envelopes: list[dict[str, Any]]) -> float:
+    return sum(len(json.dumps(each, separators=(",", ":"))) for each in envelopes) / 1000
+
+
+def named(envelopes: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
+    return [each for each in envelopes if each["data"]["baseData"].get("name") in names]
+
+
+async def test_a_calm_sweep_of_a_thousand_accounts_sends_what_the_readme_says(
+    serve: Callable[..., LocalAzure],
+) -> None:
+    tenant = scenarios.large(1000, drifted=0, subscriptions=SUBSCRIPTIONS)
+    for account in list(tenant.accounts)[:EXEMPT]:
+        account.flag = False
+        account.tags = {"local-auth-exempt": TAG}
+    sent = (await sweep(serve(tenant))).envelopes
+    read, exempt = named(sent, "SubscriptionRead"), named(sent, "ExemptionObserved")
+    assert (len(read), len(exempt)) == (SUBSCRIPTIONS, EXEMPT)
+    assert kilobytes(read) / SUBSCRIPTIONS == pytest.approx(
+        said(r", ([\d.]+) kB for each subscription"), rel=0.05
+    )
+    assert kilobytes(exempt) / EXEMPT == pytest.approx(
+        said(r"([\d.]+) kB for each account that is exempt"), rel=0.05
+    )
+    rest = [each for each in sent if each not in read and each not in exempt]
+    assert kilobytes(rest) == pytest.approx(said(r"a sweep sends ([\d.]+) kB"), rel=0.1)
+    host = said(r"the host adds some ([\d.]+) kB")
+    assert kilobytes(sent) + host == pytest.approx(said(r"= ([\d.]+) kB a sweep"), rel=0.05)
+
+
+async def test_an_account_with_keys_on_sends_what_the_readme_says(
+    serve: Callable[..., LocalAzure],
+) -> None:
+    azure = serve(scenarios.large(200, drifted=100, subscriptions=10))
+    sent = (await sweep(azure, "audit")).envelopes
+    drift = named(sent, "DriftFound", "RemediationOutcome")
+    assert len(drift) == 200
+    assert kilobytes(drift) / 100 == pytest.approx(said(r"([\d.]+) kB for each whose"), rel=0.05)
+
+
+def test_the_months_arithmetic_is_right() -> None:
+    sweeps = 4 * 24 * 365 / 12
+    assert said(r"365 / 12 = ([\d,]+) sweeps") == sweeps
+    # "2,920 x 170 kB = 0.50 GB", and the like.
+    products = 0
+    for factors, total in re.findall(
+        r"((?:[\d,.]+ (?:k?B |s |GB )?x )+[\d,.]+(?: k?B)?)[^=|]*= ([\d,.]+) G", TEXT
+    ):
+        numbers = [float(each.replace(",", "")) for each in re.findall(r"\d[\d,.]*", factors)]
+        product = prod(numbers)
+        scale = 1e6 if "kB" in factors else 1
+        assert product / scale == pytest.approx(float(total.replace(",", "")), rel=0.03), factors
+        products += 1
+    assert products == 3
+    alerts = len(re.findall(r"^\| `Microsoft.Insights/scheduledQueryRules`", TEXT, re.MULTILINE))
+    assert said(r"15 minutes: (\d+) x 0.50") == alerts

@@ -1,0 +1,1 @@
+"""What is deployed: templates, package, guardrail and the workflows."""

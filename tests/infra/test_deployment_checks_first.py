@@ -1,0 +1,521 @@
+"""What is wrong is refused before anything is deployed, and who lacks rights gets the command."""
+
+import html
+import json
+import re
+import shlex
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft201909Validator
+
+from infra import deploy
+from shared.core.settings import SETTINGS
+from tests.support.azure_cli import AzureCli
+from tools import bicep
+from tools.prose import ROOT
+
+TENANT = "11111111-1111-1111-1111-111111111111"
+GROUP = "contoso-landingzones"
+NOW = datetime(2027, 3, 30, 8, tzinfo=UTC)
+OWNER = [{"actions": ["*"], "notActions": []}]
+CONTRIBUTOR = [{"actions": ["*"], "notActions": ["Microsoft.Authorization/*/Write"]}]
+ENVIRON = {
+    "AZURE_ENV_NAME": "prod",
+    "AZURE_LOCATION": "westeurope",
+    "AZURE_TENANT_ID": TENANT,
+    "AZURE_MANAGEMENT_GROUP_ID": GROUP,
+    "SWEEP_MODE": "audit",
+    "SWEEP_KINDS": "OpenAI,AIServices",
+}
+PROVISIONED = {**ENVIRON, "PRINCIPAL_ID": "55555555-5555-5555-5555-555555555555"}
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AzureCli:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = AzureCli(tmp_path)
+    found.answer("az account show", {"tenantId": TENANT, "environmentName": "AzureCloud"})
+    found.answer(f"az account management-group show --name {GROUP} ", {"name": GROUP})
+    found.answer("az functionapp list-flexconsumption-locations", [{"name": "West Europe"}])
+    found.answer("az rest --method get", {"value": OWNER})
+    found.answer("az deployment mg create", None)
+    found.answer("azd env set", None)
+    return found
+
+
+def refused(environ: dict[str, str]) -> str:
+    with pytest.raises(deploy.DeploymentStopped) as stopped:
+        deploy.preprovision(environ, NOW, None)
+    return str(stopped.value)
+
+
+def changes(cli: AzureCli) -> list[list[str]]:
+    reads = {"show", "list", "get", "list-flexconsumption-locations"}
+    return [each for each in cli.calls if not reads & set(each)]
+
+
+# Before anything is deployed
+
+
+def test_what_is_right_passes_and_changes_nothing(cli: AzureCli) -> None:
+    deploy.preprovision(ENVIRON, NOW, None)
+    assert changes(cli) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("SWEEP_SCHEDULE", "every 15 minutes", "NCRONTAB"),
+        ("SWEEP_SCHEDULE", "00:15:00", "NCRONTAB"),
+        ("SWEEP_SCHEDULE", "0 0 0 30 2 *", "it never fires"),
+        ("SWEEP_SCHEDULE", "0 0 0 * * 7", "the day of the week"),
+        ("SWEEP_MODE", "Enforced", "`audit` or `enforce`"),
+        ("SWEEP_KINDS", "Open AI", "kinds of Cognitive Services account"),
+        ("AZURE_TENANT_ID", "contoso", "a tenant id"),
+        ("AZURE_LOCATION", "westeurpoe", "a region with Flex Consumption: West Europe"),
+        ("AZURE_MANAGEMENT_GROUP_ID", "contoso-typo", "no such management group"),
+        ("KEYSWEEP_GUARDRAIL", "block", "off, audit, deny, modify"),
+        ("SWEEP_BUDGET_SECONDS", "1500", "functionTimeout"),
+        ("BRAKE_RELEASE_UNTIL", "tomorrow", "a moment such as"),
+        # What the product would take, or never sees, and the template refuses.
+        ("AZURE_ENV_NAME", "keysweep-for-all-of-contoso", "1 to 20 characters long"),
+        ("EXEMPTION_INHERIT", "subscription,resourceGroup", "resourceGroup,subscription"),
+        ("EXEMPTION_MAX_DAYS", "", "left out"),
+        ("EXEMPTION_TAG", "", "left out"),
+        ("KEYSWEEP_RETENTION_DAYS", "7", "a whole number, at least 30, at most 730"),
+        ("KEYSWEEP_DAILY_QUOTA_GB", "0.5", "a whole number, at least 1"),
+        ("KEYSWEEP_ALERT_NO_SWEEP_WINDOW", "1h", "one of PT30M, PT1H"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_name_and_what_is_allowed(
+    cli: AzureCli, name: str, value: str, allowed: str
+) -> None:
+    cli.refuse("az account management-group show --name contoso-typo", "(NotFound) not there")
+    said = refused({**ENVIRON, name: value})
+    assert said.startswith("Nothing was deployed.")
+    (line,) = [each for each in said.splitlines() if each.startswith(f"- {name} is ")]
+    assert value in line
+    assert allowed in line
+    assert changes(cli) == []
+
+
+def test_a_misspelled_setting_in_azds_environment_is_refused_and_its_value_not_shown(
+    cli: AzureCli,
+) -> None:
+    said = refused({**ENVIRON, "EXEMPTON_TAG": "hunter2", "PRINCIPAL_ID": "x", "PATH": "/bin"})
+    assert said.splitlines()[1:] == ["- EXEMPTON_TAG is no setting: EXEMPTION_TAG?"]
+    assert changes(cli) == []
+
+
+def test_audit_can_be_deployed_while_the_brake_is_released(cli: AzureCli) -> None:
+    deploy.preprovision({**ENVIRON, "BRAKE_RELEASE_UNTIL": "2027-03-31T08:00Z"}, NOW, None)
+    assert changes(cli) == []
+
+
+@pytest.mark.parametrize("name", ["AZURE_LOCATION", *deploy.ASKED])
+def test_a_missing_value_is_refused_by_name_where_nobody_can_be_asked(
+    cli: AzureCli, name: str
+) -> None:
+    said = refused({key: value for key, value in ENVIRON.items() if key != name})
+    assert f"- {name} is" in said
+    assert changes(cli) == []
+
+
+def test_all_problems_are_in_one_answer(cli: AzureCli) -> None:
+    said = refused({"AZURE_LOCATION": "mars", "SWEEP_SCHEDULE": "never", "SWEEP_MODE": "x"})
+    for name in ("SWEEP_SCHEDULE", "SWEEP_MODE", "SWEEP_KINDS", "AZURE_TENANT_ID"):
+        assert f"- {name} " in said
+    assert cli.called("az", "deployment") == []
+
+
+def test_another_tenant_than_the_one_signed_in_to_is_refused(cli: AzureCli) -> None:
+    other = "99999999-9999-9999-9999-999999999999"
+    cli.answer("az account show", {"tenantId": other, "environmentName": "AzureCloud"})
+    assert f"signed in to tenant {other}" in refused(ENVIRON)
+
+
+def test_azure_government_is_refused_plainly(cli: AzureCli) -> None:
+    cli.answer("az account show", {"tenantId": TENANT, "environmentName": "AzureUSGovernment"})
+    assert "Azure Government has no Flex Consumption" in refused(ENVIRON)
+    again = refused({**ENVIRON, "AZURE_SDK_CLOUD_CONF": "AZURE_US_GOVERNMENT"})
+    assert "AZURE_SDK_CLOUD_CONF is AZURE_US_GOVERNMENT" in again
+
+
+def test_nobody_signed_in_is_told_to_sign_in(cli: AzureCli) -> None:
+    cli.refuse("az account show", "Please run 'az login' to setup account.")
+    assert "run `az login`" in refused(ENVIRON)
+
+
+def test_no_azure_cli_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "az is not installed" in refused(ENVIRON)
+
+
+# Asking
+
+
+def answering(**answers: str) -> tuple[list[str], Any]:
+    asked: list[str] = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        for word, answer in answers.items():
+            if word in question:
+                return answer
+        return ""
+
+    return asked, ask
+
+
+def kept(cli: AzureCli) -> dict[str, str]:
+    return {each[3]: each[4] for each in cli.called("azd", "env", "set")}
+
+
+def test_the_deployer_is_asked_for_what_only_they_can_say_and_it_is_kept(cli: AzureCli) -> None:
+    asked, ask = answering(SWEEP_MODE="enforce", AZURE_MANAGEMENT_GROUP_ID=GROUP, brake="y")
+    deploy.preprovision({"AZURE_ENV_NAME": "prod", "AZURE_LOCATION": "westeurope"}, NOW, ask)
+    assert len(asked) == 5
+    assert kept(cli) == {
+        "SWEEP_MODE": "enforce",
+        "SWEEP_KINDS": "OpenAI,AIServices",
+        "AZURE_TENANT_ID": TENANT,
+        "AZURE_MANAGEMENT_GROUP_ID": GROUP,
+        "BRAKE_RELEASE_UNTIL": "2027-03-31T08:00Z",
+    }
+
+
+def test_the_brake_stays_unless_somebody_says_yes_and_is_asked_for_once(cli: AzureCli) -> None:
+    asked, ask = answering()
+    deploy.preprovision({**ENVIRON, "SWEEP_MODE": "enforce"}, NOW, ask)
+    assert kept(cli) == {"BRAKE_RELEASE_UNTIL": ""}
+    deploy.preprovision({**ENVIRON, "SWEEP_MODE": "enforce", **kept(cli)}, NOW, ask)
+    assert len(asked) == 1
+
+
+def test_audit_asks_nothing_about_the_brake(cli: AzureCli) -> None:
+    asked, ask = answering()
+    deploy.preprovision(ENVIRON, NOW, ask)
+    assert asked == []
+    assert kept(cli) == {}
+
+
+def test_a_wrong_answer_is_not_kept(cli: AzureCli) -> None:
+    _, ask = answering(SWEEP_MODE="maybe")
+    with pytest.raises(deploy.DeploymentStopped, match="SWEEP_MODE is 'maybe'"):
+        deploy.preprovision({**ENVIRON, "SWEEP_MODE": ""}, NOW, ask)
+    assert kept(cli) == {}
+
+
+# Rights
+
+
+def test_who_lacks_rights_is_told_beforehand(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.answer("az rest --method get", {"value": CONTRIBUTOR})
+    deploy.preprovision(ENVIRON, NOW, None)
+    said = capsys.readouterr().out
+    assert "You lack Microsoft.Authorization/roleDefinitions/write" in said
+    assert "Microsoft.Resources/deployments/write" not in said
+
+
+def test_rights_that_can_not_be_seen_are_not_taken_for_missing_nor_for_there(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.refuse("az rest --method get", "Forbidden")
+    deploy.preprovision(ENVIRON, NOW, None)
+    assert "can't be seen" in capsys.readouterr().out
+
+
+def test_who_may_not_deploy_into_the_subscription_is_refused(cli: AzureCli) -> None:
+    subscription = "22222222-2222-2222-2222-222222222222"
+    cli.answer(f"az rest --method get --url /subscriptions/{subscription}/", {"value": CONTRIBUTOR})
+    said = refused({**ENVIRON, "AZURE_SUBSCRIPTION_ID": subscription})
+    (line,) = [each for each in said.splitlines() if each.startswith("- ")]
+    assert line.startswith(f"- AZURE_SUBSCRIPTION_ID is '{subscription}': you lack ")
+    assert "Microsoft.Authorization/roleAssignments/write there" in line
+    assert "Microsoft.Web/sites/write" not in line
+    assert changes(cli) == []
+
+
+def test_the_guardrail_asks_for_rights_of_its_own(cli: AzureCli) -> None:
+    cli.answer("az rest --method get", {"value": [{"actions": ["Microsoft.Authorization/role*"]}]})
+    plan = deploy.Plan({}, GROUP, "westeurope", "deny")
+    assert deploy.rights_missing(plan) == [
+        "Microsoft.Resources/deployments/write",
+        "Microsoft.Authorization/policyDefinitions/write",
+        "Microsoft.Authorization/policyAssignments/write",
+    ]
+
+
+# The tenant's part
+
+
+def test_the_tenants_part_is_deployed_with_what_was_asked_for(cli: AzureCli) -> None:
+    deploy.postprovision(
+        {**PROVISIONED, "KEYSWEEP_GUARDRAIL": "deny", "EXEMPTION_TAG": "keys allowed"}
+    )
+    (command,) = cli.called("az", "deployment", "mg", "create")
+    values = dict(each.split("=", 1) for each in command[command.index("--parameters") + 1 : -2])
+    assert values == {
+        "principalId": PROVISIONED["PRINCIPAL_ID"],
+        "environmentName": "prod",
+        "location": "westeurope",
+        "sweepMode": "audit",
+        "sweepKinds": "OpenAI,AIServices",
+        "exemptionTag": "keys allowed",
+        "guardrail": "deny",
+    }
+    assert command[command.index("--management-group-id") + 1] == GROUP
+    parameters = bicep.compiled("tenant")["parameters"]
+    needed = {name for name, each in parameters.items() if "defaultValue" not in each}
+    assert needed <= set(values) <= set(parameters)
+    assert (ROOT / command[command.index("--template-file") + 1]).exists()
+
+
+def test_who_lacks_rights_is_stopped_with_the_exact_command_for_who_has_them(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.refuse("az deployment mg create", "(AuthorizationFailed) The client has no authorization")
+    environ = {**PROVISIONED, "EXEMPTION_TAG": "keys allowed; really"}
+    assert deploy.main(["postprovision"], environ) == 1
+    said = capsys.readouterr().err
+    assert "AuthorizationFailed" in said
+    assert "azd deploy" in said
+    (line,) = [each for each in said.splitlines() if each.startswith("    az ")]
+    (tried,) = cli.called("az", "deployment")
+    assert shlex.split(line) == tried[:-2]
+
+
+def test_the_command_line_checks_a_parameter_file(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parameters = {
+        "location": {"value": "westeurope"},
+        "sweepMode": {"value": "audit"},
+        "sweepKinds": {"value": "OpenAI"},
+        "azureTenantId": {"value": TENANT},
+        "maxChangesPerSweep": {"value": 1},
+        "exemptionRequireUntil": {"value": True},
+        "sweepSchedule": {"value": "0 0 0 31 4 *"},
+    }
+
+    def built() -> dict[str, str]:
+        return {"parametersJson": json.dumps({"parameters": parameters})}
+
+    cli.answer("az bicep build-params --file infra/main.bicepparam", built())
+    assert deploy.main(["check", "--management-group", GROUP], {}) == 1
+    said = capsys.readouterr().err
+    assert [line for line in said.splitlines() if line.startswith("- ")] == [
+        line for line in said.splitlines() if "SWEEP_SCHEDULE is '0 0 0 31 4 *'" in line
+    ]
+    parameters["sweepSchedule"] = {"value": "0 0 * * * *"}
+    cli.answer("az bicep build-params --file infra/main.bicepparam", built())
+    assert deploy.main(["check", "--management-group", GROUP], {}) == 0
+
+
+# Removal
+
+
+def test_removal_takes_away_what_the_deployment_made_and_nothing_else(cli: AzureCli) -> None:
+    scope = f"/providers/Microsoft.Management/managementGroups/{GROUP}"
+    definitions = f"{scope}/providers/Microsoft.Authorization/policyDefinitions"
+    role = f"Keysweep prod ({GROUP})"
+    cli.answer(
+        "az policy assignment list",
+        [
+            {"name": "keysweep-1", "policyDefinitionId": f"{definitions}/keysweep-prod"},
+            {"name": "other", "policyDefinitionId": f"{definitions}/keysweep-prod-eu"},
+        ],
+    )
+    cli.answer("az policy definition list", [{"name": "keysweep-prod"}, {"name": "allowed-skus"}])
+    cli.answer("az role definition list", [{"roleName": role}])
+    cli.answer(
+        "az role assignment list",
+        [
+            {"id": "/ours", "roleDefinitionName": role},
+            {"id": "/theirs", "roleDefinitionName": "Owner"},
+        ],
+    )
+    for kind in ("policy assignment", "policy definition", "role assignment", "role definition"):
+        cli.answer(f"az {kind} delete", None)
+    deploy.remove(GROUP, "prod")
+    deleted = [each for each in cli.calls if "delete" in each]
+    assert [(each[1], each[2], each[5]) for each in deleted] == [
+        ("policy", "assignment", "keysweep-1"),
+        ("policy", "definition", "keysweep-prod"),
+        ("role", "assignment", "/ours"),
+        ("role", "definition", role),
+    ]
+    cli.refuse("az role definition delete", "(AuthorizationFailed)")
+    with pytest.raises(deploy.DeploymentStopped, match="Left to do"):
+        deploy.remove(GROUP, "prod")
+
+
+def test_an_environment_that_was_never_provisioned_has_nothing_to_remove(cli: AzureCli) -> None:
+    assert deploy.main(["postdown"], {"AZURE_ENV_NAME": "prod"}) == 0
+    assert cli.calls == []
+
+
+# The package
+
+
+class Endpoint:
+    """The deployment endpoint of a Function App, with what it answers and what it saw."""
+
+    def __init__(self, *answers: tuple[int, str]) -> None:
+        self.answers = list(answers)
+        self.seen: list[tuple[str, str, str | None, bytes]] = []
+        self.address = ""
+
+
+@contextmanager
+def serving(endpoint: Endpoint) -> Iterator[Endpoint]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self._answer()
+
+        def do_GET(self) -> None:
+            self._answer()
+
+        def _answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            endpoint.seen.append((self.command, self.path, self.headers.get("Authorization"), body))
+            status, text = endpoint.answers.pop(0)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    endpoint.address = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield endpoint
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_package_is_sent_as_it_is_and_waited_for() -> None:
+    answers = [(202, '"deployment-1"'), (200, '{"status": 1}'), (200, '{"status": 4}')]
+    with serving(Endpoint(*answers)) as endpoint:
+        deploy.upload(endpoint.address, "token", b"zip", sleep=lambda _: None)
+    method, path, authorization, body = endpoint.seen[0]
+    assert (method, authorization, body) == ("POST", "Bearer token", b"zip")
+    assert "RemoteBuild=false" in path
+    assert [path for _, path, _, _ in endpoint.seen[1:]] == ["/api/deployments/deployment-1"] * 2
+
+
+def test_an_upload_waits_for_the_identitys_right_to_its_storage() -> None:
+    late = (400, "BlobUploadFailedException: 403")
+    waits: list[float] = []
+    with serving(Endpoint(late, late, (202, "1"), (404, ""))) as endpoint:
+        deploy.upload(endpoint.address, "token", b"zip", sleep=waits.append)
+    assert waits == [30, 30]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [(403, "Ip Forbidden")],
+        [(202, "1"), (200, '{"status": 3, "status_text": "no such runtime"}')],
+    ],
+)
+def test_a_deployment_that_fails_says_so_in_azures_words(answers: list[tuple[int, str]]) -> None:
+    words = answers[-1][1]
+    with (
+        serving(Endpoint(*answers)) as endpoint,
+        pytest.raises(deploy.DeploymentStopped, match=re.escape(words)) as stopped,
+    ):
+        deploy.upload(endpoint.address, "a-token", b"zip", sleep=lambda _: None)
+    assert "a-token" not in str(stopped.value)
+
+
+# azd's files
+
+
+def test_azure_yaml_is_as_azd_wants_it() -> None:
+    schema = json.loads((ROOT / "tests/data/schemas/azure.yaml.json").read_text())
+    project = yaml.safe_load((ROOT / "azure.yaml").read_text())
+    Draft201909Validator(schema).validate(project)
+    (service,) = project["services"].values()
+    # Misspelt keys of a service pass the schema.
+    assert service["remoteBuild"] is False
+    assert service["dist"] == "build/package"
+    assert set(project["services"]) == {"sweep"}
+    assert (ROOT / "infra" / f"{project['infra']['module']}.bicep").exists()
+    # azd would prefer it to the .json, and then not ask.
+    assert not (ROOT / "infra" / "app.bicepparam").exists()
+
+
+def test_every_hook_runs_a_command_that_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    project = yaml.safe_load((ROOT / "azure.yaml").read_text())
+    hooks = {**project["hooks"], **project["services"]["sweep"]["hooks"]}
+    assert set(hooks) == {"preprovision", "postprovision", "postdown", "prepackage"}
+    for name, hook in hooks.items():
+        for system in ("posix", "windows"):
+            module = re.search(r"-m (infra\.\w+) ?(\w*)", hook[system]["run"])
+            assert module, name
+            assert (ROOT / f"{module[1].replace('.', '/')}.py").exists()
+            if module[2]:
+                assert module[2] == name
+                with pytest.raises(SystemExit) as left:
+                    deploy.main([name, "--help"], {})
+                assert left.value.code == 0
+    capsys.readouterr()
+
+
+def test_azd_gives_every_parameter_of_the_app_from_its_setting() -> None:
+    given = json.loads((ROOT / "infra/app.parameters.json").read_text())["parameters"]
+    parameters = bicep.compiled("app")["parameters"]
+    assert set(given) == set(parameters)
+    for each in SETTINGS:
+        name = deploy.parameter_of(each.name)
+        if name in parameters:
+            assert given[name] == {"value": f"${{{each.name}}}"}
+    # azd asks for what has no default, and so only for what a deployer must say.
+    asked = {name for name, each in parameters.items() if "defaultValue" not in each}
+    optional = {name for name, each in parameters.items() if each.get("nullable")}
+    assert asked - optional == {
+        "environmentName",
+        "location",
+        "managementGroupId",
+        "sweepMode",
+        "sweepKinds",
+        "azureTenantId",
+    }
+
+
+# The documents
+
+
+def test_every_command_that_the_documents_give_is_understood(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = (ROOT / "infra" / "README.md").read_text() + (
+        ROOT / ".github/workflows/deploy.yml"
+    ).read_text()
+    joined = text.replace("\\\n", " ")
+    lines = re.findall(r"-m infra\.deploy ([^\n`]+)", joined)
+    assert len(lines) >= 3
+    for line in lines:
+        deploy.read_arguments(shlex.split(line))
+    capsys.readouterr()
+
+
+def test_the_picture_is_drawn_from_its_text() -> None:
+    drawn = html.unescape((ROOT / "infra" / "deployment.svg").read_text())
+    shown = {text.strip() for text in re.findall(r">([^<>]+)</text>", drawn)}
+    labels = re.findall(r'label="([^"]+)"', (ROOT / "infra" / "deployment.dot").read_text())
+    assert shown == {line.strip() for label in labels for line in label.split("\\n")}

@@ -1,0 +1,389 @@
+"""What a deployment would create, from the snapshots that the Bicep compiler resolves."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator
+
+from shared.core.exemption import NO
+from shared.core.settings import FUNCTION_TIMEOUT_SECONDS, SETTINGS, Settings, read_settings
+from tools import bicep
+from tools.prose import ROOT
+
+GROUP = "/providers/Microsoft.Management/managementGroups/contoso-landingzones"
+# Not parameters: they come from resources that the deployment makes.
+MADE = {"AZURE_CLIENT_ID", "APPLICATIONINSIGHTS_CONNECTION_STRING"}
+# What host.md asks for beside the product's own settings, and the identity-based connections.
+HOST_SETTINGS = {
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED",
+    "APPLICATIONINSIGHTS_SDKSTATS_DISABLED",
+    "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL",
+    "AzureWebJobsStorage__blobServiceUri",
+    "AzureWebJobsStorage__clientId",
+    "AzureWebJobsStorage__credential",
+    "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
+}
+BUILT_IN = {
+    "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
+    "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
+}
+every_case = pytest.mark.parametrize("case", bicep.CASES)
+
+
+def one(case: str, kind: str) -> dict[str, Any]:
+    (found,) = [each for each in bicep.resources(case) if each["type"] == kind]
+    return found
+
+
+def app_settings(case: str) -> dict[str, str]:
+    settings: dict[str, str] = one(case, "Microsoft.Web/sites/config")["properties"]
+    return settings
+
+
+def role_actions(case: str) -> list[str]:
+    role = one(case, "Microsoft.Authorization/roleDefinitions")
+    (permissions,) = role["properties"]["permissions"]
+    assert permissions["notActions"] == []
+    actions: list[str] = permissions["actions"]
+    return actions
+
+
+def parameter_of(setting: str) -> str:
+    first, *rest = setting.lower().split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+# App settings
+
+
+@every_case
+def test_the_app_settings_are_those_that_the_product_and_the_host_know(case: str) -> None:
+    assert set(app_settings(case)) == {each.name for each in SETTINGS} | HOST_SETTINGS
+
+
+def product_settings(case: str) -> Settings:
+    """Read a deployment's app settings as the Function will."""
+    made = {
+        "AZURE_CLIENT_ID": "",
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={'0' * 36}",
+    }
+    return read_settings({**app_settings(case), **made})
+
+
+@every_case
+def test_the_product_takes_the_app_settings_as_they_are(case: str) -> None:
+    settings = product_settings(case)
+    assert settings.mode == ("audit" if case == "audit" else "enforce")
+    assert settings.scope.management_groups == (
+        ("contoso-corp", "contoso-online") if case == "everything" else ("contoso-landingzones",)
+    )
+
+
+def test_what_nobody_sets_is_the_products_own_default() -> None:
+    asked = {"SWEEP_MODE", "SWEEP_MANAGEMENT_GROUPS", "AZURE_TENANT_ID"}
+    settings = app_settings("audit")
+    for each in SETTINGS:
+        if each.name not in asked | MADE:
+            assert settings[each.name] == each.default, each.name
+
+
+def test_every_parameter_reaches_its_app_setting() -> None:
+    plain, everything = app_settings("audit"), app_settings("everything")
+    # Given both, groups and subscriptions are an error, so the case leaves the second empty.
+    same = {"SWEEP_SUBSCRIPTIONS", "AZURE_TENANT_ID"}
+    for each in SETTINGS:
+        if each.name not in MADE | same:
+            assert plain[each.name] != everything[each.name], each.name
+
+
+@pytest.mark.parametrize("entry", ["app", "main"])
+def test_every_setting_is_a_described_parameter_that_names_it(entry: str) -> None:
+    parameters = bicep.compiled(entry)["parameters"]
+    for each in SETTINGS:
+        if each.name not in MADE:
+            described = parameters[parameter_of(each.name)]["metadata"]["description"]
+            assert described.startswith(f"Sets {each.name}"), each.name
+    for name, parameter in parameters.items():
+        assert parameter["metadata"]["description"].endswith("."), name
+        assert parameter["type"] not in {"securestring", "secureObject"}, name
+
+
+def test_both_ways_of_deploying_have_the_same_parameters() -> None:
+    app, main = (bicep.compiled(name)["parameters"] for name in ("app", "main"))
+    assert set(main) - set(app) == {"subscriptionId", "guardrail"}
+    assert set(app) - set(main) == {"managementGroupId"}
+
+    def rules(parameter: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in parameter.items() if name != "metadata"}
+
+    for name in set(app) & set(main):
+        assert rules(app[name]) == rules(main[name]), name
+
+
+def test_allowed_values_of_parameters_are_those_of_the_settings() -> None:
+    parameters = bicep.compiled("app")["parameters"]
+    for each in SETTINGS:
+        for value in parameters.get(parameter_of(each.name), {}).get("allowedValues", []):
+            each.parse(value)
+    # The budget must leave a minute of the host's time-out.
+    assert parameters["sweepBudgetSeconds"]["maxValue"] == FUNCTION_TIMEOUT_SECONDS - 60
+
+
+# Roles
+
+
+def test_audit_gets_a_role_that_can_not_write() -> None:
+    actions = role_actions("audit")
+    assert actions
+    assert all(action.endswith("/read") for action in actions)
+    assert "Microsoft.CognitiveServices/accounts/write" in role_actions("enforce")
+
+
+def test_an_action_that_only_a_setting_needs_comes_with_that_setting() -> None:
+    action = "Microsoft.Resources/subscriptions/resourceGroups/read"
+    assert action not in role_actions("enforce")
+    assert action in role_actions("everything")
+
+
+def test_the_roles_actions_are_the_list_that_the_readme_shows() -> None:
+    listed = json.loads((ROOT / "infra" / "role-actions.json").read_text())["actions"]
+    assert role_actions("everything") == [each["name"] for each in listed]
+
+
+@every_case
+def test_the_role_is_defined_and_assigned_at_the_management_group_alone(case: str) -> None:
+    role = one(case, "Microsoft.Authorization/roleDefinitions")
+    assert role["properties"]["assignableScopes"] == [GROUP]
+    assert role["id"].startswith(f"{GROUP}/providers/")
+    assert re.fullmatch(r"[0-9a-f-]{36}", role["name"])
+    assignments = [
+        each
+        for each in bicep.resources(case)
+        if each["type"] == "Microsoft.Authorization/roleAssignments"
+    ]
+    at_group = [each for each in assignments if each["id"].startswith("[managementGroup")]
+    assert [each["properties"]["roleDefinitionId"] for each in at_group] == [role["id"]]
+    others = {
+        each["properties"]["roleDefinitionId"].rpartition("/")[2]
+        for each in assignments
+        if each not in at_group
+    }
+    assert others == set(BUILT_IN)
+    for each in assignments:
+        assert each["properties"]["principalType"] == "ServicePrincipal"
+        assert "/userAssignedIdentities/id-keysweep-" in each["properties"]["principalId"]
+
+
+# No keys, no way in
+
+
+@every_case
+def test_nothing_uses_a_key(case: str) -> None:
+    storage = one(case, "Microsoft.Storage/storageAccounts")["properties"]
+    assert storage["allowSharedKeyAccess"] is False
+    assert storage["allowBlobPublicAccess"] is False
+    assert storage["minimumTlsVersion"] == "TLS1_2"
+    component = one(case, "Microsoft.Insights/components")["properties"]
+    assert component["DisableLocalAuth"] is True
+    workspace = one(case, "Microsoft.OperationalInsights/workspaces")["properties"]
+    assert workspace["features"]["disableLocalAuth"] is True
+    settings = app_settings(case)
+    assert settings["AzureWebJobsStorage__credential"] == "managedidentity"
+    assert "Authorization=AAD" in settings["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"]
+    assert "AzureWebJobsStorage" not in settings
+    for name, value in settings.items():
+        assert "AccountKey" not in value, name
+
+
+@pytest.mark.parametrize("name", bicep.ENTRIES)
+def test_no_template_asks_for_keys_or_gives_secrets(name: str) -> None:
+    text = (bicep.COMPILED / f"{name}.json").read_text()
+    assert not re.search(r"\blist[A-Z]\w*\(", text)
+    assert "securestring" not in text.lower()
+    for output in bicep.compiled(name).get("outputs", {}).values():
+        assert "ConnectionString" not in json.dumps(output)
+
+
+@every_case
+def test_nobody_can_call_the_app_and_packages_need_entra_id(case: str) -> None:
+    site = one(case, "Microsoft.Web/sites")["properties"]
+    config = site["siteConfig"]
+    assert site["httpsOnly"] is True
+    assert site["publicNetworkAccess"] == config["publicNetworkAccess"] == "Enabled"
+    assert config["ipSecurityRestrictionsDefaultAction"] == "Deny"
+    assert config["scmIpSecurityRestrictionsDefaultAction"] == "Allow"
+    assert config["scmIpSecurityRestrictionsUseMain"] is False
+    assert config["minTlsVersion"] == config["scmMinTlsVersion"] == "1.2"
+    policies = {
+        each["name"].rpartition("/")[2]: each["properties"]["allow"]
+        for each in bicep.resources(case)
+        if each["type"].endswith("/basicPublishingCredentialsPolicies")
+    }
+    assert policies == {"ftp": False, "scm": False}
+
+
+@every_case
+def test_the_app_is_what_flex_consumption_takes(case: str) -> None:
+    plan = one(case, "Microsoft.Web/serverfarms")
+    assert plan["sku"] == {"name": "FC1", "tier": "FlexConsumption"}
+    site = one(case, "Microsoft.Web/sites")["properties"]
+    config = site["functionAppConfig"]
+    assert config["runtime"] == {"name": "python", "version": "3.13"}
+    assert config["scaleAndConcurrency"] == {"instanceMemoryMB": 512, "maximumInstanceCount": 40}
+    # Flex Consumption answers 400 to these (azure-cli#31414) and deprecates the settings.
+    refused = {
+        "ftpsState",
+        "use32BitWorkerProcess",
+        "preWarmedInstanceCount",
+        "netFrameworkVersion",
+        "functionsRuntimeScaleMonitoringEnabled",
+        "linuxFxVersion",
+        "alwaysOn",
+    }
+    assert not refused & set(site["siteConfig"])
+    assert not {name for name in app_settings(case) if name.startswith(("FUNCTIONS_", "WEBSITE_"))}
+
+
+@every_case
+def test_names_are_such_as_azure_takes(case: str) -> None:
+    """Microsoft's naming rules; a host's id is the first 32 characters of its app's."""
+    assert re.fullmatch(r"[a-z0-9]{3,24}", one(case, "Microsoft.Storage/storageAccounts")["name"])
+    assert re.fullmatch(r"[a-z0-9-]{2,32}", one(case, "Microsoft.Web/sites")["name"])
+    ids = [each["id"].lower() for each in bicep.resources(case)]
+    assert len(ids) == len(set(ids))
+
+
+def test_exactly_one_resource_is_azds_service() -> None:
+    tagged = [
+        each["type"]
+        for each in bicep.resources("audit")
+        if "azd-service-name" in each.get("tags", {})
+    ]
+    assert tagged == ["Microsoft.Web/sites"]
+
+
+@every_case
+def test_no_alert_asks_so_often_that_it_costs_more(case: str) -> None:
+    """Below a quarter of an hour a rule costs two and three times as much."""
+    rules = [
+        each["properties"]
+        for each in bicep.resources(case)
+        if each["type"] == "Microsoft.Insights/scheduledQueryRules"
+    ]
+    assert len(rules) == 11
+    assert {each["evaluationFrequency"] for each in rules} <= {"PT15M", "PT1H", "PT6H", "P1D"}
+
+
+# The guardrail
+
+
+def policy_rule(case: str) -> dict[str, Any]:
+    rule: dict[str, Any] = one(case, "Microsoft.Authorization/policyDefinitions")["properties"][
+        "policyRule"
+    ]
+    return rule
+
+
+def test_no_policy_is_made_unless_it_is_asked_for() -> None:
+    assert not [each for each in bicep.resources("audit") if "policy" in each["type"].lower()]
+
+
+def test_both_guardrails_have_the_one_condition() -> None:
+    assert policy_rule("enforce")["if"] == policy_rule("everything")["if"]
+
+
+@pytest.mark.parametrize("case", ["enforce", "everything"])
+def test_the_guardrail_has_the_functions_kinds_and_tag(case: str) -> None:
+    settings = app_settings(case)
+    properties = one(case, "Microsoft.Authorization/policyAssignments")["properties"]
+    given = {name: each["value"] for name, each in properties["parameters"].items()}
+    assert tuple(given["kinds"]) == product_settings(case).scope.kinds
+    assert given["exemptionTag"] == settings["EXEMPTION_TAG"]
+    excluded = [each.strip() for each in settings["SWEEP_EXCLUDE_SUBSCRIPTIONS"].split(",")]
+    assert properties["notScopes"] == [f"/subscriptions/{each}" for each in excluded if each]
+    assert len(one(case, "Microsoft.Authorization/policyAssignments")["name"]) <= 24
+
+
+def test_an_explicit_no_in_the_tag_is_no_exemption_for_the_guardrail_either() -> None:
+    (tag,) = [each for each in policy_rule("enforce")["if"]["allOf"] if "anyOf" in each]
+    (words,) = [each["in"] for each in tag["anyOf"] if "in" in each]
+    assert set(words) == NO
+
+
+def judged(rule: dict[str, Any], account: dict[str, Any], kinds: list[str], tag: str) -> bool:
+    """Say whether the condition matches an account, by policy's own rules for these operators."""
+    match rule:
+        case {"allOf": parts}:
+            return all(judged(part, account, kinds, tag) for part in parts)
+        case {"anyOf": parts}:
+            return any(judged(part, account, kinds, tag) for part in parts)
+    field = rule["field"]
+    if field == "type":
+        value = account["type"]
+    elif field == "kind":
+        value = account["kind"]
+    elif field == "Microsoft.CognitiveServices/accounts/disableLocalAuth":
+        value = account["properties"].get("disableLocalAuth")
+    else:
+        assert field == "[concat('tags[', parameters('exemptionTag'), ']')]"
+        value = {name.lower(): each for name, each in account["tags"].items()}.get(tag.lower())
+    match rule:
+        case {"equals": wanted}:
+            return bool(value == wanted)
+        case {"notEquals": wanted}:
+            return bool(value != wanted)
+        case {"exists": wanted}:
+            return (value is not None) is wanted
+        case {"in": words}:
+            names = kinds if words == "[parameters('kinds')]" else words
+            return value is not None and value.lower() in {name.lower() for name in names}
+    raise AssertionError(rule)
+
+
+@pytest.mark.parametrize(
+    ("local_auth_off", "kind", "tags", "matches"),
+    [
+        (None, "OpenAI", {}, True),
+        (False, "AIServices", {}, True),
+        (False, "OpenAI", {"local-auth-exempt": "true"}, False),
+        (False, "OpenAI", {"Local-Auth-Exempt": "until=2020-01-01"}, False),
+        (False, "OpenAI", {"local-auth-exempt": "No"}, True),
+        (False, "Face", {}, False),
+        # What the Function's own PATCH results in, whatever the tags.
+        (True, "OpenAI", {}, False),
+        (True, "AIServices", {"local-auth-exempt": "off"}, False),
+    ],
+)
+def test_the_guardrail_stops_keys_and_never_the_functions_own_patch(
+    local_auth_off: bool | None,  # noqa: FBT001 - a column of the table
+    kind: str,
+    tags: dict[str, str],
+    matches: bool,  # noqa: FBT001
+) -> None:
+    properties = {} if local_auth_off is None else {"disableLocalAuth": local_auth_off}
+    account = {
+        "type": "Microsoft.CognitiveServices/accounts",
+        "kind": kind,
+        "tags": tags,
+        "properties": properties,
+    }
+    rule = policy_rule("enforce")["if"]
+    assert judged(rule, account, ["OpenAI", "AIServices"], "local-auth-exempt") is matches
+
+
+# The host
+
+
+def test_host_json_is_as_the_host_wants_it() -> None:
+    schema = json.loads((ROOT / "tests/data/schemas/host.json.schema.json").read_text())
+    host = json.loads((ROOT / "host.json").read_text())
+    Draft7Validator(schema).validate(host)
+    assert host["functionTimeout"] == "00:25:00"
+    assert host["telemetryMode"] == "OpenTelemetry"
+    # A timer needs none, and a retry policy would sweep twice.
+    assert not {"extensionBundle", "retry"} & set(host)

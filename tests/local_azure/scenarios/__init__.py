@@ -1,7 +1,0 @@
-"""Tenants to run against: small ones, a large one, and the demo's."""
-
-from tests.local_azure.scenarios.demo import demo
-from tests.local_azure.scenarios.scenario import Scenario
-from tests.local_azure.scenarios.tenants import empty, four_accounts, large
-
-__all__ = ["Scenario", "demo", "empty", "four_accounts", "large"]

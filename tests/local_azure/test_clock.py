@@ -1,0 +1,129 @@
+"""The clocks: they move when moved, and the moved one by itself when all is quiet."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from local_azure import LocalAzure, MovedClock, RunningClock, Tenant
+from local_azure.clock import START
+from tests.support.plain_client import arm
+
+
+async def test_sleepers_wake_in_the_order_of_their_deadlines_and_nobody_waits_for_real() -> None:
+    clock = MovedClock()
+    woken: list[str] = []
+
+    async def sleep(name: str, seconds: float) -> None:
+        await clock.sleep(seconds)
+        woken.append(f"{name} at {clock.monotonic():.0f}")
+
+    began = time.monotonic()
+    await asyncio.gather(sleep("late", 7200), sleep("early", 5), sleep("middle", 30))
+
+    assert woken == ["early at 5", "middle at 30", "late at 7200"]
+    assert time.monotonic() - began < 5
+    assert clock.now() == START + timedelta(hours=2)
+
+
+async def test_a_clock_without_auto_stands_still() -> None:
+    clock = MovedClock(auto=False)
+    sleeping = asyncio.ensure_future(clock.sleep(5))
+    await asyncio.sleep(0.05)
+    asleep = not sleeping.done()
+    clock.advance(timedelta(seconds=5))
+    await sleeping
+
+    assert asleep
+
+
+async def test_it_does_not_move_while_a_loop_is_busy() -> None:
+    clock = MovedClock()
+    sleeping = asyncio.ensure_future(clock.sleep(100))
+    moved = []
+    for _ in range(20):
+        until = time.perf_counter() + 0.01
+        while time.perf_counter() < until:  # work that never lets go for long
+            pass
+        moved.append(clock.monotonic())
+        await asyncio.sleep(0)
+
+    assert moved == [0.0] * 20
+    await sleeping
+
+
+async def test_it_does_not_move_while_a_loop_is_held_up() -> None:
+    clock = MovedClock()
+    sleeping = asyncio.ensure_future(clock.sleep(100))
+    await asyncio.sleep(0)
+    threading.Event().wait(0.1)  # no processor time, but the loop can't turn
+    moved = clock.monotonic()
+    await sleeping
+
+    assert moved == 0
+
+
+async def test_it_does_not_move_while_a_request_is_worked_on() -> None:
+    clock = MovedClock()
+    with clock.working():
+        sleeping = asyncio.ensure_future(clock.sleep(5))
+        await asyncio.sleep(0.1)
+        asleep = not sleeping.done()
+        with clock.waiting():
+            await sleeping
+
+    assert asleep
+
+
+async def test_a_sleep_can_be_cancelled_and_is_forgotten() -> None:
+    clock = MovedClock()
+    cancelled = asyncio.ensure_future(clock.sleep(5))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    await clock.sleep(60)
+
+    assert cancelled.cancelled()
+    assert clock.monotonic() == 60
+
+
+def test_no_clock_goes_back() -> None:
+    with pytest.raises(ValueError, match="forward"):
+        MovedClock().advance(-1)
+    with pytest.raises(ValueError, match="forward"):
+        RunningClock().advance(-1)
+
+
+async def test_the_running_clock_runs_and_can_be_moved_past_a_sleeper() -> None:
+    clock = RunningClock()
+    sleeping = asyncio.ensure_future(clock.sleep(3600))
+    await asyncio.sleep(0)
+    before = clock.now()
+    clock.advance(3600)
+    await asyncio.wait_for(sleeping, 5)
+
+    assert clock.now() - before >= timedelta(hours=1)
+
+
+def test_answers_carry_the_clocks_date(serve: Callable[..., LocalAzure]) -> None:
+    azure = serve(Tenant.with_one_subscription(), clock=MovedClock())
+    azure.clock.advance(3600)
+
+    reply = arm(azure, "/subscriptions?api-version=2022-12-01")
+
+    assert reply.headers["Date"] == "Tue, 24 Nov 2026 10:00:00 GMT"
+
+
+async def test_a_clock_that_moves_itself_by_so_much_at_most_leaves_the_far_asleep() -> None:
+    clock = MovedClock(auto=False)
+    clock.let_move(auto=True, furthest=15)
+    far = asyncio.ensure_future(clock.sleep(60))
+
+    await clock.sleep(5)
+    await asyncio.sleep(0.1)
+
+    assert clock.monotonic() == 5
+    assert not far.done()
+    far.cancel()

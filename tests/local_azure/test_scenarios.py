@@ -1,0 +1,110 @@
+"""The scenarios hold what they promise, and the local Azure says what it knows."""
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from local_azure import LocalAzure, MovedClock, PatchForm, scenarios, sources
+from local_azure.__main__ import main
+from tests.support.plain_client import arm
+
+VERSION = "?api-version=2025-09-01"
+
+type Serve = Callable[..., LocalAzure]
+
+
+def test_the_demo_has_one_of_everything() -> None:
+    scenario = scenarios.demo()
+    tenant = scenario.tenant
+    states = Counter(s.state for s in tenant.subscriptions.values())
+    states_of_accounts = Counter(a.provisioning_state for a in tenant.accounts)
+
+    assert len(tenant.management_groups) >= 3
+    assert len(tenant.subscriptions) == 12
+    assert states["Disabled"] == 1
+    assert sum(s.tenant_id != tenant.id for s in tenant.subscriptions.values()) == 1
+    assert sum(s.hidden_from_graph for s in tenant.subscriptions.values()) == 1
+    assert 75 <= len(tenant.accounts) <= 90
+    assert len(scenario.drift) == len(set(scenario.drift)) == 31
+    assert {a.patch for a in tenant.accounts} == set(PatchForm)
+    assert {a.flag for a in tenant.accounts} >= {True, False, None}
+    assert (states_of_accounts["Accepted"], states_of_accounts["Failed"]) == (1, 1)
+    assert len({a.kind for a in tenant.accounts}) >= 8
+
+
+def test_every_drifted_account_of_the_demo_has_keys_on_and_is_of_a_swept_kind() -> None:
+    scenario = scenarios.demo()
+    drifted = [scenario.tenant.account(i) for i in scenario.drift]
+
+    assert all(account.keys_on for account in drifted)
+    assert {account.kind for account in drifted} == {"OpenAI", "AIServices"}
+
+
+def test_in_the_demo_somebody_is_faster_twice(serve: Serve) -> None:
+    scenario = scenarios.demo()
+    azure = serve(scenario)
+    gone = scenario.tenant.account("spike-vision").id
+    exempted = scenario.tenant.account("campaign-bot").id
+
+    assert scenario.tenant.account("campaign-bot").tags is None
+    assert arm(azure, gone + VERSION).status == 404
+    assert "local-auth-exempt" in arm(azure, exempted + VERSION).body["tags"]
+    assert azure.environ["SWEEP_MANAGEMENT_GROUPS"] == "contoso-landingzones"
+
+
+def test_the_demos_function_sees_what_it_should(serve: Serve) -> None:
+    azure = serve(scenarios.demo())
+    listed = arm(azure, "/subscriptions?api-version=2022-12-01").body["value"]
+    names = {s["displayName"] for s in listed}
+
+    assert len(names) == 10
+    assert names.isdisjoint({"contoso-vault", "contoso-management"})
+    assert {"fabrikam-ai", "contoso-legacy"} <= names
+    lab = azure.tenant.account("prompt-lab").id
+    refused = arm(azure, lab + VERSION, "PATCH", body={"properties": {"disableLocalAuth": True}})
+    assert (refused.status, refused.body["error"]["code"]) == (403, "AuthorizationFailed")
+
+
+def test_a_large_tenant_has_as_much_drift_as_asked_for() -> None:
+    tenant = scenarios.large(accounts=2_000, drifted=100, subscriptions=20)
+
+    assert sum(account.keys_on for account in tenant.accounts) == 100
+    assert len(tenant.accounts) == 2_000
+
+
+def test_every_behaviour_names_its_source_and_how_sure_it_is() -> None:
+    known = sources.known()
+    marks = Counter(b.mark for b in known)
+
+    assert all(b.name and b.source for b in known)
+    assert set(marks) == {"recorded", "documented", "inferred", "unverified"}
+    assert len({b.name for b in known}) == len(known)
+    by_module = {"AuthorizationFailed", "X-IDENTITY-HEADER", "track answer", "request ids"}
+    assert all(any(text in b.name for b in known) for text in by_module)
+
+
+@pytest.mark.parametrize("option", ["--behaviours", "--unmodelled"])
+def test_the_lists_are_printed(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([option]) == 0
+
+    printed = capsys.readouterr().out
+    expected = "disableLocalAuth" if option == "--behaviours" else "OpenAI data plane"
+    assert expected in printed
+
+
+def test_the_package_leaves_aiohttp_alone_until_it_serves() -> None:
+    code = "import sys, local_azure; sys.exit('aiohttp' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
+
+
+def test_two_local_azures_do_not_mix(serve: Serve) -> None:
+    one = serve(scenarios.four_accounts(), clock=MovedClock())
+    two = serve(scenarios.empty(), clock=MovedClock())
+
+    assert one.environ["ARM_ENDPOINT"] != two.environ["ARM_ENDPOINT"]
+    arm(one, "/subscriptions?api-version=2022-12-01")
+    assert (len(one.operations), len(two.operations)) == (1, 0)

@@ -1,0 +1,190 @@
+"""PATCH of an account: its forms, what is seen meanwhile, and what it leaves behind."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from azure.core.exceptions import HttpResponseError, ResourceExistsError
+from azure.mgmt.cognitiveservices.aio import CognitiveServicesManagementClient
+from azure.mgmt.cognitiveservices.models import Account as SdkAccount
+from azure.mgmt.cognitiveservices.models import AccountProperties
+
+from local_azure import ABSENT, Account, LocalAzure, MovedClock, PatchForm, Tenant
+from tests.support import azure_clients
+from tests.support.plain_client import arm
+
+OFF = {"properties": {"disableLocalAuth": True}}
+VERSION = "?api-version=2025-09-01"
+
+type Client = Callable[[LocalAzure], CognitiveServicesManagementClient]
+
+
+@pytest.fixture
+async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
+    """Make real clients, and close them in the end."""
+    opened: list[object] = []
+
+    def connect(azure: LocalAzure) -> CognitiveServicesManagementClient:
+        for name, value in azure.environ.items():
+            monkeypatch.setenv(name, value)
+        identity = azure_clients.credential(azure)
+        subscription = next(iter(azure.tenant.subscriptions.values()))
+        made = azure_clients.accounts_client(azure, identity, subscription.id)
+        opened.extend([made, identity])
+        return made
+
+    yield connect
+    for thing in opened:
+        await thing.close()  # type: ignore[attr-defined]
+
+
+async def turn_off(client: CognitiveServicesManagementClient, account: Account) -> SdkAccount:
+    body = SdkAccount(properties=AccountProperties(disable_local_auth=True))
+    poller = await client.accounts.begin_update(
+        account.group, account.name, body, polling_interval=5, retry_total=0
+    )
+    return await poller.result()
+
+
+@pytest.mark.parametrize(
+    "form", [form for form in PatchForm if form is not PatchForm.OPERATION_FAILS]
+)
+async def test_the_sdk_follows_every_form_to_its_end(
+    serve: Callable[..., LocalAzure], client: Client, form: PatchForm
+) -> None:
+    tenant = Tenant.with_one_subscription()
+    account = tenant.add_account("bot", local_auth=True, patch=form, stale_reads=0)
+    azure = serve(tenant)
+
+    result = await turn_off(client(azure), account)
+
+    assert result.properties is not None
+    assert result.properties.disable_local_auth is True
+    assert azure.tenant.account("bot").provisioning_state == "Succeeded"
+    assert azure.tenant.account("bot").flag is True
+
+
+async def test_a_failed_operation_leaves_the_keys_on_and_the_account_failed(
+    serve: Callable[..., LocalAzure], client: Client
+) -> None:
+    tenant = Tenant.with_one_subscription()
+    account = tenant.add_account("bot", local_auth=True, patch=PatchForm.OPERATION_FAILS)
+    azure = serve(tenant)
+
+    with pytest.raises(HttpResponseError) as failure:
+        await turn_off(client(azure), account)
+
+    assert failure.value.error is not None
+    assert failure.value.error.code == "InternalServerError"
+    assert azure.tenant.account("bot").keys_on
+    assert azure.tenant.account("bot").provisioning_state == "Failed"
+
+
+async def test_the_body_of_the_202_shows_the_new_value_and_accepted(
+    serve: Callable[..., LocalAzure],
+) -> None:
+    tenant = Tenant.with_one_subscription()
+    account = tenant.add_account("bot")
+    azure = serve(tenant)
+
+    reply = arm(azure, account.id + VERSION, "PATCH", body=OFF)
+
+    assert reply.status == 202
+    assert reply.body["properties"]["disableLocalAuth"] is True
+    assert list(reply.body["properties"])[:2] == ["endpoint", "provisioningState"]
+    assert reply.body["properties"]["provisioningState"] == "Accepted"
+
+
+async def test_the_etag_changes_once_at_the_patch_and_once_at_the_end(
+    serve: Callable[..., LocalAzure],
+) -> None:
+    tenant = Tenant.with_one_subscription()
+    account = tenant.add_account("bot")
+    azure = serve(tenant)
+
+    first = arm(azure, account.id + VERSION).headers["ETag"]
+    second = arm(azure, account.id + VERSION, "PATCH", body=OFF).headers["ETag"]
+    during = arm(azure, account.id + VERSION).headers["ETag"]
+    azure.clock.advance(10)
+    last = arm(azure, account.id + VERSION)
+
+    assert len({first, second, last.headers["ETag"]}) == 3
+    assert during == second
+    assert last.body["etag"] == last.headers["ETag"]
+
+
+async def test_a_get_shows_the_old_flag_twice_and_the_tags_at_once(
+    serve: Callable[..., LocalAzure],
+) -> None:
+    tenant = Tenant.with_one_subscription()
+    account = tenant.add_account("bot", local_auth=True, patch=PatchForm.OK_200)
+    azure = serve(tenant)
+    arm(azure, account.id + VERSION, "PATCH", body=OFF)
+    tenant.tag(account, {"local-auth-exempt": "true"})
+
+    reads = [arm(azure, account.id + VERSION).body for _ in range(3)]
+
+    assert [r["properties"]["disableLocalAuth"] for r in reads] == [False, False, True]
+    assert [r["tags"] for r in reads] == [{"local-auth-exempt": "true"}] * 3
+
+
+async def test_a_second_patch_meets_a_conflict_until_the_first_is_done(
+    serve: Callable[..., LocalAzure], client: Client
+) -> None:
+    tenant = Tenant.with_one_subscription()
+    account = tenant.add_account("bot")
+    azure = serve(tenant, clock=MovedClock(auto=False))
+    arm(azure, account.id + VERSION, "PATCH", body=OFF)
+
+    with pytest.raises(ResourceExistsError) as conflict:
+        await turn_off(client(azure), account)
+    azure.clock.advance(10)
+    later = arm(azure, account.id + VERSION, "PATCH", body={"tags": {"a": "b"}})
+
+    assert conflict.value.error is not None
+    assert conflict.value.error.code == "RequestConflict"
+    assert later.status == 200
+
+
+async def test_a_patch_of_tags_is_done_at_once_and_replaces_them(
+    serve: Callable[..., LocalAzure],
+) -> None:
+    tenant = Tenant.with_one_subscription()
+    account = tenant.add_account("bot", tags={"owner": "ann"})
+    azure = serve(tenant)
+
+    reply = arm(azure, account.id + VERSION, "PATCH", body={"tags": {"costCenter": "4711"}})
+
+    assert (reply.status, reply.body["tags"]) == (200, {"costCenter": "4711"})
+    assert reply.body["properties"]["provisioningState"] == "Succeeded"
+    assert "disableLocalAuth" not in reply.body["properties"]
+
+
+async def test_a_write_is_kept_with_the_state_before_and_after_it(
+    serve: Callable[..., LocalAzure],
+) -> None:
+    tenant = Tenant.with_one_subscription()
+    account = tenant.add_account("bot", tags={"owner": "ann"})
+    azure = serve(tenant)
+    arm(azure, account.id + VERSION, "PATCH", body=OFF)
+    tenant.tag(account, {"owner": "bob"})
+
+    (write,) = azure.writes
+
+    assert (write.account_id, write.body) == (account.id, OFF)
+    assert write.principal == tenant.function.object_id
+    assert write.before.disable_local_auth is ABSENT
+    assert write.after.disable_local_auth is True
+    assert write.before.tags == write.after.tags == {"owner": "ann"}
+
+
+async def test_a_flag_that_is_no_boolean_is_refused(serve: Callable[..., LocalAzure]) -> None:
+    tenant = Tenant.with_one_subscription()
+    account = tenant.add_account("bot")
+    azure = serve(tenant)
+
+    reply = arm(
+        azure, account.id + VERSION, "PATCH", body={"properties": {"disableLocalAuth": "yes"}}
+    )
+
+    assert (reply.status, reply.body["error"]["code"]) == (400, "InvalidRequestContent")
+    assert azure.writes == ()

@@ -1,0 +1,69 @@
+"""Months of sweeps, once a test run: what was received, and what truly happened."""
+
+import fcntl
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboard.capture import read_capture
+from dashboard.tables import Tables
+from tools.month import Standing, Tick, Truth, Turn
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A month."""
+
+    file: Path
+    """The capture, as the dashboard reads it."""
+    tables: Tables
+    truth: Truth
+
+
+def captured(factory: pytest.TempPathFactory, name: str, *arguments: str) -> Captured:
+    """Let a month pass, or take what another worker of this test run has let pass."""
+    base = factory.getbasetemp()
+    shared = base.parent if base.name.startswith("popen-") else base
+    directory = shared / name
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (directory / "truth.json").exists():
+            subprocess.run(  # noqa: S603 - our own module
+                [sys.executable, "-m", "tools.month", str(directory), *arguments],
+                cwd=ROOT,
+                check=True,
+            )
+    file = directory / "capture.json"
+    truth = _truth(json.loads((directory / "truth.json").read_text()))
+    return Captured(file, Tables(read_capture(file)), truth)
+
+
+def _truth(raw: dict[str, Any]) -> Truth:
+    def standing(rows: Sequence[dict[str, Any]]) -> list[Standing]:
+        return [Standing(**row) for row in rows]
+
+    ticks = [
+        Tick(**{**each, "before": standing(each["before"]), "after": standing(each["after"])})
+        for each in raw["ticks"]
+    ]
+    return Truth(
+        subscriptions=raw["subscriptions"],
+        ticks=ticks,
+        turns=[Turn(**each) for each in raw["turns"]],
+        lost=[Turn(**each) for each in raw["lost"]],
+        function=raw["function"],
+    )
+
+
+def naive(text: str) -> datetime:
+    """Return a moment as the tables have it: UTC, and no zone."""
+    return datetime.fromisoformat(text).replace(tzinfo=None)

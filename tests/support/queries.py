@@ -1,0 +1,59 @@
+"""Every query that people or rules run on our telemetry: the workbook's, the alerts', the docs'."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from keysweep.taken import event_table, events_query
+
+ROOT = Path(__file__).parent.parent.parent
+WORKBOOK: dict[str, Any] = json.loads((ROOT / "infra" / "workbook.json").read_text())
+ALERTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "infra" / "alerts.yaml").read_text())
+LAPSE_DAYS = "14"
+_KUSTO = re.compile(r"```kusto\n(.*?)```", re.DOTALL)
+# As the portal writes them: every subscription, a month by the day.
+_PARAMETERS = {
+    "{Subscription}": "'*'",
+    "{TimeRange:grain}": "1d",
+    "{TimeRange:start}": "datetime(2026-10-24T00:00:00Z)",
+    "{TimeRange:end}": "datetime(2026-11-24T00:00:00Z)",
+    "{lapseDays}": LAPSE_DAYS,
+}
+
+
+def steps(items: list[dict[str, Any]] | None = None) -> Iterator[dict[str, Any]]:
+    """Every step of the workbook, those in groups too."""
+    for each in WORKBOOK["items"] if items is None else items:
+        yield each
+        if each["type"] == 12:
+            yield from steps(each["content"]["items"])
+
+
+def filled(kql: str) -> str:
+    """Return a query with its parameters filled in."""
+    for parameter, value in _PARAMETERS.items():
+        kql = kql.replace(parameter, value)
+    return kql
+
+
+def queries() -> dict[str, str]:
+    """Return all of them by where they are, parameters filled in."""
+    found = {}
+    for step in steps():
+        if step["type"] == 3:
+            found[f"workbook {step['name']}"] = step["content"]["query"]
+        if step["type"] == 9:
+            for parameter in step["content"]["parameters"]:
+                if "query" in parameter:
+                    found[f"workbook parameter {parameter['name']}"] = parameter["query"]
+    component = "/subscriptions/s/resourceGroups/g/providers/microsoft.insights/components/c"
+    found["keysweep undo"] = events_query("20261124T090000Z-1f3a9c0d", event_table(component))
+    found |= {f"alert {alert['name']}": alert["query"] for alert in ALERTS}
+    for document in (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))):
+        for number, kql in enumerate(_KUSTO.findall(document.read_text()), 1):
+            found[f"{document.name} {number}"] = kql
+    return {name: filled(kql) for name, kql in found.items()}

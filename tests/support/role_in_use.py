@@ -1,0 +1,96 @@
+"""After a run of all tests: the role's actions are those that the Function's identity used.
+
+One for one, over all test processes and the programs that they start. An action more would be a
+right that nobody needs; one fewer, a sweep that Azure refuses. Tests in which somebody else goes by
+the Function's identity don't count: those of the local Azure itself, and those in which a person
+with that identity asks `keysweep explain`, who also reads locks and roles.
+"""
+
+import json
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from local_azure.journal import VARIABLE, Entry, entries
+
+ROLE = Path(__file__).parent.parent.parent / "infra" / "role-actions.json"
+# There somebody else acts: the local Azure's own tests, and a person who explains.
+_SOMEBODY_ELSE = ("tests/local_azure/", "tests/cli/test_explain_")
+_COMPARED = pytest.StashKey[list[str]]()
+
+
+def differences(role: Iterable[str], journal: Iterable[Entry]) -> list[str]:
+    """Say what the role has and nobody used, and what was used and the role has not."""
+    granted = {action.lower(): action for action in role}
+    used: defaultdict[str, set[str]] = defaultdict(set)
+    for entry in journal:
+        if not entry.file.startswith(_SOMEBODY_ELSE):
+            for action in entry.actions:
+                used[action.lower()].add(Path(entry.file).name)
+    return [
+        *(
+            f"{granted[action]} is in the role, and no test saw it used"
+            for action in granted - used.keys()
+        ),
+        *(
+            f"{action} was used in {', '.join(sorted(used[action]))}, and is not in the role"
+            for action in sorted(used.keys() - granted)
+        ),
+    ]
+
+
+def begin(config: pytest.Config) -> None:
+    """Begin a journal for this run: the process that starts it, before it starts others."""
+    if not _is_worker(config):
+        handle, path = tempfile.mkstemp(prefix="keysweep-actions-")
+        os.close(handle)
+        os.environ[VARIABLE] = path
+
+
+def compare(session: pytest.Session) -> None:
+    """Fail the run if the role and the journal differ; say nothing of a run of some tests."""
+    if _is_worker(session.config):
+        return
+    path = Path(os.environ.pop(VARIABLE))
+    try:
+        if _ran_all(session):
+            listed = json.loads(ROLE.read_text())["actions"]
+            found = differences([each["name"] for each in listed], entries(path))
+            session.config.stash[_COMPARED] = found
+            if found and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    finally:
+        path.unlink()
+
+
+def say(reporter: pytest.TerminalReporter) -> None:
+    """Say what the comparison found, where there was one."""
+    found = reporter.config.stash.get(_COMPARED, None)
+    if found is None:
+        return
+    reporter.section("the role and its use")
+    if not found:
+        reporter.line("infra/role-actions.json is what the Function's identity used, one for one.")
+    for line in found:
+        reporter.line(f"infra/role-actions.json: {line}", red=True)
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def _ran_all(session: pytest.Session) -> bool:
+    config = session.config
+    return (
+        config.args_source is pytest.Config.ArgsSource.TESTPATHS
+        and not config.option.keyword
+        and config.option.markexpr in {"", "not slow"}
+        and not config.option.deselect
+        and not config.option.ignore
+        and not config.option.collectonly
+        and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+    )

@@ -1,0 +1,24 @@
+"""Nobody sees the requests, and nobody is told of the events."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+from shared.core.addresses import Address
+from shared.core.events import Event
+
+
+class Unobserved:
+    """An observer and an emitter for parts that a test makes itself."""
+
+    def request(self, method: str, address: Address) -> nullcontext[Any]:  # noqa: ARG002
+        """See nothing of a request."""
+        return nullcontext(SimpleNamespace(answered=lambda _: None))
+
+    async def emit(self, event: Event) -> None:
+        """Tell nobody."""
+
+    async def acknowledged(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Return them all: there is nobody who could have missed one."""
+        return events

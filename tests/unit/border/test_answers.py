@@ -1,0 +1,387 @@
+"""An answer is believed only if it is what was asked for: whatever stands in it, and in whatever.
+
+The readers are the real ones, on a transport that answers from memory.
+"""
+
+import copy
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from enum import Enum
+from typing import Any
+
+import pytest
+from azure.core.rest import HttpRequest
+
+from shared.border.answers import OddAnswer, a_graph_page, a_page, an_object
+from shared.border.refusals import SDK_ERRORS
+from shared.core.errors import AzureError, Unclear
+from shared.core.model import Account, Level, Page
+from tests.support.border import (
+    ACCOUNT,
+    BOT,
+    BOT_ID,
+    CHANGE,
+    COUNTED,
+    DESCENDANT,
+    GROUP,
+    HOME,
+    HUGE,
+    LISTED,
+    OTHER,
+    RESOURCE_GROUP,
+    SUBSCRIPTION,
+    TAGGED,
+    Border,
+    rows,
+)
+
+
+@pytest.fixture
+def border() -> Border:
+    """Give the readers on a transport in memory."""
+    return Border.in_memory()
+
+
+type Ask = Callable[[Border], Awaitable[object]]
+
+ASKED: dict[str, tuple[object, Ask]] = {
+    "account": (ACCOUNT, lambda b: b.arm.account(BOT_ID)),
+    "subscription": (HOME, lambda b: b.arm.subscription(SUBSCRIPTION)),
+    "resource group": (
+        RESOURCE_GROUP,
+        lambda b: b.arm.tags_above(BOT_ID, Level.RESOURCE_GROUP),
+    ),
+    "subscriptions": ({"value": [HOME], "nextLink": None}, lambda b: b.arm.subscriptions()),
+    "resource groups": ({"value": [RESOURCE_GROUP]}, lambda b: b.arm.groups(SUBSCRIPTION)),
+    "accounts": ({"value": [ACCOUNT], "nextLink": "x"}, lambda b: b.arm.page(SUBSCRIPTION)),
+    "descendants": ({"value": [DESCENDANT]}, lambda b: b.arm.descendants("mg")),
+    "visible": (rows({"id": "x", **COUNTED}), lambda b: b.graph.visible([SUBSCRIPTION])),
+    "everywhere": (rows({"id": "x", **COUNTED}), lambda b: b.graph.everywhere()),
+    "census": (rows(COUNTED), lambda b: b.graph.census([SUBSCRIPTION], ["OpenAI"])),
+    "list": (rows(LISTED), lambda b: b.graph.listing([SUBSCRIPTION], ["OpenAI"], "tag")),
+    "groups": (rows(TAGGED), lambda b: b.graph.groups([SUBSCRIPTION], "local-auth-exempt")),
+    "named": (rows({"id": BOT}), lambda b: b.graph.named([SUBSCRIPTION], "bot")),
+    "changes": (rows(CHANGE), lambda b: b.graph.key_changes([SUBSCRIPTION], ["me"])),
+}
+
+
+class Dropped(Enum):
+    """Stands for a value that is not there at all."""
+
+    DROPPED = "dropped"
+
+
+DROPPED = Dropped.DROPPED
+ODD: list[Any] = [
+    DROPPED,
+    None,
+    5,
+    -1,
+    True,
+    "x",
+    "",
+    "\ud800",
+    [],
+    {},
+    [[]],
+    {"a": 1},
+    10**400,
+    HUGE,
+]
+
+
+def places(whole: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Return the way to everything that stands in a value."""
+    inside: Iterator[tuple[Any, object]] = iter(())
+    if isinstance(whole, dict):
+        inside = iter(whole.items())
+    elif isinstance(whole, list):
+        inside = iter(enumerate(whole))
+    for key, value in inside:
+        yield (*path, key)
+        yield from places(value, (*path, key))
+
+
+def bent(whole: object, path: tuple[Any, ...], odd: object) -> Any:
+    """Return a value with something else at one place."""
+    result = copy.deepcopy(whole)
+    inner: Any = result
+    for key in path[:-1]:
+        inner = inner[key]
+    if odd is DROPPED:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = odd
+    return result
+
+
+@pytest.mark.parametrize("asked", ASKED)
+async def test_what_is_asked_for_is_believed(border: Border, asked: str) -> None:
+    answer, ask = ASKED[asked]
+    border.says(answer)
+
+    found = await ask(border)
+
+    assert found
+    assert not any(isinstance(row, str) for row in getattr(found, "rows", ()))
+
+
+@pytest.mark.parametrize("asked", ASKED)
+async def test_law_whatever_stands_at_one_place_is_an_answer_or_an_error_of_azures(
+    border: Border, asked: str
+) -> None:
+    answer, ask = ASKED[asked]
+    refused = 0
+    for path in places(answer):
+        for odd in ODD:
+            border.says(bent(answer, path, odd))
+            try:
+                await ask(border)
+            except AzureError:
+                refused += 1
+
+    assert refused > 10
+
+
+NO_ANSWERS: list[object] = [
+    {},
+    {"error": {"code": "InternalServerError", "message": "Later."}},
+    {"value": {"error": {}}},
+    {"value": None},
+    {"data": None, "totalRecords": 0},
+    [],
+    [ACCOUNT],
+    None,
+    5,
+    "text",
+    b"",
+    b"<html>",
+    b'{"value": [',
+    b'{"value": [NaN]}',
+    b"\xff\xfe\x00",
+    b'{"a":' * 100_000,
+    b"[" * 100_000 + b"]" * 100_000,
+]
+
+
+@pytest.mark.parametrize("body", NO_ANSWERS, ids=lambda body: repr(body)[:30])
+@pytest.mark.parametrize("asked", ASKED)
+async def test_what_is_no_answer_at_all_is_unclear(
+    border: Border, asked: str, body: object
+) -> None:
+    border.says(body)
+
+    with pytest.raises(Unclear):
+        await ASKED[asked][1](border)
+
+
+@pytest.mark.parametrize("odd", [DROPPED, None])
+async def test_a_flag_that_is_absent_or_null_in_real_properties_means_keys_on(
+    border: Border, odd: object
+) -> None:
+    border.says(bent(ACCOUNT, ("properties", "disableLocalAuth"), odd))
+
+    assert (await border.arm.account(BOT_ID)).keys_on
+
+
+@pytest.mark.parametrize(
+    ("path", "odd"),
+    [
+        (("id",), DROPPED),
+        (("id",), BOT.replace("bot", "other")),
+        (("id",), BOT.replace(SUBSCRIPTION, OTHER)),
+        (("id",), BOT + "/projects/x"),
+        (("type",), "Microsoft.CognitiveServices/accounts/projects"),
+        (("type",), DROPPED),
+        (("kind",), DROPPED),
+        (("kind",), ""),
+        (("kind",), None),
+        (("properties",), DROPPED),
+        (("properties",), None),
+        (("properties",), {}),
+        (("properties",), []),
+        (("properties", "disableLocalAuth"), "true"),
+        (("properties", "disableLocalAuth"), 1),
+        (("properties", "provisioningState"), 1),
+        (("tags",), None),
+        (("tags",), []),
+        (("tags",), "local-auth-exempt"),
+        (("tags", "owner"), 5),
+        (("tags", "owner"), {}),
+    ],
+    ids=str,
+)
+async def test_an_account_that_lacks_what_makes_it_one_is_none(
+    border: Border, path: tuple[str, ...], odd: object
+) -> None:
+    border.says(bent(ACCOUNT, path, odd))
+    with pytest.raises(Unclear):
+        await border.arm.account(BOT_ID)
+
+    if path != ("id",) or odd in {DROPPED, BOT + "/projects/x"}:
+        border.says({"value": [bent(ACCOUNT, path, odd)]})
+        (row,) = (await border.arm.page(SUBSCRIPTION)).rows
+        assert isinstance(row, str)
+
+
+async def test_a_row_of_another_subscription_is_no_account_of_this_one(border: Border) -> None:
+    other = {**ACCOUNT, "id": BOT.replace(SUBSCRIPTION, OTHER)}
+    border.says({"value": [other, ACCOUNT]})
+
+    first, second = (await border.arm.page(SUBSCRIPTION)).rows
+
+    assert "another subscription" in str(first)
+    assert isinstance(second, Account)
+
+
+@pytest.mark.parametrize("asked", ["list", "named", "census", "groups", "visible"])
+async def test_rows_of_resource_graph_about_another_subscription_are_not_believed(
+    border: Border, asked: str
+) -> None:
+    answer, ask = ASKED[asked]
+    border.says(json.dumps(answer).replace(SUBSCRIPTION, OTHER).encode())
+
+    with pytest.raises(Unclear, match="nobody asked about"):
+        await ask(border)
+
+
+async def test_a_change_record_of_another_subscription_is_told_as_lacking(border: Border) -> None:
+    border.says(json.dumps(rows(CHANGE)).replace(SUBSCRIPTION, OTHER).encode())
+
+    (change,) = await border.graph.key_changes([SUBSCRIPTION], ["me"])
+
+    assert "nobody asked about" in str(change)
+
+
+async def test_a_subscription_that_answers_for_another_is_not_believed(border: Border) -> None:
+    for odd in ({"id": f"/subscriptions/{OTHER}"}, {"subscriptionId": OTHER}):
+        border.says({**HOME, **odd})
+        with pytest.raises(Unclear):
+            await border.arm.subscription(SUBSCRIPTION)
+
+
+async def test_a_resource_group_of_another_subscription_lends_nobody_its_tags(
+    border: Border,
+) -> None:
+    elsewhere = {**RESOURCE_GROUP, "id": GROUP.replace(SUBSCRIPTION, OTHER)}
+    border.says({"value": [elsewhere]})
+    with pytest.raises(Unclear):
+        await border.arm.groups(SUBSCRIPTION)
+
+    border.says(elsewhere)
+    with pytest.raises(Unclear):
+        await border.arm.tags_above(BOT_ID, Level.RESOURCE_GROUP)
+
+
+async def test_rows_that_come_twice_take_the_place_of_others(border: Border) -> None:
+    border.says(rows(LISTED, LISTED))
+
+    with pytest.raises(Unclear, match="1 of 2 rows"):
+        await border.graph.listing([SUBSCRIPTION], ["OpenAI"], "tag")
+
+
+async def test_the_same_id_in_other_letters_is_the_same_row(border: Border) -> None:
+    border.says(rows(LISTED, {**LISTED, "id": BOT.upper()}))
+
+    with pytest.raises(Unclear, match="1 of 2 rows"):
+        await border.graph.listing([SUBSCRIPTION], ["OpenAI"], "tag")
+
+
+# Links
+
+
+LIST = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.CognitiveServices/accounts"
+LINKS = {
+    f"{LIST}?api-version=1&$skiptoken=x": f"{LIST}?api-version=1&$skiptoken=x",
+    f"{LIST.lower()}/?$skiptoken=x": f"{LIST.lower()}/?$skiptoken=x&api-version=2025-09-01",
+    "?$skiptoken=x": f"{LIST}?$skiptoken=x&api-version=2025-09-01",
+    "accounts?$skiptoken=x&API-Version=7": f"{LIST}?$skiptoken=x&API-Version=7",
+    f"https://management.azure.com:443{LIST}?%24skiptoken=a%2Fb%3D": (
+        f":443{LIST}?%24skiptoken=a%2Fb%3D&api-version=2025-09-01"
+    ),
+    f"https://management.azure.com{LIST}": f"{LIST}?api-version=2025-09-01",
+}
+
+
+@pytest.mark.parametrize("link", LINKS)
+async def test_a_link_may_be_relative_and_without_a_version(border: Border, link: str) -> None:
+    border.says({"value": []})
+
+    page = await border.arm.page(SUBSCRIPTION, link)
+
+    assert page == Page(())
+    assert border.transport.asked[-1].url == f"https://management.azure.com{LINKS[link]}"
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        f"/subscriptions/{SUBSCRIPTION}/next?$skiptoken=x",
+        "/subscriptions?$skiptoken=x",
+        LIST.replace(SUBSCRIPTION, "00000000-0000-4000-8000-00000000000f"),
+        f"https://management.azure.com{LIST}/bot",
+    ],
+)
+async def test_a_link_that_leads_to_something_else_is_not_followed(
+    border: Border, link: str
+) -> None:
+    border.says({"value": []})
+
+    with pytest.raises(Unclear, match="a link of the list leads to"):
+        await border.arm.page(SUBSCRIPTION, link)
+
+    assert border.transport.asked == []
+
+
+# The policy itself
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+async def test_every_2xx_is_held_against_what_was_asked_for(border: Border, status: int) -> None:
+    border.says({})
+    border.transport.status = status
+
+    with pytest.raises(OddAnswer):
+        await _run(border, expects=a_page)
+
+
+@pytest.mark.parametrize("status", [301, 400, 404, 429, 500])
+async def test_a_refusal_is_left_to_whoever_knows_what_it_means(
+    border: Border, status: int
+) -> None:
+    border.says(b"<html>")
+    border.transport.status = status
+
+    assert (await _run(border, expects=a_page)).http_response.status_code == status
+
+
+async def test_a_refusal_that_is_nested_too_deeply_is_none(border: Border) -> None:
+    border.says(b"[" * 100_000)
+    border.transport.status = 400
+
+    with pytest.raises(OddAnswer, match="nested too deeply"):
+        await _run(border)
+
+
+async def _run(border: Border, **options: Any) -> Any:
+    request = HttpRequest("GET", "https://management.azure.com/x")
+    return await border.arm._pipeline.run(request, **options)
+
+
+def test_an_object_is_no_list() -> None:
+    assert an_object({}) == ""
+    assert an_object([])
+    assert a_graph_page(rows()) == ""
+
+
+# Our own mistakes
+
+
+async def test_a_mistake_of_our_own_is_not_taken_for_a_failure_of_azures(border: Border) -> None:
+    border.says(ACCOUNT)
+    nobody: Any = None
+
+    with pytest.raises(AttributeError):
+        await border.arm.account(nobody)
+    for mistake in (AttributeError, TypeError, LookupError, ArithmeticError):
+        assert not issubclass(mistake, SDK_ERRORS)

@@ -1,0 +1,156 @@
+"""Rows of Resource Graph that are none: one of them, and the whole answer is not believed."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import pytest
+
+from shared.core.errors import Unclear
+from shared.core.model import Census
+from shared.steps.changes import KEPT
+from tests.support.border import CHANGE, COUNTED, OTHER, SUBSCRIPTION, Border, rows
+
+SHOWN: Mapping[str, Any] = {"id": f"/subscriptions/{SUBSCRIPTION}", "subscriptionId": SUBSCRIPTION}
+BOTH = [SUBSCRIPTION, OTHER]
+
+
+@pytest.fixture
+def border() -> Border:
+    """Give the readers on a transport in memory."""
+    return Border.in_memory()
+
+
+def without(row: Mapping[str, Any], column: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != column}
+
+
+# Which subscriptions are shown
+
+
+async def test_the_subscriptions_that_are_shown_are_named(border: Border) -> None:
+    border.says(rows(SHOWN))
+    assert await border.graph.visible(BOTH) == {SUBSCRIPTION}
+
+
+async def test_a_subscription_in_other_letters_is_the_same(border: Border) -> None:
+    name = "0000000A-0000-4000-8000-000000000001"
+    border.says(rows({**SHOWN, "subscriptionId": name}))
+    assert await border.graph.visible([name.lower()]) == {name.lower()}
+
+
+async def test_none_is_shown_where_there_is_none(border: Border) -> None:
+    border.says(rows())
+    assert await border.graph.visible(BOTH) == frozenset()
+
+
+NO_SUBSCRIPTIONS: list[Any] = [
+    without(SHOWN, "subscriptionId"),
+    without(SHOWN, "id"),
+    {**SHOWN, "subscriptionId": None},
+    {**SHOWN, "subscriptionId": ""},
+    {**SHOWN, "subscriptionId": 5},
+    {**SHOWN, "subscriptionId": [SUBSCRIPTION]},
+    {},
+    None,
+    [],
+    "row",
+]
+SHOWS: Mapping[str, Callable[[Border], Awaitable[object]]] = {
+    "visible": lambda border: border.graph.visible(BOTH),
+    "everywhere": lambda border: border.graph.everywhere(),
+}
+
+
+@pytest.mark.parametrize("row", NO_SUBSCRIPTIONS, ids=str)
+@pytest.mark.parametrize("asked", SHOWS)
+async def test_a_row_that_is_no_subscription_makes_the_answer_none(
+    border: Border, asked: str, row: object
+) -> None:
+    border.says(rows(SHOWN, row))
+    with pytest.raises(Unclear):
+        await SHOWS[asked](border)
+
+
+@pytest.mark.parametrize("asked", SHOWS)
+@pytest.mark.parametrize("total", [0, 2, -1])
+async def test_fewer_or_more_rows_than_there_are_make_it_none(
+    border: Border, asked: str, total: int
+) -> None:
+    border.says(rows(SHOWN, total=total))
+    with pytest.raises(Unclear):
+        await SHOWS[asked](border)
+
+
+async def test_a_subscription_that_is_shown_twice_makes_it_none(border: Border) -> None:
+    border.says(rows(SHOWN, {**SHOWN, "id": "another"}))
+    with pytest.raises(Unclear, match="1 of 2 rows"):
+        await border.graph.visible(BOTH)
+
+
+# The census
+
+
+async def census(border: Border) -> Mapping[str, Census]:
+    return await border.graph.census(BOTH, ["OpenAI"])
+
+
+async def test_accounts_are_counted_by_subscription(border: Border) -> None:
+    border.says(rows({**COUNTED, "keysOff": 7}))
+    assert await census(border) == {SUBSCRIPTION: Census(1, 7)}
+
+
+async def test_a_subscription_that_is_counted_in_other_letters_is_the_same(border: Border) -> None:
+    name = "0000000A-0000-4000-8000-000000000001"
+    border.says(rows({**COUNTED, "subscriptionId": name}))
+    counted = await border.graph.census([name.lower()], ["OpenAI"])
+    assert counted == {name.lower(): Census(1, 0)}
+
+
+async def test_a_count_of_none_is_a_count(border: Border) -> None:
+    border.says(rows({**COUNTED, "keysOn": 0, "keysOff": 0}))
+    assert await census(border) == {SUBSCRIPTION: Census(0, 0)}
+
+
+@pytest.mark.parametrize("column", ["keysOn", "keysOff"])
+@pytest.mark.parametrize("odd", [None, -1, True, "1", "", 1.5, [], {}, [1]], ids=str)
+async def test_a_count_that_is_none_makes_the_census_none(
+    border: Border, column: str, odd: object
+) -> None:
+    border.says(rows({**COUNTED, column: odd}))
+    with pytest.raises(Unclear, match="a row without its counts"):
+        await census(border)
+
+
+@pytest.mark.parametrize("column", ["keysOn", "keysOff", "subscriptionId"])
+async def test_a_column_that_is_missing_makes_it_none(border: Border, column: str) -> None:
+    border.says(rows(without(COUNTED, column)))
+    with pytest.raises(Unclear):
+        await census(border)
+
+
+async def test_one_odd_row_spoils_the_others(border: Border) -> None:
+    border.says(rows(COUNTED, {**COUNTED, "subscriptionId": OTHER, "keysOff": None}))
+    with pytest.raises(Unclear):
+        await census(border)
+
+
+async def test_a_subscription_that_is_counted_twice_makes_it_none(border: Border) -> None:
+    border.says(rows(COUNTED, {**COUNTED, "keysOn": 2}))
+    with pytest.raises(Unclear, match="1 of 2 rows"):
+        await census(border)
+
+
+async def test_a_truncated_census_is_none(border: Border) -> None:
+    border.says({**rows(COUNTED), "resultTruncated": "true"})
+    with pytest.raises(Unclear, match="truncated"):
+        await census(border)
+
+
+# The change log
+
+
+async def test_the_change_log_is_asked_for_as_much_as_it_is_said_to_keep(border: Border) -> None:
+    border.says(rows(CHANGE))
+    await border.graph.key_changes(BOTH, [])
+    (request,) = border.transport.asked
+    assert f"ago({KEPT.days}d)" in str(request.content)

@@ -1,0 +1,470 @@
+"""Events: numbers are measurements, the rest properties, and the declaration is all there is."""
+
+import hashlib
+import json
+import re
+from dataclasses import fields, replace
+from datetime import timedelta
+
+import pytest
+
+from shared.core.events import (
+    ACCOUNTS,
+    DURATION,
+    EVENTS,
+    METRICS,
+    REMEDIATIONS,
+    REQUESTS,
+    CoverageGap,
+    DriftFound,
+    Event,
+    ExemptionObserved,
+    KeyAccessChanged,
+    Metric,
+    PatchWar,
+    SettingsRejected,
+    SubscriptionRead,
+    SweepCompleted,
+    SweepContext,
+    account_held,
+    coverage_gap,
+    drift_found,
+    exemption_observed,
+    fields_of,
+    identified,
+    key_access_changed,
+    measurements,
+    patch_war,
+    properties,
+    remediation_outcome,
+    sources_disagree,
+    subscriptions_read,
+)
+from shared.core.model import (
+    AccountId,
+    AtLeast,
+    Decision,
+    Disagreement,
+    Exactly,
+    Gap,
+    GapKind,
+    Inventory,
+    KeyChange,
+    Level,
+    NotKnown,
+    OpenSince,
+    Result,
+    Source,
+    TagsAbove,
+    Turned,
+)
+from tests.support.builders import (
+    NOW,
+    SUBSCRIPTION_ID,
+    TAG,
+    a_change,
+    a_coverage,
+    a_decision,
+    a_subscription,
+    an_account,
+    an_outcome,
+)
+
+
+def test_a_gap_as_it_is_on_the_wire() -> None:
+    gap = CoverageGap(subscription_id="s", gap_kind="subscription", gap_name="s", problem="403")
+    assert properties(gap) == {
+        "subscriptionId": "s",
+        "gapKind": "subscription",
+        "gapName": "s",
+        "problem": "403",
+    }
+    assert measurements(gap) == {}
+
+
+def test_numbers_are_measurements_booleans_are_words_and_none_is_left_out() -> None:
+    event = ExemptionObserved(
+        account_id="id",
+        subscription_id="s",
+        account_name="bot",
+        resource_group="rg",
+        kind="OpenAI",
+        location="x",
+        no_custom_subdomain=False,
+        state="active",
+        keys_on=True,
+        verdict="EXEMPT",
+        until=None,
+        days_left=12,
+        exemption_reason="",
+        owner="",
+        level="account",
+        problem="",
+    )
+    assert measurements(event) == {"daysLeft": 12.0}
+    assert properties(event)["keysOn"] == "true"
+    assert "until" not in properties(event)
+
+
+@pytest.mark.parametrize("event_type", EVENTS, ids=lambda each: each.name)
+def test_every_field_says_what_it_means(event_type: type[Event]) -> None:
+    declared = fields_of(event_type)
+    assert len(declared) == len(fields(event_type))
+    assert all(each.meaning.endswith((".", "`")) for each in declared)
+    assert event_type.name == event_type.__name__
+    assert event_type.__doc__
+
+
+def test_names_are_unique() -> None:
+    assert len({each.name for each in EVENTS}) == len(EVENTS)
+    assert len({each.name for each in METRICS}) == len(METRICS)
+    every = {each.name for each in fields_of(SweepContext)}
+    for event_type in EVENTS:
+        assert not every & {each.name for each in fields_of(event_type)}
+
+
+def test_a_subscription_is_told_with_what_was_found_there() -> None:
+    one, two = a_subscription(1), a_subscription(2)
+    inventory = Inventory(
+        (a_coverage(one, keys_off=5), a_coverage(two, Source.ARM, keys_off=1)), (), ()
+    )
+    here = AccountId(one.id, "rg", "bot")
+    held = {TAG: "until=soon"}
+    decisions = [
+        *(a_decision(id=here) for _ in range(4)),
+        *(a_decision(id=here, tags={TAG: "yes"}) for _ in range(3)),
+        *(a_decision(id=here, tags=held) for _ in range(2)),
+        a_decision(id=AccountId(two.id, "rg", "bot")),
+    ]
+    first, second = subscriptions_read(inventory, decisions)
+    assert first == SubscriptionRead(
+        subscription_id=one.id,
+        subscription_name="sub-1",
+        source="graph",
+        accounts=14,
+        compliant=5,
+        exempt=3,
+        held=2,
+        drift=4,
+    )
+    assert second.source == "arm"
+    assert second.accounts == 2
+
+
+def told(
+    decision: Decision, change: KeyChange | None, flips: int, opened: OpenSince | None = None
+) -> DriftFound:
+    return drift_found(decision, change, flips, opened or NotKnown(), NOW)
+
+
+def test_a_drift_names_who_turned_keys_on_from_the_change_log() -> None:
+    change = a_change(Turned.ON, NOW - timedelta(hours=1))
+    event = told(a_decision(changed_by="somebody", changed_at=NOW), change, 3)
+    assert event.attribution == "changeLog"
+    assert event.changed_by == "ann@contoso.com"
+    assert event.changed_by_type == "User"
+    assert event.client == "Azure Portal"
+    assert event.changed_at == "2026-11-24T08:00:00+00:00"
+    assert event.flips == 3
+
+
+def test_a_drift_that_the_change_log_does_not_know_names_who_changed_the_account_last() -> None:
+    event = told(a_decision(changed_by="somebody", changed_at=NOW), None, 0)
+    assert event.attribution == "lastModified"
+    assert event.changed_by == "somebody"
+    assert event.changed_by_type == ""
+    assert event.client == ""
+    assert event.changed_at == "2026-11-24T09:00:00+00:00"
+    assert event.flips == 0
+
+
+def test_a_drift_that_nobody_knows_anything_of_says_so() -> None:
+    event = told(a_decision(changed_at=NOW), None, 0)
+    assert event.attribution == "unknown"
+    assert event.changed_by == ""
+    assert event.changed_at is None
+
+
+def test_a_last_change_without_its_moment_names_who_all_the_same() -> None:
+    event = told(a_decision(changed_by="somebody"), None, 0)
+    assert event.attribution == "lastModified"
+    assert event.changed_at is None
+
+
+def test_what_is_told_of_an_account() -> None:
+    event = told(a_decision(), None, 0)
+    assert event.account_id == a_decision().account.id.key
+    assert event.subscription_id == SUBSCRIPTION_ID
+    assert event.account_name == "bot"
+    assert event.resource_group == "rg-chat"
+    assert event.kind == "OpenAI"
+    assert event.location == "swedencentral"
+    assert event.no_custom_subdomain is False
+    assert event.reason == "Its keys are on and no tag exempts it."
+
+
+def test_an_account_without_a_subdomain_is_told_as_such() -> None:
+    assert told(a_decision(custom_subdomain=None), None, 0).no_custom_subdomain is True
+
+
+def test_a_change_of_keys_is_told_as_the_change_log_has_it() -> None:
+    change = a_change(Turned.OFF, ours=True)
+    assert key_access_changed(change, 2) == KeyAccessChanged(
+        account_id=change.account.key,
+        subscription_id=SUBSCRIPTION_ID,
+        account_name="bot",
+        change_id=change.id,
+        changed_at="2026-11-24T09:00:00+00:00",
+        turned="off",
+        changed_by="ann@contoso.com",
+        changed_by_type="User",
+        client="Azure Portal",
+        operation="Microsoft.CognitiveServices/accounts/write",
+        ours=True,
+        flips=2,
+    )
+
+
+def test_a_patch_war_names_both_sides() -> None:
+    on = a_change(Turned.ON, NOW - timedelta(hours=2))
+    off = a_change(Turned.OFF, by="keysweep", by_type="Application", client="", ours=True)
+    assert patch_war(on, off, 4) == PatchWar(
+        account_id=on.account.key,
+        subscription_id=SUBSCRIPTION_ID,
+        account_name="bot",
+        flips=4,
+        turned_on_by="ann@contoso.com",
+        turned_on_by_type="User",
+        turned_on_client="Azure Portal",
+        turned_on_at="2026-11-24T07:00:00+00:00",
+        turned_off_by="keysweep",
+        turned_off_by_type="Application",
+        turned_off_client="",
+        turned_off_at="2026-11-24T09:00:00+00:00",
+        ours=True,
+    )
+
+
+def test_sources_that_disagree_are_told_with_what_each_says() -> None:
+    event = sources_disagree(Disagreement(an_account(), "off, or absent", "on"))
+    assert event.account_name == "bot"
+    assert event.graph_says == "off, or absent"
+    assert event.arm_says == "on"
+
+
+def test_a_held_account_is_told_with_its_reason_and_what_to_mend() -> None:
+    event = account_held(a_decision(tags={TAG: "until=soon"}))
+    assert event.hold_reason == "UNREADABLE_TAG"
+    assert event.account_name == "bot"
+    assert "'until=soon' can't be read" in event.reason
+
+
+def test_a_drift_is_told_with_since_when_it_is_open() -> None:
+    event = told(a_decision(), None, 0, Exactly(NOW - timedelta(hours=30)))
+    assert event.open_since == "2026-11-23T03:00:00+00:00"
+    assert event.open_since_known == "exactly"
+    assert event.open_hours == 30
+
+
+def test_hours_are_told_to_the_hundredth() -> None:
+    event = told(a_decision(), None, 0, Exactly(NOW - timedelta(minutes=20)))
+    assert event.open_hours == 0.33
+
+
+def test_a_drift_that_is_open_for_at_least_so_long_says_so() -> None:
+    event = told(a_decision(), None, 0, AtLeast(NOW - timedelta(days=14)))
+    assert event.open_since_known == "atLeast"
+    assert event.open_hours == 336
+
+
+def test_a_drift_of_which_nobody_knows_the_age_has_none() -> None:
+    event = told(a_decision(), None, 0)
+    assert event.open_since is None
+    assert event.open_since_known == "unknown"
+    assert event.open_hours is None
+
+
+def test_an_outcome_is_told_with_the_age_that_was_announced() -> None:
+    announcement = told(a_decision(), None, 0, Exactly(NOW - timedelta(hours=30)))
+    event = remediation_outcome(an_outcome(Result.LOCKED), announcement)
+    assert event.open_since == announcement.open_since
+    assert event.open_since_known == announcement.open_since_known
+    assert event.open_hours == announcement.open_hours
+
+
+def test_an_outcome_is_told_with_azures_own_words() -> None:
+    outcome = an_outcome(
+        Result.LOCKED,
+        detail="A lock forbids it.",
+        azure_code="ScopeLocked",
+        azure_message="The scope is locked.",
+        accepted=True,
+    )
+    event = remediation_outcome(outcome, told(a_decision(), None, 0))
+    assert event.account_name == "bot"
+    assert event.result == "LOCKED"
+    assert event.detail == "A lock forbids it."
+    assert event.azure_code == "ScopeLocked"
+    assert event.azure_message == "The scope is locked."
+    assert event.accepted is True
+
+
+def test_an_exemption_in_force_is_told_with_all_that_its_tag_says() -> None:
+    value = "until=2027-03-31; reason=legacy bot; owner=ann@contoso.com"
+    event = exemption_observed(a_decision(tags={TAG: value}), 127)
+    assert event is not None
+    assert event.account_name == "bot"
+    assert event.state == "active"
+    assert event.keys_on is True
+    assert event.verdict == "EXEMPT"
+    assert event.until == "2027-03-31"
+    assert event.days_left == 127
+    assert event.exemption_reason == "legacy bot"
+    assert event.owner == "ann@contoso.com"
+    assert event.level == "account"
+    assert event.problem == ""
+
+
+def test_an_exemption_without_an_end_has_no_days_left() -> None:
+    event = exemption_observed(a_decision(tags={TAG: "yes"}), None)
+    assert event is not None
+    assert event.until is None
+    assert event.days_left is None
+
+
+def test_an_exemption_from_above_is_told_with_its_level() -> None:
+    above = (TagsAbove(Level.RESOURCE_GROUP, {TAG: "yes"}),)
+    event = exemption_observed(a_decision(above=above), None)
+    assert event is not None
+    assert event.level == "resourceGroup"
+
+
+def test_an_exemption_that_lapsed_is_told_with_its_end_reason_and_owner() -> None:
+    value = "until=2026-11-20; reason=legacy bot; owner=ann@contoso.com"
+    event = exemption_observed(a_decision(tags={TAG: value}), -4)
+    assert event is not None
+    assert event.state == "lapsed"
+    assert event.until == "2026-11-20"
+    assert event.days_left == -4
+    assert event.exemption_reason == "legacy bot"
+    assert event.owner == "ann@contoso.com"
+    assert event.level == "account"
+
+
+def test_an_exemption_that_cannot_be_read_is_told_with_its_problem() -> None:
+    event = exemption_observed(a_decision(tags={TAG: "until=soon"}), None)
+    assert event is not None
+    assert event.state == "unreadable"
+    assert "'soon'" in event.problem
+    assert event.exemption_reason == ""
+    assert event.owner == ""
+    assert event.level == "account"
+
+
+def test_an_explicit_no_is_told_as_refused() -> None:
+    event = exemption_observed(a_decision(tags={TAG: "no"}, keys_on=False), None)
+    assert event is not None
+    assert event.state == "refused"
+    assert event.keys_on is False
+
+
+def test_of_an_account_without_our_tag_no_exemption_is_told() -> None:
+    assert exemption_observed(a_decision(), None) is None
+
+
+def test_a_gap_is_told_with_what_could_not_be_read_and_why() -> None:
+    gap = Gap(GapKind.MANAGEMENT_GROUP, "mg-prod", "403", "s")
+    assert coverage_gap(gap) == CoverageGap(
+        subscription_id="s", gap_kind="managementGroup", gap_name="mg-prod", problem="403"
+    )
+
+
+def test_the_context_of_a_sweep_without_notice_names_no_moment() -> None:
+    assert properties(SweepContext("id", "audit", "1.0")) == {
+        "sweepId": "id",
+        "mode": "audit",
+        "version": "1.0",
+        "eventId": "",
+    }
+
+
+CONTEXT = SweepContext("id", "audit", "1.0")
+GAP = CoverageGap(subscription_id="s", gap_kind="subscription", gap_name="s", problem="403")
+
+
+def test_an_event_that_is_sent_twice_has_one_id() -> None:
+    assert identified(CONTEXT, GAP) == identified(CONTEXT, replace(GAP))
+
+
+def test_the_id_of_an_event_is_32_hexadecimal_digits() -> None:
+    assert re.fullmatch(r"[0-9a-f]{32}", identified(CONTEXT, GAP).event_id)
+
+
+def test_the_rest_of_the_context_stays() -> None:
+    assert replace(identified(CONTEXT, GAP), event_id="") == CONTEXT
+
+
+def test_events_that_differ_in_sweep_name_text_or_number_have_ids_of_their_own() -> None:
+    read = SubscriptionRead(
+        subscription_id="s",
+        subscription_name="s",
+        source="arm",
+        accounts=1,
+        compliant=1,
+        exempt=0,
+        held=0,
+        drift=0,
+    )
+    ids = {
+        identified(CONTEXT, GAP).event_id,
+        identified(replace(CONTEXT, sweep_id="other"), GAP).event_id,
+        identified(CONTEXT, replace(GAP, problem="404")).event_id,
+        identified(CONTEXT, read).event_id,
+        identified(CONTEXT, replace(read, drift=1)).event_id,
+        identified(CONTEXT, SettingsRejected(problems="", problem_count=1)).event_id,
+    }
+    assert len(ids) == 6
+
+
+def test_the_order_of_an_events_fields_makes_no_difference_to_its_id() -> None:
+    said = ["id", "CoverageGap", dict(sorted(properties(GAP).items())), {}]
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    assert identified(CONTEXT, GAP).event_id == digest[:32]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "is_measurement"),
+    [
+        ("daysLeft", "whole number?", True),
+        ("keysOn", "true or false", False),
+        ("until", "text?", False),
+        ("owner", "text", False),
+    ],
+)
+def test_a_field_says_what_kind_of_thing_it_is(name: str, kind: str, is_measurement: bool) -> None:  # noqa: FBT001 - parametrized
+    (field,) = [field for field in fields_of(ExemptionObserved) if field.name == name]
+    assert field.kind == kind
+    assert field.is_measurement is is_measurement
+
+
+def test_a_duration_is_a_number() -> None:
+    (duration,) = [each for each in fields_of(SweepCompleted) if each.kind == "number"]
+    assert duration.attribute == "duration_seconds"
+    assert duration.is_measurement
+
+
+@pytest.mark.parametrize(
+    ("metric", "name", "unit", "dimensions"),
+    [
+        (ACCOUNTS, "keysweep.accounts", "accounts", ("state",)),
+        (REMEDIATIONS, "keysweep.remediations", "accounts", ("result",)),
+        (DURATION, "keysweep.sweep.duration", "s", ("mode",)),
+        (REQUESTS, "keysweep.requests", "requests", ("method", "outcome")),
+    ],
+)
+def test_a_metric_keeps_its_name_unit_and_dimensions(
+    metric: Metric, name: str, unit: str, dimensions: tuple[str, ...]
+) -> None:
+    assert metric.name == name
+    assert metric.unit == unit
+    assert metric.dimensions == dimensions

@@ -1,0 +1,180 @@
+"""A file of app settings is read as it is meant, or refused with one sentence."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keysweep.settings_file import LARGEST, check_app_settings, read_app_settings
+from shared.core.settings import FUNCTION_TIMEOUT
+
+VALUES = {"SWEEP_MODE": "enforce", "EXEMPTION_TAG": "keep-keys", "UNRELATED": "x"}
+
+
+def local(values: object, **more: object) -> bytes:
+    return json.dumps({"IsEncrypted": False, "Values": values, **more}).encode()
+
+
+def listed(values: dict[str, Any]) -> bytes:
+    rows = [{"name": name, "slotSetting": False, "value": text} for name, text in values.items()]
+    return json.dumps(rows).encode()
+
+
+def refused(content: bytes) -> str:
+    with pytest.raises(ValueError, match=r"\.$|\?$") as raised:
+        read_app_settings(content)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("form", [local, listed])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
+)
+def test_either_form_is_read_in_every_encoding_of_powershells(form: Any, encoding: str) -> None:
+    assert read_app_settings(form(VALUES).decode().encode(encoding)) == VALUES
+
+
+@given(st.text(min_size=1))
+def test_a_value_is_read_as_it_stands(text: str) -> None:
+    values = {"SWEEP_MODE": "audit", "OTHER": text}
+    assert read_app_settings(local(values)) == values
+
+
+def test_truth_and_numbers_become_the_text_that_the_host_would_see() -> None:
+    values = {"SWEEP_MODE": "audit", "EXEMPTION_REQUIRE_UNTIL": True, "MAX_CHANGES_PER_SWEEP": 7}
+    assert read_app_settings(local(values)) == {
+        "SWEEP_MODE": "audit", "EXEMPTION_REQUIRE_UNTIL": "true", "MAX_CHANGES_PER_SWEEP": "7",
+    }  # fmt: skip
+
+
+def test_the_time_out_of_the_host_is_kept() -> None:
+    values = {**VALUES, FUNCTION_TIMEOUT: "00:30:00"}
+    assert read_app_settings(local(values)) == values
+
+
+def test_what_is_not_ours_may_be_anything() -> None:
+    odd = {"Nothing": None, "Nested": {"a": [1]}, "Reference": "@Microsoft.KeyVault(x)", "N": 1.5}
+    assert read_app_settings(local({"SWEEP_MODE": "audit", **odd})) == {
+        "SWEEP_MODE": "audit", "Reference": "@Microsoft.KeyVault(x)",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [local, listed])
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (None, "Its EXEMPTION_TAG is null"),
+        ("@Microsoft.KeyVault(SecretUri=https://x)", "a reference to a key vault"),
+        (" @MICROSOFT.keyvault(VaultName=x;SecretName=y)", "a reference to a key vault"),
+        ("@Microsoft.AppConfiguration(Endpoint=https://x; Key=y)", "or an App Configuration"),
+        ({"a": "b"}, "Its EXEMPTION_TAG is no text"),
+        (["keep-keys"], "Its EXEMPTION_TAG is no text"),
+        (1.5, "Its EXEMPTION_TAG is no text"),
+        (float("nan"), "Its EXEMPTION_TAG is no text"),
+    ],
+)
+def test_a_value_of_ours_that_does_not_say_what_it_is_is_refused(
+    form: Any, value: object, says: str
+) -> None:
+    assert says in refused(form({"SWEEP_MODE": "audit", "EXEMPTION_TAG": value}))
+
+
+def test_the_list_that_azure_prints_with_hidden_values_is_refused() -> None:
+    hidden = listed(dict.fromkeys(VALUES))
+    assert "appsettings list" in refused(hidden)
+
+
+@pytest.mark.parametrize("encrypted", [True, "true", "TRUE ", 1, "yes", {}])
+def test_an_encrypted_file_is_refused_however_it_says_so(encrypted: object) -> None:
+    content = json.dumps({"IsEncrypted": encrypted, "Values": VALUES}).encode()
+    assert "It is encrypted" in refused(content)
+
+
+@pytest.mark.parametrize("encrypted", [False, "false", "FALSE", None])
+def test_a_file_that_says_that_it_is_not_encrypted_is_read(encrypted: object) -> None:
+    content = json.dumps({"IsEncrypted": encrypted, "Values": VALUES}).encode()
+    assert read_app_settings(content) == VALUES
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"UNRELATED": "x"},
+        {"APPLICATIONINSIGHTS_CONNECTION_STRING": "x", "AZURE_CLIENT_ID": "x"},
+        {FUNCTION_TIMEOUT: "00:10:00", "AZURE_TENANT_ID": "x"},
+        {"ARM_ENDPOINT": "https://x", "ARM_SCOPE": "x"},
+        {"exemption_tag": "keep-keys"},
+    ],
+)
+def test_a_file_of_another_app_is_refused(values: dict[str, str]) -> None:
+    for form in (local, listed):
+        assert "none of Keysweep's settings" in refused(form(values))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"Values": {"EXEMPTION_TAG": "a", "EXEMPTION_TAG": "b"}}',
+        b'{"Values": {"EXEMPTION_TAG": "a", "EXEMPTION_TAG": "a"}}',
+        b'{"Values": {"EXEMPTION_TAG": "a"}, "Values": {"EXEMPTION_TAG": "b"}}',
+        b'{"IsEncrypted": true, "IsEncrypted": false, "Values": {"EXEMPTION_TAG": "a"}}',
+        b'[{"name": "EXEMPTION_TAG", "value": "a"}, {"name": "EXEMPTION_TAG", "value": "b"}]',
+        b'[{"name": "EXEMPTION_TAG", "value": "a", "value": "b"}]',
+        b'[{"name": "X", "name": "EXEMPTION_TAG", "value": "a"}]',
+    ],
+)
+def test_what_stands_there_twice_is_refused_since_readers_differ_on_what_counts(
+    content: bytes,
+) -> None:
+    assert "more than once" in refused(content)
+
+
+def test_what_is_not_ours_may_stand_there_twice() -> None:
+    content = b'{"Values": {"X": "a", "X": "b", "SWEEP_MODE": "audit"}}'
+    assert read_app_settings(content)["SWEEP_MODE"] == "audit"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b'"SWEEP_MODE"',
+        b"SWEEP_MODE=enforce",
+        b'{"Values": null}',
+        b'{"Values": [{"name": "SWEEP_MODE", "value": "audit"}]}',
+        b'{"SWEEP_MODE": "audit"}',
+        b'["SWEEP_MODE"]',
+        b'[{"name": 1, "value": "audit"}]',
+        b'[{"value": "audit"}]',
+        b'{"Values": {"SWEEP_MODE": "aud',
+        b"\xff\xfe\x00",
+        b"\xff\xff",
+        b"[" * 100_000,
+        b'{"Values":' * 50_000,
+        b'{"Values": {"MAX_CHANGES_PER_SWEEP": ' + b"9" * 5_000 + b"}}",
+        b" " * (LARGEST + 1),
+    ],
+)
+def test_what_holds_no_app_settings_is_refused(content: bytes) -> None:
+    assert refused(content)
+
+
+@given(st.binary(max_size=200))
+def test_no_content_is_anything_but_settings_or_refused(content: bytes) -> None:
+    try:
+        found = read_app_settings(content)
+    except ValueError:
+        return
+    assert all(isinstance(text, str) for text in found.values())
+
+
+def test_the_settings_of_a_function_app_are_held_to_the_same() -> None:
+    assert check_app_settings(VALUES) == VALUES
+    with pytest.raises(ValueError, match="key vault"):
+        check_app_settings({**VALUES, "EXEMPTION_TAG": "@Microsoft.KeyVault(x)"})

@@ -1,0 +1,730 @@
+"""Discovery over a tenant in memory: what it finds, what it can't see, and how long it may take."""
+
+from collections.abc import Sequence
+from itertools import repeat
+from typing import Any
+
+import pytest
+
+from shared.core.deadline import Deadline
+from shared.core.decision import Scope
+from shared.core.errors import Locked, NoRole, OutOfTime, Throttled, Unclear
+from shared.core.model import (
+    Account,
+    AccountId,
+    Census,
+    Coverage,
+    Gap,
+    GapKind,
+    Inventory,
+    Level,
+    Source,
+    TagsAbove,
+)
+from shared.steps.cross_check import has_turn
+from shared.steps.discovery import Discovery
+from tests.support.builders import NOW, SUBSCRIPTION_ID, TAG, an_account
+from tests.support.fake_tenant import FakePermits, FakeTenant, an_error
+
+HOME = SUBSCRIPTION_ID
+OTHER, THIRD = (f"00000000-0000-0000-0000-00000000000{digit}" for digit in (2, 3))
+GROUP, ABOVE = Level.RESOURCE_GROUP, Level.SUBSCRIPTION
+EXEMPT = {TAG: "yes"}
+TURN = frozenset(number for number in range(96) if has_turn(HOME, frozenset({number})))
+"""HOME's."""
+
+
+def bot(name: str = "bot", subscription: str = HOME, **more: Any) -> Account:
+    return an_account(name, **{"id": AccountId(subscription, "rg-chat", name), **more})
+
+
+def off(name: str, subscription: str = HOME, **more: Any) -> Account:
+    return bot(name, subscription, keys_on=False, **more)
+
+
+class Found:
+    """An inventory, and ways to look at it."""
+
+    def __init__(self, inventory: Inventory, permits: FakePermits) -> None:
+        self.inventory = inventory
+        self.permits = permits
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the accounts, in order."""
+        return sorted(account.id.name for account in self.inventory.accounts)
+
+    @property
+    def gaps(self) -> list[str]:
+        """What could not be read."""
+        return [gap.name for gap in self.inventory.gaps]
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """Who showed which subscription."""
+        return {each.subscription.id: each.source for each in self.inventory.coverage}
+
+    def coverage(self, subscription: str = HOME) -> Coverage:
+        """Return the coverage of a subscription."""
+        (found,) = (
+            each for each in self.inventory.coverage if each.subscription.id == subscription
+        )
+        return found
+
+    def account(self, name: str = "bot") -> Account:
+        """Return an account."""
+        (found,) = (each for each in self.inventory.accounts if each.id.name == name)
+        return found
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the one gap."""
+        (gap,) = self.inventory.gaps
+        return gap.problem
+
+
+async def discover(
+    tenant: FakeTenant,
+    *,
+    budget: float = 1200,
+    waits: dict[str, list[float | Throttled]] | None = None,
+    **more: Any,
+) -> Found:
+    deadline = Deadline.after(tenant.clock, budget)
+    permits = FakePermits(tenant.clock, deadline, waits or {})
+    fields = {"scope": Scope(), "tag": TAG, "tenant_id": None, "turns": frozenset(), **more}
+    discovery = Discovery(
+        arm=tenant.arm, graph=tenant.graph, permits=permits, deadline=deadline, **fields
+    )
+    return Found(await discovery.discover(), permits)
+
+
+def gap_of(found: Found) -> Gap:
+    (gap,) = found.inventory.gaps
+    return gap
+
+
+# Resource Graph
+
+
+async def test_accounts_with_keys_on_are_found() -> None:
+    found = await discover(FakeTenant.of(bot("a"), bot("b")))
+    assert found.names == ["a", "b"]
+    assert found.gaps == []
+
+
+async def test_compliant_accounts_are_counted_and_not_kept() -> None:
+    found = await discover(FakeTenant.of(bot("a"), off("b"), off("c")))
+    assert found.names == ["a"]
+    assert found.coverage().census == Census(keys_on=1, keys_off=2)
+
+
+async def test_a_compliant_account_with_our_tag_is_kept() -> None:
+    found = await discover(FakeTenant.of(off("b", tags=EXEMPT)))
+    assert found.names == ["b"]
+
+
+async def test_accounts_of_other_kinds_are_neither_found_nor_counted() -> None:
+    found = await discover(FakeTenant.of(bot("a"), bot("b", kind="SpeechServices")))
+    assert found.names == ["a"]
+    assert found.coverage().census == Census(keys_on=1)
+
+
+async def test_the_kinds_are_those_of_the_scope() -> None:
+    tenant = FakeTenant.of(bot("a"), bot("b", kind="Face"))
+    assert (await discover(tenant, scope=Scope(kinds=("Face",)))).names == ["b"]
+
+
+async def test_resource_graph_is_named_as_the_source() -> None:
+    found = await discover(FakeTenant.of(bot()))
+    assert found.sources == {HOME: Source.GRAPH}
+    assert found.inventory.graph_unread == ""
+
+
+async def test_a_subscription_without_accounts_was_read_too() -> None:
+    tenant = FakeTenant()
+    tenant.subscribe()
+    found = await discover(tenant)
+    assert found.coverage().census == Census()
+    assert found.gaps == []
+
+
+async def test_a_calm_tenant_costs_arm_nothing_but_its_list_of_subscriptions() -> None:
+    tenant = FakeTenant.of(bot("a"), bot("b", OTHER))
+    await discover(tenant, tenant_id="t")
+    asked_of_arm = [what for what, _ in tenant.asked if what in {"subscriptions", "page", "groups"}]
+    assert asked_of_arm == ["subscriptions"]
+
+
+async def test_every_batch_of_subscriptions_is_asked_about() -> None:
+    tenant = FakeTenant.of(bot("a"), bot("b", OTHER), bot("c", THIRD), batch_size=2)
+    found = await discover(tenant)
+    assert found.names == ["a", "b", "c"]
+    assert tenant.times("visible") == 2
+
+
+async def test_what_is_left_alone_is_told() -> None:
+    tenant = FakeTenant.of(bot())
+    tenant.subscribe(OTHER, state="Disabled")
+    found = await discover(tenant)
+    assert [each.id for each in found.inventory.left_alone.disabled] == [OTHER]
+
+
+async def test_gaps_of_the_scope_are_told_beside_what_was_found() -> None:
+    tenant = FakeTenant.of(bot())
+    found = await discover(tenant, scope=Scope(subscriptions=(HOME, OTHER)))
+    assert found.gaps == [OTHER]
+    assert found.names == ["bot"]
+
+
+async def test_the_home_tenant_of_the_settings_is_believed() -> None:
+    found = await discover(FakeTenant.of(bot()), tenant_id="elsewhere")
+    assert [each.id for each in found.inventory.left_alone.other_tenant] == [HOME]
+
+
+# What Resource Graph does not show
+
+
+async def test_a_subscription_that_resource_graph_does_not_show_is_listed_from_arm() -> None:
+    tenant = FakeTenant.of(bot("a"), bot("b", OTHER), off("c", OTHER), unshown={OTHER})
+    found = await discover(tenant)
+    assert found.sources == {HOME: Source.GRAPH, OTHER: Source.ARM}
+    assert found.names == ["a", "b"]
+    assert found.coverage(OTHER).census == Census(keys_on=1, keys_off=1)
+
+
+async def test_where_it_shows_none_of_a_batch_nothing_else_is_asked_of_it() -> None:
+    tenant = FakeTenant.of(bot(), unshown={HOME})
+    await discover(tenant)
+    assert tenant.times("census") == 0
+
+
+async def test_with_resource_graph_down_everything_is_listed_from_arm() -> None:
+    tenant = FakeTenant.of(bot("a"), bot("b", OTHER))
+    tenant.meanwhile("visible", HOME, repeat(an_error()))
+    found = await discover(tenant)
+    assert found.sources == {HOME: Source.ARM, OTHER: Source.ARM}
+    assert found.names == ["a", "b"]
+    assert found.gaps == []
+
+
+async def test_with_resource_graph_down_the_inventory_says_why() -> None:
+    tenant = FakeTenant.of(bot())
+    tenant.meanwhile("visible", HOME, [an_error(code="InvalidQuery")])
+    assert "InvalidQuery" in (await discover(tenant)).inventory.graph_unread
+
+
+@pytest.mark.parametrize("query", ["visible", "census", "listing"])
+async def test_a_batch_is_believed_whole_or_not_at_all(query: Any) -> None:
+    tenant = FakeTenant.of(bot("a"), bot("b", OTHER), bot("c", THIRD), batch_size=2)
+    tenant.meanwhile(query, HOME, [an_error()])
+    found = await discover(tenant)
+    assert found.sources == {THIRD: Source.GRAPH, HOME: Source.ARM, OTHER: Source.ARM}
+    assert found.names == ["a", "b", "c"]
+
+
+def four_batches() -> FakeTenant:
+    names = [f"{number:08}-0000-0000-0000-000000000000" for number in range(4)]
+    return FakeTenant.of(*(bot(name, name) for name in names), batch_size=1)
+
+
+async def test_resource_graph_that_failed_twice_is_not_asked_a_third_time() -> None:
+    tenant = four_batches()
+    for name in tenant.subscriptions:
+        tenant.meanwhile("visible", name, [an_error(code=f"Code{name[7]}")])
+    found = await discover(tenant)
+    assert tenant.times("visible") == 2
+    assert "Code0" in found.inventory.graph_unread
+    assert "Code1" in found.inventory.graph_unread
+    assert len(found.names) == 4
+
+
+async def test_one_failure_of_resource_graph_keeps_nothing_from_the_next_batch() -> None:
+    tenant = four_batches()
+    tenant.meanwhile("visible", next(iter(tenant.subscriptions)), [an_error()])
+    found = await discover(tenant)
+    assert tenant.times("visible") == 4
+    assert list(found.sources.values()).count(Source.ARM) == 1
+
+
+async def test_the_same_problem_twice_is_said_once() -> None:
+    tenant = four_batches()
+    for name in tenant.subscriptions:
+        tenant.meanwhile("visible", name, [an_error()])
+    assert (await discover(tenant)).inventory.graph_unread == str(an_error())
+
+
+async def test_a_second_witness_of_the_scope_that_can_not_be_asked_is_told() -> None:
+    tenant = FakeTenant.of(bot())
+    tenant.meanwhile("everywhere", "", [an_error(code="NoWitness")])
+    assert "NoWitness" in (await discover(tenant)).inventory.graph_unread
+
+
+async def test_different_problems_are_both_said() -> None:
+    tenant = four_batches()
+    for name in tenant.subscriptions:
+        tenant.meanwhile("visible", name, [an_error(code=name)])
+    first, second, *_ = (str(an_error(code=name)) for name in tenant.subscriptions)
+    assert (await discover(tenant)).inventory.graph_unread == f"{first}; {second}"
+
+
+async def test_a_batch_may_take_resource_graph_two_minutes() -> None:
+    tenant = FakeTenant.of(bot())
+    tenant.meanwhile("visible", HOME, [60])
+    tenant.meanwhile("listing", HOME, [59])
+    assert (await discover(tenant)).sources == {HOME: Source.GRAPH}
+
+
+async def test_a_batch_that_takes_longer_is_given_up_and_no_other_is_begun() -> None:
+    tenant = four_batches()
+    first, *_ = tenant.subscriptions
+    tenant.meanwhile("visible", first, [60])
+    tenant.meanwhile("listing", first, [61])
+    found = await discover(tenant)
+    assert found.inventory.graph_unread == "Resource Graph: no answer within 120 s"
+    assert tenant.times("visible") == 1
+    assert tenant.clock.monotonic() == 120
+    assert len(found.names) == 4
+
+
+# Census and list
+
+
+async def test_where_census_and_list_agree_only_once_they_are_asked_again_it_is_no_gap() -> None:
+    tenant = FakeTenant.of(bot("a"))
+    tenant.meanwhile("listing", HOME, [lambda: tenant.put(bot("b"))])
+    found = await discover(tenant)
+    assert found.gaps == []
+    assert found.names == ["a", "b"]
+    assert found.coverage().census == Census(keys_on=2)
+
+
+async def test_they_are_asked_again_after_two_seconds() -> None:
+    tenant = FakeTenant.of(bot("a"))
+    tenant.meanwhile("listing", HOME, [lambda: tenant.put(bot("b"))])
+    await discover(tenant)
+    assert tenant.clock.monotonic() == 2
+
+
+async def test_only_those_that_do_not_agree_are_asked_about_again() -> None:
+    tenant = FakeTenant.of(bot("a"), bot("b", OTHER))
+    tenant.meanwhile("listing", HOME, [lambda: tenant.put(bot("c", OTHER))])
+    found = await discover(tenant)
+    assert [about for what, about in tenant.asked if what == "census"] == [HOME, OTHER]
+    assert found.names == ["a", "b", "c"]
+
+
+async def test_where_they_agree_nobody_asks_again() -> None:
+    tenant = FakeTenant.of(bot())
+    await discover(tenant)
+    assert tenant.times("census") == 1
+    assert tenant.clock.monotonic() == 0
+
+
+async def test_where_they_never_agree_on_keys_on_it_is_a_gap_that_says_so() -> None:
+    tenant = FakeTenant.of(bot("a"), bot("b"), off("c"), uncounted={bot("a").id.key})
+    found = await discover(tenant)
+    assert gap_of(found) == Gap(
+        GapKind.SUBSCRIPTION,
+        HOME,
+        "Resource Graph counts 1 accounts with keys on and 1 with keys off, and lists 2 and 0, "
+        "even after asking again",
+        HOME,
+    )
+    assert found.names == []
+    assert found.sources == {}
+
+
+async def test_more_keys_off_in_the_list_than_were_counted_are_a_gap() -> None:
+    tagged = off("c", tags=EXEMPT)
+    tenant = FakeTenant.of(bot("a"), tagged, uncounted={tagged.id.key})
+    found = await discover(tenant)
+    assert "counts 1 accounts with keys on and 0 with keys off, and lists 1 and 1" in found.problem
+
+
+async def test_as_many_keys_off_in_the_list_as_were_counted_are_none() -> None:
+    tenant = FakeTenant.of(bot("a"), off("c", tags=EXEMPT), off("d", tags=EXEMPT))
+    assert (await discover(tenant)).gaps == []
+
+
+async def test_more_accounts_with_keys_on_counted_than_listed_are_a_gap() -> None:
+    tenant = FakeTenant.of(off("a"))
+    tenant.meanwhile("census", HOME, [lambda: tenant.change(off("a"), keys_on=True)] * 2)
+    tenant.meanwhile("listing", HOME, [lambda: tenant.change(off("a"), keys_on=False)] * 2)
+    assert (await discover(tenant)).gaps == [HOME]
+
+
+async def test_a_subscription_in_dispute_is_listed_from_nowhere_else() -> None:
+    tenant = FakeTenant.of(bot("a"), uncounted={bot("a").id.key})
+    await discover(tenant, turns=TURN)
+    assert tenant.times("page") == 0
+
+
+# ARM's lists
+
+
+def listed_from_arm(*accounts: Account, **more: Any) -> FakeTenant:
+    return FakeTenant.of(*accounts, unshown={HOME}, **more)
+
+
+def many(count: int) -> list[Account]:
+    return [bot(f"bot-{number:02}") for number in range(count)]
+
+
+async def test_arms_list_is_read_to_its_end() -> None:
+    tenant = listed_from_arm(*many(7), page_size=3)
+    found = await discover(tenant)
+    assert len(found.names) == 7
+    assert tenant.times("page") == 3
+
+
+async def test_pages_that_overlap_count_no_account_twice() -> None:
+    found = await discover(listed_from_arm(*many(7), page_size=3, overlap=2))
+    assert len(found.names) == 7
+    assert found.coverage().census == Census(keys_on=7)
+
+
+async def test_arms_list_keeps_what_resource_graph_would_list() -> None:
+    found = await discover(
+        listed_from_arm(bot("a"), off("b"), off("c", tags=EXEMPT), bot("d", kind="Face"))
+    )
+    assert found.names == ["a", "c"]
+    assert found.coverage().census == Census(keys_on=1, keys_off=2)
+
+
+async def test_a_page_that_leads_back_to_itself_is_a_gap() -> None:
+    tenant = listed_from_arm(*many(5), page_size=2, links={"2": "2"})
+    found = await discover(tenant)
+    assert found.gaps == [HOME]
+    assert "leads back" in found.problem
+    assert tenant.times("page") == 2
+
+
+async def test_a_page_that_leads_back_to_the_first_is_a_gap() -> None:
+    found = await discover(listed_from_arm(*many(5), page_size=2, links={"2": ""}))
+    assert found.gaps == [HOME]
+
+
+async def test_a_page_that_holds_nothing_new_is_a_gap() -> None:
+    found = await discover(listed_from_arm(*many(4), page_size=2, overlap=0, links={"": "0"}))
+    assert "nothing that an earlier one did not" in found.problem
+
+
+async def test_an_empty_page_in_the_middle_is_none() -> None:
+    tenant = listed_from_arm(*many(2), page_size=2, links={"": "9", "9": "10"})
+    found = await discover(tenant)
+    assert found.gaps == []
+    assert tenant.times("page") == 3
+
+
+async def test_a_row_that_can_not_be_read_is_a_gap_and_the_others_are_found() -> None:
+    found = await discover(listed_from_arm(bot(), odd_rows={HOME: ["a row without an id"]}))
+    assert gap_of(found) == Gap(
+        GapKind.ACCOUNT, "a row without an id", "ARM's row lacks what we need", HOME
+    )
+    assert found.names == ["bot"]
+    assert found.sources == {HOME: Source.ARM}
+
+
+async def test_a_row_that_can_not_be_read_twice_is_one_gap() -> None:
+    found = await discover(listed_from_arm(bot(), odd_rows={HOME: ["odd", "odd", "odder"]}))
+    assert found.gaps == ["odd", "odder"]
+
+
+async def test_a_page_of_rows_that_can_not_be_read_holds_something_new() -> None:
+    tenant = listed_from_arm(odd_rows={HOME: ["odd"]})
+    tenant.subscribe()
+    assert (await discover(tenant)).gaps == ["odd"]
+
+
+async def test_a_list_that_arm_refuses_is_a_gap_and_the_others_are_read() -> None:
+    tenant = FakeTenant.of(bot("a"), bot("b", OTHER), unshown={HOME, OTHER})
+    tenant.meanwhile("page", HOME, [an_error(NoRole, 403, "AuthorizationFailed")])
+    found = await discover(tenant)
+    assert (gap_of(found).kind, gap_of(found).subscription_id) == (GapKind.SUBSCRIPTION, HOME)
+    assert "AuthorizationFailed" in found.problem
+    assert found.names == ["b"]
+
+
+async def test_lists_are_read_side_by_side() -> None:
+    tenant = FakeTenant.of(bot("a"), bot("b", OTHER), unshown={HOME, OTHER})
+    for name in (HOME, OTHER):
+        tenant.meanwhile("page", name, [30])
+    await discover(tenant)
+    assert tenant.clock.monotonic() == 30
+
+
+async def test_every_page_has_a_permit() -> None:
+    waits: dict[str, list[float | Throttled]] = {HOME: [10, 20]}
+    tenant = listed_from_arm(*many(4), page_size=2)
+    found = await discover(tenant, waits=waits)
+    assert tenant.clock.monotonic() == 30
+    assert found.permits.held == 0
+
+
+async def test_a_page_that_is_throttled_gives_up_its_place_and_is_read_again() -> None:
+    tenant = listed_from_arm(bot())
+    tenant.meanwhile("page", HOME, [an_error(Throttled, 429)] * 2)
+    found = await discover(tenant, waits={HOME: [0, 100, 100]})
+    assert tenant.clock.monotonic() == 200
+    assert found.names == ["bot"]
+    assert found.gaps == []
+
+
+async def test_a_lane_that_outlasts_the_sweep_is_a_gap_at_once() -> None:
+    tenant = listed_from_arm(bot())
+    found = await discover(tenant, waits={HOME: [OutOfTime(5000, 1200)]})
+    assert found.gaps == [HOME]
+    assert tenant.clock.monotonic() == 0
+
+
+async def test_a_list_may_take_three_quarters_of_what_is_left() -> None:
+    tenant = listed_from_arm(bot())
+    tenant.meanwhile("page", HOME, [899])
+    assert (await discover(tenant)).gaps == []
+
+
+async def test_a_list_that_takes_longer_is_a_gap_and_the_others_are_read() -> None:
+    tenant = FakeTenant.of(bot("a"), bot("b", OTHER), unshown={HOME, OTHER})
+    tenant.meanwhile("page", HOME, [10_000])
+    found = await discover(tenant)
+    assert found.gaps == [HOME]
+    assert found.problem == "ARM's list of its accounts outlasted its share of the time"
+    assert found.names == ["b"]
+    assert tenant.clock.monotonic() == 900
+
+
+async def test_the_share_is_of_what_resource_graph_left() -> None:
+    tenant = listed_from_arm(bot())
+    tenant.meanwhile("visible", HOME, [100])
+    tenant.meanwhile("page", HOME, [10_000])
+    await discover(tenant)
+    assert tenant.clock.monotonic() == 100 + (1200 - 100) * 0.75
+
+
+async def test_the_list_of_subscriptions_has_its_share_too() -> None:
+    tenant = FakeTenant.of(bot())
+    tenant.meanwhile("subscriptions", "", [10_000])
+    found = await discover(tenant)
+    assert gap_of(found).kind is GapKind.TENANT
+    assert tenant.clock.monotonic() == 900
+
+
+# The second source
+
+
+async def test_whose_turn_it_is_is_read_from_arm_too() -> None:
+    tenant = FakeTenant.of(bot())
+    found = await discover(tenant, turns=TURN)
+    assert found.sources == {HOME: Source.ARM}
+    assert found.names == ["bot"]
+
+
+async def test_whose_turn_it_is_not_is_not() -> None:
+    tenant = FakeTenant.of(bot())
+    await discover(tenant, turns=frozenset(range(96)) - TURN)
+    assert tenant.times("page") == 0
+
+
+async def test_what_was_listed_from_arm_is_not_listed_again() -> None:
+    tenant = listed_from_arm(bot())
+    await discover(tenant, turns=TURN)
+    assert tenant.times("page") == 1
+
+
+async def test_an_account_that_resource_graph_misses_is_found_and_told() -> None:
+    missed = bot("missed")
+    tenant = FakeTenant.of(bot(), missed, unshown={missed.id.key})
+    found = await discover(tenant, turns=TURN)
+    assert found.names == ["bot", "missed"]
+    (disagreement,) = found.inventory.disagreements
+    assert disagreement.account == missed
+    assert found.gaps == []
+
+
+async def test_what_changed_a_moment_ago_is_found_and_is_no_disagreement() -> None:
+    missed = bot("missed", changed_at=NOW)
+    tenant = FakeTenant.of(bot(), missed, unshown={missed.id.key})
+    found = await discover(tenant, turns=TURN)
+    assert found.names == ["bot", "missed"]
+    assert found.inventory.disagreements == ()
+
+
+async def test_resource_graph_that_lags_is_overtaken_by_arm() -> None:
+    tenant = FakeTenant.of(bot(), lag=60)
+    tenant.change(bot(), keys_on=False)
+    found = await discover(tenant, turns=TURN)
+    (disagreement,) = found.inventory.disagreements
+    assert (disagreement.graph, disagreement.arm) == ("on", "off")
+    assert [account.keys_on for account in found.inventory.accounts] == [False]
+    assert found.coverage().census == Census(keys_off=1)
+
+
+async def test_a_second_source_that_arm_refuses_is_a_gap_and_the_first_stands() -> None:
+    tenant = FakeTenant.of(bot())
+    tenant.meanwhile("page", HOME, [an_error(Locked, 409, "Odd")])
+    found = await discover(tenant, turns=TURN)
+    assert found.gaps == [HOME]
+    assert found.names == ["bot"]
+    assert found.sources == {HOME: Source.GRAPH}
+
+
+@pytest.mark.parametrize("effect", [119, 121], ids=["in time", "too late"])
+async def test_a_second_source_has_two_minutes(effect: float) -> None:
+    tenant = FakeTenant.of(bot())
+    tenant.meanwhile("page", HOME, [effect])
+    found = await discover(tenant, turns=TURN)
+    assert found.sources == {HOME: Source.ARM if effect == 119 else Source.GRAPH}
+    assert tenant.clock.monotonic() == min(effect, 120)
+
+
+async def test_a_second_source_that_is_too_slow_is_no_gap_and_the_first_stands() -> None:
+    tenant = FakeTenant.of(bot())
+    tenant.meanwhile("page", HOME, [500])
+    found = await discover(tenant, turns=TURN)
+    assert found.gaps == []
+    assert found.names == ["bot"]
+
+
+async def test_a_second_source_that_is_throttled_is_no_gap_and_the_first_stands() -> None:
+    tenant = FakeTenant.of(bot())
+    found = await discover(tenant, turns=TURN, waits={HOME: [OutOfTime(5000, 1200)]})
+    assert found.gaps == []
+    assert found.names == ["bot"]
+    assert found.sources == {HOME: Source.GRAPH}
+
+
+async def test_a_second_source_gets_no_more_than_what_is_left_of_the_share() -> None:
+    tenant = FakeTenant.of(bot())
+    tenant.meanwhile("page", HOME, [500])
+    await discover(tenant, turns=TURN, budget=100)
+    assert tenant.clock.monotonic() == 75
+
+
+async def test_a_row_that_the_second_source_can_not_read_is_a_gap() -> None:
+    tenant = FakeTenant.of(bot(), odd_rows={HOME: ["odd"]})
+    found = await discover(tenant, turns=TURN)
+    assert found.gaps == ["odd"]
+    assert found.names == ["bot"]
+
+
+# Levels above
+
+
+def above(found: Found, name: str = "bot") -> Sequence[TagsAbove]:
+    return found.account(name).above
+
+
+def tagged(*accounts: Account, **more: Any) -> FakeTenant:
+    """Return a tenant whose resource group and subscription have tags."""
+    tenant = FakeTenant.of(*accounts, **more)
+    tenant.subscribe(HOME, tags={"owner": "ann"})
+    tenant.groups[HOME, "rg-chat"] = dict(EXEMPT)
+    return tenant
+
+
+async def test_without_inheritance_no_level_above_is_looked_at() -> None:
+    tenant = tagged(bot())
+    assert above(await discover(tenant)) == ()
+    assert tenant.times("groups shown") == 0
+
+
+async def test_the_tags_of_levels_above_are_put_on_the_accounts_in_their_order() -> None:
+    found = await discover(tagged(bot()), inherit=(GROUP, ABOVE))
+    assert above(found) == (TagsAbove(GROUP, EXEMPT), TagsAbove(ABOVE, {"owner": "ann"}))
+
+
+async def test_a_subscriptions_tags_need_no_query() -> None:
+    tenant = tagged(bot())
+    found = await discover(tenant, inherit=(ABOVE,))
+    assert above(found) == (TagsAbove(ABOVE, {"owner": "ann"}),)
+    assert tenant.times("groups shown") == 0
+
+
+async def test_a_resource_group_without_our_tag_lends_none() -> None:
+    tenant = tagged(bot(id=AccountId(HOME, "rg-other", "bot")))
+    assert above(await discover(tenant, inherit=(GROUP,))) == (TagsAbove(GROUP, {}),)
+
+
+async def test_a_resource_group_in_other_letters_is_the_same() -> None:
+    tenant = tagged(bot(id=AccountId(HOME, "RG-Chat", "bot")))
+    assert above(await discover(tenant, inherit=(GROUP,))) == (TagsAbove(GROUP, EXEMPT),)
+
+
+async def test_a_resource_group_of_the_same_name_elsewhere_is_another() -> None:
+    tenant = tagged(bot("a"), bot("b", OTHER))
+    found = await discover(tenant, inherit=(GROUP,))
+    assert above(found, "b") == (TagsAbove(GROUP, {}),)
+
+
+async def test_groups_that_resource_graph_refuses_are_read_from_arm_with_their_accounts() -> None:
+    tenant = tagged(bot())
+    tenant.meanwhile("groups shown", HOME, [an_error()])
+    found = await discover(tenant, inherit=(GROUP,))
+    assert found.sources == {HOME: Source.ARM}
+    assert above(found) == (TagsAbove(GROUP, EXEMPT),)
+
+
+async def test_a_dispute_stays_a_gap_whatever_is_inherited() -> None:
+    tenant = tagged(bot("a"), uncounted={bot("a").id.key})
+    assert (await discover(tenant, inherit=(GROUP, ABOVE))).gaps == [HOME]
+
+
+async def test_arms_list_looks_at_the_levels_too() -> None:
+    found = await discover(tagged(bot(), unshown={HOME}), inherit=(GROUP, ABOVE))
+    assert above(found) == (TagsAbove(GROUP, EXEMPT), TagsAbove(ABOVE, {"owner": "ann"}))
+
+
+async def test_arms_groups_are_listed_only_where_they_matter() -> None:
+    for tenant, inherit in (
+        (tagged(bot(), unshown={HOME}), (ABOVE,)),
+        (tagged(off("b"), unshown={HOME}), (GROUP,)),
+    ):
+        await discover(tenant, inherit=inherit)
+        assert tenant.times("groups") == 0
+
+
+async def test_groups_that_arm_refuses_are_unreadable_and_no_gap() -> None:
+    tenant = tagged(bot(), unshown={HOME})
+    tenant.meanwhile("groups", HOME, [an_error(NoRole, 403)])
+    found = await discover(tenant, inherit=(GROUP, ABOVE))
+    assert above(found) == (TagsAbove(GROUP, None), TagsAbove(ABOVE, {"owner": "ann"}))
+    assert found.gaps == []
+
+
+async def test_groups_that_outlast_the_share_make_the_subscription_a_gap() -> None:
+    tenant = tagged(bot(), unshown={HOME})
+    tenant.meanwhile("page", HOME, [100])
+    tenant.meanwhile("groups", HOME, [10_000])
+    found = await discover(tenant, inherit=(GROUP,))
+    assert found.gaps == [HOME]
+    assert tenant.clock.monotonic() == 900
+
+
+async def test_the_second_sources_accounts_have_their_levels_too() -> None:
+    found = await discover(tagged(bot()), inherit=(GROUP,), turns=TURN)
+    assert above(found) == (TagsAbove(GROUP, EXEMPT),)
+
+
+# Of many subscriptions
+
+
+async def test_every_subscription_is_read_or_a_gap() -> None:
+    """One is shown, one is not, one is in dispute, one can't be listed, one is left alone."""
+    ids = [f"{number:08}-0000-0000-0000-000000000000" for number in range(5)]
+    tenant = FakeTenant.of(*(bot(f"bot-{number}", name) for number, name in enumerate(ids)))
+    tenant.unshown = {ids[1], ids[3]}
+    tenant.uncounted = {bot("bot-2", ids[2]).id.key}
+    tenant.meanwhile("page", ids[3], [an_error()])
+    tenant.subscribe(ids[4], state="Disabled")
+    found = await discover(tenant)
+    assert set(found.sources) == {ids[0], ids[1]}
+    assert set(found.gaps) == {ids[2], ids[3]}
+    assert found.names == ["bot-0", "bot-1"]
+
+
+async def test_what_is_unclear_is_no_reason_to_stop() -> None:
+    tenant = FakeTenant.of(bot("a"), bot("b", OTHER), unshown={HOME, OTHER})
+    tenant.meanwhile("page", HOME, [an_error(Unclear, 500)])
+    tenant.meanwhile("page", OTHER, [an_error(Unclear)])
+    assert set((await discover(tenant)).gaps) == {HOME, OTHER}

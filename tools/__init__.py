@@ -1,0 +1,1 @@
+"""Programs for developers: the demo, the month, prose and pictures, mutants. Never deployed."""

@@ -1,0 +1,102 @@
+"""Pictures of the command line for the documents, each from a real run in a terminal.
+
+`python -m tools.pictures`, which `make docs` runs, writes docs/cli-*.svg.
+"""
+
+import io
+import os
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import dropwhile
+from pathlib import Path
+
+from local_azure import trust
+
+os.environ.update(trust.environ())
+
+from rich.console import Console
+from rich.text import Text
+
+from local_azure import LocalAzure, scenarios
+from local_azure.handlers.keys import keys_of
+from tests.support.terminal import at_once, in_terminal
+
+DOCS = Path(__file__).parent.parent / "docs"
+_COLUMNS = 120
+_ROWS = 30
+_SPINNER = re.compile(r"(\x1b\[[0-9;]*m)*[\u2800-\u28ff]")
+_MOVES = re.compile(r"\x1b\[[0-9;?]*[A-HJKSTf-ln-su]")
+_STATE = re.compile(r"/\S*/keysweep-state-\w+")
+
+
+def _from_a_row(lines: Sequence[Text]) -> Sequence[Text]:
+    """Leave out the lines that belong to a row of a table that begins before them."""
+    return [*dropwhile(lambda line: line.plain.startswith(" "), lines)]
+
+
+def draw(
+    name: str,
+    azure: LocalAzure,
+    *arguments: str,
+    answers: Mapping[str, str] | None = None,
+    rows: int = _ROWS,
+) -> str:
+    """Run a command, draw what it left in the terminal, and return that."""
+    ran = in_terminal(azure, *arguments, columns=_COLUMNS, answers=answers)
+    # The records of this run lie in a temporary folder; those of a person do not.
+    out = _STATE.sub("~/.local/state", ran.out)
+    lines = [_MOVES.sub("", line).rpartition("\r")[2] for line in out.split("\r\n")]
+    # What a spinner showed is gone from the terminal by the end.
+    drawn = [Text.from_ansi(line) for line in lines if not _SPINNER.match(line)]
+    # A terminal breaks a line where it ends.
+    shown = [row for line in drawn for row in line.divide(range(_COLUMNS, len(line), _COLUMNS))]
+    while shown and not shown[-1].plain.strip():
+        shown.pop()
+    if len(shown) > rows:
+        shown = [*shown[: rows - 6], Text("…"), *_from_a_row(shown[-5:])]
+    console = Console(width=_COLUMNS, record=True, highlight=False, file=io.StringIO())
+    for row in shown:
+        console.print(row, soft_wrap=True)
+    picture = console.export_svg(title="$ keysweep " + " ".join(arguments))
+    # A picture asks no other host for its fonts.
+    picture = re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)
+    (DOCS / f"cli-{name}.svg").write_text(picture)
+    return ran.plain
+
+
+def main() -> None:
+    """Draw all of them."""
+    scenario = scenarios.demo(datetime.now(UTC).date())
+    tenant = scenario.tenant
+    tenant.assign(
+        tenant.team,
+        tenant.account("knowledge-base").id,
+        [],
+        data_actions=("Microsoft.CognitiveServices/accounts/OpenAI/models/read",),
+    )
+
+    def serve(_: object, **options: object) -> LocalAzure:
+        return LocalAzure(scenario, **options)  # type: ignore[arg-type]
+
+    with at_once(serve, tenant) as azure:
+        draw("scan", azure, "scan")
+        draw("explain", azure, "explain", "contract-review", "ticket-summary")
+        key = keys_of(tenant.account("knowledge-base"))[0]
+        typed = {"Key (it is not shown):": f"{key}\r"}
+        draw("probe", azure, "probe", "knowledge-base", "--key-from-stdin", answers=typed)
+        reason = ("--reason", "CHG0042", "--owner", "web@contoso.com")
+        draw("exempt", azure, "exempt", "site-search", "--for", "14d", *reason, "--enable-keys")
+        no = {"Replace it? [y/N]": "n\n"}
+        draw("exempt-again", azure, "exempt", "partner-widget", "--for", "30d", answers=no)
+        draw("exemptions", azure, "exempt", "--list")
+        yes = {"[y/N]": "y\n"}
+        swept = draw("sweep", azure, "sweep", "--only", "mail-triage", "--only", "audit-archive",
+             "--only", "treasury-bot", "--only", "doc-compare", answers=yes, rows=50)  # fmt: skip
+        way_back = re.search(r"To take it back: keysweep (undo \S+)", swept)
+        assert way_back
+        draw("undo", azure, *way_back[1].split(), answers=yes)
+
+
+if __name__ == "__main__":
+    main()

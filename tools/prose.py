@@ -1,0 +1,203 @@
+"""The parts of the documents that are written from the code. `make docs` writes them.
+
+A block stands between `<!-- begin: NAME (make docs) -->` and `<!-- end: NAME -->`; a test compares
+each with what the code says now.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import click
+
+from keysweep.__main__ import keysweep
+from shared.core.events import EVENTS, METRICS, Event, SweepContext, fields_of
+from shared.core.settings import SETTINGS
+from tools.bicep import resources
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+COMMAND_LINE = ROOT / "docs" / "command-line.md"
+DEPLOYING = ROOT / "infra" / "README.md"
+DOCUMENTS = (README, DEPLOYING, ROOT / "docs" / "telemetry.md")
+_BLOCK = re.compile(
+    r"(<!-- begin: (?P<name>\w+) \(make docs\) -->\n)(?P<text>.*?)(<!-- end: (?P=name) -->)",
+    re.DOTALL,
+)
+
+
+def _settings() -> str:
+    lines = ["| setting | default | allowed | what for |", "| --- | --- | --- | --- |"]
+    for each in SETTINGS:
+        default = (
+            "required" if each.default is None else f"`{each.default}`" if each.default else ""
+        )
+        lines.append(f"| `{each.name}` | {default} | {each.allowed} | {each.purpose} |")
+    return "\n".join(lines) + "\n"
+
+
+def _events() -> str:
+    lines = ["| event | when | fields |", "| --- | --- | --- |"]
+    for each in EVENTS:
+        names = ", ".join(f"`{field.name}`" for field in fields_of(each))
+        summary = (each.__doc__ or "").splitlines()[0]
+        lines.append(f"| `{each.name}` | {summary} | {names} |")
+    common = ", ".join(f"`{field.name}`" for field in fields_of(SweepContext))
+    lines.append(f"| every event | | {common} |")
+    return "\n".join(lines) + "\n"
+
+
+def _metrics() -> str:
+    lines = ["| metric | dimensions | says |", "| --- | --- | --- |"]
+    for each in METRICS:
+        dimensions = ", ".join(f"`{name}`" for name in each.dimensions)
+        lines.append(f"| `{each.name}` | {dimensions} | {each.meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _actions() -> str:
+    actions = json.loads((ROOT / "infra" / "role-actions.json").read_text())["actions"]
+    only = {
+        "enforce": "`SWEEP_MODE=enforce`",
+        "inherit": "`EXEMPTION_INHERIT` with resource groups",
+    }
+    lines = ["| action | why | given with |", "| --- | --- | --- |"]
+    lines.extend(
+        f"| `{each['name']}` | {each['why']} | {only.get(each.get('only'), 'every deployment')} |"
+        for each in actions
+    )
+    return "\n".join(lines) + "\n"
+
+
+_MADE_FOR = {
+    "Microsoft.Resources/resourceGroups": "holds all of the Function; removal deletes it",
+    "Microsoft.OperationalInsights/workspaces": "keeps the telemetry; local auth off, daily cap",
+    "Microsoft.Insights/components": "takes the telemetry, with Entra ID tokens alone",
+    "Microsoft.Insights/workbooks": "where people review drift",
+    "Microsoft.Storage/storageAccounts": "the package and the timer's lock; shared keys off",
+    "Microsoft.Storage/storageAccounts/blobServices": "keeps what was deleted for a week",
+    "Microsoft.Storage/storageAccounts/blobServices/containers": "where packages go",
+    "Microsoft.ManagedIdentity/userAssignedIdentities": "who Keysweep is",
+    "Microsoft.Web/serverfarms": "Flex Consumption",
+    "Microsoft.Web/sites": "the Function App; its main site denies all",
+    "Microsoft.Web/sites/config": "the app settings",
+    "Microsoft.Web/sites/basicPublishingCredentialsPolicies": "no passwords for packages",
+    "Microsoft.Authorization/roleDefinitions": "the actions of the role",
+    "Microsoft.Authorization/roleAssignments": "who may do what, and where",
+    "Microsoft.Authorization/policyDefinitions": "the guardrail's rule, if asked for",
+    "Microsoft.Authorization/policyAssignments": "the guardrail in force, if asked for",
+}
+
+
+def _resources() -> str:
+    """Tell what `enforce.bicepparam` would make: one row for each resource of its snapshot."""
+    lines = ["| resource | name | where | what for |", "| --- | --- | --- | --- |"]
+    rows = []
+    for each in resources("enforce"):
+        at_group = "managementGroup" in each["id"]
+        where = "management group" if at_group else "subscription"
+        # Names end in a hash of the subscription; assignments of roles are named by a guid.
+        name = re.sub(r"[a-z0-9]{13}(?=/|$)", "…", each["name"])
+        shown = (
+            "a guid"
+            if re.fullmatch(r"\[guid.*|[0-9a-f-]{36}|[0-9a-f-]{23}…", name)
+            else f"`{name}`"
+        )
+        made_for = (
+            f"alert: {each['properties']['displayName'].removeprefix('Keysweep: ')}"
+            if each["type"] == "Microsoft.Insights/scheduledQueryRules"
+            else _MADE_FOR[each["type"]]
+        )
+        rows.append(f"| `{each['type']}` | {shown} | {where} | {made_for} |")
+    return "\n".join([*lines, *dict.fromkeys(rows)]) + "\n"
+
+
+def _map() -> str:
+    lines = ["| file | what it is |", "| --- | --- |"]
+    modules = [ROOT / "function_app.py", *sorted((ROOT / "shared").rglob("*.py"))]
+    modules += sorted((ROOT / "keysweep").rglob("*.py"))
+    modules += [ROOT / "dashboard" / "__init__.py", ROOT / "bench" / "__init__.py"]
+    modules += [ROOT / "infra" / name for name in ("deploy.py", "package.py")]
+    modules += [ROOT / "local_azure" / "__init__.py"]
+    for path in modules:
+        document = ast.get_docstring(ast.parse(path.read_text())) or ""
+        summary = document.partition("\n\n")[0].replace("\n", " ")
+        lines.append(f"| `{path.relative_to(ROOT)}` | {summary} |")
+    return "\n".join(lines) + "\n"
+
+
+def _fields() -> str:
+    """Every event with its fields, one by one."""
+    parts = []
+    for each in EVENTS:
+        document = (each.__doc__ or "").replace("\n", " ")
+        parts.append(f"### {each.name}\n\n{document}\n\n{_field_table(each)}")
+    return "\n".join(parts)
+
+
+def _common_fields() -> str:
+    return _field_table(SweepContext)
+
+
+def _field_table(declared: type[Event] | type[SweepContext]) -> str:
+    lines = ["| field | where | type | meaning |", "| --- | --- | --- | --- |"]
+    for field in fields_of(declared):
+        where = "customMeasurements" if field.is_measurement else "customDimensions"
+        lines.append(f"| `{field.name}` | {where} | {field.kind} | {field.meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _metric_fields() -> str:
+    lines = ["| metric | unit | dimensions | says |", "| --- | --- | --- | --- |"]
+    for each in METRICS:
+        dimensions = ", ".join(f"`{name}`" for name in each.dimensions)
+        lines.append(f"| `{each.name}` | {each.unit} | {dimensions} | {each.meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _help(*path: str) -> str:
+    """Return the help of `keysweep`, or of one of its commands, as a terminal of 96 shows it."""
+    command: click.Command = keysweep
+    context = click.Context(command, info_name="keysweep", terminal_width=96, max_content_width=96)
+    for name in path:
+        assert isinstance(command, click.Group)
+        command = command.commands[name]
+        context = click.Context(
+            command, context, info_name=name, terminal_width=96, max_content_width=96
+        )
+    return f"```\n{command.get_help(context)}\n```\n"
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "settings": _settings,
+    "events": _events,
+    "metrics": _metrics,
+    "actions": _actions,
+    "map": _map,
+    "fields": _fields,
+    "common_fields": _common_fields,
+    "metric_fields": _metric_fields,
+    "help": _help,
+    "resources": _resources,
+}
+COMMANDS: dict[str, Callable[[], str]] = {name: partial(_help, name) for name in keysweep.commands}
+"""The blocks of docs/command-line.md."""
+
+
+def written_anew(text: str) -> str:
+    """Return a document with each block as the code has it now."""
+    blocks = {**BLOCKS, **COMMANDS}
+    return _BLOCK.sub(lambda block: f"{block[1]}{blocks[block['name']]()}{block[4]}", text)
+
+
+def block_names(text: str) -> list[str]:
+    """Return the names of a document's blocks."""
+    return [block["name"] for block in _BLOCK.finditer(text)]
+
+
+if __name__ == "__main__":
+    for document in (*DOCUMENTS, COMMAND_LINE):
+        document.write_text(written_anew(document.read_text()))
