@@ -15,6 +15,7 @@ from keysweep.names import identify, read_id, scope_of
 from keysweep.operator import Operator
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import told
+from shared.core.change_log import ChangeLog
 from shared.core.decision import decide, plan
 from shared.core.errors import AzureError, NotFound
 from shared.core.exemption import resembles
@@ -30,7 +31,6 @@ from shared.core.model import (
     Verdict,
 )
 from shared.core.settings import Mode
-from shared.steps.changes import ChangeLog
 from shared.steps.remediation import refused
 from shared.workspace import Parts
 

@@ -21,8 +21,8 @@ import platformdirs
 from shared.core.errors import KeysweepError
 from shared.core.model import Account, AccountId, Clock, Decision, Level, Outcome, Result
 from shared.steps.allowance import Allowance
-from shared.steps.remediation import Accounts, Remediation
-from shared.steps.sweep import Remediator
+from shared.steps.ports import Accounts, Remediator
+from shared.steps.remediation import Remediation
 
 FORM = 1
 """The version of the record's form."""

@@ -21,10 +21,10 @@ from keysweep.names import distinct
 from keysweep.screen import Screen, counted, grid, shown
 from keysweep.session import told
 from keysweep.watch import Collected, Seen, watched
+from shared.core.change_log import ChangeLog
 from shared.core.errors import AzureError
 from shared.core.model import Decision, Gap, GapKind, Inventory, Result
 from shared.core.report import SweepReport
-from shared.steps.changes import ChangeLog
 from shared.steps.sweep import new_sweep_id
 from shared.workspace import Parts
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from keysweep.record import Change
+from shared.core.change_log import KEPT, ChangeLog
 from shared.core.decision import Rules, Scope, decide
 from shared.core.exemption import carries
 from shared.core.model import (
@@ -27,7 +28,6 @@ from shared.core.model import (
     Unreadable,
     Verdict,
 )
-from shared.steps.changes import KEPT, ChangeLog
 from shared.steps.remediation import is_at_rest
 
 LOG_LAG = timedelta(minutes=5)

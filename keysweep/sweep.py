@@ -21,6 +21,7 @@ from keysweep.scan import look, not_seen, present, table
 from keysweep.screen import Screen, counted, shown
 from keysweep.session import Given, UsageProblem, interrupts, unless_stopped
 from keysweep.watch import Collected, Seen
+from shared.core.change_log import ChangeLog
 from shared.core.decision import Brake
 from shared.core.errors import Stopped
 from shared.core.events import Event, RemediationOutcome
@@ -38,9 +39,8 @@ from shared.core.model import (
 from shared.core.report import SweepReport
 from shared.core.settings import Mode, Settings
 from shared.steps.allowance import Allowance
-from shared.steps.changes import ChangeLog
-from shared.steps.remediation import Permits
-from shared.steps.sweep import Remediator, new_sweep_id
+from shared.steps.ports import Permits, Remediator
+from shared.steps.sweep import new_sweep_id
 from shared.workspace import Parts
 
 

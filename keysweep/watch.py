@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from shared.core.change_log import ChangeLog
 from shared.core.events import Event
 from shared.core.model import Account, Census, Inventory, Page, Subscription
-from shared.steps.changes import ChangeLog
-from shared.steps.discovery import ArmLists, Discovery, GraphQueries
+from shared.steps.discovery import Discovery
+from shared.steps.ports import ArmLists, GraphQueries
 
 
 @dataclass(slots=True)

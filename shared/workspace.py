@@ -28,11 +28,12 @@ from shared.border.transport import (
 from shared.core.deadline import Deadline
 from shared.core.model import Clock
 from shared.core.settings import Settings
-from shared.steps.changes import ChangeReader, Identity
+from shared.steps.changes import ChangeReader
 from shared.steps.cross_check import turns_due
 from shared.steps.discovery import Discovery
-from shared.steps.remediation import UNIT_SECONDS, Permits, Remediation, SecondLook
-from shared.steps.sweep import Emitter, Sweep
+from shared.steps.ports import Emitter, Identity, Permits
+from shared.steps.remediation import UNIT_SECONDS, Remediation, SecondLook
+from shared.steps.sweep import Sweep
 
 type _Credential = (
     azure.identity.aio.ManagedIdentityCredential | azure.identity.aio.DefaultAzureCredential

@@ -10,9 +10,7 @@ Accounts are told apart by resource id: a row that comes twice is one account.
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from shared.core.addresses import Links
 from shared.core.deadline import Deadline, within
@@ -35,7 +33,8 @@ from shared.core.model import (
     TagsAbove,
 )
 from shared.steps.cross_check import cross_check, has_turn, watched
-from shared.steps.scope import ScopeReader, ScopeReads, SubscriptionsShown
+from shared.steps.ports import ArmLists, GraphQueries, PagePermits
+from shared.steps.scope import ScopeReader
 
 _ASK_AGAIN_SECONDS = 2.0
 GRAPH_SECONDS = 120.0
@@ -46,59 +45,6 @@ _MOST_FAILURES = 2
 _SHARE = 0.75
 # How long the subscriptions whose turn it is may take to be read from ARM as well.
 _SECOND_SOURCE_SECONDS = 120.0
-
-
-class GraphQueries(SubscriptionsShown, Protocol):
-    """What discovery asks of Resource Graph. Each raises AzureError."""
-
-    def batches[T](self, items: Sequence[T]) -> list[Sequence[T]]:
-        """Cut a list of subscriptions into as many as are asked about at a time."""
-        ...
-
-    async def visible(self, subscriptions: Sequence[str]) -> frozenset[str]:
-        """Say which subscriptions Resource Graph shows."""
-        ...
-
-    async def census(
-        self, subscriptions: Sequence[str], kinds: Sequence[str]
-    ) -> Mapping[str, Census]:
-        """Count accounts by subscription."""
-        ...
-
-    async def listing(
-        self, subscriptions: Sequence[str], kinds: Sequence[str], tag: str
-    ) -> Sequence[Account]:
-        """List accounts with keys on, and those whose tags mention `tag`; each once."""
-        ...
-
-    async def groups(
-        self, subscriptions: Sequence[str], tag: str
-    ) -> Mapping[tuple[str, str], Mapping[str, str]]:
-        """List the tags of resource groups that mention `tag`, by subscription and name."""
-        ...
-
-
-class ArmLists(ScopeReads, Protocol):
-    """What discovery asks of ARM. Each raises AzureError."""
-
-    async def groups(self, subscription_id: str) -> Mapping[str, Mapping[str, str]]:
-        """List the tags of a subscription's resource groups, by their names in lower case."""
-        ...
-
-    async def page(self, subscription_id: str, link: str | None = None) -> Page:
-        """Return a page of a subscription's accounts, by default the first."""
-        ...
-
-
-class PagePermits(Protocol):
-    """Lets pages be read."""
-
-    def page(self, subscription_id: str) -> AbstractAsyncContextManager[None]:
-        """Wait until a page may be read, and hold its place.
-
-        Raises OutOfTime if it never may.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

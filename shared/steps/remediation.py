@@ -7,10 +7,9 @@ refused, the result is what the read-back says; where Azure did not answer, and 
 an account at rest with its keys on, the whole unit runs once more.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from shared.core.deadline import Deadline
 from shared.core.decision import Rules, Scope, decide
@@ -41,6 +40,7 @@ from shared.core.model import (
     Verdict,
 )
 from shared.steps.allowance import Allowance
+from shared.steps.ports import AccountReads, Accounts, Permits
 
 # A read-back may show the old value for a moment; these pauses add up to 30 s.
 READ_BACK_PAUSES: Sequence[float] = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 8.0)
@@ -56,41 +56,6 @@ _TIMEOUT = 408
 _SERVER_ERROR = 500
 # An account whose reads take so long that its decision is stale again and again needs a person.
 _MOST_STALE = 5
-
-
-class AccountReads(Protocol):
-    """What is read just before a change."""
-
-    async def account(self, account_id: AccountId) -> Account:
-        """Read one account. Raises AzureError; NotFound if it is gone."""
-        ...
-
-    async def tags_above(self, account_id: AccountId, level: Level) -> Mapping[str, str]:
-        """Read the tags of a level above an account. Raises AzureError."""
-        ...
-
-
-class Accounts(AccountReads, Protocol):
-    """What remediation reads and the one thing that it writes."""
-
-    async def disable_local_auth(self, account_id: AccountId, leave_by: float) -> None:
-        """Turn its keys off, if the change leaves before that moment of the monotonic count.
-
-        Raises Refused if that did not happen (Stale if it was too late: nothing was sent),
-        Unclear if it may have (Unfinished if it was accepted, and may still fail).
-        """
-        ...
-
-
-class Permits(Protocol):
-    """Lets units work."""
-
-    def unit(self, subscription_id: str, reads: int) -> AbstractAsyncContextManager[None]:
-        """Wait until a unit may work, and hold its place and room for so many reads and a PATCH.
-
-        Raises OutOfTime if it never may, Stopped if a person does not want it any more.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

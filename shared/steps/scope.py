@@ -7,47 +7,16 @@ shows of the whole tenant.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from shared.core.deadline import Deadline, within
 from shared.core.decision import Scope
 from shared.core.errors import AzureError, NoRole, NotFound, WrongTenant
 from shared.core.model import Gap, GapKind, LeftAlone, Subscription, SubscriptionState
+from shared.steps.ports import ArmLists, GraphQueries
 
 # How long Resource Graph may take to be the second witness of ARM's list of subscriptions.
 _WITNESS_SECONDS = 30.0
 _UNAUTHORIZED = 401
-
-
-class ScopeReads(Protocol):
-    """What is asked of ARM. Each raises AzureError."""
-
-    async def home_tenant(self) -> str:
-        """Return the tenant of the identity."""
-        ...
-
-    async def subscriptions(self) -> list[Subscription]:
-        """List the subscriptions that the identity can read."""
-        ...
-
-    async def subscription(self, subscription_id: str) -> Subscription:
-        """Read one subscription."""
-        ...
-
-    async def descendants(self, management_group: str) -> list[str]:
-        """List the ids of the subscriptions below a management group."""
-        ...
-
-
-class SubscriptionsShown(Protocol):
-    """What is asked of Resource Graph."""
-
-    async def everywhere(self) -> frozenset[str]:
-        """Say which subscriptions it shows at all, those of other tenants included.
-
-        Raises AzureError.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +38,8 @@ class InScope:
 class ScopeReader:
     """Reads the scope that the settings name."""
 
-    arm: ScopeReads
-    graph: SubscriptionsShown
+    arm: ArmLists
+    graph: GraphQueries
     scope: Scope
     tenant_id: str | None
     """The home tenant; None: that of the identity."""

@@ -8,16 +8,16 @@ without an outcome, and no change that nobody was told of.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
+from shared.core.change_log import ChangeLog
 from shared.core.decision import Plan, braked, decide, plan
 from shared.core.events import (
     BrakeEngaged,
     DriftFound,
-    Event,
     SweepStarted,
     account_held,
     coverage_gap,
@@ -42,44 +42,7 @@ from shared.core.model import (
 from shared.core.report import SweepReport
 from shared.core.settings import Mode, Settings
 from shared.steps.allowance import Allowance
-from shared.steps.changes import ChangeLog
-
-
-class Discoverer(Protocol):
-    """Finds the accounts in scope."""
-
-    async def discover(self) -> Inventory:
-        """Find them."""
-        ...
-
-
-class ChangeReader(Protocol):
-    """Reads the platform's change log."""
-
-    async def read(self, subscriptions: Sequence[str]) -> ChangeLog:
-        """Read what changed keys in these subscriptions."""
-        ...
-
-
-class Remediator(Protocol):
-    """Turns the keys of one account off."""
-
-    async def remediate(self, decision: Decision, allowance: Allowance) -> Outcome:
-        """Turn them off, if the decision still holds and the allowance lets one more through."""
-        ...
-
-
-class Emitter(Protocol):
-    """Sends events."""
-
-    async def emit(self, event: Event) -> None:
-        """Send one. Never raises: what can't be sent is counted as lost."""
-        ...
-
-    async def acknowledged(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Wait, within reason, and return those of the events sent that arrived for certain."""
-        ...
-
+from shared.steps.ports import ChangeLogReader, Discoverer, Emitter, Remediator
 
 _log = logging.getLogger("keysweep")
 
@@ -99,7 +62,7 @@ class Sweep:
     settings: Settings
     clock: Clock
     discovery: Discoverer
-    changes: ChangeReader
+    changes: ChangeLogReader
     remediation: Remediator | None
     emitter: Emitter
     last: datetime | None = None

@@ -10,6 +10,7 @@ import pytest
 from keysweep.watch import Collected
 from local_azure import LocalAzure, Tenant
 from local_azure.faults import Fault
+from shared.core.change_log import ChangeLog
 from shared.core.deadline import Deadline
 from shared.core.decision import decide
 from shared.core.errors import OutOfTime, Stopped, Throttled
@@ -27,8 +28,8 @@ from shared.core.model import (
 )
 from shared.core.settings import OPERATOR_SETTINGS, read_settings
 from shared.steps.allowance import Allowance
-from shared.steps.changes import ChangeLog
-from shared.steps.remediation import Accounts, Remediation
+from shared.steps.ports import Accounts
+from shared.steps.remediation import Remediation
 from shared.steps.sweep import Sweep
 from shared.workspace import SystemClock
 from tests.support.real_sweeps import Swept, sweep

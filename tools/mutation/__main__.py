@@ -30,6 +30,7 @@ _EVERY = 100
 FILES: Mapping[str, tuple[str, ...]] = {
     "shared/core/addresses.py": (),
     "shared/steps/allowance.py": (),
+    "shared/core/change_log.py": (),
     "shared/steps/changes.py": (),
     "shared/steps/cross_check.py": (),
     "shared/core/deadline.py": (),

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from shared.core.change_log import KEPT
 from shared.core.errors import Unclear
 from shared.core.model import Census
-from shared.steps.changes import KEPT
 from tests.support.border import CHANGE, COUNTED, OTHER, SUBSCRIPTION, Border, rows
 
 SHOWN: Mapping[str, Any] = {"id": f"/subscriptions/{SUBSCRIPTION}", "subscriptionId": SUBSCRIPTION}

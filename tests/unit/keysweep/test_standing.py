@@ -9,9 +9,9 @@ import pytest
 
 from keysweep.record import Change
 from keysweep.standing import GiveBack, Judgement, Known, LeaveAlone, Why, judge, off_since
+from shared.core.change_log import ChangeLog
 from shared.core.decision import Rules, Scope
 from shared.core.model import Account, AccountId, KeyChange, Level, TagsAbove, Turned
-from shared.steps.changes import ChangeLog
 
 BOT = AccountId("00000001-0000-0000-0000-000000000000", "rg-chat", "bot")
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

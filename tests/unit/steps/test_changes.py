@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from shared.core.change_log import ChangeLog
 from shared.core.errors import AzureError, NoRole, Unclear
 from shared.core.model import KeyChange, Turned
-from shared.steps.changes import ChangeLog, ChangeReader
+from shared.steps.changes import ChangeReader
 from tests.support.builders import NOW, a_change
 from tests.support.virtual_time import VirtualClock
 

@@ -46,8 +46,9 @@ from shared.core.settings import Settings, read_settings
 from shared.steps.allowance import Allowance
 from shared.steps.changes import ChangeReader
 from shared.steps.discovery import Discovery
+from shared.steps.ports import Discoverer, Remediator
 from shared.steps.remediation import UNIT_SECONDS, Remediation
-from shared.steps.sweep import Discoverer, Remediator, Sweep, new_sweep_id
+from shared.steps.sweep import Sweep, new_sweep_id
 from tests.support.builders import NOW, SUBSCRIPTION_ID, TAG, a_change, a_coverage, an_account
 from tests.support.fake_tenant import (
     Acknowledgement,

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.core.change_log import KEPT, LAG, ChangeLog, keys_on_since, since_lapse
 from shared.core.decision import Rules, Scope, decide
 from shared.core.model import (
     Account,
@@ -28,7 +29,6 @@ from shared.core.model import (
     Turned,
     Verdict,
 )
-from shared.steps.changes import KEPT, LAG, ChangeLog, keys_on_since, since_lapse
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 HOME = "aaaaaaaa-0000-4000-8000-000000000000"

@@ -1,0 +1,199 @@
+"""The ports: what the steps need of the world, one protocol for each need.
+
+The border implements them for Azure, `tests.support.fake_tenant` in memory. The command line puts
+its own in between, to show progress, to keep its record and to let a person stop a sweep. Where a
+method says nothing else, it raises AzureError for what Azure refuses or does not answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from shared.core.change_log import ChangeLog
+from shared.core.events import Event
+from shared.core.model import (
+    Account,
+    AccountId,
+    Census,
+    Decision,
+    Inventory,
+    KeyChange,
+    Level,
+    Outcome,
+    Page,
+    Subscription,
+)
+from shared.steps.allowance import Allowance
+
+
+class ArmLists(Protocol):
+    """The lists of Azure Resource Manager, by which scope and discovery see what there is."""
+
+    async def home_tenant(self) -> str:
+        """Return the tenant of the identity."""
+        ...
+
+    async def subscriptions(self) -> list[Subscription]:
+        """List the subscriptions that the identity can read."""
+        ...
+
+    async def subscription(self, subscription_id: str) -> Subscription:
+        """Read one subscription."""
+        ...
+
+    async def descendants(self, management_group: str) -> list[str]:
+        """List the ids of the subscriptions below a management group."""
+        ...
+
+    async def groups(self, subscription_id: str) -> Mapping[str, Mapping[str, str]]:
+        """List the tags of a subscription's resource groups, by their names in lower case."""
+        ...
+
+    async def page(self, subscription_id: str, link: str | None = None) -> Page:
+        """Return a page of a subscription's accounts, by default the first."""
+        ...
+
+
+class PagePermits(Protocol):
+    """Lets pages of ARM's lists be read."""
+
+    def page(self, subscription_id: str) -> AbstractAsyncContextManager[None]:
+        """Wait until a page may be read, and hold its place.
+
+        Raises OutOfTime if it never may.
+        """
+        ...
+
+
+class GraphQueries(Protocol):
+    """What scope and discovery ask of Azure Resource Graph."""
+
+    def batches[T](self, items: Sequence[T]) -> list[Sequence[T]]:
+        """Cut a list of subscriptions into as many as are asked about at a time."""
+        ...
+
+    async def everywhere(self) -> frozenset[str]:
+        """Say which subscriptions it shows at all, those of other tenants included."""
+        ...
+
+    async def visible(self, subscriptions: Sequence[str]) -> frozenset[str]:
+        """Say which of the subscriptions it shows."""
+        ...
+
+    async def census(
+        self, subscriptions: Sequence[str], kinds: Sequence[str]
+    ) -> Mapping[str, Census]:
+        """Count accounts by subscription."""
+        ...
+
+    async def listing(
+        self, subscriptions: Sequence[str], kinds: Sequence[str], tag: str
+    ) -> Sequence[Account]:
+        """List accounts with keys on, and those whose tags mention `tag`; each once."""
+        ...
+
+    async def groups(
+        self, subscriptions: Sequence[str], tag: str
+    ) -> Mapping[tuple[str, str], Mapping[str, str]]:
+        """List the tags of resource groups that mention `tag`, by subscription and name."""
+        ...
+
+
+class ChangeQueries(Protocol):
+    """What is asked of Resource Graph about the platform's change log."""
+
+    def batches[T](self, items: Sequence[T]) -> list[Sequence[T]]:
+        """Cut a list of subscriptions into as many as are asked about at a time."""
+        ...
+
+    async def key_changes(
+        self, subscriptions: Sequence[str], own_ids: Sequence[str]
+    ) -> Sequence[KeyChange | str]:
+        """List what turned keys on or off in the last 14 days.
+
+        `own_ids` are those of an identity that writes nothing but the flag: what it updated counts
+        where the flag isn't listed, too. A row that can't be read is a text that says why.
+        """
+        ...
+
+
+class Identity(Protocol):
+    """Says who we are."""
+
+    async def own_ids(self) -> Sequence[str]:
+        """Return the object id and the application id of our identity."""
+        ...
+
+
+class AccountReads(Protocol):
+    """What is read just before a change."""
+
+    async def account(self, account_id: AccountId) -> Account:
+        """Read one account; raises NotFound if it is gone."""
+        ...
+
+    async def tags_above(self, account_id: AccountId, level: Level) -> Mapping[str, str]:
+        """Read the tags of a level above an account."""
+        ...
+
+
+class Accounts(AccountReads, Protocol):
+    """What remediation reads and the one thing that it writes."""
+
+    async def disable_local_auth(self, account_id: AccountId, leave_by: float) -> None:
+        """Turn its keys off, if the change leaves before that moment of the monotonic count.
+
+        Raises Refused if that did not happen (Stale if it was too late: nothing was sent),
+        Unclear if it may have (Unfinished if it was accepted, and may still fail).
+        """
+        ...
+
+
+class Permits(Protocol):
+    """Lets remediation work on accounts."""
+
+    def unit(self, subscription_id: str, reads: int) -> AbstractAsyncContextManager[None]:
+        """Wait until a unit may work, and hold its place and room for so many reads and a PATCH.
+
+        Raises OutOfTime if it never may, Stopped if a person does not want it any more.
+        """
+        ...
+
+
+class Discoverer(Protocol):
+    """Finds the accounts in scope."""
+
+    async def discover(self) -> Inventory:
+        """Find them. Never raises for what can't be read: that is a gap."""
+        ...
+
+
+class ChangeLogReader(Protocol):
+    """Reads the platform's change log."""
+
+    async def read(self, subscriptions: Sequence[str]) -> ChangeLog:
+        """Read what changed keys in these subscriptions. Never raises: what is unread is said."""
+        ...
+
+
+class Remediator(Protocol):
+    """Turns the keys of one account off."""
+
+    async def remediate(self, decision: Decision, allowance: Allowance) -> Outcome:
+        """Turn them off, if the decision still holds and the allowance lets one more through.
+
+        Never raises for what Azure answers: the outcome says it.
+        """
+        ...
+
+
+class Emitter(Protocol):
+    """Sends events."""
+
+    async def emit(self, event: Event) -> None:
+        """Send one. Never raises: what can't be sent is counted as lost."""
+        ...
+
+    async def acknowledged(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Wait, within reason, and return those of the events sent that arrived for certain."""
+        ...
