@@ -10,7 +10,9 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,15 +20,14 @@ from typing import Protocol
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
-# How long nothing may happen before the moved clock moves itself. A far jump (a budget, an hour's
-# Retry-After) is the one that hurts when it comes too early, so it waits longer.
-QUIET = 0.008
-QUIET_BEFORE_FAR = 0.25
-FAR = 15.0
-# How often everything is looked at in the shortest quiet.
-_LOOKS = 3
-# So many turns every event loop is given, however slow the machine is.
-TURNS = 25
+# So many rounds in a row in which no loop had anything to do are rest.
+_ROUNDS = 2
+# So many turns of a loop in a row in which nothing else was ready make it idle for now.
+_IDLE_TURNS = 2
+# A loop that does not turn meanwhile, in real seconds, is held up and not idle, unless it stopped.
+_LOOKS, _LOOK_SECONDS = 100, 0.05
+# How long the clock's own thread lets go after a look that found something going on.
+_NAP_SECONDS = 0.0005
 
 
 class Clock(Protocol):
@@ -68,9 +69,9 @@ class MovedClock:
     """A clock that stands still until somebody moves it.
 
     `advance` moves it. Unless `auto` is off it also moves itself, to the first sleeper's deadline,
-    when everything is quiet: somebody sleeps, no request is being worked on, no event loop that
-    sleeps on it (nor any in `watch`) has anything to do, and the process used hardly any processor
-    time meanwhile.
+    when everything is at rest: somebody sleeps, no request is being worked on, nothing runs in the
+    threads of a loop that sleeps, and neither the server's event loops nor those that sleep have
+    anything to do, in several rounds. How much real time that takes doesn't matter.
     """
 
     def __init__(self, start: datetime = START, *, auto: bool = True) -> None:
@@ -84,6 +85,7 @@ class MovedClock:
         self._working = 0
         self._activity = 0
         self._watched: list[asyncio.AbstractEventLoop] = []
+        self._counted: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
         self._driver: threading.Thread | None = None
 
     def now(self) -> datetime:
@@ -108,7 +110,7 @@ class MovedClock:
         """Let it move itself from now on, or not.
 
         `furthest`: never by more seconds at once. Below every time-out, a pause between attempts
-        is passed over and no request is taken for one that hangs, however loaded the machine is.
+        is passed over and no request is taken for one that hangs.
         """
         with self._changed:
             self._auto, self._furthest = auto, furthest
@@ -123,6 +125,7 @@ class MovedClock:
             return
         loop = asyncio.get_running_loop()
         with self._changed:
+            self._count_threads_of(loop)
             sleeper = _Sleeper(
                 self._elapsed + seconds, next(self._numbers), loop, loop.create_future()
             )
@@ -141,28 +144,20 @@ class MovedClock:
     @contextmanager
     def working(self) -> Iterator[None]:
         """Say that a request is being worked on: the clock doesn't move itself meanwhile."""
-        with self._changed:
-            self._working += 1
-            self._note_activity()
+        self._add_work(1)
         try:
             yield
         finally:
-            with self._changed:
-                self._working -= 1
-                self._note_activity()
+            self._add_work(-1)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Say, inside `working`, that the request waits for the clock: it may move itself."""
-        with self._changed:
-            self._working -= 1
-            self._note_activity()
+        self._add_work(-1)
         try:
             yield
         finally:
-            with self._changed:
-                self._working += 1
-                self._note_activity()
+            self._add_work(1)
 
     @contextmanager
     def watch(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
@@ -175,9 +170,21 @@ class MovedClock:
             with self._changed:
                 self._watched.remove(loop)
 
+    def _add_work(self, number: int) -> None:
+        with self._changed:
+            self._working += number
+            self._note_activity()
+
+    def _count_threads_of(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Count what a loop hands to its threads: aiohttp looks for proxies there (3.14, read)."""
+        if loop not in self._counted:
+            self._counted.add(loop)
+            loop.set_default_executor(_CountedThreads(self._add_work))
+
     def _note_activity(self) -> None:
         self._activity += 1
-        self._changed.notify_all()
+        if self._working == 0:
+            self._changed.notify_all()
 
     def _move_to(self, elapsed: float) -> None:
         self._elapsed = elapsed
@@ -193,61 +200,86 @@ class MovedClock:
     def _run(self) -> None:
         while True:
             with self._changed:
-                if not self._sleepers and not self._changed.wait_for(
-                    lambda: bool(self._sleepers), timeout=1
-                ):
+                if not self._changed.wait_for(self._may_move, timeout=1):
+                    if self._sleepers:
+                        continue
                     self._driver = None  # idle for a second; the next sleeper starts another
                     return
-                self._changed.wait_for(lambda: self._working == 0, timeout=1)
                 seen = self._activity
-                far = bool(self._sleepers) and self._sleepers[0].deadline - self._elapsed > FAR
-            if not self._is_quiet(seen, QUIET_BEFORE_FAR if far else QUIET):
+                loops = {*self._watched, *(sleeper.loop for sleeper in self._sleepers)}
+            if not _are_at_rest(loops):
+                time.sleep(_NAP_SECONDS)
                 continue
             with self._changed:
-                still = self._activity == seen and self._working == 0
-                if self._auto and still and self._first_is_near():
+                if self._activity == seen and self._may_move():
                     self._move_to(max(self._elapsed, self._sleepers[0].deadline))
 
-    def _first_is_near(self) -> bool:
-        return bool(self._sleepers) and (
-            self._sleepers[0].deadline - self._elapsed <= self._furthest
+    def _may_move(self) -> bool:
+        """Whether a sleeper is near enough, and no request is being worked on."""
+        return (
+            self._auto
+            and self._working == 0
+            and bool(self._sleepers)
+            and self._sleepers[0].deadline - self._elapsed <= self._furthest
         )
 
-    def _is_quiet(self, seen: int, seconds: float) -> bool:
-        """Whether nothing happens for `seconds` of real time; in the end each loop is looked at."""
-        used = time.process_time()
-        looks = _LOOKS * round(seconds / QUIET)
-        for left in reversed(range(looks)):
-            # Nobody wakes this thread for what happens meanwhile: waking it is what costs. It looks
-            # often, for a nearer sleeper may come.
-            time.sleep(seconds / looks)
-            with self._changed:
-                if self._activity != seen or time.process_time() - used >= seconds / 2:
-                    return False
-                loops = {*self._watched, *(sleeper.loop for sleeper in self._sleepers)}
-            if left < _LOOKS and not all(_is_idle(loop) for loop in loops):
-                return False
-        with self._changed:
-            unchanged = self._activity == seen and self._working == 0
-        return unchanged and time.process_time() - used < seconds / 2
+
+class _CountedThreads(ThreadPoolExecutor):
+    """The threads of one loop, which say when they begin to work and when they end."""
+
+    def __init__(self, add_work: Callable[[int], None]) -> None:
+        super().__init__()
+        self._add_work = add_work
+
+    def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Hand a call to a thread."""
+        self._add_work(1)
+        future = super().submit(fn, *args, **kwargs)
+        future.add_done_callback(lambda _: self._add_work(-1))
+        return future
+
+
+def _are_at_rest(loops: Iterable[asyncio.AbstractEventLoop]) -> bool:
+    """Let each loop work off what is ready, several times. Whether none had anything to do."""
+    return all(_is_idle(loop) for _ in range(_ROUNDS) for loop in loops)
 
 
 def _is_idle(loop: asyncio.AbstractEventLoop) -> bool:
-    """Wait until `loop` has worked off all that was ready. A closed loop is idle."""
-    passed = threading.Event()
-
-    def turn(left: int) -> None:
-        # What is ready may make more ready, and so on: a connection takes some turns to be made.
-        if left:
-            loop.call_soon(turn, left - 1)
-        else:
-            passed.set()
-
+    """Wait until `loop` has worked off what was ready: whether that was nothing."""
+    worked: Future[bool] = Future()
     try:
-        loop.call_soon_threadsafe(turn, TURNS)
-    except RuntimeError:
+        loop.call_soon_threadsafe(work_off, loop, worked.set_result)
+    except RuntimeError:  # it has been closed: nobody is waiting any more
         return True
-    return passed.wait(timeout=1)
+    for _ in range(_LOOKS):
+        try:
+            return not worked.result(_LOOK_SECONDS)
+        except TimeoutError:
+            if not loop.is_running():
+                return True
+    return False
+
+
+def work_off(loop: asyncio.AbstractEventLoop, then: Callable[[bool], None]) -> None:
+    """Let a loop turn until nothing is ready in it; say then whether it had anything to do.
+
+    Call it on the loop. What its sockets have for it by now counts as ready.
+    """
+    ready = loop._ready  # type: ignore[attr-defined]
+    idle, worked = 0, False
+
+    def look() -> None:
+        nonlocal idle, worked
+        if ready:
+            idle, worked = 0, True
+        else:
+            idle += 1
+        if idle < _IDLE_TURNS:
+            loop.call_soon(look)
+        else:
+            then(worked)
+
+    loop.call_soon(look)
 
 
 class RunningClock:

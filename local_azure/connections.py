@@ -17,8 +17,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from local_azure.clock import TURNS, Clock
+from local_azure.clock import Clock
 from local_azure.log import Host
+
+# So many turns every connection is given to see that it was cut.
+_TURNS = 25
 
 
 @dataclass(slots=True)
@@ -110,7 +113,7 @@ class Listener:
         for connection in self._accepted:
             with contextlib.suppress(OSError):  # the client was faster
                 connection.shutdown(socket.SHUT_RDWR)
-        for _ in range(TURNS):
+        for _ in range(_TURNS):
             self._forget_closed()
             await asyncio.sleep(0)
         for connection in self._accepted:  # nobody has taken these over

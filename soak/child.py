@@ -18,9 +18,10 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from types import ModuleType
 from unittest import mock
 
+from local_azure.clock import work_off
 from shared.bootstrap import Process
 from soak import planted
-from soak.driver import DrivenClock, Hand, InPlace, Rest, flushing, quiet, work_off
+from soak.driver import DrivenClock, Hand, InPlace, Rest, flushing, quiet
 
 
 @dataclass(frozen=True, slots=True)

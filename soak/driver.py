@@ -12,13 +12,12 @@ from datetime import datetime
 from typing import Protocol
 
 from local_azure import LocalAzure, MovedClock, SeenRequest
+from local_azure.clock import work_off
 
 # So many rounds in a row in which no loop had anything to do are rest.
 _ROUNDS = 2
 # Real seconds: far longer than anything here takes on a machine that has much else to do.
 _PATIENCE = 60.0
-# So many turns in a row with nothing to do but to look make a loop idle for now.
-_IDLE_TURNS = 2
 _FLUSHING = "keysweep-flush"
 
 
@@ -88,28 +87,6 @@ class DrivenClock(MovedClock):
         with self._changed:
             if self._sleepers and self._sleepers[0].deadline <= self._elapsed:
                 self._move_to(self._elapsed)
-
-
-def work_off(loop: asyncio.AbstractEventLoop, then: Callable[[bool], None]) -> None:
-    """Let a loop turn until nothing is ready in it; say then whether it had anything to do.
-
-    Call it on the loop. What its sockets have for it by now counts as ready.
-    """
-    ready = loop._ready  # type: ignore[attr-defined]
-    idle, worked = 0, False
-
-    def look() -> None:
-        nonlocal idle, worked
-        if ready:
-            idle, worked = 0, True
-        else:
-            idle += 1
-        if idle < _IDLE_TURNS:
-            loop.call_soon(look)
-        else:
-            then(worked)
-
-    loop.call_soon(look)
 
 
 @contextmanager
