@@ -7,7 +7,8 @@ each with what the code says now.
 import ast
 import json
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +23,8 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 COMMAND_LINE = ROOT / "docs" / "command-line.md"
 DEPLOYING = ROOT / "infra" / "README.md"
-DOCUMENTS = (README, DEPLOYING, ROOT / "docs" / "telemetry.md")
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+DOCUMENTS = (README, DEPLOYING, ROOT / "docs" / "telemetry.md", ARCHITECTURE)
 _BLOCK = re.compile(
     r"(<!-- begin: (?P<name>\w+) \(make docs\) -->\n)(?P<text>.*?)(<!-- end: (?P=name) -->)",
     re.DOTALL,
@@ -115,6 +117,51 @@ def _resources() -> str:
     return "\n".join([*lines, *dict.fromkeys(rows)]) + "\n"
 
 
+# From the top: each may import those below it.
+_LAYERS = (
+    ("function_app", ("function_app.py",)),
+    ("keysweep", ("keysweep/**/*.py",)),
+    ("shared.bootstrap", ("shared/bootstrap.py",)),
+    ("shared.workspace", ("shared/workspace.py",)),
+    ("shared.border", ("shared/border/*.py",)),
+    ("shared.steps", ("shared/steps/*.py",)),
+    ("shared.core", ("shared/core/*.py",)),
+)
+
+
+def _layers() -> str:
+    """Draw the layers, what is in each, and how many imports lead from one to another."""
+    files = {
+        layer: [path for pattern in patterns for path in sorted(ROOT.glob(pattern))]
+        for layer, patterns in _LAYERS
+    }
+    lines = ["```mermaid", "flowchart TD"]
+    for layer, paths in files.items():
+        names = [path.stem for path in paths if path.stem != "__init__"]
+        rows = [" · ".join(names[start : start + 7]) for start in range(0, len(names), 7)]
+        inside = "" if len(names) == 1 else "<br>" + "<br>".join(rows)
+        lines.append(f'    {layer}["<b>{layer}</b>{inside}"]')
+    for layer, paths in files.items():
+        count = Counter(
+            below
+            for path in paths
+            for module in _imports(path)
+            for below in files
+            if below != layer and f"{module}.".startswith(f"{below}.")
+        )
+        lines += [f"    {layer} -->|{number}| {below}" for below, number in sorted(count.items())]
+    return "\n".join([*lines, "```"]) + "\n"
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Return the modules that a file imports from, once each name."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
 def _map() -> str:
     lines = ["| file | what it is |", "| --- | --- |"]
     modules = [ROOT / "function_app.py", *sorted((ROOT / "shared").rglob("*.py"))]
@@ -176,6 +223,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "events": _events,
     "metrics": _metrics,
     "actions": _actions,
+    "layers": _layers,
     "map": _map,
     "fields": _fields,
     "common_fields": _common_fields,
