@@ -26,6 +26,7 @@ _ROUNDS = 2
 _IDLE_TURNS = 2
 # A loop that does not turn meanwhile, in real seconds, is held up and not idle, unless it stopped.
 _LOOKS, _LOOK_SECONDS = 100, 0.05
+_THREADS_OF_ASYNCIO = "asyncio"
 # How long the clock's own thread lets go after a look that found something going on.
 _NAP_SECONDS = 0.0005
 
@@ -176,9 +177,15 @@ class MovedClock:
             self._note_activity()
 
     def _count_threads_of(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Count what a loop hands to its threads: aiohttp looks for proxies there (3.14, read)."""
-        if loop not in self._counted:
-            self._counted.add(loop)
+        """Count what a loop hands to its threads: aiohttp looks for proxies there (3.14, read).
+
+        Threads that a test chose for its loop are left as they are.
+        """
+        if loop in self._counted:
+            return
+        self._counted.add(loop)
+        chosen = getattr(loop, "_default_executor", None)
+        if chosen is None or chosen._thread_name_prefix == _THREADS_OF_ASYNCIO:
             loop.set_default_executor(_CountedThreads(self._add_work))
 
     def _note_activity(self) -> None:
