@@ -138,7 +138,7 @@ def _layers() -> str:
     lines = ["```mermaid", "flowchart TD"]
     for layer, paths in files.items():
         names = [path.stem for path in paths if path.stem != "__init__"]
-        rows = [" · ".join(names[start : start + 7]) for start in range(0, len(names), 7)]
+        rows = [", ".join(names[start : start + 3]) for start in range(0, len(names), 3)]
         inside = "" if len(names) == 1 else "<br>" + "<br>".join(rows)
         lines.append(f'    {layer}["<b>{layer}</b>{inside}"]')
     for layer, paths in files.items():
