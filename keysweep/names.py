@@ -186,15 +186,13 @@ def _in_words(in_scope: InScope) -> str:
 
 async def _named(parts: Parts, in_scope: InScope, name: str) -> Namesakes:
     """Ask Resource Graph, and ARM for the subscriptions that it doesn't show."""
-    ids = [subscription.id for subscription in in_scope.subscriptions]
-    shown: frozenset[str] = frozenset()
-    found: list[AccountId] = []
-    try:
-        shown = await parts.graph.visible(ids)
-        found = list(await parts.graph.named(sorted(shown), name))
-    except AzureError:
-        # ARM's own lists show the same, at a higher price.
-        shown, found = frozenset(), []
+    visible = await parts.graph.visible(
+        [subscription.id for subscription in in_scope.subscriptions]
+    )
+    namesakes = await parts.graph.named(visible.rows, name)
+    # What Resource Graph could not say, ARM's own lists show at a higher price.
+    shown = set(visible.rows) - namesakes.unread.keys()
+    found = list(namesakes.rows)
     unread = []
     for subscription in in_scope.subscriptions:
         if subscription.id in shown:

@@ -204,11 +204,9 @@ async def _planned(parts: Parts, screen: Screen, taken: Taken) -> _Plan:
             for name in {change.account.subscription_id for change in taken.changes}
             if in_scope.has(name)
         )
-        in_log, unread = frozenset[str](), ""
-        try:
-            in_log = await parts.graph.visible(wanted)
-        except AzureError as error:
-            unread = told(error)
+        visible = await parts.graph.visible(wanted)
+        in_log = frozenset(visible.rows)
+        unread = "; ".join(dict.fromkeys(map(told, visible.unread.values())))
         log = await parts.changes().read(sorted(in_log))
         settings = parts.settings
         known = Known(

@@ -1,11 +1,11 @@
 """Progress, by the seams that are there: events as they happen, and the queries of discovery."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.core.change_log import ChangeLog
 from shared.core.events import Event
-from shared.core.model import Account, Census, Inventory, Page, Subscription
+from shared.core.model import Account, Answer, Census, Inventory, Subscription
 from shared.steps.discovery import Discovery
 from shared.steps.ports import ArmLists, GraphQueries
 
@@ -73,34 +73,31 @@ class _Graph:
     graph: GraphQueries
     tally: Tally
 
-    def batches[T](self, items: Sequence[T]) -> list[Sequence[T]]:
-        return self.graph.batches(items)
-
     async def everywhere(self) -> frozenset[str]:
         return await self.graph.everywhere()
 
-    async def visible(self, subscriptions: Sequence[str]) -> frozenset[str]:
+    async def visible(self, subscriptions: Sequence[str]) -> Answer[str]:
         return await self.graph.visible(subscriptions)
 
     async def census(
         self, subscriptions: Sequence[str], kinds: Sequence[str]
-    ) -> Mapping[str, Census]:
-        counted = await self.graph.census(subscriptions, kinds)
-        fresh = [census for name, census in counted.items() if name not in self.tally.read]
-        self.tally.read.update(subscriptions)
+    ) -> Answer[tuple[str, Census]]:
+        answer = await self.graph.census(subscriptions, kinds)
+        fresh = [census for name, census in answer.rows if name not in self.tally.read]
+        self.tally.read.update(set(subscriptions) - answer.unread.keys())
         self.tally.accounts += sum(census.keys_on + census.keys_off for census in fresh)
         self.tally.keys_on += sum(census.keys_on for census in fresh)
         self.tally.changed(self.tally)
-        return counted
+        return answer
 
     async def listing(
         self, subscriptions: Sequence[str], kinds: Sequence[str], tag: str
-    ) -> Sequence[Account]:
+    ) -> Answer[Account]:
         return await self.graph.listing(subscriptions, kinds, tag)
 
     async def groups(
         self, subscriptions: Sequence[str], tag: str
-    ) -> Mapping[tuple[str, str], Mapping[str, str]]:
+    ) -> Answer[tuple[tuple[str, str], Mapping[str, str]]]:
         return await self.graph.groups(subscriptions, tag)
 
 
@@ -127,14 +124,13 @@ class _Arm:
     async def groups(self, subscription_id: str) -> Mapping[str, Mapping[str, str]]:
         return await self.arm.groups(subscription_id)
 
-    async def page(self, subscription_id: str, link: str | None = None) -> Page:
+    async def accounts(self, subscription_id: str) -> AsyncIterator[Account | str]:
         if subscription_id not in self.tally.read:
             self.tally.read_directly.add(subscription_id)
         self.tally.read.add(subscription_id)
-        page = await self.arm.page(subscription_id, link)
-        if subscription_id in self.tally.read_directly:
-            accounts = [row for row in page.rows if isinstance(row, Account)]
-            self.tally.accounts += len(accounts)
-            self.tally.keys_on += sum(account.keys_on for account in accounts)
+        async for row in self.arm.accounts(subscription_id):
+            if isinstance(row, Account) and subscription_id in self.tally.read_directly:
+                self.tally.accounts += 1
+                self.tally.keys_on += row.keys_on
+            yield row
         self.tally.changed(self.tally)
-        return page
