@@ -83,7 +83,7 @@ param enforceFrom string = ''
 @description('Sets SWEEP_CONCURRENCY: how many accounts or subscriptions are worked on at once.')
 @minValue(1)
 @maxValue(64)
-param sweepConcurrency int = 8
+param sweepConcurrency int = 48
 
 @description('Sets SWEEP_BUDGET_SECONDS: a sweep ends within this. At least 60 s less than functionTimeout in host.json.')
 @minValue(30)

@@ -18,7 +18,8 @@ from keysweep.taken import TABLES_OF_EVENTS, LogAnswer
 from shared import __version__
 from shared.border.answers import decoded
 from shared.border.refusals import SDK_ERRORS, azure_error
-from shared.border.transport import NoCredential, build_pipeline
+from shared.border.tokens import NoCredential
+from shared.border.transport import build_pipeline
 from shared.core.addresses import Address
 from shared.core.errors import Unclear
 from shared.core.settings import Cloud, LogsApi

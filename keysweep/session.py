@@ -15,6 +15,7 @@ from keysweep.exit_codes import NOT_WHOLE, STOPPED, USAGE
 from keysweep.operator import Operator
 from keysweep.screen import Screen, stop_signals
 from keysweep.settings_file import LARGEST, check_app_settings, read_app_settings
+from shared.border.transport import RequestRecord
 from shared.core.addresses import Address
 from shared.core.errors import AzureError, KeysweepError, NoRole, NoToken, SettingsError, Stopped
 from shared.core.model import Clock
@@ -117,17 +118,6 @@ def read_given(given: Given, mode: str = "") -> Settings:
     return read_settings({**given.values, "SWEEP_MODE": chosen}, OPERATOR_SETTINGS)
 
 
-@dataclass(slots=True)
-class _Record:
-    """One attempt of one request."""
-
-    outcome: str = "no answer"
-
-    def answered(self, status: int) -> None:
-        """Note the status code of the answer."""
-        self.outcome = str(status)
-
-
 @dataclass(frozen=True, slots=True)
 class _Narrator:
     """Tells a person of every request: its method and path, never its query, headers or body."""
@@ -137,9 +127,9 @@ class _Narrator:
     began: float = field(default_factory=time.monotonic)
 
     @contextmanager
-    def request(self, method: str, address: Address) -> Iterator[_Record]:
+    def request(self, method: str, address: Address) -> Iterator[RequestRecord]:
         """Open a record that lasts as long as the attempt."""
-        record, sent = _Record(), time.monotonic()
+        record, sent = RequestRecord(), time.monotonic()
         try:
             yield record
         finally:

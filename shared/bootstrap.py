@@ -15,7 +15,8 @@ from azure.core.credentials import TokenCredential
 
 from shared import __version__
 from shared.border import telemetry
-from shared.border.telemetry import PlainTransport, Telemetry
+from shared.border.telemetry import Telemetry
+from shared.border.transport import PlainSyncTransport
 from shared.core.deadline import Deadline
 from shared.core.errors import SettingsError, SweepNotWhole
 from shared.core.events import Event, SettingsRejected, SweepContext
@@ -136,12 +137,11 @@ class Process:
 
     def _sync_credential(self) -> TokenCredential:
         """Make the exporter's credential, which must be the sync kind (docs/facts.md, 5)."""
+        transport = PlainSyncTransport()
+        if not self._environ.get("IDENTITY_ENDPOINT"):
+            return azure.identity.DefaultAzureCredential(transport=transport)
         client_id = self._environ.get("AZURE_CLIENT_ID", "").strip() or None
-        if self._environ.get("IDENTITY_ENDPOINT"):
-            return azure.identity.ManagedIdentityCredential(
-                client_id=client_id, transport=PlainTransport()
-            )
-        return azure.identity.DefaultAzureCredential(transport=PlainTransport())
+        return azure.identity.ManagedIdentityCredential(client_id=client_id, transport=transport)
 
 
 def _moment(text: str) -> datetime | None:

@@ -1,13 +1,12 @@
 """Settings become real parts, for the Function and the command line alike.
 
-The only place where credentials for Azure Resource Manager are made. `Connections` is what lasts:
-the pool, the credential, its tokens and the lanes; `Parts` is one piece of work on them, with a
-time budget of its own.
+The only place where credentials for Azure Resource Manager are made. `Connections` is what lasts,
+`Parts` is one piece of work on it, with a time budget of its own.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,13 +16,14 @@ from shared import __version__
 from shared.border.arm import ArmReader
 from shared.border.arm_writer import ArmWriter
 from shared.border.graph import Graph
-from shared.border.pacing import Lanes, Pace
+from shared.border.lanes import Lanes
+from shared.border.pacing import Pace
+from shared.border.tokens import TokenCache
 from shared.border.transport import (
     ClockedTransport,
     Observer,
     Pipeline,
     PlainTransport,
-    TokenCache,
     build_pipeline,
 )
 from shared.core.deadline import Deadline
@@ -61,6 +61,7 @@ class SystemClock:
 class Parts:
     """What one sweep, or one command of a person's, is made of."""
 
+    connections: "Connections"
     settings: Settings
     clock: Clock
     transport: ClockedTransport
@@ -75,11 +76,10 @@ class Parts:
     """When the timer fired before this, as far as is known."""
     arm: ArmReader
     graph: Graph
-    made: Callable[[Settings], "Parts"]
 
     def again(self, settings: Settings | None = None) -> "Parts":
-        """Return new parts on the same connections, whose time budget begins now."""
-        return self.made(settings or self.settings)
+        """Return the parts for a person's next step, whose time budget begins now."""
+        return self.connections.parts(settings or self.settings, self.observer)
 
     def discovery(self) -> Discovery:
         """Return what finds the accounts in scope."""
@@ -142,15 +142,18 @@ class Parts:
 
 
 class Connections:
-    """What lasts from one piece of work to the next."""
+    """What lasts from one piece of work to the next: the pool, the credential, tokens, lanes."""
 
     def __init__(self, environ: Mapping[str, str], clock: Clock) -> None:
-        """Note where to look for the identity; nothing is made yet."""
+        """Note where to look for the identity; nothing is opened or asked yet."""
         self._environ = environ
         self._clock = clock
-        self._transport: ClockedTransport | None = None
-        self._tokens: TokenCache | None = None
         self._lanes = Lanes()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._transport = ClockedTransport(self._clock)
+        self._tokens = TokenCache(lambda: _async_credential(self._environ), self._clock)
 
     def parts(
         self,
@@ -163,47 +166,40 @@ class Connections:
 
         `last` is when the timer fired before this, as far as is known.
         """
-        cloud = settings.cloud
-        if self._transport is None or self._tokens is None:
-            self._transport = ClockedTransport(self._clock)
-            self._tokens = TokenCache(lambda: _async_credential(self._environ), self._clock)
+        cloud, transport, tokens = settings.cloud, self._transport, self._tokens
         work = settings.budget - reserve
         deadline = Deadline.after(self._clock, work)
         pace = Pace(self._lanes, self._clock, deadline, settings.concurrency)
-        pipeline = build_pipeline(self._transport, self._tokens, cloud, pace, observer, __version__)
+        pipeline = build_pipeline(transport, tokens, cloud, pace, observer, __version__)
         return Parts(
+            connections=self,
             settings=settings,
             clock=self._clock,
-            transport=self._transport,
+            transport=transport,
             observer=observer,
             pipeline=pipeline,
-            tokens=self._tokens,
+            tokens=tokens,
             pace=pace,
             deadline=deadline,
             work_seconds=work,
             last=last,
-            arm=ArmReader(cloud.endpoint, cloud.scope, pipeline, self._tokens, pace),
+            arm=ArmReader(cloud.endpoint, cloud.scope, pipeline, tokens, pace),
             graph=Graph(cloud.endpoint, cloud.scope, pipeline),
-            made=lambda settings: self.parts(settings, observer, reserve, last),
         )
 
     async def close(self) -> None:
-        """Let go of connections and credential; the next piece of work makes new ones."""
+        """Let go of connections and credential; the next piece of work opens new ones."""
         transport, tokens = self._transport, self._tokens
-        self._transport = self._tokens = None
-        if transport is not None:
-            await transport.close()
-        if tokens is not None:
-            await tokens.close()
+        self._begin()
+        await transport.close()
+        await tokens.close()
 
 
 def _async_credential(environ: Mapping[str, str]) -> _Credential:
     """Make the credential for Azure: the app's managed identity, or a person's own sign-in."""
     transport = PlainTransport()
-    if environ.get("IDENTITY_ENDPOINT"):
-        # The environment's and no file's: app settings name the Function's identity.
-        client_id = environ.get("AZURE_CLIENT_ID", "").strip() or None
-        return azure.identity.aio.ManagedIdentityCredential(
-            client_id=client_id, transport=transport
-        )
-    return azure.identity.aio.DefaultAzureCredential(transport=transport)
+    if not environ.get("IDENTITY_ENDPOINT"):
+        return azure.identity.aio.DefaultAzureCredential(transport=transport)
+    # The environment's and no file's: app settings name the Function's identity.
+    client_id = environ.get("AZURE_CLIENT_ID", "").strip() or None
+    return azure.identity.aio.ManagedIdentityCredential(client_id=client_id, transport=transport)

@@ -29,10 +29,21 @@ from keysweep import record as line_record
 from keysweep import sweep as line_sweep
 from keysweep import undo as line_undo
 from shared import workspace
-from shared.border import answers, arm, graph, pacing, refusals, telemetry, transport
+from shared.border import (
+    answers,
+    arm,
+    graph,
+    lanes,
+    ledger,
+    pacing,
+    refusals,
+    telemetry,
+    tokens,
+    transport,
+)
 from shared.core import addresses, decision, exemption, settings
 from shared.core.errors import AzureError, Busy, NoRole, SettingsError, Stale, Unclear
-from shared.core.events import Event, SweepContext, identified
+from shared.core.events import Event, SweepContext
 from shared.core.model import (
     Account,
     AccountId,
@@ -46,6 +57,7 @@ from shared.core.model import (
     Subscription,
 )
 from shared.core.schedule import Schedule
+from shared.core.wire import identified
 from shared.steps import allowance, arm_lists, cross_check, remediation, scope
 from soak.odd.example import LINKS, Focus
 from soak.program import Admit, Fault, Finish, Start, Step, Team
@@ -510,14 +522,11 @@ def _ends_like(self: addresses.Address, endpoint: addresses.Address) -> bool:
     return self.host == endpoint.host or self.host.endswith(f".{endpoint.host}")
 
 
-async def _only_a_new_one(self: transport.TokenCache, scope: str) -> str:
+async def _only_a_new_one(self: tokens.TokenCache, scope: str) -> str:
     """Insist on a new token, however long the old one is good."""
     async with self._lock:
         held = self._tokens.get(scope)
-        if (
-            held is None
-            or held.expires_on - self._clock.now().timestamp() < transport._RENEW_SECONDS
-        ):
+        if held is None or held.expires_on - self._clock.now().timestamp() < tokens._RENEW_SECONDS:
             held = self._tokens[scope] = await self._fetch(scope)
         return held.token
 
@@ -532,7 +541,7 @@ async def _emit(self: telemetry.Telemetry, context: SweepContext, event: Event, 
     self._logger.emit(self._record(context, event))
 
 
-_refused_in = telemetry._refused_in
+_refused_in = ledger.refused_in
 
 
 def _took_all(body: bytes, sent: int) -> dict[int, str] | None:
@@ -561,24 +570,24 @@ def _first_word(headers: Mapping[str, str], moment: datetime) -> float:
     for name, unit in (("retry-after-ms", 1e-3), ("x-ms-retry-after-ms", 1e-3), ("retry-after", 1)):
         value = headers.get(name, "")
         if value:
-            return (pacing._number(value) or 0) * unit or pacing._until(value, moment)
+            return (lanes._number(value) or 0) * unit or lanes._until(value, moment)
     return 0.0
 
 
 @asynccontextmanager
 async def _waits_in_its_place(
-    self: pacing.Pace, subscription_id: str, held: Counter[pacing.Use], places: asyncio.Semaphore
+    self: pacing.Pace, subscription_id: str, held: Counter[lanes.Use], places: asyncio.Semaphore
 ) -> AsyncIterator[None]:
     """Take a place, and then wait for the lane."""
     async with places:
         await self._room(
             {self.lanes.lane(subscription_id, use): count for use, count in held.items()}
         )
-        async with _permit(self, subscription_id, held, asyncio.Semaphore()):
+        async with _admitted(self, subscription_id, held, asyncio.Semaphore()):
             yield
 
 
-_permit = pacing.Pace._permit
+_admitted = pacing.Pace._admitted
 
 
 def _this_turn(schedule: Schedule, _: datetime | None, now: datetime) -> frozenset[int]:
@@ -676,7 +685,7 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
     Bug.KIND_FORGOTTEN: ((remediation, "decide", _whatever_kind),),
     Bug.NOT_AWAITED: ((telemetry.Telemetry, "acknowledged", _at_once),),
     Bug.AGE_TOO_EARLY: ((transport.ClockedTransport, "send", _age_first),),
-    Bug.NO_CEILING_OF_A_WAIT: ((pacing, "_LONGEST_CLOSURE", 1e12),),
+    Bug.NO_CEILING_OF_A_WAIT: ((lanes, "_LONGEST_CLOSURE", 1e12),),
     Bug.ONLY_AN_ID: ((arm, "the_account", _any_account), (arm, "_account", _whatever_there_is)),
     Bug.NULL_IS_NO_TAG: ((answers, "tags_problem", _no_tags),),
     Bug.NO_ARRAY_IS_EMPTY: ((arm, "a_page", _any_page), (arm.ArmReader, "_read", _some_page)),
@@ -698,11 +707,11 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
         _ANY_LINK,
     ),
     Bug.ANY_PORT: ((addresses.Address, "is_of", _ends_like),),
-    Bug.NOTHING_TAKEN: ((telemetry, "_refused_in", _took_all),),
+    Bug.NOTHING_TAKEN: ((ledger, "refused_in", _took_all),),
     Bug.RELEASE_SEEN_ONCE: ((allowance.Allowance, "seconds_left", _goes_on),),
-    Bug.HUGE_NUMBERS: ((pacing, "_number", _any_number),),
-    Bug.NO_DATES: ((pacing, "_until", _no_date),),
-    Bug.FIRST_WORD: ((pacing, "_retry_after", _first_word),),
+    Bug.HUGE_NUMBERS: ((lanes, "_number", _any_number),),
+    Bug.NO_DATES: ((lanes, "_until", _no_date),),
+    Bug.FIRST_WORD: ((lanes, "retry_after", _first_word),),
     Bug.DISALLOWED_IS_NO_ROLE: (
         (refusals, "_BY_CODE", {**refusals._BY_CODE, "requestdisallowedbyazure": NoRole}),
     ),
@@ -711,8 +720,8 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
     Bug.LEVEL_BELIEVED: ((arm, "the_resource_group", _any_group),),
     Bug.COUNTED_TWICE: ((arm_lists.ListReader, "_rows", _each_row),),
     Bug.NOT_HANDED_OVER: ((telemetry.Telemetry, "emit", _emit),),
-    Bug.PLACE_KEPT: ((pacing.Pace, "_permit", _waits_in_its_place),),
-    Bug.GOOD_TOKEN_UNUSED: ((transport.TokenCache, "token", _only_a_new_one),),
+    Bug.PLACE_KEPT: ((pacing.Pace, "_admitted", _waits_in_its_place),),
+    Bug.GOOD_TOKEN_UNUSED: ((tokens.TokenCache, "token", _only_a_new_one),),
     Bug.FEW_SIGNS: ((exemption, "resembles", _resembles_by_few_signs),),
     Bug.AUDIT_REFUSED: ((settings, "_settings", _no_release_in_audit),),
     Bug.TENANT_IS_NO_ROLE: (

@@ -15,8 +15,9 @@ from pathlib import Path
 import click
 
 from keysweep.__main__ import keysweep
-from shared.core.events import EVENTS, METRICS, Event, SweepContext, fields_of
+from shared.core.events import EVENTS, METRICS, Event, SweepContext
 from shared.core.settings import SETTINGS
+from shared.core.wire import fields_of
 from tools.bicep import resources
 
 ROOT = Path(__file__).parent.parent

@@ -34,7 +34,8 @@ from shared.border.answers import (
 )
 from shared.border.pacing import Pace
 from shared.border.refusals import SDK_ERRORS, azure_error
-from shared.border.transport import Pipeline, TokenCache
+from shared.border.tokens import TokenCache
+from shared.border.transport import Pipeline
 from shared.core.addresses import Address, Links
 from shared.core.deadline import within
 from shared.core.errors import OutOfTime, Throttled, Unclear

@@ -13,7 +13,7 @@ from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
 from shared.border.answers import an_object
 from shared.border.arm import ArmReader
 from shared.border.refusals import AFTER_A_WRITE, azure_error, code_and_message, is_azures
-from shared.border.transport import NoCredential
+from shared.border.tokens import NoCredential
 from shared.core.deadline import within
 from shared.core.errors import Refused, Unfinished
 from shared.core.model import AccountId

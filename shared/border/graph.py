@@ -18,7 +18,8 @@ from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions
 
 from shared.border.answers import a_graph_page, columns_problem, decoded, is_count, is_text
 from shared.border.refusals import SDK_ERRORS, azure_error
-from shared.border.transport import NoCredential, Pipeline
+from shared.border.tokens import NoCredential
+from shared.border.transport import Pipeline
 from shared.core.addresses import Links
 from shared.core.errors import AzureError, Unclear
 from shared.core.exemption import resembling_pattern

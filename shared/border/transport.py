@@ -5,19 +5,16 @@ observer. The SDKs' own default policies are left out on purpose: they register 
 providers by themselves, follow redirects, and log.
 """
 
-import asyncio
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Protocol
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-from azure.core.credentials import AccessTokenInfo
-from azure.core.credentials_async import AsyncSupportsTokenInfo, AsyncTokenCredential
-from azure.core.exceptions import AzureError as SdkError
-from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
+from azure.core.exceptions import ServiceRequestError
 from azure.core.pipeline import AsyncPipeline, PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import (
     AsyncHTTPPolicy,
@@ -25,14 +22,14 @@ from azure.core.pipeline.policies import (
     RequestIdPolicy,
     UserAgentPolicy,
 )
-from azure.core.pipeline.transport import AioHttpTransport
+from azure.core.pipeline.transport import AioHttpTransport, RequestsTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from yarl import URL
 
 from shared.border.answers import Answers, OddAnswer
 from shared.border.pacing import Pace, Pacing
+from shared.border.tokens import TokenCache
 from shared.core.addresses import Address
-from shared.core.deadline import within
 from shared.core.errors import Elsewhere, Stale
 from shared.core.model import Clock
 from shared.core.settings import Cloud
@@ -40,19 +37,6 @@ from shared.core.settings import Cloud
 _CONNECT_SECONDS = 10
 # The pace gives up on an attempt before this; it is for what the pace doesn't see.
 _READ_SECONDS = 90
-# Tokens are renewed when this little of their life is left, so that none expires on its way.
-_RENEW_SECONDS = 300.0
-# One that could not be renewed is used while this much of its life is left, and its renewal is not
-# tried again at once.
-_USABLE_SECONDS = 60.0
-_RENEW_AGAIN_SECONDS = 30.0
-# What azure-identity raises when the answer to its request is odd (run: an end that is null, or no
-# number).
-_ODD_TOKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, zlib.error)
-# The last second of the year 9999.
-_LAST_MOMENT = 253_402_300_799
-# The credential's own requests pass another pipeline, which would wait for minutes.
-_TOKEN_SECONDS = 30.0
 # An answer longer than this, once it is unpacked, is not read: 1,000 rows of Resource Graph take a
 # few megabytes, 100 accounts in ARM's list four (recorded exchanges, facts 15 and 82).
 _MOST_BYTES = 64 * 1024 * 1024
@@ -62,12 +46,17 @@ _LONGEST_SLEEP = 3600.0
 type Pipeline = AsyncPipeline[HttpRequest, AsyncHttpResponse]
 
 
-class RequestRecord(Protocol):
-    """What the observer wants to know of one attempt."""
+@dataclass(slots=True)
+class RequestRecord:
+    """One attempt of one request, as it goes on."""
 
-    def answered(self, status: int) -> None:
-        """Note the status code of the answer."""
-        ...
+    status: int | None = None
+    """The status code of the answer, once there is one."""
+
+    @property
+    def outcome(self) -> str:
+        """What came of it, as a word."""
+        return "no answer" if self.status is None else str(self.status)
 
 
 class Observer(Protocol):
@@ -76,107 +65,6 @@ class Observer(Protocol):
     def request(self, method: str, address: Address) -> AbstractContextManager[RequestRecord]:
         """Open a record that lasts as long as the attempt."""
         ...
-
-
-class TokenCache:
-    """Tokens of one identity, one per scope, fetched once however many ask at the same time.
-
-    The aio credentials have no single flight (docs/facts.md, 3), and no way to make them forget:
-    once Azure refuses a token that looks good, they give it again and again. So the credential is
-    made here, and made anew then. azure-core's own policy was read and left
-    (docs/decisions/0004-own-tokens.md).
-    """
-
-    def __init__(self, make: Callable[[], AsyncSupportsTokenInfo], clock: Clock) -> None:
-        self._make = make
-        self._clock = clock
-        self._credential: AsyncSupportsTokenInfo | None = None
-        self._is_spent = False
-        self._tokens: dict[str, AccessTokenInfo] = {}
-        self._renewal_failed_at: dict[str, float] = {}
-        self._lock = asyncio.Lock()
-
-    async def token(self, scope: str) -> str:
-        """Return a token that is good for some minutes, or for one where none can be had.
-
-        Raises azure-core's ClientAuthenticationError, or another of its errors, if the identity
-        gets none.
-        """
-        async with self._lock:
-            held = self._tokens.get(scope)
-            left = held.expires_on - self._clock.now().timestamp() if held is not None else 0.0
-            if held is not None and (left >= _RENEW_SECONDS or self._waits_to_renew(scope, left)):
-                return held.token
-            try:
-                fetched = await self._fetch(scope)
-            except SdkError:
-                if held is None or left < _USABLE_SECONDS:
-                    raise
-                self._renewal_failed_at[scope] = self._clock.monotonic()
-                return held.token
-            self._tokens[scope] = fetched
-            return fetched.token
-
-    def _waits_to_renew(self, scope: str, left: float) -> bool:
-        """Whether a token is still usable, and could not be renewed a moment ago."""
-        failed_at = self._renewal_failed_at.get(scope)
-        recently = (
-            failed_at is not None and self._clock.monotonic() - failed_at < _RENEW_AGAIN_SECONDS
-        )
-        return recently and left >= _USABLE_SECONDS
-
-    async def _fetch(self, scope: str) -> AccessTokenInfo:
-        if self._is_spent:
-            await self.close()
-        if self._credential is None:
-            self._credential = self._make()
-        try:
-            asked = self._credential.get_token_info(scope)
-            fetched = await within(self._clock, _TOKEN_SECONDS, asked)
-        except TimeoutError as error:
-            message = f"no token within {_TOKEN_SECONDS:.0f} s"
-            raise ClientAuthenticationError(message) from error
-        except RuntimeError as error:
-            # azure-identity asks in a thread, and the system may have none left; or JSON is nested
-            # too deeply (RecursionError).
-            raise ClientAuthenticationError(str(error)) from error
-        except _ODD_TOKEN as error:
-            message = f"the answer to the request for a token is odd: {error}"
-            raise ClientAuthenticationError(message) from error
-        if fetched.expires_on > _LAST_MOMENT:
-            raise ClientAuthenticationError("the token's end is no moment")
-        # azure-identity hands on whatever the answer calls a token.
-        token: object = fetched.token
-        if not isinstance(token, str):
-            raise ClientAuthenticationError("the token is no text")
-        return fetched
-
-    def forget(self, scope: str, token: str) -> None:
-        """Drop a token that Azure did not take, and the credential that would give it again."""
-        held = self._tokens.get(scope)
-        if held is not None and held.token == token:
-            del self._tokens[scope]
-            self._is_spent = True
-
-    async def close(self) -> None:
-        """Let go of the credential; whoever asks for a token next makes a new one."""
-        credential, self._credential, self._is_spent = self._credential, None, False
-        if credential is not None:
-            await credential.close()
-
-
-class NoCredential(AsyncTokenCredential):
-    """What the clients are given: they insist on a credential, and the pipeline has the token."""
-
-    async def get_token(self, *scopes: str, **_: Any) -> Any:
-        """Never called."""
-        raise NotImplementedError(scopes)
-
-    async def close(self) -> None:
-        """Nothing to close."""
-
-    async def __aexit__(self, *_: object) -> None:
-        """Nothing to leave."""
 
 
 class Authorization(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
@@ -228,7 +116,7 @@ class Observation(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         address = Address.parse(request.http_request.url)
         with self._observer.request(request.http_request.method, address) as record:
             response = await self.next.send(request)
-            record.answered(response.http_response.status_code)
+            record.status = response.http_response.status_code
         return response
 
 
@@ -244,24 +132,30 @@ class PlainTransport(AioHttpTransport):  # type: ignore[misc] # azure-core loads
         super().__init__(use_env_settings=False, **config)
 
     async def send(self, request: Any, **config: Any) -> Any:
-        """Send one request, by the proxy that the environment names for its host, if it does."""
-        proxy = _proxy(URL(request.url))
-        if proxy is not None:
-            config["proxy"] = str(proxy.with_user(None))
-            config["proxy_auth"] = aiohttp.BasicAuth.from_url(proxy)
+        """Send one request, by the proxy that HTTPS_PROXY and NO_PROXY name for its host."""
+        url = URL(request.url)
+        proxy = getproxies().get(url.scheme, "")
+        if proxy and not proxy_bypass(url.host or ""):
+            proxy_url = URL(proxy if "://" in proxy else f"http://{proxy}")
+            config["proxy"] = str(proxy_url.with_user(None))
+            config["proxy_auth"] = aiohttp.BasicAuth.from_url(proxy_url)
         return await super().send(request, **config)
 
 
-def _proxy(url: URL) -> URL | None:
-    """Return the proxy for an address, by HTTPS_PROXY and NO_PROXY as everywhere in Python."""
-    proxy = getproxies().get(url.scheme, "")
-    if not proxy or proxy_bypass(url.host or ""):
-        return None
-    return URL(proxy if "://" in proxy else f"http://{proxy}")
+class PlainSyncTransport(RequestsTransport):  # type: ignore[misc] # as above
+    """The same for clients that can't wait: the exporter, and the credential that it is given.
+
+    `requests` puts a password from `~/.netrc` in place of the token (requests 2.34, read), for
+    every host that is named there, unless somebody else says what authorization there is.
+    """
+
+    def _init_session(self, session: Any) -> None:
+        super()._init_session(session)
+        session.auth = lambda request: request
 
 
 class ClockedTransport(PlainTransport):
-    """The connection pool. Whatever sleeps through it, such as polling, sleeps by our clock.
+    """The connection pool for Azure Resource Manager: polling, too, sleeps by our clock.
 
     It reads every answer whole, and none that is longer than a ceiling. The SDK asks for that of a
     PATCH as a stream, which it would read outside the pipeline, where no time-out of ours holds.
@@ -290,11 +184,10 @@ class ClockedTransport(PlainTransport):
     ) -> AsyncHttpResponse:
         """Send one request, and read its answer to the end.
 
-        `leave_by` is the moment before which a PATCH has to leave, on the clock's monotonic count:
-        every PATCH has one, and none leaves when it has passed.
+        `leave_by`, on the clock's monotonic count: no PATCH leaves after it, and each has one.
 
-        Raises Stale if that is so: nothing was sent. Raises OddAnswer for an answer that is too
-        long or can't be unpacked.
+        Raises Stale for a PATCH that is too late: nothing was sent. Raises OddAnswer for an answer
+        that is too long or can't be unpacked.
         """
         config.pop("stream", None)
         if request.method == "PATCH":
@@ -312,7 +205,7 @@ class ClockedTransport(PlainTransport):
     async def _before_it_leaves(
         self, _session: object, context: SimpleNamespace, _headers: object
     ) -> None:
-        """Look whether a PATCH may still leave, now that it has a connection.
+        """Stop a PATCH that is too late, now that it has a connection.
 
         aiohttp 3.14 calls this with the headers made up and no byte of them sent (read, and tried
         over TLS in tests/azure/test_a_fresh_exemption_wins.py).
@@ -322,7 +215,7 @@ class ClockedTransport(PlainTransport):
             raise Stale("Its decision is no longer fresh.")
 
     async def sleep(self, duration: float) -> None:
-        """Sleep so many seconds; Azure's own words on how many have no ceiling."""
+        """Sleep, for an hour at most: what Azure asks for has no ceiling."""
         await self._clock.sleep(min(duration, _LONGEST_SLEEP))
 
 

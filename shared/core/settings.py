@@ -368,7 +368,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "SWEEP_CONCURRENCY",
-        "8",
+        "48",
         "a whole number from 1 to 64",
         "How many accounts or subscriptions are worked on at once.",
         _whole(1, 64),

@@ -13,12 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from shared.core.change_log import ChangeLog
-from shared.core.decision import Plan, braked, decide, plan
-from shared.core.events import (
-    BrakeEngaged,
-    DriftFound,
-    SweepStarted,
+from shared.core.announcements import (
     account_held,
     coverage_gap,
     drift_found,
@@ -29,6 +24,9 @@ from shared.core.events import (
     sources_disagree,
     subscriptions_read,
 )
+from shared.core.change_log import ChangeLog
+from shared.core.decision import Plan, braked, decide, plan
+from shared.core.events import BrakeEngaged, DriftFound, SweepStarted
 from shared.core.model import (
     Clock,
     Decision,

@@ -14,7 +14,8 @@ import pytest
 
 from local_azure import LocalAzure, PatchForm, RunningClock, SeenRequest, Tenant, scenarios
 from shared.core.errors import SweepNotWhole, TelemetryLost
-from shared.core.events import EVENTS, METRICS, Event, EventField, SweepContext, fields_of
+from shared.core.events import EVENTS, METRICS, Event, SweepContext
+from shared.core.wire import EventField, fields_of
 from tests.support.alone import alone
 from tests.support.functions_worker import FunctionsWorker
 from tests.support.real_sweeps import TRACE, TRACE_PARENT, Swept, insights, sweep, worker

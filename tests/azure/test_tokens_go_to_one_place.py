@@ -22,7 +22,8 @@ from local_azure import LocalAzure, PatchForm, SeenRequest, Tenant
 from local_azure.exchange import Answer
 from local_azure.services import Settings
 from local_azure.state import ids
-from shared.border.transport import Authorization, TokenCache
+from shared.border.tokens import TokenCache
+from shared.border.transport import Authorization
 from shared.core.errors import Elsewhere
 from shared.core.model import Result
 from shared.core.settings import Cloud

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from shared.core.events import EVENTS, METRICS, SweepContext, fields_of
+from shared.core.events import EVENTS, METRICS, SweepContext
+from shared.core.wire import fields_of
 from tests.support.captured import Captured
 from tests.support.queries import ROOT, queries
 

@@ -13,8 +13,9 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 from shared.border.answers import Answers
 from shared.border.arm import ArmReader
 from shared.border.graph import Graph
-from shared.border.pacing import Lanes, Pace, Pacing
-from shared.border.transport import TokenCache
+from shared.border.lanes import Lanes
+from shared.border.pacing import Pace, Pacing
+from shared.border.tokens import TokenCache
 from shared.core.deadline import Deadline
 from shared.core.errors import Unclear
 from shared.core.model import Account, AccountId, Answer, Clock

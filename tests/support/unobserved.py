@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from types import SimpleNamespace
-from typing import Any
 
+from shared.border.transport import RequestRecord
 from shared.core.addresses import Address
 from shared.core.events import Event
 
@@ -12,9 +11,9 @@ from shared.core.events import Event
 class Unobserved:
     """An observer and an emitter for parts that a test makes itself."""
 
-    def request(self, method: str, address: Address) -> nullcontext[Any]:  # noqa: ARG002
+    def request(self, method: str, address: Address) -> nullcontext[RequestRecord]:  # noqa: ARG002
         """See nothing of a request."""
-        return nullcontext(SimpleNamespace(answered=lambda _: None))
+        return nullcontext(RequestRecord())
 
     async def emit(self, event: Event) -> None:
         """Tell nobody."""

@@ -8,6 +8,17 @@ from datetime import timedelta
 
 import pytest
 
+from shared.core.announcements import (
+    account_held,
+    coverage_gap,
+    drift_found,
+    exemption_observed,
+    key_access_changed,
+    patch_war,
+    remediation_outcome,
+    sources_disagree,
+    subscriptions_read,
+)
 from shared.core.events import (
     ACCOUNTS,
     DURATION,
@@ -26,19 +37,6 @@ from shared.core.events import (
     SubscriptionRead,
     SweepCompleted,
     SweepContext,
-    account_held,
-    coverage_gap,
-    drift_found,
-    exemption_observed,
-    fields_of,
-    identified,
-    key_access_changed,
-    measurements,
-    patch_war,
-    properties,
-    remediation_outcome,
-    sources_disagree,
-    subscriptions_read,
 )
 from shared.core.model import (
     AccountId,
@@ -58,6 +56,7 @@ from shared.core.model import (
     TagsAbove,
     Turned,
 )
+from shared.core.wire import fields_of, identified, measurements, properties
 from tests.support.builders import (
     NOW,
     SUBSCRIPTION_ID,

@@ -85,7 +85,7 @@ def test_what_is_not_set_is_safe() -> None:
     settings = read()
     assert settings.limits == Limits(25, Brake.HOLD, None)
     assert settings.schedule.interval == timedelta(minutes=15)
-    assert (settings.concurrency, settings.budget) == (8, 1200.0)
+    assert (settings.concurrency, settings.budget) == (48, 1200.0)
     assert (settings.client_id, settings.tenant_id, settings.enforce_from) == (None, None, None)
     assert settings.notes == ()
 

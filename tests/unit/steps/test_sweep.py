@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.border.pacing import Lanes, Pace
+from shared.border.lanes import Lanes
+from shared.border.pacing import Pace
 from shared.core.deadline import Deadline
 from shared.core.errors import Throttled
 from shared.core.events import (

@@ -10,7 +10,7 @@ import pytest
 from azure.core.credentials import AccessTokenInfo
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
-from shared.border.transport import TokenCache
+from shared.border.tokens import TokenCache
 from tests.support.virtual_time import VirtualClock
 
 SCOPE, OTHER = "https://management.azure.com/.default", "https://monitor.azure.com/.default"
