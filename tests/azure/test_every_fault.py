@@ -1,38 +1,38 @@
-"""Every fault of docs/faults.md, by name: what Azure says, what is done, what the operator sees."""
+"""Every fault of docs/faults.md, by its row: what Azure says, and what the operator sees."""
 
-import ast
 import gzip
 import json
-import re
-import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local_azure import LocalAzure, PatchForm, SeenRequest, Tenant, scenarios
+from local_azure import LocalAzure, PatchForm, SeenRequest, Tenant
 from local_azure.clock import START
 from local_azure.exchange import Answer
 from local_azure.faults import Fault
 from local_azure.state.access import FUNCTION_ACTIONS
 from shared.core.model import Result
-from tests.support.alone import alone
-from tests.support.real_sweeps import Swept, insights, process, sweep, tick
+from tests.support.real_sweeps import insights, process, sweep, tick
 
 type Serve = Callable[..., LocalAzure]
+type Strike = Callable[[LocalAzure], object]
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENT = ROOT / "docs" / "faults.md"
 ERRORS = {
-    each["case"]: each
-    for each in json.loads((ROOT / "tests/data/errors/errors.json").read_text())["control_plane"]
+    error["case"]: error
+    for error in json.loads((ROOT / "tests/data/errors/errors.json").read_text())["control_plane"]
 }
+BOT = "*/bot"
+LISTS = "*/accounts"
 GRAPH = "*/microsoft.resourcegraph/resources"
-THROTTLED = {"error": {"code": "TooManyRequests", "message": "Later."}}
 WRITE = "Microsoft.CognitiveServices/accounts/write"
+ROLE_SCOPE = "/providers/Microsoft.Management/managementGroups/contoso"
+YEARS = 10 * 365 * 86_400
 
 
 def bot(**more: Any) -> Tenant:
@@ -42,211 +42,456 @@ def bot(**more: Any) -> Tenant:
     return tenant
 
 
-def hidden_bot() -> Tenant:
-    """Return a tenant whose bot ARM's list alone shows."""
-    tenant = bot()
-    tenant.subscription("contoso-prod").hidden_from_graph = True
-    return tenant
-
-
-def off(azure: LocalAzure) -> bool:
-    return not azure.tenant.account("bot").keys_on
-
-
 def patches(azure: LocalAzure) -> int:
-    return sum(each.method == "PATCH" for each in azure.operations)
+    return sum(operation.method == "PATCH" for operation in azure.operations)
 
 
-def recorded(fault: Fault, case: str) -> dict[str, str]:
-    """Let the fault answer with a body of the reference shelf; return its code and message."""
-    found = ERRORS[case]
-    fault.answer(found["status"], found["body"])
-    error: dict[str, str] = found["body"]["error"]
-    return error
+# How Azure is struck
 
 
-def fits(message: str, case: str) -> bool:
-    """Whether the local Azure's own message is the recorded one, but for the names in it."""
-    pattern = re.escape(ERRORS[case]["body"]["error"]["message"])
-    return re.fullmatch(re.sub(r"<\w+>", ".+", pattern), message) is not None
+def error(code: str, message: str = "") -> dict[str, Any]:
+    return {"error": {"code": code, "message": message}}
 
 
-def sees(swept: Swept, result: Result, code: str = "", *, fails: bool = False) -> dict[str, Any]:
-    """Hold what the operator sees of `bot` against this; return the event."""
-    (event,) = [e for e in swept.events("RemediationOutcome") if e["accountName"] == "bot"]
-    assert (event["result"], event.get("azureCode", "")) == (result, code)
-    assert swept.whole is not fails
-    return event
-
-
-def gap(swept: Swept) -> dict[str, Any]:
-    """Return the one gap of a sweep, which fails for it."""
-    (event,) = swept.events("CoverageGap")
-    assert not swept.whole
-    return event
-
-
-def slug(fault: str) -> str:
-    return "test_" + re.sub(r"\W+", "_", fault.lower()).strip("_")
-
-
-def test_every_row_has_its_test_and_every_test_its_row() -> None:
-    rows = [
-        [cell.strip() for cell in line.strip("|").split(" | ")]
-        for line in DOCUMENT.read_text().splitlines()
-        if line.startswith("| ") and not line.startswith(("| fault", "| ---"))
-    ]
-    tests = {
-        node.name
-        for node in ast.parse(Path(__file__).read_text()).body
-        if isinstance(node, ast.AsyncFunctionDef) and node.name.startswith("test_")
-    }
-    assert {len(row) for row in rows} == {4}
-    assert len(rows) == len({row[0] for row in rows})
-    assert {slug(row[0]) for row in rows} == tests
-    told = " ".join(row[3] for row in rows)
-    assert set(re.findall(r"`([A-Z_]{4,})`", told)) <= set(Result)
-
-
-# The account, and who may change it
-
-
-async def test_the_account_is_busy(serve: Serve) -> None:
-    azure = serve(bot())
-    said = recorded(
-        azure.faults.on(method="PATCH"), "account busy (PATCH/PUT during another op on account)"
+def answers(
+    status: int, body: Any = None, *, times: int | None = 1, method: str = "PATCH", **headers: str
+) -> Strike:
+    """Answer requests about the bot with this."""
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda azure: azure.faults.on(method=method, path=BOT, times=times).answer(
+        status, body, sent
     )
 
-    event = sees(await sweep(azure), Result.BUSY, "RequestConflict")
 
-    assert (event["azureMessage"], patches(azure), off(azure)) == (said["message"], 1, False)
+def recorded(case: str) -> Strike:
+    """Answer its PATCH with a body of the reference shelf."""
+    return answers(ERRORS[case]["status"], ERRORS[case]["body"])
 
 
-async def test_another_operation_runs_on_the_account(serve: Serve) -> None:
+def throttled(method: str, times: int = 1, **headers: str) -> Strike:
+    return answers(429, error("TooManyRequests"), times=times, method=method, **headers)
+
+
+def on(effect: Callable[[Fault], object], **place: Any) -> Strike:
+    """Let something happen at a place."""
+    return lambda azure: effect(azure.faults.on(**place))
+
+
+def answered(status: int, body: Any = None) -> Callable[[Fault], object]:
+    return lambda fault: fault.answer(status, body)
+
+
+def drop_kind(rows: str) -> Callable[[Any], object]:
+    return lambda body: [row.pop("kind", None) for row in body[rows]]
+
+
+def bends(change: Callable[[Any], object], **place: Any) -> Strike:
+    """Change the body of each answer at a place."""
+
+    def bend(answer: Answer) -> Answer:
+        change(answer.body)
+        return answer
+
+    return on(lambda fault: fault.bend(bend), times=None, **place)
+
+
+def once_before(method: str, act: Strike) -> Strike:
+    """Do something just before the first such request about the bot."""
+
+    def strike(azure: LocalAzure) -> None:
+        def hook(request: SeenRequest) -> None:
+            if request.method == method and request.path.endswith("/bot"):
+                remove()
+                act(azure)
+
+        remove = azure.before(hook)
+
+    return strike
+
+
+def lock(level: str) -> Strike:
+    return lambda azure: azure.tenant.add_lock(azure.tenant.account("bot").id, level=level)
+
+
+def policy(azure: LocalAzure) -> None:
+    azure.tenant.add_policy(azure.tenant.account("bot").id.partition("/resourceGroups/")[0])
+
+
+def no_write(azure: LocalAzure) -> None:
+    function = azure.tenant.function
+    azure.tenant.assignments.remove(function.object_id, ROLE_SCOPE)
+    azure.tenant.assign(function, ROLE_SCOPE, [name for name in FUNCTION_ACTIONS if name != WRITE])
+
+
+def deny(azure: LocalAzure) -> None:
+    bot_id = azure.tenant.account("bot").id
+    azure.tenant.deny(azure.tenant.function, bot_id, [WRITE], name="stack-of-team-x")
+
+
+def revoke(azure: LocalAzure) -> None:
+    azure.services.tokens.revoke()
+    azure.clock.advance(1)
+
+
+def revert(azure: LocalAzure) -> None:
+    template = azure.tenant.add_principal("template")
+
+    def hook(request: SeenRequest) -> None:
+        if azure.writes and request.method == "GET" and not azure.tenant.account("bot").keys_on:
+            azure.tenant.enable_keys("bot", by=template)
+
+    azure.before(hook)
+
+
+def exempt_after_the_first_patch(azure: LocalAzure) -> None:
+    azure.faults.on(method="PATCH").cut()
+
+    def hook(request: SeenRequest) -> None:
+        if patches(azure) and request.method == "GET" and not azure.tenant.account("bot").tags:
+            azure.tenant.tag("bot", {"local-auth-exempt": "CHG0042"})
+
+    azure.before(hook)
+
+
+def use_up_the_quota(azure: LocalAzure) -> None:
+    for _ in range(15):
+        azure.services.quota.take(azure.tenant.function.object_id)
+
+
+def become(kind: str) -> Strike:
+    return lambda azure: setattr(azure.tenant.account("bot"), "kind", kind)
+
+
+def delete(azure: LocalAzure) -> None:
+    azure.tenant.delete("bot")
+
+
+def disable(azure: LocalAzure) -> None:
+    azure.tenant.subscription("contoso-prod").state = "Disabled"
+
+
+def nothing(azure: LocalAzure) -> None:
+    """Leave Azure as it is: the fault is in the account."""
+
+
+NOTHING: Strike = nothing
+HTML = "<html><h1>Bad Gateway</h1></html>"
+BROKEN = answers(200, '{"id": "/subscr', times=None, method="GET", Content_Type="application/json")
+
+
+# What becomes of one account
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault, and what its outcome says."""
+
+    strike: Strike
+    result: Result
+    code: str = ""
+    says: str = ""
+    """Stands in Azure's message, or else in the detail."""
+    patches: int = 1
+    bot: dict[str, Any] = field(default_factory=dict)
+    most: float = 40
+    """Seconds that the sweep takes at most."""
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+R = Result
+RUNS_ON = {"patch": PatchForm.BOTH, "operation_seconds": 50_000}
+FAILS_LATER = {"patch": PatchForm.OPERATION_FAILS}
+CANCELED = {"provisioning_state": "Canceled", "patch": PatchForm.BOTH}
+MEANWHILE = "ReadOnlyDisabledSubscription"
+OTHER_TENANT = "InvalidAuthenticationTokenTenant"
+UNKNOWN = "MissingSubscriptionRegistration"
+# By the row's name; after a slash, which of several.
+CASES = {
+    "The account is busy": Case(
+        recorded("account busy (PATCH/PUT during another op on account)"), R.BUSY, "RequestConflict"
+    ),
+    "Another operation runs on the account": Case(
+        recorded("child op racing another child/parent op"), R.BUSY, "RequestConflict"
+    ),
+    "The provisioning state is not terminal": Case(
+        NOTHING, R.BUSY, says="Moving", patches=0, bot={"provisioning_state": "Moving"}
+    ),
+    "Another provider finds the account Accepted": Case(
+        recorded("private endpoint against account still Accepted (other RP, not our PATCH)"),
+        R.BUSY,
+        "AccountProvisioningStateInvalid",
+    ),
+    "The provisioning state is Failed or Canceled": Case(NOTHING, R.DISABLED, bot=CANCELED),
+    "A ReadOnly lock": Case(lock("ReadOnly"), R.LOCKED, "ScopeLocked", "/accounts/bot"),
+    "A CanNotDelete lock": Case(lock("CanNotDelete"), R.DISABLED),
+    "A policy denies": Case(
+        policy, R.POLICY_DENIED, "RequestDisallowedByPolicy", "/policyAssignments/"
+    ),
+    "The role is missing": Case(no_write, R.NO_ROLE, "AuthorizationFailed", "its role at this"),
+    "A deny assignment": Case(
+        deny, R.NO_ROLE, "DenyAssignmentAuthorizationFailed", "stack-of-team-x"
+    ),
+    "A linked resource may not be joined": Case(
+        recorded("linked authorization"), R.NO_ROLE, "LinkedAuthorizationFailed"
+    ),
+    "The account was deleted meanwhile/before the read": Case(
+        once_before("GET", delete), R.GONE, "ResourceNotFound", patches=0
+    ),
+    "The account was deleted meanwhile/before the PATCH": Case(
+        once_before("PATCH", delete), R.GONE, "ResourceNotFound"
+    ),
+    "The value reverts": Case(revert, R.UNVERIFIED),
+    "The update fails after it was accepted": Case(
+        NOTHING, R.UNVERIFIED, "InternalServerError", bot=FAILS_LATER
+    ),
+    "The update runs on and on": Case(
+        NOTHING, R.UNVERIFIED, says="still running after 120 s.", bot=RUNS_ON, most=160
+    ),
+    "The read-back is behind": Case(NOTHING, R.DISABLED, bot={"stale_reads": 5}),
+    "The subscription is disabled meanwhile": Case(
+        once_before("PATCH", disable), R.BUSY, MEANWHILE
+    ),
+    "The account became another kind meanwhile": Case(
+        once_before("GET", become("SpeechServices")), R.OUT_OF_SCOPE, says="Speech", patches=0
+    ),
+    "Azure itself forbids it": Case(
+        answers(403, error("RequestDisallowedByAzure")), R.FAILED, "RequestDisallowedByAzure"
+    ),
+    "A conflict that nobody knows": Case(answers(409, error(UNKNOWN)), R.FAILED, UNKNOWN),
+    "An unknown refusal": Case(answers(400, error("New", "Not so.")), R.FAILED, "New", "Not so."),
+    # Throttling
+    "A PATCH is throttled for a moment": Case(
+        throttled("PATCH", Retry_After="30"), R.DISABLED, patches=2
+    ),
+    "A PATCH is throttled for an hour": Case(
+        throttled("PATCH", Retry_After="3600"), R.DEFERRED, says="The wait is 3600 s"
+    ),
+    "A PATCH is throttled without a Retry-After": Case(
+        throttled("PATCH", 3), R.DISABLED, patches=4
+    ),
+    "A PATCH is throttled for zero seconds": Case(
+        throttled("PATCH", 3, Retry_After="0"), R.DISABLED, patches=4
+    ),
+    "A read is throttled": Case(throttled("GET", 3, Retry_After="20"), R.DISABLED, most=70),
+    "Resource Graph is throttled": Case(use_up_the_quota, R.DISABLED),
+    # The connection, and answers that are none
+    **{
+        f"A PATCH ends in a server error/{status}": Case(
+            answers(status, error("Later")), R.DISABLED, patches=2, most=70
+        )
+        for status in (408, 500, 502, 503, 504)
+    },
+    "A PATCH ends in a server error twice": Case(
+        answers(503, error("Later"), times=None), R.UNVERIFIED, "Later", patches=2, most=70
+    ),
+    "A read ends in a server error/three times": Case(
+        answers(500, times=3, method="GET"), R.DISABLED
+    ),
+    "A read ends in a server error/for good": Case(
+        answers(504, times=None, method="GET"), R.FAILED, "HTTP504", patches=0
+    ),
+    "A PATCH is answered with a page": Case(
+        answers(502, HTML, times=2), R.UNVERIFIED, "HTTP502", patches=2, most=70
+    ),
+    "A read is answered with broken JSON": Case(BROKEN, R.FAILED, patches=0),
+    "A read is answered with something else/three times": Case(
+        answers(200, {}, times=3, method="GET"), R.DISABLED
+    ),
+    "A read is answered with something else/for good": Case(
+        answers(200, error("Later"), times=None, method="GET"),
+        R.FAILED,
+        says="The answer is not what was asked for",
+        patches=0,
+    ),
+    "A level above is answered with something else": Case(
+        on(answered(200, {}), path="/subscriptions/*/resourcegroups/rg-ai", times=None),
+        R.NOW_HELD,
+        patches=0,
+        settings={"EXEMPTION_INHERIT": "true"},
+    ),
+    "The connection is cut before Azure acts": Case(
+        on(Fault.cut, method="PATCH"), R.DISABLED, patches=2, most=70
+    ),
+    "The connection is cut again and again": Case(
+        on(Fault.cut, method="PATCH", times=None),
+        R.UNVERIFIED,
+        says="disconnected",
+        patches=2,
+        most=70,
+    ),
+    "An exemption comes between a PATCH without an answer and its second try": Case(
+        exempt_after_the_first_patch, R.NOW_EXEMPT, most=70
+    ),
+    "The connection is cut after Azure acted": Case(
+        on(lambda fault: fault.cut(after_acting=True), method="PATCH"), R.DISABLED
+    ),
+    "A PATCH hangs/before Azure acts": Case(
+        on(Fault.hang, method="PATCH"), R.DISABLED, patches=2, most=95
+    ),
+    "A PATCH hangs/after Azure acted": Case(
+        on(lambda fault: fault.hang(after_acting=True), method="PATCH"), R.DISABLED, most=95
+    ),
+    "A read hangs": Case(on(Fault.hang, method="GET", path=BOT), R.DISABLED, most=70),
+    # The identity and its token
+    "The token is refused in a sweep/by a read": Case(once_before("GET", revoke), R.DISABLED),
+    "The token is refused in a sweep/by the PATCH": Case(
+        once_before("PATCH", revoke), R.DISABLED, patches=2
+    ),
+    "The token is of another tenant": Case(
+        answers(401, error(OTHER_TENANT), times=None, method="GET"),
+        R.FAILED,
+        OTHER_TENANT,
+        "sign in to the tenant of that subscription",
+        patches=0,
+    ),
+}
+FAILING = {Result.NO_ROLE, Result.UNVERIFIED, Result.FAILED}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+async def test_what_becomes_of_an_account(serve: Serve, case: Case) -> None:
+    azure = serve(bot(**case.bot), token_lifetime=YEARS)
+    case.strike(azure)
+
+    swept = await sweep(azure, **case.settings)
+
+    (event,) = swept.events("RemediationOutcome")
+    assert event["result"] == case.result
+    if case.code:
+        assert event["azureCode"] == case.code
+    assert case.says in event.get("azureMessage", "") + event["detail"]
+    assert "<h1>" not in event.get("azureMessage", ""), "a proxy's page is nobody's message"
+    assert patches(azure) == case.patches
+    assert len(azure.writes) <= 1
+    assert swept.whole is (case.result not in FAILING)
+    assert azure.clock.monotonic() <= case.most
+
+
+# What can't be seen
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """A fault, and what the sweep says of what it could not read."""
+
+    strike: Strike
+    gap: str = ""
+    """The kind of the one gap, which fails the sweep; empty: all was read, and the bot swept."""
+    says: str = ""
+    """Stands in the gap's problem, or else in `resourceGraph` or `changeLog`."""
+    directly: int = 0
+    """Subscriptions that were read from ARM."""
+    hidden: bool = False
+    """Whether Resource Graph shows the subscription."""
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+def graph(effect: Callable[[Fault], object], skip: int = 0) -> Strike:
+    return on(effect, path=GRAPH, skip=skip, times=None)
+
+
+def too_long(azure: LocalAzure) -> None:
+    body = gzip.compress(b'{"value":[],"padding":"' + b"x" * (64 * 1024 * 1024) + b'"}')
+    azure.faults.on(path=LISTS, times=None).bend(
+        lambda answer: replace(answer, body=body).with_header("Content-Encoding", "gzip")
+    )
+
+
+def circle(azure: LocalAzure) -> None:
+    azure.faults.on(path=LISTS, times=None).bend(
+        lambda answer: replace(answer, body={**answer.body, "nextLink": answer.url})
+    )
+
+
+def unreadable_subscription(azure: LocalAzure) -> None:
+    hidden = azure.tenant.add_subscription("hidden", parent="contoso", hidden_from_graph=True)
+    fault = azure.faults.on(path=f"/subscriptions/{hidden.id}/*/accounts", times=None)
+    fault.answer(403, error("AuthorizationFailed", "No."))
+
+
+def late_role(azure: LocalAzure) -> None:
+    azure.tenant.assignments.remove(azure.tenant.function.object_id, ROLE_SCOPE)
+    azure.tenant.assign_function(ROLE_SCOPE, since=START + timedelta(minutes=10))
+
+
+def lose_a_row(azure: LocalAzure) -> None:
+    def repeat(answer: Answer) -> Answer:
+        answer.body["data"] = answer.body["data"][:1] * len(answer.body["data"])
+        return answer
+
+    azure.tenant.add_account("neighbour", patch=PatchForm.OK_200)
+    azure.clock.advance(300)
+    azure.faults.on(path=GRAPH, skip=3).bend(repeat)
+
+
+TRUNCATED = {"totalRecords": 1, "count": 0, "data": [], "facets": [], "resultTruncated": "true"}
+INVALID = {"code": "BadRequest", "message": "", "details": [{"code": "InvalidQuery"}]}
+DENIED = ERRORS["Resource Graph: no readable subscription"]
+NO_IDENTITY = {"AZURE_CLIENT_ID": "00000000-0000-4000-8000-00000000dead"}
+NO_GROUP = {"SWEEP_MANAGEMENT_GROUPS": "contoso,nosuch"}
+IDENTITY: dict[str, Any] = {"host": "identity", "times": None}
+UNSEEN = {
+    "An answer is too long": Unseen(too_long, "subscription", "longer than", hidden=True),
+    "Everything hangs for good": Unseen(on(Fault.hang, host="arm", times=None), "tenant"),
+    "The token endpoint is down": Unseen(on(answered(500), **IDENTITY), "tenant"),
+    "The token endpoint hangs": Unseen(on(Fault.hang, **IDENTITY), "tenant", "no token within 30"),
+    "The token endpoint answers oddly": Unseen(on(answered(200, "<html>"), **IDENTITY), "tenant"),
+    "The identity does not exist": Unseen(NOTHING, "tenant", settings=NO_IDENTITY),
+    "The role has not arrived yet": Unseen(late_role, "tenant", "has perhaps not reached the"),
+    **{
+        f"Resource Graph is down/{place}": Unseen(graph(answered(503), skip), directly=1)
+        for skip, place in enumerate(("tenant", "subscriptions", "census", "list"))
+    },
+    "Resource Graph hangs": Unseen(graph(Fault.hang), directly=1),
+    "Resource Graph denies access": Unseen(
+        graph(answered(DENIED["status"], DENIED["body"])), directly=1
+    ),
+    "Resource Graph truncates its answer": Unseen(graph(answered(200, TRUNCATED), 3), directly=1),
+    "Resource Graph refuses a query": Unseen(
+        graph(answered(400, {"error": INVALID})), says="InvalidQuery", directly=1
+    ),
+    "Resource Graph repeats a row": Unseen(lose_a_row, directly=1),
+    "A row of Resource Graph lacks something": Unseen(
+        bends(drop_kind("data"), path=GRAPH, skip=3), says="a row that lacks kind", directly=1
+    ),
+    "A row of ARM lacks something": Unseen(
+        bends(drop_kind("value"), path=LISTS), "account", hidden=True
+    ),
+    "The list of subscriptions loses one": Unseen(
+        on(answered(200, {"value": []}), path="/subscriptions", times=None)
+    ),
+    "A list leads back to itself": Unseen(
+        circle, "subscription", "holds nothing that an earlier one did not", hidden=True
+    ),
+    "A subscription can not be read": Unseen(
+        unreadable_subscription, "subscription", "AuthorizationFailed"
+    ),
+    "A management group does not exist": Unseen(NOTHING, "managementGroup", settings=NO_GROUP),
+    "The change log can not be read": Unseen(graph(answered(500), 4), says="HTTP500"),
+}
+
+
+@pytest.mark.parametrize("case", UNSEEN.values(), ids=UNSEEN)
+async def test_what_could_not_be_seen_is_said(serve: Serve, case: Unseen) -> None:
     azure = serve(bot())
-    said = recorded(azure.faults.on(method="PATCH"), "child op racing another child/parent op")
+    azure.tenant.subscription("contoso-prod").hidden_from_graph = case.hidden
+    case.strike(azure)
 
-    event = sees(await sweep(azure), Result.BUSY, "RequestConflict")
+    swept = await sweep(azure, **case.settings)
 
-    assert (event["azureMessage"], patches(azure)) == (said["message"], 1)
-
-
-@pytest.mark.parametrize("state", ["Accepted", "Moving"])
-async def test_the_provisioning_state_is_not_terminal(serve: Serve, state: str) -> None:
-    azure = serve(bot(provisioning_state=state))
-
-    event = sees(await sweep(azure), Result.BUSY)
-
-    assert (state in event["detail"], patches(azure)) == (True, 0)
-
-
-async def test_another_provider_finds_the_account_accepted(serve: Serve) -> None:
-    azure = serve(bot())
-    case = "private endpoint against account still Accepted (other RP, not our PATCH)"
-    recorded(azure.faults.on(method="PATCH"), case)
-
-    sees(await sweep(azure), Result.BUSY, "AccountProvisioningStateInvalid")
+    gaps = swept.events("CoverageGap")
+    (completed,) = swept.events("SweepCompleted")
+    assert [gap["gapKind"] for gap in gaps] == [case.gap] * bool(case.gap)
+    told = [gap["problem"] for gap in gaps] or [completed["resourceGraph"], completed["changeLog"]]
+    assert case.says in " ".join(told)
+    assert swept.whole is not bool(case.gap)
+    if not case.gap:
+        assert completed["subscriptionsReadDirectly"] == case.directly
+        assert swept.results["bot"] == Result.DISABLED
+    assert azure.clock.monotonic() <= 1210
 
 
-@pytest.mark.parametrize("state", ["Failed", "Canceled"])
-async def test_the_provisioning_state_is_failed_or_canceled(serve: Serve, state: str) -> None:
-    azure = serve(bot(provisioning_state=state, patch=PatchForm.BOTH))
-
-    sees(await sweep(azure), Result.DISABLED)
-
-    assert off(azure)
-
-
-@pytest.mark.parametrize("level", ["account", "group", "subscription"])
-async def test_a_readonly_lock(serve: Serve, level: str) -> None:
-    tenant = bot()
-    account = tenant.account("bot")
-    scope = {
-        "account": account.id,
-        "group": account.id.partition("/providers/")[0],
-        "subscription": account.id.partition("/resourceGroups/")[0],
-    }[level]
-    tenant.add_lock(scope)
-    azure = serve(tenant)
-
-    event = sees(await sweep(azure), Result.LOCKED, "ScopeLocked")
-
-    assert fits(event["azureMessage"], "ReadOnly lock")
-    assert f"'{scope}'" in event["azureMessage"]
-    assert (patches(azure), off(azure)) == (1, False)
-
-
-async def test_a_cannotdelete_lock(serve: Serve) -> None:
-    tenant = bot()
-    tenant.add_lock(tenant.account("bot").id, level="CanNotDelete")
-    azure = serve(tenant)
-
-    sees(await sweep(azure), Result.DISABLED)
-
-    assert off(azure)
-
-
-async def test_a_policy_denies(serve: Serve) -> None:
-    tenant = bot()
-    policy = tenant.add_policy(tenant.account("bot").id.partition("/resourceGroups/")[0])
-    azure = serve(tenant)
-
-    event = sees(await sweep(azure), Result.POLICY_DENIED, "RequestDisallowedByPolicy")
-
-    assert fits(event["azureMessage"], "Azure Policy deny")
-    assert policy.assignment_id in event["azureMessage"]
-    assert (patches(azure), off(azure)) == (1, False)
-
-
-async def test_the_role_is_missing(serve: Serve) -> None:
-    tenant = bot()
-    scope = "/providers/Microsoft.Management/managementGroups/contoso"
-    tenant.assignments.remove(tenant.function.object_id, scope)
-    tenant.assign(tenant.function, scope, [each for each in FUNCTION_ACTIONS if each != WRITE])
-    azure = serve(tenant)
-
-    event = sees(await sweep(azure), Result.NO_ROLE, "AuthorizationFailed", fails=True)
-
-    assert fits(event["azureMessage"], "no RBAC")
-    assert "Give Keysweep's identity its role" in event["detail"]
-
-
-async def test_a_deny_assignment(serve: Serve) -> None:
-    tenant = bot()
-    tenant.deny(tenant.function, tenant.account("bot").id, [WRITE], name="stack-of-team-x")
-    azure = serve(tenant)
-
-    code = "DenyAssignmentAuthorizationFailed"
-    event = sees(await sweep(azure), Result.NO_ROLE, code, fails=True)
-
-    assert "stack-of-team-x" in event["azureMessage"]
-    assert "look for a deny assignment" in event["detail"]
-
-
-async def test_a_linked_resource_may_not_be_joined(serve: Serve) -> None:
-    azure = serve(bot())
-    said = recorded(azure.faults.on(method="PATCH"), "linked authorization")
-
-    event = sees(await sweep(azure), Result.NO_ROLE, "LinkedAuthorizationFailed", fails=True)
-
-    assert event["azureMessage"] == said["message"]
-
-
-@pytest.mark.parametrize("before", ["GET", "PATCH"])
-async def test_the_account_was_deleted_meanwhile(serve: Serve, before: str) -> None:
-    azure = serve(bot())
-
-    def delete(request: SeenRequest) -> None:
-        if request.method == before and request.path.endswith("/bot"):
-            remove()
-            azure.tenant.delete("bot")
-
-    remove = azure.before(delete)
-
-    event = sees(await sweep(azure), Result.GONE, "ResourceNotFound")
-
-    assert fits(event["azureMessage"], "account deleted between scan and PATCH")
-    assert (azure.writes, event["accepted"]) == ((), "false")
+# What takes more than one sweep, or more than one account
 
 
 async def test_the_account_is_soft_deleted(serve: Serve) -> None:
@@ -256,455 +501,43 @@ async def test_the_account_is_soft_deleted(serve: Serve) -> None:
 
     swept = await sweep(azure)
 
-    assert (swept.whole, swept.events("SweepCompleted")[0]["accounts"]) == (True, 0)
-
-
-async def test_the_value_reverts(serve: Serve) -> None:
-    azure = serve(bot())
-    template = azure.tenant.add_principal("template")
-
-    def revert(request: SeenRequest) -> None:
-        if azure.writes and request.method == "GET" and off(azure):
-            azure.tenant.enable_keys("bot", by=template)
-
-    azure.before(revert)
-
-    sees(await sweep(azure), Result.UNVERIFIED, fails=True)
-    azure.clock.advance(15 * 60)
-    later = await sweep(azure)
-
-    sees(later, Result.UNVERIFIED, fails=True)
-    assert off(azure) is False
-    azure.clock.advance(15 * 60)
-    (war,) = (await sweep(azure)).events("PatchWar")
-    assert (war["turnedOnBy"], war["ours"]) == (template.client_id, "true")
-
-
-async def test_the_update_fails_after_it_was_accepted(serve: Serve) -> None:
-    azure = serve(bot(patch=PatchForm.OPERATION_FAILS))
-
-    sees(await sweep(azure), Result.UNVERIFIED, "InternalServerError", fails=True)
-
-    assert len(azure.writes) == 1
-
-
-async def test_the_update_runs_on_and_on(serve: Serve) -> None:
-    tenant = bot(patch=PatchForm.BOTH)
-    tenant.account("bot").operation_seconds = 50_000
-    azure = serve(tenant)
-
-    event = sees(await sweep(azure), Result.UNVERIFIED, fails=True)
-
-    assert "The operation is still running after 120 s." in event["detail"]
-
-    assert len(azure.writes) == 1
-
-
-async def test_the_read_back_is_behind(serve: Serve) -> None:
-    azure = serve(bot(stale_reads=5))
-
-    sees(await sweep(azure), Result.DISABLED)
-
-    assert azure.clock.monotonic() <= 30
+    assert swept.whole
+    assert swept.events("SweepCompleted")[0]["accounts"] == 0
 
 
 async def test_the_subscription_is_disabled(serve: Serve) -> None:
-    tenant = bot()
-    tenant.subscription("contoso-prod").state = "Disabled"
-    tenant.add_subscription("contoso-dev", parent="contoso")
-    azure = serve(tenant)
+    azure = serve(bot())
+    disable(azure)
+    azure.tenant.add_subscription("contoso-dev", parent="contoso")
 
     swept = await sweep(azure)
 
-    (completed,) = swept.events("SweepCompleted")
-    assert (completed["subscriptionsDisabled"], completed["subscriptionsRead"]) == (1, 1)
-    assert (swept.whole, swept.results, patches(azure)) == (True, {}, 0)
-
-
-async def test_the_subscription_is_disabled_meanwhile(serve: Serve) -> None:
-    tenant = bot()
-    tenant.add_subscription("contoso-dev", parent="contoso")
-    azure = serve(tenant)
-
-    def disable(request: SeenRequest) -> None:
-        if request.method == "PATCH":
-            tenant.subscription("contoso-prod").state = "Disabled"
-
-    azure.before(disable)
-
-    sees(await sweep(azure), Result.BUSY, "ReadOnlyDisabledSubscription")
-    azure.clock.advance(15 * 60)
-    (completed,) = (await sweep(azure)).events("SweepCompleted")
-
-    assert (completed["subscriptionsDisabled"], completed["drift"]) == (1, 0)
-
-
-async def test_azure_itself_forbids_it(serve: Serve) -> None:
-    azure = serve(bot())
-    refusal = {"error": {"code": "RequestDisallowedByAzure", "message": "Not in this region."}}
-    azure.faults.on(method="PATCH").answer(403, refusal)
-
-    event = sees(await sweep(azure), Result.FAILED, "RequestDisallowedByAzure", fails=True)
-
-    assert (event["azureMessage"], patches(azure)) == ("Not in this region.", 1)
-    assert "role" not in event["detail"]
-
-
-async def test_a_conflict_that_nobody_knows(serve: Serve) -> None:
-    azure = serve(bot())
-    refusal = {"error": {"code": "MissingSubscriptionRegistration", "message": "Register it."}}
-    azure.faults.on(method="PATCH").answer(409, refusal)
-
-    event = sees(await sweep(azure), Result.FAILED, "MissingSubscriptionRegistration", fails=True)
-
-    assert (event["azureMessage"], patches(azure)) == ("Register it.", 1)
-
-
-async def test_the_account_became_another_kind_meanwhile(serve: Serve) -> None:
-    azure = serve(bot())
-
-    def become(request: SeenRequest) -> None:
-        if request.method == "GET" and request.path.endswith("/bot"):
-            azure.tenant.account("bot").kind = "SpeechServices"
-
-    azure.before(become)
-
-    event = sees(await sweep(azure), Result.OUT_OF_SCOPE)
-
-    assert ("SpeechServices" in event["detail"], patches(azure)) == (True, 0)
-
-
-async def test_an_unknown_refusal(serve: Serve) -> None:
-    azure = serve(bot())
-    azure.faults.on(method="PATCH").answer(400, {"error": {"code": "New", "message": "Not so."}})
-
-    event = sees(await sweep(azure), Result.FAILED, "New", fails=True)
-
-    assert (event["azureMessage"], patches(azure)) == ("Not so.", 1)
-
-
-# Throttling
-
-
-def throttle(azure: LocalAzure, method: str, *, times: int = 1, **headers: str) -> None:
-    sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    azure.faults.on(method=method, path="*/bot", times=times).answer(429, THROTTLED, sent)
-
-
-async def test_a_patch_is_throttled_for_a_moment(serve: Serve) -> None:
-    azure = serve(bot())
-    throttle(azure, "PATCH", Retry_After="30")
-
-    sees(await sweep(azure), Result.DISABLED)
-
-    assert 30 <= azure.clock.monotonic() <= 40
-    assert [o.method for o in azure.operations if o.path.endswith("/bot")][:4] == [
-        "GET", "PATCH", "GET", "PATCH",
-    ]  # fmt: skip
-
-
-async def test_a_patch_is_throttled_for_an_hour(serve: Serve) -> None:
-    azure = serve(bot())
-    throttle(azure, "PATCH", Retry_After="3600")
-
-    event = sees(await sweep(azure), Result.DEFERRED)
-
-    assert event["detail"].startswith("The wait is 3600 s")
-    assert (patches(azure), azure.clock.monotonic() < 60) == (1, True)
-
-
-async def test_a_patch_is_throttled_without_a_retry_after(serve: Serve) -> None:
-    azure = serve(bot())
-    throttle(azure, "PATCH", times=3)
-
-    sees(await sweep(azure), Result.DISABLED)
-
-    assert (patches(azure), azure.clock.monotonic() >= 1 + 2 + 4) == (4, True)
-
-
-async def test_a_patch_is_throttled_for_zero_seconds(serve: Serve) -> None:
-    azure = serve(bot())
-    throttle(azure, "PATCH", times=3, Retry_After="0")
-
-    sees(await sweep(azure), Result.DISABLED)
-
-    assert (patches(azure), azure.clock.monotonic() >= 1 + 2 + 4) == (4, True)
-
-
-@pytest.mark.parametrize("headers", [{}, {"Retry_After": "20"}], ids=["no word", "20 s"])
-async def test_a_read_is_throttled(serve: Serve, headers: dict[str, str]) -> None:
-    azure = serve(bot())
-    throttle(azure, "GET", times=3, **headers)
-
-    sees(await sweep(azure), Result.DISABLED)
-
-    assert azure.clock.monotonic() >= (60 if headers else 7)
-
-
-async def test_resource_graph_is_throttled(serve: Serve) -> None:
-    azure = serve(bot())
-    for _ in range(15):
-        azure.services.quota.take(azure.tenant.function.object_id)
-
-    swept = await sweep(azure)
-
-    sees(swept, Result.DISABLED)
-    assert "429" in {str(each.status) for each in azure.operations}
-    assert swept.events("SweepCompleted")[0]["subscriptionsReadDirectly"] == 0
-
-
-# The connection, and answers that are none
-
-
-@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
-@pytest.mark.parametrize("acted", [False, True], ids=["did nothing", "acted"])
-async def test_a_patch_ends_in_a_server_error(serve: Serve, *, status: int, acted: bool) -> None:
-    azure = serve(bot())
-    body = {"error": {"code": "InternalServerError", "message": "Internal server error."}}
-    azure.faults.on(method="PATCH").answer(status, body, after_acting=acted)
-
-    event = sees(await sweep(azure), Result.DISABLED, "InternalServerError" if acted else "")
-
-    # Where nothing was done, the whole unit ran once more.
-    assert (patches(azure), off(azure)) == (1 if acted else 2, True)
-    assert event["accepted"] == "true"
-
-
-@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
-async def test_a_patch_ends_in_a_server_error_twice(serve: Serve, status: int) -> None:
-    azure = serve(bot())
-    body = {"error": {"code": "InternalServerError", "message": "Internal server error."}}
-    azure.faults.on(method="PATCH", times=None).answer(status, body)
-
-    event = sees(await sweep(azure), Result.UNVERIFIED, "InternalServerError", fails=True)
-
-    assert (patches(azure), off(azure), event["accepted"]) == (2, False, "true")
-
-
-@pytest.mark.parametrize("status", [500, 504])
-async def test_a_read_ends_in_a_server_error(serve: Serve, status: int) -> None:
-    azure = serve(bot())
-    fault = azure.faults.on(method="GET", path="*/bot", times=3)
-    fault.answer(status)
-    sees(await sweep(azure), Result.DISABLED)
-
-    azure.tenant.enable_keys("bot")
-    azure.clock.advance(15 * 60)
-    fault.times = None
-    sees(await sweep(azure), Result.FAILED, f"HTTP{status}", fails=True)
-
-    assert patches(azure) == 1
-
-
-async def test_a_patch_is_answered_with_a_page(serve: Serve) -> None:
-    azure = serve(bot())
-    azure.faults.on(method="PATCH", times=2).answer(502, "<html><h1>Bad Gateway</h1></html>")
-
-    event = sees(await sweep(azure), Result.UNVERIFIED, "HTTP502", fails=True)
-
-    assert "<" not in event.get("azureMessage", "")
-
-
-async def test_a_read_is_answered_with_broken_json(serve: Serve) -> None:
-    azure = serve(bot())
-    fault = azure.faults.on(method="GET", path="*/bot", times=3)
-    fault.answer(200, '{"id": "/subscr', {"Content-Type": "application/json"})
-    sees(await sweep(azure), Result.DISABLED)
-
-    azure.tenant.enable_keys("bot")
-    azure.clock.advance(15 * 60)
-    fault.times = None
-    swept = await sweep(azure)
-
-    assert (swept.results, swept.whole, patches(azure)) == ({"bot": Result.FAILED}, False, 1)
-
-
-@pytest.mark.parametrize("body", [{}, {"error": {"code": "Later", "message": ""}}])
-async def test_a_read_is_answered_with_something_else(serve: Serve, body: dict[str, Any]) -> None:
-    azure = serve(bot())
-    fault = azure.faults.on(method="GET", path="*/bot", times=3)
-    fault.answer(200, body)
-    sees(await sweep(azure), Result.DISABLED)
-
-    azure.tenant.enable_keys("bot")
-    azure.clock.advance(15 * 60)
-    fault.times = None
-    sees(await sweep(azure), Result.FAILED, fails=True)
-
-    assert patches(azure) == 1
-
-
-async def test_a_level_above_is_answered_with_something_else(serve: Serve) -> None:
-    azure = serve(bot())
-    azure.faults.on(path="/subscriptions/*/resourcegroups/rg-ai", times=None).answer(200, {})
-
-    sees(await sweep(azure, EXEMPTION_INHERIT="true"), Result.NOW_HELD)
-
+    assert swept.events("SweepCompleted")[0]["subscriptionsDisabled"] == 1
+    assert swept.whole
     assert patches(azure) == 0
 
 
-async def test_an_answer_is_too_long(serve: Serve) -> None:
-    azure = serve(hidden_bot())
-    long = gzip.compress(b'{"value":[],"padding":"' + b"x" * (64 * 1024 * 1024) + b'"}')
-    azure.faults.on(path="*/accounts", times=None).bend(
-        lambda answer: replace(answer, body=long).with_header("Content-Encoding", "gzip")
-    )
-
-    assert "longer than" in gap(await sweep(azure))["problem"]
-
-
-async def test_the_connection_is_cut_before_azure_acts(serve: Serve) -> None:
+async def test_a_value_that_reverts_three_times_is_a_war(serve: Serve) -> None:
     azure = serve(bot())
-    azure.faults.on(method="PATCH").cut()
+    revert(azure)
+    for _ in range(2):
+        await sweep(azure)
+        azure.clock.advance(15 * 60)
 
-    swept = await sweep(azure)
+    (war,) = (await sweep(azure)).events("PatchWar")
 
-    event = sees(swept, Result.DISABLED)
-    assert (patches(azure), off(azure), event["accepted"]) == (2, True, "true")
-
-
-async def test_the_connection_is_cut_again_and_again(serve: Serve) -> None:
-    azure = serve(bot())
-    azure.faults.on(method="PATCH", times=None).cut()
-
-    swept = await sweep(azure)
-
-    event = sees(swept, Result.UNVERIFIED, fails=True)
-    assert ("disconnected" in event["detail"], patches(azure), off(azure)) == (True, 2, False)
+    assert war["ours"] == "true"
 
 
-async def test_an_exemption_comes_between_a_patch_without_an_answer_and_its_second_try(
-    serve: Serve,
-) -> None:
-    azure = serve(bot())
-    azure.faults.on(method="PATCH").cut()
-    cut: list[SeenRequest] = []
-
-    def exempt(request: SeenRequest) -> None:
-        if request.method == "PATCH":
-            cut.append(request)
-        elif cut and not azure.tenant.account("bot").tags:
-            azure.tenant.tag("bot", {"local-auth-exempt": "CHG0042"})
-
-    azure.before(exempt)
-
-    event = sees(await sweep(azure), Result.NOW_EXEMPT)
-
-    assert (patches(azure), off(azure), event["accepted"]) == (1, False, "true")
-
-
-async def test_the_connection_is_cut_after_azure_acted(serve: Serve) -> None:
-    azure = serve(bot())
-    azure.faults.on(method="PATCH").cut(after_acting=True)
-
-    swept = await sweep(azure)
-
-    assert (swept.results, swept.whole) == ({"bot": Result.DISABLED}, True)
-    assert (patches(azure), off(azure)) == (1, True)
-
-
-@pytest.mark.parametrize("acted", [False, True], ids=["did nothing", "acted"])
-async def test_a_patch_hangs(serve: Serve, *, acted: bool) -> None:
-    azure = serve(bot())
-    azure.faults.on(method="PATCH").hang(after_acting=acted)
+async def test_the_token_runs_out_in_a_sweep(serve: Serve) -> None:
+    azure = serve(bot(), token_lifetime=900)
+    throttled("PATCH", Retry_After="700")(azure)
 
     swept = await sweep(azure)
 
     assert swept.results == {"bot": Result.DISABLED}
-    assert (off(azure), swept.whole, patches(azure)) == (True, True, 1 if acted else 2)
-    assert 60 <= azure.clock.monotonic() <= 60 + 35
-
-
-async def test_a_read_hangs(serve: Serve) -> None:
-    azure = serve(bot())
-    azure.faults.on(method="GET", path="*/bot").hang()
-
-    sees(await sweep(azure), Result.DISABLED)
-
-    assert 60 <= azure.clock.monotonic() <= 70
-
-
-async def test_everything_hangs_for_good(serve: Serve) -> None:
-    azure = serve(bot())
-    azure.faults.on(host="arm", times=None).hang()
-
-    swept = await sweep(azure)
-
-    assert gap(swept)["gapKind"] == "tenant"
-    assert azure.clock.monotonic() <= 1210
-
-
-# The identity and its token
-
-
-async def test_the_token_runs_out_in_a_sweep(serve: Serve) -> None:
-    # Long enough for the first of them, not for both.
-    tenant = bot()
-    tenant.add_account("other", local_auth=True, patch=PatchForm.OK_200)
-    azure = serve(tenant, token_lifetime=900)
-    throttle(azure, "PATCH", Retry_After="700")
-
-    sees(await sweep(azure), Result.DISABLED)
-
-    assert 401 not in {each.status for each in azure.operations}
-    assert sum(each.host == "identity" for each in azure.operations) == 2
-
-
-@pytest.mark.parametrize("method", ["GET", "PATCH"])
-async def test_the_token_is_refused_in_a_sweep(serve: Serve, method: str) -> None:
-    # Valid for years, so that azure-identity, which goes by the real time, thinks it is good.
-    azure = serve(bot(), token_lifetime=10 * 365 * 86_400)
-
-    def revoke(request: SeenRequest) -> None:
-        if request.method == method and request.path.endswith("/bot"):
-            remove()
-            # The principal was seen before this: the answer is the gateway's.
-            azure.services.tokens.revoke()
-            azure.clock.advance(1)
-
-    remove = azure.before(revoke)
-
-    sees(await sweep(azure), Result.DISABLED)
-
-    assert "ExpiredAuthenticationToken" in {each.code for each in azure.operations}
-    assert len(azure.writes) == 1
-
-
-async def test_the_token_is_of_another_tenant(serve: Serve) -> None:
-    azure = serve(bot())
-    refusal = {"error": {"code": "InvalidAuthenticationTokenTenant", "message": "Wrong issuer."}}
-    azure.faults.on(path="*/bot", times=None).answer(401, refusal)
-
-    code = "InvalidAuthenticationTokenTenant"
-    event = sees(await sweep(azure), Result.FAILED, code, fails=True)
-
-    assert "sign in to the tenant of that subscription" in event["detail"]
-    assert "Give Keysweep's identity its role" not in event["detail"]
-
-
-async def test_the_token_endpoint_is_down(serve: Serve) -> None:
-    azure = serve(bot())
-    azure.faults.on(host="identity", times=None).answer(500)
-
-    assert gap(await sweep(azure))["gapKind"] == "tenant"
-
-    azure.faults.clear()
-    sees(await sweep(azure), Result.DISABLED)
-
-
-async def test_the_token_endpoint_hangs(serve: Serve) -> None:
-    azure = serve(bot())
-    azure.faults.on(host="identity", times=None).hang()
-
-    assert gap(await sweep(azure))["gapKind"] == "tenant"
-    assert azure.clock.monotonic() <= 60
-
-
-async def test_the_token_endpoint_answers_oddly(serve: Serve) -> None:
-    azure = serve(bot())
-    azure.faults.on(host="identity", times=None).answer(200, "<html>")
-
-    assert gap(await sweep(azure))["gapKind"] == "tenant"
+    assert 401 not in {operation.status for operation in azure.operations}
+    assert sum(operation.host == "identity" for operation in azure.operations) == 2
 
 
 async def test_the_token_can_not_be_renewed(serve: Serve) -> None:
@@ -713,264 +546,30 @@ async def test_the_token_can_not_be_renewed(serve: Serve) -> None:
         await tick(same)
         azure.tenant.enable_keys("bot")
         azure.clock.advance(3600 - 120)
-        azure.faults.on(host="identity", times=None).answer(500)
+        on(answered(500), **IDENTITY)(azure)
         swept = await tick(same)
 
-    sees(swept, Result.DISABLED)
-
-
-async def test_the_identity_does_not_exist(serve: Serve) -> None:
-    azure = serve(bot())
-
-    event = gap(await sweep(azure, AZURE_CLIENT_ID="00000000-0000-4000-8000-00000000dead"))
-
-    assert event["gapKind"] == "tenant"
-
-
-async def test_the_role_has_not_arrived_yet(serve: Serve) -> None:
-    tenant = Tenant()
-    tenant.add_subscription("contoso-prod")
-    tenant.add_account("bot", local_auth=True, patch=PatchForm.OK_200)
-    root = f"/providers/Microsoft.Management/managementGroups/{tenant.id}"
-    tenant.assign_function(root, since=START + timedelta(minutes=10))
-    azure = serve(tenant)
-
-    event = gap(await sweep(azure))
-    azure.clock.advance(15 * 60)
-
-    assert "the role has perhaps not reached the identity yet" in event["problem"]
-    sees(await sweep(azure), Result.DISABLED)
-
-
-# What can't be seen
-
-
-@pytest.mark.parametrize("skip", [0, 1, 2, 3], ids=["tenant", "subscriptions", "census", "list"])
-async def test_resource_graph_is_down(serve: Serve, skip: int) -> None:
-    azure = serve(bot())
-    azure.faults.on(path=GRAPH, skip=skip, times=None).answer(503)
-
-    swept = await sweep(azure)
-
-    sees(swept, Result.DISABLED)
-    assert swept.events("SweepCompleted")[0]["subscriptionsReadDirectly"] == 1
-
-
-async def test_resource_graph_hangs(serve: Serve) -> None:
-    azure = serve(bot())
-    azure.faults.on(path=GRAPH, times=None).hang()
-
-    swept = await sweep(azure)
-
-    sees(swept, Result.DISABLED)
-    assert swept.events("SweepCompleted")[0]["subscriptionsReadDirectly"] == 1
-
-
-async def test_resource_graph_denies_access(serve: Serve) -> None:
-    azure = serve(bot())
-    recorded(azure.faults.on(path=GRAPH, times=None), "Resource Graph: no readable subscription")
-
-    swept = await sweep(azure)
-
-    sees(swept, Result.DISABLED)
-    assert swept.events("SweepCompleted")[0]["subscriptionsReadDirectly"] == 1
-
-
-async def test_resource_graph_truncates_its_answer(serve: Serve) -> None:
-    azure = serve(bot())
-    body = {"totalRecords": 1, "count": 0, "data": [], "facets": [], "resultTruncated": "true"}
-    azure.faults.on(path=GRAPH, skip=3, times=None).answer(200, body)
-
-    swept = await sweep(azure)
-
-    sees(swept, Result.DISABLED)
-    assert swept.events("SweepCompleted")[0]["subscriptionsReadDirectly"] == 1
-
-
-async def test_resource_graph_refuses_a_query(serve: Serve) -> None:
-    azure = serve(bot())
-    details = [{"code": "InvalidQuery", "message": "Query is invalid."}]
-    refusal = {"code": "BadRequest", "message": "Please provide below info.", "details": details}
-    azure.faults.on(path=GRAPH, times=None).answer(400, {"error": refusal})
-
-    swept = await sweep(azure)
-
-    sees(swept, Result.DISABLED)
-    (completed,) = swept.events("SweepCompleted")
-    assert "InvalidQuery: Query is invalid." in completed["resourceGraph"]
-
-
-async def test_resource_graph_repeats_a_row(serve: Serve) -> None:
-    tenant = bot()
-    tenant.add_account("neighbour", local_auth=True, patch=PatchForm.OK_200)
-    azure = serve(tenant)
-
-    def repeat(answer: Answer) -> Answer:
-        answer.body["data"] = answer.body["data"][:1] * len(answer.body["data"])
-        return answer
-
-    azure.faults.on(path=GRAPH, skip=3).bend(repeat)
-
-    swept = await sweep(azure)
-
-    assert swept.results == {"bot": Result.DISABLED, "neighbour": Result.DISABLED}
-    assert swept.events("SweepCompleted")[0]["subscriptionsReadDirectly"] == 1
-
-
-async def test_a_row_of_resource_graph_lacks_something(serve: Serve) -> None:
-    azure = serve(bot())
-
-    def drop(answer: Answer) -> Answer:
-        del answer.body["data"][0]["kind"]
-        return answer
-
-    azure.faults.on(path=GRAPH, skip=3).bend(drop)
-
-    swept = await sweep(azure)
-
-    sees(swept, Result.DISABLED)
-    assert "a row that lacks kind" in swept.events("SweepCompleted")[0]["resourceGraph"]
-
-
-async def test_a_row_of_arm_lacks_something(serve: Serve) -> None:
-    azure = serve(hidden_bot())
-
-    def drop(answer: Answer) -> Answer:
-        del answer.body["value"][0]["kind"]
-        return answer
-
-    azure.faults.on(path="*/accounts", times=None).bend(drop)
-
-    assert gap(await sweep(azure))["gapKind"] == "account"
-
-
-async def test_the_list_of_subscriptions_loses_one(serve: Serve) -> None:
-    azure = serve(bot())
-    azure.faults.on(path="/subscriptions", times=None).answer(200, {"value": []})
-
-    sees(await sweep(azure), Result.DISABLED)
-
-
-async def test_a_list_leads_back_to_itself(serve: Serve) -> None:
-    azure = serve(hidden_bot())
-    azure.faults.on(path="*/accounts", times=None).bend(
-        lambda answer: replace(answer, body={**answer.body, "nextLink": answer.url})
-    )
-
-    assert "holds nothing that an earlier one did not" in gap(await sweep(azure))["problem"]
-
-
-async def test_a_link_leads_elsewhere(serve: Serve) -> None:
-    azure, elsewhere = serve(hidden_bot()), serve(bot())
-    link = elsewhere.environ["ARM_ENDPOINT"] + "/subscriptions"
-    azure.faults.on(path="*/accounts", times=None).bend(
-        lambda answer: replace(answer, body={**answer.body, "nextLink": link})
-    )
-
-    assert gap(await sweep(azure))["gapKind"] == "subscription"
-    assert elsewhere.connections.asked() == 0
-
-
-async def test_a_subscription_can_not_be_read(serve: Serve) -> None:
-    tenant = bot()
-    hidden = tenant.add_subscription("hidden", parent="contoso", hidden_from_graph=True)
-    azure = serve(tenant)
-    fault = azure.faults.on(path=f"/subscriptions/{hidden.id}/*/accounts", times=None)
-    fault.answer(403, {"error": {"code": "AuthorizationFailed", "message": "No."}})
-
-    swept = await sweep(azure)
-
-    event = gap(swept)
-    assert (event["gapKind"], event["gapName"]) == ("subscription", hidden.id)
-    assert "AuthorizationFailed" in event["problem"]
-    assert off(azure), "the others are swept"
-
-
-async def test_a_management_group_does_not_exist(serve: Serve) -> None:
-    azure = serve(bot())
-
-    swept = await sweep(azure, SWEEP_MANAGEMENT_GROUPS="contoso,nosuch")
-
-    event = gap(swept)
-    assert (event["gapKind"], event["gapName"]) == ("managementGroup", "nosuch")
-    assert off(azure), "the others are swept"
-
-
-async def test_the_change_log_can_not_be_read(serve: Serve) -> None:
-    azure = serve(bot())
-    azure.faults.on(path=GRAPH, skip=4, times=None).answer(500)
-
-    swept = await sweep(azure)
-
-    sees(swept, Result.DISABLED)
-    assert swept.events("SweepCompleted")[0]["changeLog"] != "read"
-
-
-# Application Insights: in processes of their own, since a test process has just one.
-
-
-async def refusing() -> dict[str, Any]:
-    """Sweep while Application Insights refuses everything; then once more when it doesn't."""
-    with LocalAzure(scenarios.four_accounts()) as azure:
-        fault = insights().faults.on(host="ingestion", times=None).answer(503)
-        swept = await sweep(azure)
-        insights().faults.remove(fault)
-        assert swept.error is not None
-        writes = [len(azure.writes)]
-        again = await sweep(azure)
-        return {
-            "error": str(swept.error),
-            "context": str(swept.error.__context__),
-            "writes": [*writes, len(azure.writes)],
-            "then": str(again.error),
-        }
-
-
-async def hanging() -> dict[str, Any]:
-    """Sweep while Application Insights takes every connection and never answers."""
-    with LocalAzure(scenarios.four_accounts()) as azure:
-        insights().faults.on(host="ingestion", times=None).hang()
-        began = time.monotonic()
-        swept = await sweep(azure)
-        took = time.monotonic() - began
-        insights().stop()
-        return {"took": took, "error": str(swept.error), "writes": len(azure.writes)}
-
-
-async def test_application_insights_refuses() -> None:
-    told = await alone(refusing)
-
-    assert (told["writes"], told["then"]) == ([0, 4], "None")
-    assert re.search(r"acknowledged 0 of \d+ events \(it answered 503\)", told["error"])
-    assert "4 changes were not begun" in told["context"]
-
-
-async def test_application_insights_hangs() -> None:
-    told = await alone(hanging)
-
-    assert told["writes"] == 0, "nothing is written unannounced"
-    assert told["took"] <= 20 + 10
-    assert "Application Insights acknowledged 0 of" in told["error"]
+    assert swept.results == {"bot": Result.DISABLED}
 
 
 async def test_an_announcement_is_not_acknowledged(serve: Serve) -> None:
     tenant = bot()
-    tenant.add_account("other", local_auth=True, patch=PatchForm.OK_200, stale_reads=0)
+    tenant.add_account("other", patch=PatchForm.OK_200, stale_reads=0)
     azure = serve(tenant)
-    sent: list[list[dict[str, Any]]] = []
+    batches: list[list[dict[str, Any]]] = []
 
     def keep(request: SeenRequest) -> None:
         if request.host == "ingestion":
-            sent.append(json.loads(request.body))
+            batches.append(json.loads(request.body))
 
     def refuse(answer: Answer) -> Answer:
+        data = [envelope["data"]["baseData"] for envelope in batches[-1]]
         errors = [
             {"index": index, "statusCode": 400, "message": "Not this one"}
-            for index, envelope in enumerate(sent[-1])
-            if envelope["data"]["baseData"].get("name") == "DriftFound"
-            if envelope["data"]["baseData"]["properties"]["accountName"] == "bot"
+            for index, event in enumerate(data)
+            if event.get("name") == "DriftFound" and event["properties"]["accountName"] == "bot"
         ]
-        counts = {"itemsReceived": len(sent[-1]), "itemsAccepted": len(sent[-1]) - len(errors)}
+        counts = {"itemsReceived": len(data), "itemsAccepted": len(data) - len(errors)}
         return replace(answer, status=206 if errors else 200, body={**counts, "errors": errors})
 
     remove = insights().before(keep)
@@ -980,7 +579,57 @@ async def test_an_announcement_is_not_acknowledged(serve: Serve) -> None:
     remove()
 
     assert swept.results == {"bot": Result.DEFERRED, "other": Result.DISABLED}
-    assert (off(azure), swept.whole) == (False, False)
-    (event,) = [e for e in swept.events("RemediationOutcome") if e["accountName"] == "bot"]
-    assert "nothing is written unannounced" in event["detail"]
+    assert azure.tenant.account("bot").keys_on
     assert "1 change was not begun" in swept.events("SweepCompleted")[0]["reasons"]
+
+
+# The rows
+
+# Rows whose tests are those above, or in a file that names them.
+BY_NAME = {
+    "The account is soft deleted",
+    "The subscription is disabled",
+    "The token runs out in a sweep",
+    "The token can not be renewed",
+    "An announcement is not acknowledged",
+}
+ELSEWHERE = {
+    "A link leads elsewhere": "test_tokens_go_to_one_place.py",
+    "Application Insights refuses": "test_telemetry_reaches_application_insights.py",
+    "Application Insights hangs": "test_telemetry_reaches_application_insights.py",
+}
+
+
+def rows() -> dict[str, list[str]]:
+    """Return the cells of each row by its fault."""
+    lines = [
+        [cell.strip() for cell in line.strip("|").split(" | ")]
+        for line in DOCUMENT.read_text().splitlines()
+        if line.startswith("| ") and not line.startswith(("| fault", "| ---"))
+    ]
+    assert len(lines) == len({cells[0] for cells in lines}), "a row stands twice"
+    return {cells[0]: cells for cells in lines}
+
+
+def test_every_row_has_its_test_and_every_test_its_row() -> None:
+    tested = {name.partition("/")[0] for name in (*CASES, *UNSEEN)} | BY_NAME | set(ELSEWHERE)
+    assert set(rows()) == tested
+    assert {len(cells) for cells in rows().values()} == {4}
+
+
+@pytest.mark.parametrize("fault", sorted(BY_NAME))
+def test_a_row_that_is_no_case_has_a_test_of_its_name(fault: str) -> None:
+    assert f"test_{fault.lower().replace(' ', '_')}" in globals()
+
+
+@pytest.mark.parametrize("fault", ELSEWHERE)
+def test_a_row_that_is_tested_in_another_file_is_named_there(fault: str) -> None:
+    assert fault in (ROOT / "tests/azure" / ELSEWHERE[fault]).read_text()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_row_names_the_result_that_its_test_sees(name: str) -> None:
+    what_is_seen = rows()[name.partition("/")[0]][3]
+    assert f"`{CASES[name].result}`" in what_is_seen or what_is_seen == "nothing"
+    if CASES[name].result in FAILING:
+        assert "fails" in what_is_seen
