@@ -48,7 +48,7 @@ def usable() -> Tenant:
     return tenant
 
 
-@pytest.mark.parametrize("arguments", [["scan"], ["probe", "bot"], ["sweep", "--yes"]])
+@pytest.mark.parametrize("arguments", [["scan"], ["probe", "bot"]])
 def test_a_command_sends_no_password_of_the_netrc(
     serve: Serve, tmp_path: Path, arguments: list[str]
 ) -> None:
@@ -115,12 +115,3 @@ def test_a_proxy_of_the_environment_is_used_with_its_own_password_alone(
             assert "s@crt" not in ran.err
             assert "s%40crt" not in ran.err
     assert {seen.host for seen in azure.operations} == {"identity"}, "which is plain http here"
-
-
-def test_a_host_that_needs_no_proxy_is_asked_itself(serve: Serve) -> None:
-    azure = at_once(serve, usable())
-    with proxy() as (port, asked):
-        ran = keysweep(
-            azure, "scan", HTTPS_PROXY=f"http://127.0.0.1:{port}", NO_PROXY="localhost,127.0.0.1"
-        )
-    assert (ran.code, asked) == (0, [])

@@ -31,11 +31,7 @@ def large(accounts: int, drifted: int, subscriptions: int) -> Tenant:
 
 def fire(azure: LocalAzure, mode: str) -> dict[str, Any]:
     """Fire the timer once in a process of its own; return what it measured of itself."""
-    settings = {
-        "SWEEP_MODE": mode,
-        "SWEEP_CONCURRENCY": "64",
-        "MAX_CHANGES_PER_SWEEP": "100000",
-    }
+    settings = {"SWEEP_MODE": mode, "MAX_CHANGES_PER_SWEEP": "100000"}
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.scale_worker"],
         cwd=ROOT,

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from local_azure import LocalAzure, RunningClock, Tenant, scenarios
 from shared.core.errors import SettingsError
@@ -72,28 +70,6 @@ async def test_the_event_and_the_exception_are_under_the_invocations_operation(
         assert envelope["tags"]["ai.operation.id"] == TRACE
 
 
-async def test_a_missing_mode_is_an_error_since_the_deployer_has_to_choose(serve: Serve) -> None:
-    azure = serve(scenarios.four_accounts())
-
-    swept = await sweep(azure, "")
-
-    assert "SWEEP_MODE is not set: it must be `audit` or `enforce`" in str(swept.error)
-    assert (azure.operations, len(azure.writes)) == ((), 0)
-
-
-async def test_settings_that_contradict_each_other_are_an_error(serve: Serve) -> None:
-    azure = serve()
-    subscription = azure.tenant.subscription("contoso-prod").id
-
-    swept = await sweep(
-        azure, SWEEP_MANAGEMENT_GROUPS="contoso", SWEEP_SUBSCRIPTIONS=subscription, ARM_SCOPE=""
-    )
-
-    assert "SWEEP_MANAGEMENT_GROUPS and SWEEP_SUBSCRIPTIONS" in str(swept.error)
-    assert "ARM_ENDPOINT and ARM_SCOPE go together" in str(swept.error)
-    assert azure.operations == ()
-
-
 async def test_a_long_wrong_value_does_not_hide_the_others(serve: Serve) -> None:
     swept = await sweep(serve(), "e" * 20_000, SWEEP_CONCURRENCY="none")
 
@@ -153,38 +129,3 @@ async def test_it_is_seen_at_the_very_first_tick_of_a_process_too() -> None:
         "hosts": ["identity", "ingestion"],
         "events": ["SettingsRejected", "SweepStarted", "SubscriptionRead", "SweepCompleted"],
     }
-
-
-@settings(max_examples=40)
-@given(
-    wrong=st.dictionaries(
-        st.sampled_from(sorted(WRONG)),
-        st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).map(
-            lambda text: f"\u00a7{text}"
-        ),
-        min_size=1,
-    )
-)
-async def test_whatever_is_wrong_and_however_much_every_setting_is_named(
-    wrong: dict[str, Any],
-) -> None:
-    swept = await sweep(_standing(), **wrong)
-
-    assert isinstance(swept.error, SettingsError)
-    assert len(swept.error.problems) == len(wrong)
-    (event,) = swept.events("SettingsRejected")
-    for name in wrong:
-        assert any(problem.startswith(f"{name} is ") for problem in swept.error.problems)
-        assert f"{name} is " in event["problems"]
-    assert _standing().operations == ()
-
-
-_served: list[LocalAzure] = []
-
-
-def _standing() -> LocalAzure:
-    """Return one local Azure for all examples: none of them may ask it anything."""
-    if not _served:
-        _served.append(LocalAzure(Tenant.with_one_subscription()))
-        _served[0].start()
-    return _served[0]
