@@ -31,12 +31,18 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountEvent(Event):
-    """Something about one account; never built itself."""
+class NamedEvent(Event):
+    """Something about an account of which no more is known than its id; never built itself."""
 
     account_id: Annotated[str, "The account's resource id, in lower case."]
     subscription_id: Annotated[str, "The subscription's id."]
     account_name: Annotated[str, "The account's name."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountEvent(NamedEvent):
+    """Something about one account; never built itself."""
+
     resource_group: Annotated[str, "Its resource group."]
     kind: Annotated[str, "`OpenAI`, `AIServices`, or another kind in scope."]
     location: Annotated[str, "Its region, as Azure spells it."]
@@ -177,13 +183,10 @@ class RemediationOutcome(DriftEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyAccessChanged(Event):
+class KeyAccessChanged(NamedEvent):
     """Somebody turned an account's keys on or off, according to the platform's change log."""
 
     name: ClassVar[str] = "KeyAccessChanged"
-    account_id: Annotated[str, "The account's resource id, in lower case."]
-    subscription_id: Annotated[str, "The subscription's id."]
-    account_name: Annotated[str, "The account's name."]
     change_id: Annotated[str, "The change's own id: the same change is told more than once."]
     changed_at: Annotated[str, "When, ISO 8601."]
     turned: Annotated[str, "`on` or `off`."]
@@ -196,13 +199,10 @@ class KeyAccessChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PatchWar(Event):
+class PatchWar(NamedEvent):
     """An account's keys were turned on and off three times or more in 14 days."""
 
     name: ClassVar[str] = "PatchWar"
-    account_id: Annotated[str, "The account's resource id, in lower case."]
-    subscription_id: Annotated[str, "The subscription's id."]
-    account_name: Annotated[str, "The account's name."]
     flips: Annotated[int, "How often."]
     turned_on_by: Annotated[str, "Who turned them on last."]
     turned_on_by_type: Annotated[str, "What that is, as Azure says."]

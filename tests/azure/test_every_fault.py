@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -109,7 +109,7 @@ def once_before(method: str, act: Strike) -> Strike:
     return strike
 
 
-def lock(level: str) -> Strike:
+def lock(level: Literal["ReadOnly", "CanNotDelete"]) -> Strike:
     return lambda azure: azure.tenant.add_lock(azure.tenant.account("bot").id, level=level)
 
 
