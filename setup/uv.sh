@@ -7,8 +7,8 @@ pins=setup/requirements/uv.txt
 if ! cmp -s "$pins" .uv/.installed; then
     echo "Installing uv, which installs the rest ..." >&2
     rm -rf .uv
-    setup/python.sh -m pip install --quiet --disable-pip-version-check --require-hashes \
-        --only-binary :all: --target .uv -r "$pins" >&2
+    setup/python.sh -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
+        --require-hashes --only-binary :all: --target .uv -r "$pins" >&2
     cp "$pins" .uv/.installed
 fi
 

@@ -72,6 +72,8 @@ def environment(azure: LocalAzure | None, **more: str) -> dict[str, str]:
         "HOME": os.environ.get("HOME", "/"),
         "LANG": "C.UTF-8",
         "XDG_STATE_HOME": _STATE.name,
+        # `make coverage` measures the command too.
+        **{name: os.environ[name] for name in ("COVERAGE_PROCESS_CONFIG",) if name in os.environ},
     }
     return {**base, **(azure.operator_environ if azure else {}), **more}
 
