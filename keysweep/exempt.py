@@ -155,7 +155,7 @@ class Exempting:
         self.check_it_counts(shown.id, value, today)
 
         async def merge(account: Account, leave_by: float) -> None:
-            self._check_it_is_as(shown, await self.parts.second_look().with_levels(account))
+            self._check_it_is_as(shown, await self.parts.account_reader().with_levels(account))
             with self.steps.sending(_TAG):
                 await self.merge(account, value, leave_by)
 
@@ -343,7 +343,7 @@ async def exempt(
     today, tag = parts.clock.now().date(), parts.settings.rules.tag
     wish.value(tag, today)
     found = await resolve(parts, await scope_of(parts), name)
-    account = await parts.second_look().with_levels(found)
+    account = await parts.account_reader().with_levels(found)
     wish, question = _over(account, tag, wish, today)
     screen.say(await in_force(parts, given))
     if question is not None and not _agreed(screen, question, yes=yes, replace=replace):
@@ -483,7 +483,7 @@ async def remove(parts: Parts, screen: Screen, given: Given, name: str) -> int:
         taken = f"The tag of {where(account.id)} was taken away ({_tags(held)})."
         try:
             async with unless_stopped(exempting.stop):
-                found = await parts.second_look().read(account.id)
+                found = await parts.account_reader().read(account.id)
         except Stopped:
             raise
         except AzureError as error:

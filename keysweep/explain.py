@@ -271,7 +271,7 @@ class _Explainer:
 
     async def _second_look(self, decision: Decision) -> Outcome | None:
         try:
-            found = await self.parts.second_look().look(decision)
+            found = await self.parts.second_look().take(decision)
         except AzureError as error:
             return refused(decision, error)
         return found if isinstance(found, Outcome) else None

@@ -162,11 +162,11 @@ async def _chosen(parts: Parts, names: Sequence[str]) -> Inventory:
     Raises UsageProblem for one that is not in scope: nothing is changed then. Raises AzureError.
     """
     in_scope = await scope_of(parts)
-    look = parts.second_look()
+    reader = parts.account_reader()
     found: dict[str, Account] = {}
     for name in names:
         account = await resolve(parts, in_scope, name)
-        found[account.id.key] = await look.read(account.id)
+        found[account.id.key] = await reader.read(account.id)
     by_id = {subscription.id: subscription for subscription in in_scope.subscriptions}
     on = Counter((account.id.subscription_id, account.keys_on) for account in found.values())
     coverage = tuple(

@@ -240,7 +240,7 @@ async def _looked_at(parts: Parts, in_scope: InScope, change: Change, known: Kno
         return Planned(change, None, LeaveAlone(why, f"It is out of scope: {outside}"))
     try:
         async with parts.pace.page(account_id.subscription_id):
-            account = await parts.second_look().with_levels(await parts.arm.account(account_id))
+            account = await parts.account_reader().with_levels(await parts.arm.account(account_id))
     except NotFound:
         gone = LeaveAlone(Why.NOTHING_TO_DO, "It is there no more.", "gone")
         return Planned(change, None, gone)
@@ -508,7 +508,7 @@ class _Giving:
 
         `seen` is the account as it was read before this. Raises _NoMore, AzureError.
         """
-        account = await self.parts.second_look().with_levels(account)
+        account = await self.parts.account_reader().with_levels(account)
         known = replace(self.known, now=self.parts.clock.now())
         found = judge(planned.change, account, known, is_proven=True)
         if isinstance(found, LeaveAlone):

@@ -262,12 +262,10 @@ def plant(bug: Bug) -> Iterator[None]:
 # What is written
 
 
-async def _unit(
-    self: remediation.Remediation, drift: Decision, _: allowance.Allowance
-) -> Outcome | remediation._NotTaken:
+async def _unit(self: remediation.Remediation, drift: Decision, _: allowance.Allowance) -> Outcome:
     """Change what discovery saw, however long ago."""
     doubt: AzureError | None = None
-    leave_by = self.clock.monotonic() + remediation.FRESH_SECONDS
+    leave_by = self.deadline.clock.monotonic() + remediation.FRESH_SECONDS
     try:
         await self.accounts.disable_local_auth(drift.account.id, leave_by)
     except Unclear as error:
@@ -317,8 +315,10 @@ async def _say_at_once(
     self: remediation.Remediation, drift: Decision, left: allowance.Allowance
 ) -> Outcome:
     """Run the unit once, whatever came of it."""
-    done = await self._tried(drift, left)
-    return done.outcome if isinstance(done, remediation._NotTaken) else done
+    try:
+        return await self._tried(drift, left)
+    except remediation._NotTaken as not_taken:
+        return not_taken.unverified
 
 
 def _goes_on(_: allowance.Allowance, __: datetime) -> float:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.decision import Brake, Limits, Plan, Rules, Scope, braked, decide, plan
+from shared.core.decision import Brake, Limits, Plan, Rules, Scope, decide, held_by_the_brake, plan
 from shared.core.model import (
     Account,
     AccountId,
@@ -416,15 +416,18 @@ def test_a_forecast_is_in_minutes_hours_or_days(interval: timedelta, span: str) 
     assert f"trickle: 3 sweeps, {span} (" in forecast
 
 
-def test_what_the_brake_holds_says_so() -> None:
-    decision = braked(a_decision(), 30, Limits(most_changes=7))
-    assert decision.verdict is Verdict.HELD
-    assert decision.hold is HoldReason.BRAKE
-    assert decision.reason == "The brake holds it: 30 changes in one sweep, and 7 are allowed."
+def test_what_the_brake_holds_says_so_and_is_the_same_account() -> None:
+    drift = a_decision()
+    (held,) = held_by_the_brake([drift], 30, Limits(most_changes=7))
+    assert held.verdict is Verdict.HELD
+    assert held.hold is HoldReason.BRAKE
+    assert held.reason == "The brake holds it: 30 changes in one sweep, and 7 are allowed."
+    assert held.account == drift.account
 
 
-def test_what_the_brake_holds_is_the_same_account() -> None:
-    assert braked(a_decision(), 30, Limits()).account == a_decision().account
+def test_the_brake_leaves_what_is_no_drift_as_it_is() -> None:
+    exempt, unreadable = a_decision(tags={TAG: "yes"}), a_decision(tags={TAG: "until=soon"})
+    assert held_by_the_brake([exempt, unreadable], 30, Limits()) == [exempt, unreadable]
 
 
 drifts = st.integers(0, 60).map(

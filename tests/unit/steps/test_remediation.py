@@ -26,7 +26,14 @@ from shared.core.errors import (
 )
 from shared.core.model import Account, Decision, Level, Outcome, Result
 from shared.steps.allowance import Allowance
-from shared.steps.remediation import Remediation, SecondLook, StillDrift, refused
+from shared.steps.remediation import (
+    UNIT_SECONDS,
+    AccountReader,
+    Remediation,
+    SecondLook,
+    StillDrift,
+    refused,
+)
 from tests.support.builders import SUBSCRIPTION_ID, TAG, TODAY, an_account
 from tests.support.fake_tenant import FakePermits, FakeTenant, an_error
 
@@ -40,6 +47,16 @@ def decided(account: Account = BOT, scope: Scope = Scope(), rules: Rules = Rules
     return decide(account, scope, rules, TODAY)
 
 
+def a_second_look(
+    tenant: FakeTenant,
+    scope: Scope = Scope(),  # noqa: B008 - frozen
+    rules: Rules = Rules(),  # noqa: B008 - frozen
+    inherit: tuple[Level, ...] = (),
+) -> SecondLook:
+    reader = AccountReader(tenant.arm, rules.tag, inherit)
+    return SecondLook(reader, tenant.clock, scope, rules)
+
+
 class Unit:
     """A remediation of BOT, and what it is given."""
 
@@ -49,18 +66,13 @@ class Unit:
         *,
         budget: float = 1200,
         waits: list[float | Throttled] | None = None,
-        **more: Any,
+        unit_seconds: float = UNIT_SECONDS,
+        **look: Any,
     ) -> None:
         deadline = Deadline.after(tenant.clock, budget)
         self.permits = FakePermits(tenant.clock, deadline, {SUBSCRIPTION_ID: waits or []})
         self.remediation = Remediation(
-            accounts=tenant.arm,
-            permits=self.permits,
-            clock=tenant.clock,
-            deadline=deadline,
-            scope=more.pop("scope", Scope()),
-            rules=more.pop("rules", Rules()),
-            **more,
+            tenant.arm, self.permits, deadline, a_second_look(tenant, **look), unit_seconds
         )
 
     async def run(self, allowance: Allowance | None = None) -> Outcome:
@@ -277,8 +289,8 @@ async def test_a_second_look_is_good_for_five_seconds_from_its_first_read_on() -
     tenant.meanwhile("account", KEY, [2])
     tenant.meanwhile("tags above", GROUP, [2])
     await tenant.clock.sleep(30)
-    look = SecondLook(tenant.arm, tenant.clock, Scope(), Rules(), (GROUP,))
-    assert await look.look(decided()) == StillDrift(leave_by=35)
+    look = a_second_look(tenant, inherit=(GROUP,))
+    assert await look.take(decided()) == StillDrift(leave_by=35)
 
 
 # What Azure refuses

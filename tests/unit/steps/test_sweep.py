@@ -47,7 +47,7 @@ from shared.steps.allowance import Allowance
 from shared.steps.changes import ChangeReader
 from shared.steps.discovery import Discovery
 from shared.steps.ports import Discoverer, Remediator
-from shared.steps.remediation import UNIT_SECONDS, Remediation
+from shared.steps.remediation import UNIT_SECONDS, AccountReader, Remediation, SecondLook
 from shared.steps.sweep import Sweep, new_sweep_id
 from tests.support.builders import NOW, SUBSCRIPTION_ID, TAG, a_change, a_coverage, an_account
 from tests.support.fake_tenant import (
@@ -159,14 +159,12 @@ async def swept(
         turns=turns,
         inherit=configured.inherit,
     )
+    reader = AccountReader(tenant.arm, configured.rules.tag, configured.inherit)
     remediation = Remediation(
         accounts=tenant.arm,
         permits=pace,
-        clock=clock,
         deadline=deadline,
-        scope=configured.scope,
-        rules=configured.rules,
-        inherit=configured.inherit,
+        second_look=SecondLook(reader, clock, configured.scope, configured.rules),
         unit_seconds=min(UNIT_SECONDS, configured.budget / 2),
     )
     writes = configured.mode == "enforce" if enforces is None else enforces
