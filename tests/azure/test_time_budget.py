@@ -120,7 +120,10 @@ async def test_an_operation_that_runs_when_the_budget_ends_is_unverified(serve: 
     swept = await within(azure, 60)
 
     assert swept.results["bot-0"] is Result.UNVERIFIED
-    assert "The operation is still running" in swept.outcome("bot-0").detail
+    details = {
+        event["accountName"]: event["detail"] for event in swept.events("RemediationOutcome")
+    }
+    assert "The operation is still running" in details["bot-0"]
 
 
 async def test_what_was_not_reached_is_deferred_and_the_next_ticks_carry_on(serve: Serve) -> None:
