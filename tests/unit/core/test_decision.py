@@ -24,7 +24,7 @@ from shared.core.model import (
 from tests.support.builders import NOW, SUBSCRIPTION_ID, TAG, TODAY, a_decision, an_account
 
 NEAR = {"LocalAuthExempt": "yes"}
-ODD = "until=soon"
+UNREADABLE = "until=soon"
 NO_SUBDOMAIN = "It has no custom subdomain: Entra ID can't reach it until it gets one."
 
 
@@ -68,7 +68,7 @@ NO_SUBDOMAIN = "It has no custom subdomain: Entra ID can't reach it until it get
         ),
         ({"keys_on": False}, Verdict.COMPLIANT, "Its keys are off."),
         ({"keys_on": False, "tags": {TAG: "yes"}}, Verdict.COMPLIANT, "Its keys are off."),
-        ({"keys_on": False, "tags": {TAG: ODD}}, Verdict.COMPLIANT, "Its keys are off."),
+        ({"keys_on": False, "tags": {TAG: UNREADABLE}}, Verdict.COMPLIANT, "Its keys are off."),
     ],
     ids=str,
 )
@@ -85,7 +85,7 @@ def test_every_account_that_is_not_held_has_its_verdict_and_says_why(
     ("account", "rules", "hold", "reason"),
     [
         (
-            {"tags": {TAG: ODD}},
+            {"tags": {TAG: UNREADABLE}},
             Rules(),
             HoldReason.UNREADABLE_TAG,
             "Its exemption tag 'until=soon' can't be read: ",
@@ -139,7 +139,7 @@ def test_what_is_held_says_why(
         ({"tags": {TAG: "2026-12-24"}}, Rules(max_days=30), Verdict.EXEMPT),
         ({"tags": {TAG: "yes"}, "custom_subdomain": None}, Rules(hold_no_subdomain=True),
          Verdict.EXEMPT),
-        ({"tags": {TAG: ODD}}, Rules(hold_unreadable=False), Verdict.DRIFT),
+        ({"tags": {TAG: UNREADABLE}}, Rules(hold_unreadable=False), Verdict.DRIFT),
     ],
     ids=str,
 )  # fmt: skip
@@ -150,7 +150,7 @@ def test_what_breaks_no_rule_is_not_held(
 
 
 def test_a_tag_that_a_strict_tenant_ignores_is_quoted_all_the_same() -> None:
-    decision = a_decision(rules=Rules(hold_unreadable=False), tags={TAG: ODD})
+    decision = a_decision(rules=Rules(hold_unreadable=False), tags={TAG: UNREADABLE})
     assert "'until=soon' can't be read" in decision.reason
 
 

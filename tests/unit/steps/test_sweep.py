@@ -253,7 +253,7 @@ async def test_an_account_that_is_not_in_scope_is_neither_decided_on_nor_written
     stray = bot("stray", kind="SpeechServices")
     tenant = FakeTenant.of(bot(), stray)
     found = await swept(tenant, discovery=Given(Inventory((a_coverage(),), (bot(), stray), ())))
-    assert [each.account for each in found.report.decisions] == [bot()]
+    assert [decision.account for decision in found.report.decisions] == [bot()]
     assert len(tenant.writes) == 1
 
 
