@@ -10,7 +10,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -20,7 +22,7 @@ from opentelemetry import _logs, metrics
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
 
-from local_azure import LocalAzure, RunningClock, SeenRequest, Tenant
+from local_azure import LocalAzure, RunningClock, SeenRequest, Tenant, scenarios
 from local_azure.exchange import Answer
 from local_azure.faults import Fault
 from shared.border import telemetry
@@ -251,6 +253,37 @@ async def test_an_acknowledgement_that_comes_too_late_begins_nothing_then_or_lat
     assert found["in the end"] == "None"
 
 
+async def test_what_an_earlier_sweep_left_behind_makes_up_for_nothing_that_this_one_lost(
+    serve: Serve,
+) -> None:
+    azure = serve(four_bots())
+    with no_thread("keysweep-flush"):
+        # Nothing is waited for: its events are still on their way when it has ended.
+        await sweep(azure, "audit")
+
+    with batches() as arrived, at_ingestion() as fault:
+
+        def lose_the_start(bent: Answer) -> Answer:
+            sent = arrived[-1]
+            errors = [
+                {"index": index, "statusCode": 400, "message": "Lost"}
+                for index, envelope in enumerate(sent)
+                if envelope["data"]["baseData"].get("name") == "SweepCompleted"
+            ]
+            body = {
+                "itemsReceived": len(sent),
+                "itemsAccepted": len(sent) - len(errors),
+                "errors": errors,
+            }
+            return replace(bent, status=206, body=body)
+
+        fault.bend(lose_the_start)
+        swept = await sweep(azure, "audit")
+
+    assert isinstance(swept.error, TelemetryLost)
+    assert swept.error.emitted - swept.error.acknowledged == 1
+
+
 # What goes away
 
 
@@ -356,6 +389,45 @@ async def test_a_thread_that_can_not_be_started_cancels_nothing_and_is_told(
     assert skip or isinstance(swept.error, SweepNotWhole | TelemetryLost)
 
 
+async def test_a_thread_that_can_not_be_started_in_a_burst_stops_no_change(serve: Serve) -> None:
+    azure = serve(scenarios.large(accounts=1_100, drifted=1_100, subscriptions=10))
+    too_early = patched_unannounced(azure)
+
+    with no_thread("keysweep-flush") as refused:
+        swept = await sweep(azure, MAX_CHANGES_PER_SWEEP="10000", SWEEP_BUDGET_SECONDS="60")
+
+    assert refused
+    assert too_early == []
+    assert swept.error is not None
+
+
+@pytest.mark.parametrize("wanted_for", ["the token", "the host's address"])
+async def test_a_thread_that_can_not_be_started_for_a_request_is_a_gap(
+    serve: Serve, wanted_for: str
+) -> None:
+    azure = serve(four_bots())
+    loop, executor = asyncio.get_running_loop(), ThreadPoolExecutor(1, "no-thread")
+
+    def from_now_on(request: SeenRequest) -> None:
+        if request.host == "identity":
+            loop.call_soon_threadsafe(loop.set_default_executor, executor)
+
+    if wanted_for == "the token":
+        loop.set_default_executor(executor)
+    else:
+        azure.before(from_now_on)
+    with no_thread("no-thread") as refused:
+        # Names of hosts are looked up in a thread, addresses are not.
+        by_name = azure.environ["ARM_ENDPOINT"].replace("127.0.0.1", "localhost")
+        swept = await sweep(azure, ARM_ENDPOINT=by_name)
+
+    assert refused
+    assert azure.writes == ()
+    assert "can't start new thread" in str(swept.error)
+    assert {gap["gapKind"] for gap in swept.events("CoverageGap")} == {"tenant"}
+    assert len(swept.events("SweepCompleted")) == 1
+
+
 async def _without_threads_at_first() -> list[Any]:
     """Tick twice in a process whose telemetry can't start a thread when it is first made."""
     with LocalAzure(four_bots(), RunningClock()) as azure:
@@ -419,6 +491,30 @@ async def test_an_opentelemetry_that_raises_cancels_nothing_and_is_told(
     assert swept.events("SweepCompleted")
     assert too_early == []
     assert len(azure.writes) == (0 if event == "DriftFound" else 4)
+
+
+@pytest.mark.parametrize("provider", [LoggerProvider, MeterProvider])
+async def test_a_flush_that_raises_cancels_nothing(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, provider: type
+) -> None:
+    azure = serve(four_bots())
+    too_early = patched_unannounced(azure)
+
+    def raising(_: object, *__: object) -> bool:
+        raise MemoryError("no room for a flush")
+
+    monkeypatch.setattr(provider, "force_flush", raising)
+
+    began = time.monotonic()
+    swept = await sweep(azure)
+
+    assert too_early == []
+    assert time.monotonic() - began < 30
+    assert set(swept.results) <= NAMES
+    if provider is LoggerProvider:
+        assert "no room for a flush" in str(swept.error)
+    else:
+        assert swept.error is None
 
 
 # Ticks that overlap
