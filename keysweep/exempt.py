@@ -15,10 +15,10 @@ from typing import assert_never
 
 from rich.text import Text
 
+from keysweep.border.operator import Operator
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS, STOPPED
 from keysweep.in_force import in_force
 from keysweep.names import distinct, resolve, scope_of, where
-from keysweep.operator import Operator
 from keysweep.screen import Screen, counted, grid, shown
 from keysweep.session import Given, UsageProblem, interrupts, told, unless_stopped
 from shared.core.decision import decide

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from keysweep.border.operator import Operator
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
 from keysweep.names import identify, read_id, scope_of
-from keysweep.operator import Operator
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import told
 from shared.core.change_log import ChangeLog

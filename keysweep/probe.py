@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
+from keysweep.border.gateway import Answer, Gateway
+from keysweep.border.operator import Operator
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
-from keysweep.gateway import Answer, Gateway
 from keysweep.names import resolve, scope_of
-from keysweep.operator import Operator
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import told
 from shared.core.errors import AzureError, Refused

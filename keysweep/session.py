@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from keysweep.border.operator import Operator
 from keysweep.exit_codes import NOT_WHOLE, STOPPED, USAGE
-from keysweep.operator import Operator
 from keysweep.screen import Screen, stop_signals
 from keysweep.settings_file import LARGEST, check_app_settings, read_app_settings
 from shared.core.addresses import Address

@@ -14,12 +14,12 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import assert_never
 
+from keysweep.border.logs import Logs
+from keysweep.border.operator import Operator
 from keysweep.exempt import Exempting, Wish
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
 from keysweep.in_force import in_force
-from keysweep.logs import Logs
 from keysweep.names import distinct, scope_of, where, why_outside
-from keysweep.operator import Operator
 from keysweep.record import Change, KeptRecord, read_record, record_path
 from keysweep.screen import Screen, counted, grid, shown
 from keysweep.session import Given, UsageProblem, interrupts, told

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from keysweep.gateway import Answer
+from keysweep.border.gateway import Answer
 from keysweep.probe import Meaning, meaning
 from local_azure import LocalAzure, Tenant
 from local_azure.handlers.keys import keys_of

@@ -13,7 +13,7 @@ from typing import Any
 from azure.monitor.query import LogsQueryPartialResult
 from azure.monitor.query.aio import LogsQueryClient
 
-from keysweep.operator import Operator
+from keysweep.border.operator import Operator
 from keysweep.taken import TABLES_OF_EVENTS, LogAnswer
 from shared import __version__
 from shared.border.answers import decoded
