@@ -16,6 +16,7 @@ from keysweep.streams import prepared
 from shared import __version__
 
 if TYPE_CHECKING:
+    from keysweep.session import Command
     from shared.core.model import Clock
 
 _BYTE_ORDER_MARK = "\ufeff"
@@ -127,7 +128,7 @@ def scan(output: str, *, everything: bool, **options: Any) -> int:
 
     return _run(
         options,
-        lambda parts, screen, _: command(parts, screen, output, everything=everything),
+        lambda session: command(session, output, everything=everything),
         mode="audit",
     )
 
@@ -191,7 +192,7 @@ def sweep(
         release_brake=release_brake,
         record=record,
     )
-    return _run(options, lambda parts, screen, given: command(parts, screen, given, output, wish))
+    return _run(options, lambda session: command(session, output, wish))
 
 
 @keysweep.command(
@@ -211,7 +212,7 @@ def explain(accounts: Sequence[str], output: str, **options: Any) -> int:
     """
     from keysweep.explain import explain as command  # noqa: PLC0415
 
-    return _run(options, lambda parts, screen, _: command(parts, screen, accounts, output))
+    return _run(options, lambda session: command(session, accounts, output))
 
 
 @keysweep.command(
@@ -276,20 +277,18 @@ def exempt(
     if enable_keys and (remove or lists):
         raise click.UsageError("--enable-keys goes with an exemption.")
     from keysweep import exempt as command  # noqa: PLC0415
+    from keysweep.wish import Wish  # noqa: PLC0415
 
     if lists:
-        return _run(options, lambda parts, screen, _: command.listing(parts, screen))
-    named = str(account)
+        return _run(options, command.listing)
+    name = str(account)
     if remove:
-        return _run(
-            options, lambda parts, screen, given: command.remove(parts, screen, given, named)
-        )
-    last = _last_day(until, span)
-    wish = command.Wish(last, reason, owner)
+        return _run(options, lambda session: command.remove(session, name))
+    wish = Wish(_last_day(until, span), reason, owner)
     return _run(
         options,
-        lambda parts, screen, given: command.exempt(
-            parts, screen, given, named, wish, enable_keys=enable_keys, yes=yes, replace=replace
+        lambda session: command.exempt(
+            session, name, wish, enable_keys=enable_keys, yes=yes, replace=replace
         ),
     )
 
@@ -301,7 +300,7 @@ def _last_day(until: datetime | None, span: str | None) -> date | None:
 
 
 def _span(text: str) -> timedelta:
-    from keysweep.exempt import days  # noqa: PLC0415
+    from keysweep.wish import days  # noqa: PLC0415
 
     try:
         length = days(text)
@@ -352,11 +351,11 @@ def undo(
     turned on or off since, or that a tag speaks for, is left alone, and the plan says why; a tag
     that is there is never replaced. Give the settings and the scope that the sweep had.
     """
-    from keysweep.undo import Asked  # noqa: PLC0415
+    from keysweep.undo import Request  # noqa: PLC0415
     from keysweep.undo import undo as command  # noqa: PLC0415
 
-    asked = Asked(sweep_id, _span(span), record, insights, yes=yes, dry_run=dry_run)
-    return _run(options, lambda parts, screen, given: command(parts, screen, given, asked))
+    request = Request(sweep_id, _span(span), record, insights, yes=yes, dry_run=dry_run)
+    return _run(options, lambda session: command(session, request))
 
 
 @keysweep.command(
@@ -401,9 +400,7 @@ def probe(
     seconds = None if wait is None else _seconds(wait)
     return _run(
         options,
-        lambda parts, screen, _: command(
-            parts, screen, account, deployment, key=key, wait=seconds, every=every
-        ),
+        lambda session: command(session, account, deployment, key=key, wait=seconds, every=every),
     )
 
 
@@ -476,13 +473,12 @@ def _seconds(text: str) -> float:
     return float(int(number) * length)
 
 
-def _run(options: dict[str, Any], command: Callable[[Any, Any, Any], Any], mode: str = "") -> int:
+def _run(options: dict[str, Any], command: "Command", mode: str = "") -> int:
+    from keysweep.configuration import Options  # noqa: PLC0415
     from keysweep.screen import Screen  # noqa: PLC0415
-    from keysweep.session import Options, run  # noqa: PLC0415
+    from keysweep.session import run  # noqa: PLC0415
 
-    screen = Screen()
-    given = Options(os.environ, **options)
-    return run(given, screen, mode, lambda parts, given: command(parts, screen, given), _clock())
+    return run(Options(os.environ, **options), Screen(), mode, command, _clock())
 
 
 def _clock() -> "Clock":

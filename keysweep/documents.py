@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
+from keysweep.words import inert
 from shared import __version__
 from shared.core.events import DriftFound, Event
 from shared.core.model import (
@@ -234,11 +235,9 @@ def _cell(text: str) -> str:
 
     Where a comma is the decimal sign, spreadsheets begin a new cell at each semicolon.
     """
-    inert = "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
+    return ";".join(
+        f"'{part}" if _begins_a_formula(part) else part for part in inert(text).split(";")
     )
-    return ";".join(f"'{part}" if _begins_a_formula(part) else part for part in inert.split(";"))
 
 
 def _begins_a_formula(text: str) -> bool:

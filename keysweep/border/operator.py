@@ -6,7 +6,7 @@ showed which). Keys on again. `listKeys`. And reads that explain.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from azure.core.exceptions import HttpResponseError
@@ -14,6 +14,7 @@ from azure.core.rest import HttpRequest
 from azure.mgmt.cognitiveservices.models import AccountProperties
 from azure.mgmt.resource.resources.models import Tags, TagsPatchResource
 
+from keysweep.explanation import Lock
 from shared.border.answers import Check, a_page, an_object, decoded, the_account
 from shared.border.arm import ArmWriter
 from shared.border.refusals import AFTER_A_WRITE, SDK_ERRORS, azure_error
@@ -28,15 +29,6 @@ _PERMISSIONS_VERSION = "2022-04-01"
 _SITES_VERSION = "2024-11-01"
 _METADATA = "2022-09-01"
 _BAD_REQUEST = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """A management lock that holds for an account."""
-
-    name: str
-    level: str
-    scope: str
 
 
 class Operator(ArmWriter):
@@ -186,19 +178,5 @@ def _has_actions(row: object) -> str:
 
 def _covers(patterns: Sequence[str], action: str) -> bool:
     """Whether one of a role's actions, `*` for anything, covers an action."""
-    return any(_matches(pattern.lower().split("*"), action.lower()) for pattern in patterns)
-
-
-def _matches(parts: Sequence[str], action: str) -> bool:
-    first, *rest = parts
-    if not rest:
-        return first == action
-    if not action.startswith(first):
-        return False
-    place = len(first)
-    for part in rest[:-1]:
-        place = action.find(part, place)
-        if place < 0:
-            return False
-        place += len(part)
-    return action.endswith(rest[-1]) and len(action) - len(rest[-1]) >= place
+    # fnmatch knows more signs than `*`, and no action has them.
+    return any(fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)

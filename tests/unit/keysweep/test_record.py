@@ -3,9 +3,7 @@
 import json
 import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,6 @@ from keysweep.record import (
     RecordLost,
     read_record,
 )
-from local_azure import LocalAzure, SeenRequest, Tenant
 from shared.core.model import (
     Account,
     AccountId,
@@ -33,9 +30,6 @@ from shared.core.model import (
 )
 from shared.steps.allowance import Allowance
 from tests.support.builders import an_account
-from tests.support.terminal import COMMAND, ROOT, at_once, environment, keysweep
-
-type Serve = Callable[..., LocalAzure]
 
 SWEEP = "20261124T090000Z-1f3a9c0d"
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
@@ -280,105 +274,3 @@ def test_what_came_of_a_change_that_was_never_begun_is_no_line(tmp_path: Path) -
 def test_a_change_that_was_begun_once_more_was_begun_then() -> None:
     (change,) = read_record(text(BEGUN, {**BEGUN, "at": at(4)}, ENDED)).changes
     assert change.begun_at == NOW + timedelta(seconds=4)
-
-
-# Before the server
-
-
-def crowd(count: int) -> Tenant:
-    tenant = Tenant.with_one_subscription()
-    for number in range(count):
-        tenant.add_account(f"bot-{number:02}", local_auth=True)
-    return tenant
-
-
-def begun_in(path: Path) -> set[str]:
-    """Return the ids whose change a record says was begun, by whole lines alone."""
-    lines = path.read_text().split("\n")[:-1]
-    return {json.loads(line)["begun"].lower() for line in lines if '"begun"' in line}
-
-
-def test_every_change_stands_in_the_record_before_its_patch_arrives(
-    serve: Serve, tmp_path: Path
-) -> None:
-    azure, path = at_once(serve, crowd(8)), tmp_path / "record.jsonl"
-    unrecorded = []
-
-    def look(request: SeenRequest) -> None:
-        if request.method == "PATCH" and request.path.lower() not in begun_in(path):
-            unrecorded.append(request.path)
-
-    azure.before(look)
-
-    ran = keysweep(azure, "sweep", "--yes", "--record", str(path))
-
-    assert (len(azure.writes), unrecorded, ran.code) == (8, [], 0)
-    assert read_record(path.read_text()).is_finished
-
-
-@pytest.mark.parametrize("place", ["there already", "below a file", "a folder"])
-def test_a_sweep_that_cannot_keep_its_record_writes_nothing(
-    serve: Serve, tmp_path: Path, place: str
-) -> None:
-    azure = at_once(serve, crowd(1))
-    (tmp_path / "file").write_text("mine")
-    path = {
-        "there already": tmp_path / "file",
-        "below a file": tmp_path / "file" / "record.jsonl",
-        "a folder": tmp_path,
-    }[place]
-
-    ran = keysweep(azure, "sweep", "--yes", "--record", str(path))
-
-    assert not azure.writes
-    assert (tmp_path / "file").read_text() == "mine"
-    assert ran.code in {2, 64}
-
-
-def test_a_full_disk_stops_the_changes_and_loses_none_that_was_made(
-    serve: Serve, tmp_path: Path
-) -> None:
-    azure, path = at_once(serve, crowd(12)), tmp_path / "record.jsonl"
-    # No file may grow beyond this: the first line fits, and a few more.
-    limit = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (2048, 2048)); "
-    run = "import sys; from keysweep.__main__ import main; sys.exit(main(sys.argv[1:]))"
-
-    ran = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-B", "-c", limit + run, "sweep", "--yes", "--record", str(path)],
-        cwd=ROOT,
-        env=environment(azure),
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-
-    written = {write.account_id.lower() for write in azure.writes}
-    assert 0 < len(written) < 12, ran.stderr
-    assert written <= begun_in(path)
-    assert "can't be written" in ran.stderr
-    assert "Traceback" not in ran.stderr
-    assert ran.returncode != 0
-
-
-@pytest.mark.parametrize("after", [1, 3])
-def test_a_kill_in_the_middle_leaves_every_write_in_the_record(
-    serve: Serve, tmp_path: Path, after: int
-) -> None:
-    azure, path = at_once(serve, crowd(12)), tmp_path / "record.jsonl"
-    process = subprocess.Popen(  # noqa: S603 - our own command
-        [*COMMAND, "sweep", "--yes", "--record", str(path)],
-        cwd=ROOT,
-        env=environment(azure),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    azure.before(lambda _: process.kill() if len(azure.writes) >= after else None)
-    process.wait(timeout=90)
-
-    written = {write.account_id.lower() for write in azure.writes}
-    kept = read_record(path.read_text())
-
-    assert len(written) >= after
-    assert written <= {change.account.key for change in kept.changes if change.may_be_done}
-    assert not kept.is_finished
