@@ -3,126 +3,81 @@
 import json
 import os
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from keysweep.record import (
-    FORM,
-    Record,
-    Recorded,
-    RecordedAccounts,
-    RecordLost,
-    read_record,
-)
-from shared.core.model import (
-    Account,
-    AccountId,
-    Decision,
-    Level,
-    NotExempt,
-    Outcome,
-    Result,
-    Verdict,
-)
+from keysweep.record import FORM, Change, Record, Recorded, RecordLost, read_record
+from keysweep.sweep import Wish, sweep
+from shared.core.model import Decision, NotExempt, Outcome, Result, Verdict
 from shared.steps.allowance import Allowance
-from tests.support.builders import an_account
+from tests.support.builders import NOW, an_account
+from tests.support.fake_tenant import FakeTenant
+from tests.support.sessions import Person, a_session
+from tests.support.virtual_time import VirtualClock
 
 SWEEP = "20261124T090000Z-1f3a9c0d"
-NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 DECISION = Decision(an_account(), Verdict.DRIFT, NotExempt(), "Its keys are on.")
 BOT = DECISION.account.id
-
-
-class Clock:
-    """A clock of which each look is a second later."""
-
-    def __init__(self) -> None:
-        self.looks = 0
-
-    def now(self) -> datetime:
-        """Return the moment."""
-        self.looks += 1
-        return NOW + timedelta(seconds=self.looks)
-
-    def monotonic(self) -> float:
-        """Return seconds."""
-        return float(self.looks)
-
-    async def sleep(self, seconds: float) -> None:
-        """Never called."""
-        raise NotImplementedError
-
-
-def begun(folder: Path) -> Record:
-    return Record.begin(folder / "new" / "r.jsonl", Clock(), {"sweepId": SWEEP})
-
-
-def text(*lines: dict[str, Any]) -> str:
-    head = {"record": FORM, "sweepId": SWEEP, "at": NOW.isoformat()}
-    return "".join(json.dumps(line) + "\n" for line in (head, *lines))
+OTHER = an_account("other").id
 
 
 def at(seconds: int) -> str:
     return (NOW + timedelta(seconds=seconds)).isoformat()
 
 
+def text(*lines: dict[str, Any]) -> str:
+    head = {"record": FORM, "sweepId": SWEEP, "at": at(0)}
+    return "".join(json.dumps(line) + "\n" for line in (head, *lines))
+
+
 BEGUN = {"begun": str(BOT), "at": at(1)}
+BEGUN_TOO = {**BEGUN, "begun": str(OTHER)}
 ENDED = {"outcome": str(BOT), "result": "DISABLED", "accepted": True, "at": at(5)}
+CHANGE = Change(BOT, NOW + timedelta(seconds=1), NOW + timedelta(seconds=5), "DISABLED")
+OPEN = Change(BOT, NOW + timedelta(seconds=1), None)
 
 
 # Reading
 
 
-def test_a_change_is_read_with_what_came_of_it() -> None:
-    (change,) = read_record(text(BEGUN, ENDED)).changes
-    assert (change.account, change.result, change.may_be_done) == (BOT, "DISABLED", True)
-    assert change.begun_at == NOW + timedelta(seconds=1)
-    assert change.ended_at == NOW + timedelta(seconds=5)
-
-
-def test_a_change_without_an_outcome_may_be_done() -> None:
-    (change,) = read_record(text(BEGUN)).changes
-    assert change.ended_at is None
-    assert change.may_be_done
-
-
-@pytest.mark.parametrize("kept", [1, 5, -1])
-def test_a_last_line_that_was_cut_off_is_passed_over(kept: int) -> None:
-    whole, last = text(BEGUN), json.dumps(ENDED)
-    (change,) = read_record(whole + last[:kept]).changes
-    assert change.ended_at is None
-
-
-def test_a_last_line_that_lacks_only_its_end_of_line_counts() -> None:
-    (change,) = read_record(text(BEGUN, ENDED).removesuffix("\n")).changes
-    assert change.result == "DISABLED"
-
-
-def test_doubled_lines_are_one() -> None:
-    assert read_record(text(BEGUN, BEGUN, ENDED, ENDED)) == read_record(text(BEGUN, ENDED))
-    late = read_record(text(BEGUN, ENDED, BEGUN))
-    assert late.changes == read_record(text(BEGUN, ENDED)).changes
-
-
-def test_changes_of_several_accounts_may_be_entangled() -> None:
-    other = str(BOT).replace("/bot", "/other")
-    second, done = {**BEGUN, "begun": other}, {**ENDED, "outcome": other, "accepted": False}
-    found = {each.account.name: each for each in read_record(text(BEGUN, second, done)).changes}
-    assert found["bot"].ended_at is None
-    assert not found["other"].may_be_done
-
-
-def test_letter_case_makes_no_other_account_of_it() -> None:
-    (change,) = read_record(text(BEGUN, {**ENDED, "outcome": str(BOT).upper()})).changes
-    assert change.ended_at is not None
+@pytest.mark.parametrize(
+    ("content", "changes"),
+    [
+        (text(), ()),
+        (text(BEGUN, ENDED), (CHANGE,)),
+        (text(BEGUN), (OPEN,)),
+        (text(BEGUN) + json.dumps(ENDED)[:1], (OPEN,)),
+        (text(BEGUN) + json.dumps(ENDED)[:-1], (OPEN,)),
+        (text(BEGUN, ENDED).removesuffix("\n"), (CHANGE,)),
+        (text(BEGUN, BEGUN, ENDED, ENDED, BEGUN), (CHANGE,)),
+        (text({**BEGUN, "at": at(0)}, BEGUN, ENDED), (CHANGE,)),
+        (text(BEGUN, BEGUN_TOO, ENDED), (CHANGE, replace(OPEN, account=OTHER))),
+        (text({**BEGUN, "begun": str(BOT).upper()}, ENDED), (CHANGE,)),
+        (
+            text(BEGUN, {**ENDED, "result": "BUSY", "accepted": False}),
+            (Change(BOT, CHANGE.begun_at, CHANGE.ended_at, "BUSY", may_be_done=False),),
+        ),
+    ],
+    ids=[
+        *("nothing", "done", "no outcome", "a last line cut off", "cut off at its end"),
+        *("no end of line", "doubled lines", "begun once more", "entangled", "letter case"),
+        "not taken",
+    ],
+)  # fmt: skip
+def test_a_record_says_what_was_or_may_have_been_done(
+    content: str, changes: tuple[Change, ...]
+) -> None:
+    found = read_record(content)
+    assert tuple(found.changes) == changes
+    assert not found.is_finished
 
 
 def test_a_record_says_whether_the_sweep_ran_to_its_end() -> None:
-    assert not read_record(text(BEGUN)).is_finished
     assert read_record(text(BEGUN, ENDED, {"finished": True, "at": at(6)})).is_finished
 
 
@@ -142,10 +97,12 @@ def test_a_record_says_whether_the_sweep_ran_to_its_end() -> None:
         (text({**BEGUN, "begun": "bot"}), "is not the id"),
         (text({**BEGUN, "at": "yesterday"}), "yesterday"),
         (text({**BEGUN, "at": "2026-11-24T09:00:00"}), "names no zone"),
+        (text({**BEGUN, "at": "9999-12-31T23:59:59+00:00"}), "a moment of it is in the year"),
+        (text({**BEGUN, "at": "0001-01-01T00:00:00+00:00"}), "a moment of it is in the year"),
         (text().replace(SWEEP, "soon"), "names no sweep"),
         (text().replace(f'"record": {FORM}', '"record": 99'), "not the record of a sweep"),
     ],
-    ids=range(15),
+    ids=range(17),
 )
 def test_what_is_no_record_is_refused(content: str, says: str) -> None:
     with pytest.raises(ValueError, match=re.escape(says)):
@@ -155,122 +112,72 @@ def test_what_is_no_record_is_refused(content: str, says: str) -> None:
 # Writing
 
 
-def test_what_was_written_is_read_again(tmp_path: Path) -> None:
-    record = begun(tmp_path)
+@pytest.fixture
+async def record(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[Record]:
+    """Give a record that was begun."""
+    begun = Record.begin(tmp_path / "new" / "r.jsonl", clock, {"sweepId": SWEEP})
+    yield begun
+    begun.close()
+
+
+async def test_what_was_written_is_read_again_and_is_there_at_once(record: Record) -> None:
     record.begun(BOT)
+    # Nobody closed it: who is killed now leaves this.
+    assert [change.account for change in read_record(record.path.read_text()).changes] == [BOT]
     record.ended(Outcome(DECISION, Result.DISABLED, accepted=True))
     record.finish(whole=True)
-    record.close()
-
     found = read_record(record.path.read_text())
-
     assert found.sweep_id == SWEEP
     assert found.is_finished
     assert [change.result for change in found.changes] == ["DISABLED"]
 
 
-def test_each_line_is_there_before_anything_else_happens(tmp_path: Path) -> None:
-    record = begun(tmp_path)
-    record.begun(BOT)
-    # Nobody closed it: who is killed now leaves this.
-    assert [change.account for change in read_record(record.path.read_text()).changes] == [BOT]
-    record.close()
+async def test_what_came_of_a_change_that_was_never_begun_is_no_line(record: Record) -> None:
+    record.ended(Outcome(DECISION, Result.NOW_EXEMPT))
+    assert read_record(record.path.read_text()).changes == ()
 
 
-def test_a_record_is_the_persons_alone_and_never_written_over(tmp_path: Path) -> None:
-    record = begun(tmp_path)
-    record.close()
+async def test_a_record_is_the_persons_alone_and_never_written_over_or_through_a_link(
+    record: Record, clock: VirtualClock
+) -> None:
     assert record.path.stat().st_mode & 0o777 == 0o600
-    with pytest.raises(FileExistsError):
-        begun(tmp_path)
+    link = record.path.with_name("link")
+    link.symlink_to(record.path.with_name("elsewhere"))
+    for path in (record.path, link):
+        with pytest.raises(OSError, match=r"exists|symbolic"):
+            Record.begin(path, clock, {})
+    assert not record.path.with_name("elsewhere").exists()
 
 
-def test_a_record_is_not_written_through_a_link(tmp_path: Path) -> None:
-    (tmp_path / "new").mkdir()
-    (tmp_path / "new" / "r.jsonl").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match=r"exists|symbolic"):
-        begun(tmp_path)
-    assert not (tmp_path / "elsewhere").exists()
-
-
-class Accounts:
-    """One account, whose keys are turned off; counts how often."""
-
-    def __init__(self) -> None:
-        self.written = 0
-
-    async def account(self, _: AccountId) -> Account:
-        """Read it."""
-        return an_account(keys_on=not self.written)
-
-    async def tags_above(self, _: AccountId, __: Level) -> Mapping[str, str]:
-        """Never called."""
-        raise NotImplementedError
-
-    async def disable_local_auth(self, _: AccountId, __: float) -> None:
-        """Do as if."""
-        self.written += 1
-
-
-class Remediator:
-    """Turns keys off, without a look before."""
-
-    def __init__(self, accounts: RecordedAccounts) -> None:
-        self.accounts = accounts
-
-    async def remediate(self, decision: Decision, allowance: Allowance) -> Outcome:  # noqa: ARG002
-        """Do it."""
-        await self.accounts.disable_local_auth(decision.account.id, 0.0)
-        return Outcome(decision, Result.DISABLED, accepted=True)
-
-
-def recorded_in(record: Record, accounts: Accounts) -> Recorded:
-    return Recorded(Remediator(RecordedAccounts(accounts, record)), record)
-
-
-async def test_no_record_no_write(tmp_path: Path) -> None:
-    record, accounts = begun(tmp_path), Accounts()
-    os.close(record._file.fileno())
-    recorded = recorded_in(record, accounts)
-
-    outcomes = [await recorded.remediate(DECISION, Allowance(None, None)) for _ in range(2)]
-
-    assert accounts.written == 0
-    assert {outcome.result for outcome in outcomes} == {Result.DEFERRED}
-    assert "can't be written" in record.lost
-    record.close()
-
-
-async def test_once_a_line_was_lost_nothing_more_is_begun(tmp_path: Path) -> None:
-    record, accounts = begun(tmp_path), Accounts()
-    descriptor = os.dup(record._file.fileno())
-    read_only = os.open(os.devnull, os.O_RDONLY)
+async def test_no_record_no_write(record: Record) -> None:
+    tenant = FakeTenant.of(DECISION.account)
+    recorded = Recorded.of(a_session(tenant).parts.remediation(), record)
+    descriptor, read_only = os.dup(record._file.fileno()), os.open(os.devnull, os.O_RDONLY)
     os.dup2(read_only, record._file.fileno())
+    first = await recorded.remediate(DECISION, Allowance(None, None))
+    # Even should the disk have room again: a record with a gap in it is none.
+    os.dup2(descriptor, record._file.fileno())
+    second = await recorded.remediate(DECISION, Allowance(None, None))
+    assert not tenant.writes
+    assert {first.result, second.result} == {Result.DEFERRED}
+    assert "can't be written" in record.lost
     with pytest.raises(RecordLost):
         record.begun(BOT)
-    os.dup2(descriptor, record._file.fileno())
-
-    outcome = await recorded_in(record, accounts).remediate(DECISION, Allowance(None, None))
-
-    assert (outcome.result, accounts.written) == (Result.DEFERRED, 0)
-    record.close()
     os.close(descriptor)
     os.close(read_only)
 
 
-async def test_reads_pass_through_the_record(tmp_path: Path) -> None:
-    record, accounts = begun(tmp_path), Accounts()
-    assert (await RecordedAccounts(accounts, record).account(BOT)).keys_on
-    record.close()
+async def test_a_record_that_is_lost_on_the_way_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
 
-
-def test_what_came_of_a_change_that_was_never_begun_is_no_line(tmp_path: Path) -> None:
-    record = begun(tmp_path)
-    record.ended(Outcome(DECISION, Result.NOW_EXEMPT))
-    record.close()
-    assert read_record(record.path.read_text()).changes == ()
-
-
-def test_a_change_that_was_begun_once_more_was_begun_then() -> None:
-    (change,) = read_record(text(BEGUN, {**BEGUN, "at": at(4)}, ENDED)).changes
-    assert change.begun_at == NOW + timedelta(seconds=4)
+    tenant = FakeTenant.of(DECISION.account)
+    person = Person()
+    session = a_session(tenant, person)
+    tenant.meanwhile("account", BOT.key, [lambda: monkeypatch.setattr(Record, "_write", full)])
+    code = await sweep(session, "table", Wish(yes=True, record=tmp_path / "r.jsonl"))
+    assert "No space left on device. What was changed before" in person.heard
+    assert not tenant.writes
+    assert code == 1
