@@ -220,13 +220,13 @@ def as_csv(report: SweepReport, found: Sequence[Row]) -> str:
     for row in found:
         writer.writerow({name: _cell(str(getattr(row, name))) for name in names})
     for gap in report.inventory.gaps:
-        told = {
+        unread = {
             "name": gap.name,
             "subscription_id": gap.subscription_id,
             "verdict": NOT_SEEN,
             "reason": f"{gap.kind} {gap.name} could not be read: {gap.problem}",
         }
-        writer.writerow({name: _cell(value) for name, value in told.items()})
+        writer.writerow({name: _cell(value) for name, value in unread.items()})
     return text.getvalue()
 
 

@@ -67,8 +67,8 @@ class Screen:
 
     def problem(self, text: str) -> None:
         """Say what is wrong; lines stay lines."""
-        said = Text("\n").join(shown(line, "not bold default") for line in text.split("\n"))
-        self.err.print(Text("keysweep: ", "bold red").append(said), soft_wrap=True)
+        lines = Text("\n").join(shown(line, "not bold default") for line in text.split("\n"))
+        self.err.print(Text("keysweep: ", "bold red").append(lines), soft_wrap=True)
 
     def ask(self, question: str) -> bool:
         """Ask; anything but yes is no. Raises Stopped at a Ctrl-C."""

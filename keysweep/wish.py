@@ -1,6 +1,6 @@
 """What a person wants an exemption to say, alone and over the one that is there. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import assert_never
@@ -20,6 +20,13 @@ from shared.core.model import (
     Verdict,
 )
 
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
 LONGEST_VALUE = 256
 """Azure's limit (azure-docs, tag-resources)."""
 
@@ -134,9 +141,9 @@ def in_words(tags: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in tags.items()) or "not there"
 
 
-def days(text: str) -> timedelta:
-    """Read a span such as `14d` or `2w`. Raises ValueError."""
+def span(text: str, units: Collection[str]) -> timedelta:
+    """Read a span such as `14d`, `2w` or `90s`, in one of these units. Raises ValueError."""
     number, unit = text[:-1], text[-1:].lower()
-    if not (number.isascii() and number.isdigit() and unit in {"d", "w"} and int(number) > 0):
+    if not (number.isascii() and number.isdigit() and unit in units and int(number) > 0):
         raise ValueError(text)
-    return timedelta(days=int(number) * (7 if unit == "w" else 1))
+    return int(number) * _UNITS[unit]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from keysweep.advice import UsageProblem
-from keysweep.wish import Wish, days, lay_over
+from keysweep.wish import Wish, lay_over, span
 from shared.core.model import Level, TagsAbove
 from tests.support.builders import TAG, TODAY, an_account
 
@@ -99,12 +99,15 @@ def test_an_exemption_of_a_level_above_is_outlasted_or_asked_about(
     assert (question.takes_away if question else None) == takes_away
 
 
-@pytest.mark.parametrize(("text", "length"), [("14d", 14), ("2W", 14), ("1d", 1)])
-def test_a_span_is_days_or_weeks(text: str, length: int) -> None:
-    assert days(text) == timedelta(days=length)
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("14d", timedelta(days=14)), ("2W", timedelta(days=14)), ("90s", timedelta(seconds=90))],
+)
+def test_a_span_is_a_number_and_a_unit(text: str, length: timedelta) -> None:
+    assert span(text, {"s", "d", "w"}) == length
 
 
 @pytest.mark.parametrize("text", ["", "d", "14", "0d", "-1d", "soon", "2.5d", "²d", "14h"])
 def test_nothing_else_is_a_span(text: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
-        days(text)
+        span(text, {"d", "w"})
