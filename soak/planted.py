@@ -242,7 +242,7 @@ UNSEEN: Mapping[str, str] = {
     ),
     "Settings: names that are none, lists of nothing, kinds that nobody knows, functionTimeout": (
         "They are judged before a sweep, and what is drawn are settings that are as they may be "
-        "(tests/unit/core/test_settings_are_strict.py, test_misspelled_settings_are_named.py)."
+        "(tests/unit/core/test_settings.py, test_misspelled_settings_are_named.py)."
     ),
     "The local Azure answers otherwise than Azure": (
         "It is the world of both machines, and is held to recordings instead "

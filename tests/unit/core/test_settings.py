@@ -22,6 +22,7 @@ from shared.core.settings import (
     FUNCTION_TIMEOUT_SECONDS,
     SETTINGS,
     Cloud,
+    LogsApi,
     Mode,
     Settings,
     read_connection_string,
@@ -397,7 +398,8 @@ def test_the_clouds_are_the_sdks_own() -> None:
         theirs = get_arm_endpoints(AzureClouds[name])
         assert cloud.endpoint == theirs["resource_manager"].rstrip("/")
         assert cloud.scope in theirs["credential_scopes"]
-        assert cloud.logs is not None
+    logs = "https://api.loganalytics.us"
+    assert CLOUDS["AZURE_US_GOVERNMENT"].logs == LogsApi(logs, f"{logs}/.default")
 
 
 # Where telemetry goes
