@@ -19,7 +19,6 @@ from shared.core.model import (
     Account,
     Decision,
     Exempt,
-    Inventory,
     Lapsed,
     NotExempt,
     Outcome,
@@ -89,7 +88,8 @@ def rows(
     """Return the accounts of a report, the worst first; who let keys in comes from the events."""
     outcomes = {outcome.decision.account.id.key: outcome for outcome in report.outcomes}
     drifted = {event.account_id: event for event in events if isinstance(event, DriftFound)}
-    names = subscription_names(report.inventory)
+    covered = [coverage.subscription for coverage in report.inventory.coverage]
+    names = {subscription.id: subscription.name for subscription in covered}
     decided = [
         decision for decision in report.decisions if decision.verdict is not Verdict.COMPLIANT
     ]
@@ -103,11 +103,6 @@ def rows(
         for decision in (*decided, *compliant)
     ]
     return sorted(found, key=lambda row: (WORST_FIRST.index(row.state), row.name.lower()))
-
-
-def subscription_names(inventory: Inventory) -> Mapping[str, str]:
-    """Return the display names of the subscriptions that were read, by id."""
-    return {coverage.subscription.id: coverage.subscription.name for coverage in inventory.coverage}
 
 
 def exit_code(report: SweepReport) -> int:
@@ -124,7 +119,14 @@ def _row(
     account, exemption = decision.account, decision.exemption
     tagged = exemption if isinstance(exemption, Exempt | Lapsed) else Exempt()
     return Row(
-        **_about(account, names),
+        id=str(account.id),
+        name=account.id.name,
+        resource_group=account.id.resource_group,
+        subscription_id=account.id.subscription_id,
+        subscription=names.get(account.id.subscription_id, ""),
+        kind=account.kind,
+        location=account.location,
+        no_custom_subdomain=account.custom_subdomain is None,
         verdict=decision.verdict,
         hold_reason=decision.hold or "",
         result=outcome.result if outcome else "",
@@ -140,19 +142,6 @@ def _row(
         changed_at=(drift.changed_at or "") if drift else "",
         attribution=drift.attribution if drift else "",
     )
-
-
-def _about(account: Account, names: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "id": str(account.id),
-        "name": account.id.name,
-        "resource_group": account.id.resource_group,
-        "subscription_id": account.id.subscription_id,
-        "subscription": names.get(account.id.subscription_id, ""),
-        "kind": account.kind,
-        "location": account.location,
-        "no_custom_subdomain": account.custom_subdomain is None,
-    }
 
 
 def compliant_decision(account: Account) -> Decision:
