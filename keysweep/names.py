@@ -133,14 +133,11 @@ async def _namesakes(
     Returns the accounts of this name, in the order of their ids, and what could not be read.
     """
     graph = session.parts.graph
-    shown: frozenset[str] = frozenset()
-    found: list[AccountId] = []
-    try:
-        shown = await graph.visible([subscription.id for subscription in in_scope.subscriptions])
-        found = list(await graph.named(sorted(shown), name))
-    except AzureError:
-        # ARM's own lists show the same, at a higher price.
-        shown, found = frozenset(), []
+    visible = await graph.visible([subscription.id for subscription in in_scope.subscriptions])
+    namesakes = await graph.named(visible.rows, name)
+    # What Resource Graph could not say, ARM's own lists show at a higher price.
+    shown = set(visible.rows) - namesakes.unread.keys()
+    found = list(namesakes.rows)
     unread = []
     for subscription in in_scope.subscriptions:
         if subscription.id not in shown:

@@ -203,11 +203,9 @@ async def _planned(session: Session, taken: Taken) -> _Plan:
         progress.add_task("Looking at what the sweep took")
         in_scope = await scope_of(session)
         subscriptions = {change.account.subscription_id for change in taken.changes}
-        in_log, unread = frozenset[str](), ""
-        try:
-            in_log = await parts.graph.visible(sorted(filter(in_scope.has, subscriptions)))
-        except AzureError as error:
-            unread = for_person(error)
+        visible = await parts.graph.visible(sorted(filter(in_scope.has, subscriptions)))
+        in_log = frozenset(visible.rows)
+        unread = "; ".join(dict.fromkeys(map(for_person, visible.unread.values())))
         log = await parts.changes().read(sorted(in_log))
         known = Known(
             replace(log, unread=unread) if unread else log,

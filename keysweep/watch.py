@@ -1,12 +1,12 @@
 """Progress, where a sweep passes by: events as they happen, and what discovery has read so far."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.core.change_log import ChangeLog
 from shared.core.events import Event
-from shared.core.model import Account, Census, Inventory, Page, Subscription
+from shared.core.model import Account, Answer, Census, Inventory, Subscription
 from shared.steps.discovery import Discovery
 
 
@@ -50,8 +50,6 @@ class Tally:
     changed: Callable[["Tally"], None]
     listed: int = 0
     read: set[str] = field(default_factory=set)
-    counted: set[str] = field(default_factory=set)
-    """Those of them that Resource Graph has counted: their pages add nothing."""
     accounts: int = 0
     keys_on: int = 0
 
@@ -61,55 +59,59 @@ class Tally:
             f"{self.keys_on} with keys on"
         )
 
-    def _add(self, accounts: int, keys_on: int) -> None:
+    def counted(self, accounts: int, keys_on: int) -> None:
+        """Add accounts that were seen, and say so."""
         self.accounts += accounts
         self.keys_on += keys_on
-
-    def subscriptions(self, found: Sequence[Subscription]) -> None:
-        """Note ARM's list of subscriptions."""
-        self.listed = len(found)
-
-    def census(self, found: Mapping[str, Census], subscriptions: Sequence[str], *_: object) -> None:
-        """Note what Resource Graph has counted in subscriptions."""
-        for name, census in found.items():
-            if name not in self.read:
-                self._add(census.keys_on + census.keys_off, census.keys_on)
-        self.counted.update(set(subscriptions) - self.read)
-        self.read.update(subscriptions)
-
-    def page(self, found: Page, subscription_id: str, *_: object) -> None:
-        """Note a page of ARM's list of the accounts of a subscription."""
-        self.read.add(subscription_id)
-        if subscription_id not in self.counted:
-            accounts = [row for row in found.rows if isinstance(row, Account)]
-            self._add(len(accounts), sum(account.keys_on for account in accounts))
+        self.changed(self)
 
 
 def watched(discovery: Discovery, changed: Callable[[Tally], None]) -> Discovery:
     """Return a discovery that says how far it is."""
     tally = Tally(changed)
-    arm: Any = _Watched(discovery.arm, tally, ("subscriptions", "page"))
-    graph: Any = _Watched(discovery.graph, tally, ("census",))
+    arm: Any = _WatchedArm(discovery.arm, tally)
+    graph: Any = _WatchedGraph(discovery.graph, tally)
     return replace(discovery, arm=arm, graph=graph)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Watched:
-    """A reader; the tally has a method of the same name for each query of it that counts."""
+    """A reader, and the tally of what it has seen. What does not count is asked of it as it is."""
 
-    reader: object
+    reader: Any
     tally: Tally
-    queries: Sequence[str]
 
     def __getattr__(self, name: str) -> Any:
-        query = getattr(self.reader, name)
-        if name not in self.queries:
-            return query
+        return getattr(self.reader, name)
 
-        async def counted(*arguments: Any) -> Any:
-            found = await query(*arguments)
-            getattr(self.tally, name)(found, *arguments)
-            self.tally.changed(self.tally)
-            return found
 
-        return counted
+class _WatchedGraph(_Watched):
+    async def census(
+        self, subscriptions: Sequence[str], kinds: Sequence[str]
+    ) -> Answer[tuple[str, Census]]:
+        answer: Answer[tuple[str, Census]] = await self.reader.census(subscriptions, kinds)
+        fresh = [census for name, census in answer.rows if name not in self.tally.read]
+        self.tally.read.update(set(subscriptions) - answer.unread.keys())
+        self.tally.counted(
+            sum(census.keys_on + census.keys_off for census in fresh),
+            sum(census.keys_on for census in fresh),
+        )
+        return answer
+
+
+class _WatchedArm(_Watched):
+    async def subscriptions(self) -> list[Subscription]:
+        found: list[Subscription] = await self.reader.subscriptions()
+        self.tally.listed = len(found)
+        self.tally.changed(self.tally)
+        return found
+
+    async def accounts(self, subscription_id: str) -> AsyncIterator[Account | str]:
+        """Count the accounts, unless Resource Graph has counted them before."""
+        is_first = subscription_id not in self.tally.read
+        self.tally.read.add(subscription_id)
+        async for row in self.reader.accounts(subscription_id):
+            if isinstance(row, Account) and is_first:
+                self.tally.counted(1, int(row.keys_on))
+            yield row
+        self.tally.changed(self.tally)

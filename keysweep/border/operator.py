@@ -12,11 +12,12 @@ from typing import Any
 from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
 from azure.mgmt.cognitiveservices.models import AccountProperties
+from azure.mgmt.resource.resources.aio import ResourceManagementClient
 from azure.mgmt.resource.resources.models import Tags, TagsPatchResource
 
 from keysweep.explanation import Lock
 from shared.border.answers import Check, a_page, an_object, decoded, the_account
-from shared.border.arm import ArmWriter
+from shared.border.arm_writer import ArmWriter
 from shared.border.refusals import AFTER_A_WRITE, SDK_ERRORS, azure_error
 from shared.core.errors import Unclear
 from shared.core.model import AccountId
@@ -36,7 +37,7 @@ class Operator(ArmWriter):
 
     def __init__(self, parts: Parts) -> None:
         cloud = parts.settings.cloud
-        super().__init__(cloud.endpoint, cloud.scope, parts.pipeline, parts.tokens, parts.deadline)
+        super().__init__(cloud.endpoint, cloud.scope, parts.pipeline, parts.tokens, parts.pace)
 
     async def merge_tag(
         self, account_id: AccountId, name: str, value: str, leave_by: float
@@ -57,8 +58,9 @@ class Operator(ArmWriter):
         self, operation: str, account_id: AccountId, tags: Mapping[str, str], leave_by: float
     ) -> None:
         action = "Changing the tags of"
+        client = ResourceManagementClient(subscription_id=account_id.subscription_id, **self._sdk)
         try:
-            poller = await self._resources(account_id.subscription_id).tags.begin_update_at_scope(
+            poller = await client.tags.begin_update_at_scope(
                 str(account_id).lstrip("/"),
                 TagsPatchResource(operation=operation, properties=Tags(tags=dict(tags))),
                 leave_by=leave_by,

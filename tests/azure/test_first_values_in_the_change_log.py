@@ -3,7 +3,7 @@
 Nobody showed which of them Azure does, so each is read for what it says, and for no more.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -47,7 +47,7 @@ async def turns(azure: LocalAzure, *own: str) -> list[str]:
     """Return how the change log says that keys were turned, the oldest first."""
     async with parts_of(azure) as parts:
         subscriptions = [each.id for each in await parts.arm.subscriptions()]
-        found: Sequence[KeyChange | str] = await parts.graph.key_changes(subscriptions, own)
+        found = (await parts.graph.key_changes(subscriptions, own)).rows
     changes = [each for each in found if isinstance(each, KeyChange)]
     assert len(changes) == len(found)
     return [change.turned for change in sorted(changes, key=lambda change: change.at)]

@@ -4,7 +4,7 @@ import asyncio
 import io
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from keysweep.screen import Screen
 from keysweep.session import Session
 from shared.core.deadline import Deadline
 from shared.core.errors import Locked, NoRole, Stale
-from shared.core.model import Account, AccountId, KeyChange
+from shared.core.model import Account, AccountId, Answer, KeyChange
 from shared.core.settings import Settings
 from shared.steps.ports import Permits
 from shared.steps.remediation import Remediation
@@ -25,14 +25,14 @@ from tests.support.unobserved import Unobserved
 ANN = "ann@contoso.com"
 """Who types the commands."""
 
-type Answer = Literal["yes", "no"] | Callable[[], object]
+type Reply = Literal["yes", "no"] | Callable[[], object]
 """What a person says; or what happens before they say yes."""
 
 
 class Person(Screen):
     """Somebody at a terminal who answers questions, or nobody: then there are no answers."""
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: Reply) -> None:
         self.answers = list(answers)
         self.questions: list[str] = []
         self._out, self._err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
@@ -76,12 +76,6 @@ class PersonsArm(Arm):
     async def own_names(self) -> Sequence[str]:
         """Return the names of the person."""
         return [ANN, "object"]
-
-    async def accounts(self, subscription_id: str) -> AsyncIterator[Account | str]:
-        """List the accounts of a subscription. Raises AzureError."""
-        page = await self.page(subscription_id)
-        for row in page.rows:
-            yield row
 
     async def raw(self, account_id: AccountId) -> Mapping[str, Any]:
         """Read an account as ARM writes it."""
@@ -153,21 +147,23 @@ class PersonsArm(Arm):
 class PersonsGraph(ResourceGraph):
     """Azure Resource Graph, with the one query that a person needs beside the Function."""
 
-    async def named(self, subscriptions: Sequence[str], name: str) -> Sequence[AccountId]:
+    async def named(self, subscriptions: Sequence[str], name: str) -> Answer[AccountId]:
         """Find accounts by name."""
-        return [
-            account.id
-            for account in self.tenant.shown(subscriptions)
-            if account.id.name.lower() == name.lower()
-        ]
+        return Answer(
+            tuple(
+                account.id
+                for account in self.tenant.shown(subscriptions)
+                if account.id.name.lower() == name.lower()
+            )
+        )
 
-    async def visible(self, subscriptions: Sequence[str]) -> frozenset[str]:
+    async def visible(self, subscriptions: Sequence[str]) -> Answer[str]:
         """Say which of these it shows."""
-        return await super().visible(subscriptions) if subscriptions else frozenset()
+        return await super().visible(subscriptions) if subscriptions else Answer(())
 
     async def key_changes(
         self, subscriptions: Sequence[str], own_ids: Sequence[str]
-    ) -> Sequence[KeyChange | str]:
+    ) -> Answer[KeyChange | str]:
         """List the changes: a person has no updates that are all of the flag."""
         assert not own_ids, "whose are these?"
         return await super().key_changes(subscriptions, [ANN])

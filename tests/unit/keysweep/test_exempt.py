@@ -13,7 +13,7 @@ from shared.core.errors import AzureError, OutOfTime, Unclear
 from shared.core.model import Account
 from tests.support.builders import TAG, an_account
 from tests.support.fake_tenant import FakeTenant, an_error
-from tests.support.sessions import Answer, Person, a_session, interrupt_after
+from tests.support.sessions import Person, Reply, a_session, interrupt_after
 
 BOT = an_account(keys_on=False, tags={"owner": "web"})
 OPEN_ENDED = Wish(None, "", "")
@@ -26,7 +26,7 @@ def tagged(value: str, **more: Any) -> Account:
 async def run(
     tenant: FakeTenant,
     wish: Wish = OPEN_ENDED,
-    *answers: Answer,
+    *answers: Reply,
     enable_keys: bool = True,
     yes: bool = False,
     replace: bool = False,

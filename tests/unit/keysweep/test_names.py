@@ -111,7 +111,7 @@ async def test_where_resource_graph_does_not_answer_arm_lists_all() -> None:
 async def test_what_could_not_be_read_may_hold_the_name_and_stops_no_other_look_up() -> None:
     tenant = two(unshown={HIDDEN})
     tenant.subscribe(HIDDEN, name="hidden")
-    tenant.meanwhile("page", HIDDEN, [an_error(Unclear, 403)] * 2)
+    tenant.meanwhile("accounts", HIDDEN, [an_error(Unclear, 403)] * 2)
     assert await found(tenant, "bot") == BOT.id.key
     with pytest.raises(NotSeen, match="Not read: subscription hidden"):
         await found(tenant, "somebody")

@@ -8,14 +8,12 @@ import pytest
 
 from keysweep.border.operator import Operator
 from keysweep.explanation import Lock
-from shared.core.deadline import Deadline
 from shared.core.errors import Unclear
 from shared.core.settings import CLOUDS
 from tests.support.border import BOT, BOT_ID, Border
-from tests.support.virtual_time import VirtualClock
 
 
-def operator(body: Any, clock: VirtualClock) -> Operator:
+def operator(body: Any) -> Operator:
     """Return a person's Azure that answers every request with this body."""
     border = Border.in_memory()
     border.transport.bytes = json.dumps(body).encode()
@@ -24,7 +22,7 @@ def operator(body: Any, clock: VirtualClock) -> Operator:
         settings=settings,
         pipeline=border.arm._pipeline,
         tokens=border.arm._tokens,
-        deadline=Deadline.after(clock, 60),
+        pace=border.arm._pace,
     )
     return Operator(parts)
 
@@ -44,29 +42,29 @@ def operator(body: Any, clock: VirtualClock) -> Operator:
     ],
 )
 async def test_a_role_covers_an_action_by_its_wildcards(
-    permission: dict[str, Any], clock: VirtualClock, *, may: bool
+    permission: dict[str, Any], *, may: bool
 ) -> None:
-    assert await operator({"value": [permission]}, clock).may_write(BOT_ID) is may
+    assert await operator({"value": [permission]}).may_write(BOT_ID) is may
 
 
 @pytest.mark.parametrize("row", [7, {"actions": 7}, {"actions": ["*"], "notActions": [None]}])
-async def test_permissions_that_are_none_are_unclear(row: object, clock: VirtualClock) -> None:
+async def test_permissions_that_are_none_are_unclear(row: object) -> None:
     with pytest.raises(Unclear):
-        await operator({"value": [row]}, clock).may_write(BOT_ID)
+        await operator({"value": [row]}).may_write(BOT_ID)
 
 
-async def test_a_lock_says_where_it_is(clock: VirtualClock) -> None:
+async def test_a_lock_says_where_it_is() -> None:
     group = BOT.partition("/providers")[0]
     row = {
         "id": f"{group}/providers/Microsoft.Authorization/locks/freeze",
         "name": "freeze",
         "properties": {"level": "ReadOnly"},
     }
-    found = await operator({"value": [row]}, clock).locks(BOT_ID)
+    found = await operator({"value": [row]}).locks(BOT_ID)
     assert found == [Lock("freeze", "ReadOnly", group)]
 
 
 @pytest.mark.parametrize("row", [None, {"name": "x", "properties": None}])
-async def test_locks_that_are_none_are_unclear(row: object, clock: VirtualClock) -> None:
+async def test_locks_that_are_none_are_unclear(row: object) -> None:
     with pytest.raises(Unclear):
-        await operator({"value": [row]}, clock).locks(BOT_ID)
+        await operator({"value": [row]}).locks(BOT_ID)

@@ -74,7 +74,7 @@ async def test_nothing_to_do_is_exit_code_0() -> None:
 
 async def test_what_can_not_be_read_is_said_and_is_exit_code_2() -> None:
     tenant = FakeTenant.of(BOT, unshown={SUBSCRIPTION})
-    tenant.meanwhile("page", SUBSCRIPTION, [an_error(NoRole, 403)] * 2)
+    tenant.meanwhile("accounts", SUBSCRIPTION, [an_error(NoRole, 403)] * 2)
     code, person = await run(tenant)
     assert f"Not seen: subscription {SUBSCRIPTION}" in person.read
     assert "You need a role that allows this there, such as Reader;" in person.read
@@ -97,7 +97,7 @@ async def test_all_says_what_arms_list_lacks() -> None:
     tenant = mixed(odd_rows={SUBSCRIPTION: ["/no/id"]})
     code, person = await run(tenant, everything=True)
     assert "Not seen: account /no/id: ARM's row lacks what we need" in person.read
-    tenant.meanwhile("page", SUBSCRIPTION, [an_error(Unclear, 503)])
+    tenant.meanwhile("accounts", SUBSCRIPTION, [an_error(Unclear, 503)])
     code, person = await run(tenant, everything=True)
     assert f"Not seen: subscription {SUBSCRIPTION}" in person.read
     assert code == 2

@@ -13,7 +13,7 @@ from keysweep.sweep import Wish, sweep
 from shared.core.model import Account
 from tests.support.builders import NOW, TAG, an_account
 from tests.support.fake_tenant import FakeTenant
-from tests.support.sessions import Answer, Person, a_session, interrupt_after
+from tests.support.sessions import Person, Reply, a_session, interrupt_after
 
 FOUR = [an_account(f"bot-{number}") for number in range(4)]
 SOON, PAST = (f"{NOW + timedelta(days=days):%Y-%m-%dT%H:%MZ}" for days in (1, -1))
@@ -28,7 +28,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def run(
-    tenant: FakeTenant, wish: Wish = YES, *answers: Answer, output: str = "table", **environ: str
+    tenant: FakeTenant, wish: Wish = YES, *answers: Reply, output: str = "table", **environ: str
 ) -> tuple[int, Person]:
     person = Person(*answers)
     return await sweep(a_session(tenant, person, environ=environ), output, wish), person

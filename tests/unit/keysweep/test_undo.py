@@ -14,7 +14,7 @@ from shared.core.errors import Unclear
 from shared.core.model import Account, Turned
 from tests.support.builders import NOW, TAG, TODAY, a_change, an_account
 from tests.support.fake_tenant import FakeTenant, an_error
-from tests.support.sessions import ANN, Answer, Person, a_session, interrupt_after
+from tests.support.sessions import ANN, Person, Reply, a_session, interrupt_after
 
 BEGAN = NOW - timedelta(hours=1)
 SWEEP = f"{BEGAN:%Y%m%dT%H%M%SZ}-1f3a9c0d"
@@ -55,7 +55,7 @@ def record(folder: Path, *accounts: Account, finished: bool = True, **head: Any)
 async def run(
     tenant: FakeTenant,
     path: Path,
-    *answers: Answer,
+    *answers: Reply,
     waits: Mapping[str, list[Any]] | None = None,
     environ: Mapping[str, str] | None = None,
     **more: Any,
