@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 import azure.identity.aio
 
 from shared import __version__
-from shared.border.arm import ArmReader, ArmWriter
+from shared.border.arm import ArmReader
+from shared.border.arm_writer import ArmWriter
 from shared.border.graph import Graph
 from shared.border.pacing import Lanes, Pace
 from shared.border.transport import (
@@ -85,7 +86,6 @@ class Parts:
         return Discovery(
             arm=self.arm,
             graph=self.graph,
-            permits=self.pace,
             deadline=self.deadline,
             scope=self.settings.scope,
             tag=self.settings.rules.tag,
@@ -113,10 +113,9 @@ class Parts:
     def remediation(self, permits: Permits | None = None) -> Remediation:
         """Return what turns keys off; `permits` may stand before the pace's own."""
         cloud = self.settings.cloud
+        writer = ArmWriter(cloud.endpoint, cloud.scope, self.pipeline, self.tokens, self.pace)
         return Remediation(
-            accounts=ArmWriter(
-                cloud.endpoint, cloud.scope, self.pipeline, self.tokens, self.deadline
-            ),
+            accounts=writer,
             permits=permits or self.pace,
             deadline=self.deadline,
             second_look=self.second_look(),
@@ -184,7 +183,7 @@ class Connections:
             deadline=deadline,
             work_seconds=work,
             last=last,
-            arm=ArmReader(cloud.endpoint, cloud.scope, pipeline, self._tokens, deadline),
+            arm=ArmReader(cloud.endpoint, cloud.scope, pipeline, self._tokens, pace),
             graph=Graph(cloud.endpoint, cloud.scope, pipeline),
             made=lambda settings: self.parts(settings, observer, reserve, last),
         )

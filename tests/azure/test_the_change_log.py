@@ -15,7 +15,7 @@ from local_azure.clock import START
 from local_azure.state.account import Flag
 from local_azure.state.changes import FirstValues
 from shared.core.model import Result
-from tests.azure.test_discovery_and_coverage import doctor
+from tests.support.bent_answers import bend_queries, changed
 from tests.support.contoso import GRAPH, Serve, adrift
 from tests.support.real_sweeps import Swept, process, sweep, tick
 
@@ -105,7 +105,7 @@ async def test_a_record_that_lacks_what_we_need_is_counted_and_the_others_are_to
         first, second = body["data"]
         first["at"], second["changedBy"] = "yesterday", None
 
-    doctor(azure, lambda seen: b"resourcechanges" in seen.body, spoil)
+    bend_queries(azure, b"resourcechanges", changed(spoil))
 
     swept = await sweep_after(azure, START - QUARTER)
 

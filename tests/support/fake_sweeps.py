@@ -101,7 +101,6 @@ async def swept(
     discovery = discovery or Discovery(
         arm=tenant.arm,
         graph=tenant.graph,
-        permits=pace,
         deadline=deadline,
         scope=configured.scope,
         tag=configured.rules.tag,

@@ -189,7 +189,7 @@ class World:
             if kind in {"hidden", "unread"}:
                 tenant.unshown.add(home)
             if kind == "unread":
-                tenant.meanwhile("page", home, repeat(an_error()))
+                tenant.meanwhile("accounts", home, repeat(an_error()))
             for index, account in enumerate(accounts):
                 self._add(account, AccountId(home, "rg-chat", f"{kind}-{index}"))
         tenant.below["contoso"] = list(self.kinds)

@@ -138,7 +138,7 @@ async def test_every_subscription_that_was_read_is_told() -> None:
 
 async def test_what_can_not_be_read_is_told_and_the_sweep_is_not_whole() -> None:
     tenant = FakeTenant.of(bot("a"), bot("b", OTHER), unshown={OTHER})
-    tenant.meanwhile("page", OTHER, [an_error()])
+    tenant.meanwhile("accounts", OTHER, [an_error()])
     found = await swept(tenant)
     assert found.event(CoverageGap).gap_name == OTHER
     assert not found.report.whole
