@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 import azure.identity.aio
 
 from shared import __version__
-from shared.border.arm import ArmReader, ArmWriter
+from shared.border.arm import ArmReader
+from shared.border.arm_writer import ArmWriter
 from shared.border.graph import Graph
 from shared.border.pacing import Lanes, Pace
 from shared.border.transport import (
@@ -32,7 +33,7 @@ from shared.steps.changes import ChangeReader
 from shared.steps.cross_check import turns_due
 from shared.steps.discovery import Discovery
 from shared.steps.ports import Emitter, Identity, Permits
-from shared.steps.remediation import UNIT_SECONDS, Remediation, SecondLook
+from shared.steps.remediation import UNIT_SECONDS, AccountReader, Remediation, SecondLook
 from shared.steps.sweep import Sweep
 
 type _Credential = (
@@ -85,7 +86,6 @@ class Parts:
         return Discovery(
             arm=self.arm,
             graph=self.graph,
-            permits=self.pace,
             deadline=self.deadline,
             scope=self.settings.scope,
             tag=self.settings.rules.tag,
@@ -101,23 +101,24 @@ class Parts:
         """
         return ChangeReader(self.graph, self.clock, identity)
 
+    def account_reader(self) -> AccountReader:
+        """Return what reads accounts with the levels above that can exempt them."""
+        return AccountReader(self.arm, self.settings.rules.tag, self.settings.inherit)
+
     def second_look(self) -> SecondLook:
-        """Return what reads an account once more and decides again."""
+        """Return what reads an account once more and decides again, just before its change."""
         settings = self.settings
-        return SecondLook(self.arm, self.clock, settings.scope, settings.rules, settings.inherit)
+        return SecondLook(self.account_reader(), self.clock, settings.scope, settings.rules)
 
     def remediation(self, permits: Permits | None = None) -> Remediation:
         """Return what turns keys off; `permits` may stand before the pace's own."""
         cloud = self.settings.cloud
-        writer = ArmWriter(cloud.endpoint, cloud.scope, self.pipeline, self.tokens, self.deadline)
+        writer = ArmWriter(cloud.endpoint, cloud.scope, self.pipeline, self.tokens, self.pace)
         return Remediation(
             accounts=writer,
             permits=permits or self.pace,
-            clock=self.clock,
             deadline=self.deadline,
-            scope=self.settings.scope,
-            rules=self.settings.rules,
-            inherit=self.settings.inherit,
+            second_look=self.second_look(),
             unit_seconds=min(UNIT_SECONDS, self.work_seconds / 2),
         )
 
@@ -182,7 +183,7 @@ class Connections:
             deadline=deadline,
             work_seconds=work,
             last=last,
-            arm=ArmReader(cloud.endpoint, cloud.scope, pipeline, self._tokens, deadline),
+            arm=ArmReader(cloud.endpoint, cloud.scope, pipeline, self._tokens, pace),
             graph=Graph(cloud.endpoint, cloud.scope, pipeline),
             made=lambda settings: self.parts(settings, observer, reserve, last),
         )

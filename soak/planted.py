@@ -28,6 +28,8 @@ from keysweep import exit_codes, names, settings_file, standing
 from keysweep import record as line_record
 from keysweep import sweep as line_sweep
 from keysweep import undo as line_undo
+from keysweep import wish as line_wish
+from keysweep.session import Session
 from shared import workspace
 from shared.border import answers, arm, graph, pacing, refusals, telemetry, transport
 from shared.core import addresses, decision, exemption, settings
@@ -46,7 +48,7 @@ from shared.core.model import (
     Subscription,
 )
 from shared.core.schedule import Schedule
-from shared.steps import allowance, cross_check, discovery, remediation, scope
+from shared.steps import allowance, arm_lists, cross_check, remediation, scope
 from soak.odd.example import LINKS, Focus
 from soak.program import Admit, Fault, Finish, Start, Step, Team
 
@@ -217,8 +219,8 @@ UNSEEN: Mapping[str, str] = {
         "(tests/azure/test_everything_ends.py)."
     ),
     "More than 1,000 subscriptions go into one request of the command line's": (
-        "Both machines run the sweep, which cuts its lists in batches; and their tenants are small "
-        "(tests/azure/test_coverage_is_by_identity.py)."
+        "Both machines run the sweep, and their tenants are small: Resource Graph's reader cuts "
+        "every list in batches (tests/unit/border/test_graph.py)."
     ),
     "Operator and gateway catch another set of an SDK's errors": (
         "Both machines run the sweep, and not the command line (tests/unit/border/test_answers.py)."
@@ -229,7 +231,7 @@ UNSEEN: Mapping[str, str] = {
     ),
     "Resource Graph's codes in `details` are lost": (
         "They are words for people, on which nothing that a sweep does hangs "
-        "(tests/azure/test_refusals_are_called_by_their_names.py)."
+        "(tests/unit/border/test_refusals.py)."
     ),
     "An account that is put off for more than a day is named by no alert": (
         "Alerts read what many sweeps told (tests/azure/test_what_is_put_off_is_told.py)."
@@ -240,7 +242,7 @@ UNSEEN: Mapping[str, str] = {
     ),
     "Settings: names that are none, lists of nothing, kinds that nobody knows, functionTimeout": (
         "They are judged before a sweep, and what is drawn are settings that are as they may be "
-        "(tests/unit/core/test_settings_are_strict.py, test_misspelled_settings_are_named.py)."
+        "(tests/unit/core/test_settings.py, test_misspelled_settings_are_named.py)."
     ),
     "The local Azure answers otherwise than Azure": (
         "It is the world of both machines, and is held to recordings instead "
@@ -262,12 +264,10 @@ def plant(bug: Bug) -> Iterator[None]:
 # What is written
 
 
-async def _unit(
-    self: remediation.Remediation, drift: Decision, _: allowance.Allowance
-) -> Outcome | remediation._NotTaken:
+async def _unit(self: remediation.Remediation, drift: Decision, _: allowance.Allowance) -> Outcome:
     """Change what discovery saw, however long ago."""
     doubt: AzureError | None = None
-    leave_by = self.clock.monotonic() + remediation.FRESH_SECONDS
+    leave_by = self.deadline.clock.monotonic() + remediation.FRESH_SECONDS
     try:
         await self.accounts.disable_local_auth(drift.account.id, leave_by)
     except Unclear as error:
@@ -317,8 +317,10 @@ async def _say_at_once(
     self: remediation.Remediation, drift: Decision, left: allowance.Allowance
 ) -> Outcome:
     """Run the unit once, whatever came of it."""
-    done = await self._tried(drift, left)
-    return done.outcome if isinstance(done, remediation._NotTaken) else done
+    try:
+        return await self._tried(drift, left)
+    except remediation._NotTaken as not_taken:
+        return not_taken.unverified
 
 
 def _goes_on(_: allowance.Allowance, __: datetime) -> float:
@@ -378,13 +380,13 @@ def _with_an_array(response: Any, *_: object) -> Any:
     return {"value": [], **answers.decoded(response)}
 
 
-_page = arm.ArmReader._page
+_read = arm.ArmReader._read
 
 
-async def _some_page(self: arm.ArmReader, *given: Any) -> tuple[list[Any], str | None]:
+async def _some_page(self: arm.ArmReader, *given: Any) -> dict[str, Any]:
     """Take an array that is missing for an empty one."""
     with mock.patch.object(arm, "decoded", _with_an_array):
-        return await _page(self, *given)
+        return await _read(self, *given)
 
 
 _row = arm._row
@@ -398,12 +400,12 @@ def _any_kind(row: object, subscription_id: str) -> Account | str:
     )
 
 
-def _wherever(_: arm._List, __: addresses.Address) -> bool:
+def _wherever(_: arm._Resource, __: addresses.Address) -> bool:
     """Let a link lead to any list."""
     return True
 
 
-_ANY_LINK = (arm._List, "is_at", _wherever)
+_ANY_LINK = (arm._Resource, "is_at", _wherever)
 
 
 def _any_row(row: object, _: str) -> Account | str:
@@ -460,11 +462,11 @@ async def _true_is_one(self: graph.Graph, *given: Any) -> Any:
         return await _census(self, *given)
 
 
-def _however_deep(content: bytes, *, must: bool) -> object:
+def _however_deep(content: bytes, *, required: bool) -> object:
     try:
         return json.loads(content)
     except ValueError as error:
-        if must:
+        if required:
             raise answers.OddAnswer("no JSON") from error
         return None
 
@@ -474,15 +476,9 @@ def _any_group(_: AccountId) -> answers.Check:
     return answers.an_object
 
 
-def _each_row(self: discovery._Rows, rows: Sequence[Account | str]) -> bool:
+async def _each_row(self: arm_lists.ListReader, subscription_id: str) -> Sequence[Account | str]:
     """Count rows, whatever they are about."""
-    for row in rows:
-        if not isinstance(row, str) and self.scope.has_kind(row.kind):
-            key = f"{row.id.key} {len(self.keys_on)}"
-            self.keys_on[key] = row.keys_on
-            if row.keys_on:
-                self.kept[key] = row
-    return True
+    return [row async for row in self.arm.accounts(subscription_id)]
 
 
 # What a tag is called, and what a setting says
@@ -496,8 +492,9 @@ def _resembles_by_few_signs(name: str, tag: str) -> bool:
 _settings = settings._settings
 
 
-def _no_release_in_audit(values: Mapping[str, Any]) -> settings.Settings:
-    if values["BRAKE_RELEASE_UNTIL"] is not None and values["SWEEP_MODE"] is settings.Mode.AUDIT:
+def _no_release_in_audit(values: Any) -> settings.Settings:
+    release, mode = values.of(settings.BRAKE_RELEASE_UNTIL), values.of(settings.SWEEP_MODE)
+    if release is not None and mode is settings.Mode.AUDIT:
         raise SettingsError(["BRAKE_RELEASE_UNTIL needs SWEEP_MODE=enforce"])
     return _settings(values)
 
@@ -602,21 +599,16 @@ _enforced = line_sweep._enforce
 _standing_still = line_sweep._standstill
 
 
-def _yes_is_release(parts_used: Any, planned: Any, wish: line_sweep.Wish) -> str:
-    return _standing_still(
-        parts_used, planned if not wish.yes else replace(planned, brake=""), wish
-    )
+def _yes_is_release(session: Any, planned: Any, wish: line_sweep.Wish) -> str:
+    return _standing_still(session, planned if not wish.yes else replace(planned, brake=""), wish)
 
 
-async def _released_by_yes(
-    parts_used: Any, screen: Any, given: Any, output: str, planned: Any, looked: Any, wish: Any
-) -> int:
-    wished = replace(wish, release_brake=wish.yes)
-    return await _enforced(parts_used, screen, given, output, planned, looked, wished)
+async def _released_by_yes(session: Any, output: str, planned: Any, looked: Any, wish: Any) -> int:
+    return await _enforced(session, output, planned, looked, replace(wish, release_brake=wish.yes))
 
 
-def _yes_is_enforce(parts_used: Any, planned: Any, wish: line_sweep.Wish) -> str:
-    return _standing_still(parts_used, planned, replace(wish, enforce=wish.yes))
+def _yes_is_enforce(session: Any, planned: Any, wish: line_sweep.Wish) -> str:
+    return _standing_still(session, planned, replace(wish, enforce=wish.yes))
 
 
 async def _recorded_late(
@@ -638,16 +630,15 @@ def _no_doubt(*_: object) -> None:
 _scope_of = names.scope_of
 
 
-async def _everywhere(parts_used: workspace.Parts) -> scope.InScope:
+async def _everywhere(session: Session) -> scope.InScope:
     """Read every subscription, whatever was said."""
     anything = replace(
-        parts_used.settings.scope,
+        session.settings.scope,
         management_groups=(),
         subscriptions=(),
         excluded_subscriptions=(),
     )
-    settings = replace(parts_used.settings, scope=anything)
-    return await _scope_of(replace(parts_used, settings=settings))
+    return await _scope_of(session.going_by(replace(session.settings, scope=anything)))
 
 
 def _always_exempts(*given: Any, **more: Any) -> standing.Judgement:
@@ -660,15 +651,15 @@ def _always_exempts(*given: Any, **more: Any) -> standing.Judgement:
 
 
 _judged = standing.judge
-_over = line_exempt._over
+_over = line_wish.lay_over
 
 
-def _without_owner(account: Account, tag: str, wish: line_exempt.Wish, today: date) -> Any:
+def _without_owner(account: Account, tag: str, wish: line_wish.Wish, today: date) -> Any:
     _, question = _over(account, tag, wish, today)
     return wish, question
 
 
-def _never_shorter(account: Account, tag: str, wish: line_exempt.Wish, today: date) -> Any:
+def _never_shorter(account: Account, tag: str, wish: line_wish.Wish, today: date) -> Any:
     found, question = _over(account, tag, wish, today)
     return found, replace(question, takes_away="") if question is not None else None
 
@@ -685,7 +676,7 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
     Bug.NO_CEILING_OF_A_WAIT: ((pacing, "_LONGEST_CLOSURE", 1e12),),
     Bug.ONLY_AN_ID: ((arm, "the_account", _any_account), (arm, "_account", _whatever_there_is)),
     Bug.NULL_IS_NO_TAG: ((answers, "tags_problem", _no_tags),),
-    Bug.NO_ARRAY_IS_EMPTY: ((arm, "a_page", _any_page), (arm.ArmReader, "_page", _some_page)),
+    Bug.NO_ARRAY_IS_EMPTY: ((arm, "a_page", _any_page), (arm.ArmReader, "_read", _some_page)),
     Bug.KIND_MISSING: ((arm, "_row", _any_kind),),
     Bug.STRANGERS: ((arm, "_row", _any_row), _ANY_LINK),
     Bug.BY_NUMBER: ((graph.Graph, "_rows", _by_number),),
@@ -715,7 +706,7 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
     Bug.CONFLICT_IS_BUSY: ((refusals, "_BY_STATUS", {**refusals._BY_STATUS, 409: Busy}),),
     Bug.UNVERIFIED_AT_ONCE: ((remediation.Remediation, "remediate", _say_at_once),),
     Bug.LEVEL_BELIEVED: ((arm, "the_resource_group", _any_group),),
-    Bug.COUNTED_TWICE: ((discovery._Rows, "add", _each_row),),
+    Bug.COUNTED_TWICE: ((arm_lists.ListReader, "_rows", _each_row),),
     Bug.NOT_HANDED_OVER: ((telemetry.Telemetry, "emit", _emit),),
     Bug.PLACE_KEPT: ((pacing.Pace, "_permit", _waits_in_its_place),),
     Bug.GOOD_TOKEN_UNUSED: ((transport.TokenCache, "token", _only_a_new_one),),
@@ -739,8 +730,8 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
     ),
     Bug.UNDONE_ANYWHERE: ((line_undo, "scope_of", _everywhere),),
     Bug.ANY_TAG_REPLACED: ((line_undo, "judge", _always_exempts),),
-    Bug.OWNER_DROPPED: ((line_exempt, "_over", _without_owner),),
-    Bug.SHORTENED: ((line_exempt, "_over", _never_shorter),),
+    Bug.OWNER_DROPPED: ((line_exempt, "lay_over", _without_owner),),
+    Bug.SHORTENED: ((line_exempt, "lay_over", _never_shorter),),
     Bug.NULL_IS_TEXT: (
         (settings_file, "_refuse", _no_doubt),
         (settings_file, "_is_plain", lambda _: True),

@@ -13,6 +13,7 @@ A check takes the JSON of an answer and returns what is wrong with it; an empty 
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from types import UnionType
 from typing import Any
 
 from azure.core.exceptions import ServiceResponseError
@@ -107,6 +108,11 @@ def decoded(response: PipelineResponse[Any, Any], *_: object) -> Any:
     return response.context[ContentDecodePolicy.CONTEXT_NAME]
 
 
+def anything(_: object) -> str:
+    """Expect nothing in particular: whoever reads it looks."""
+    return ""
+
+
 def an_object(body: object) -> str:
     """Expect a JSON object."""
     return "" if isinstance(body, dict) else "it is no object"
@@ -114,29 +120,24 @@ def an_object(body: object) -> str:
 
 def a_page(body: object) -> str:
     """Expect a page of a list of ARM's: an array, and perhaps a link to the next page."""
-    if not isinstance(body, dict):
-        return "it is no object"
-    if not isinstance(body.get("value"), list):
-        return "it has no array `value`"
-    for name in LINK_NAMES:
-        if not isinstance(body.get(name), str | None):
-            return f"its `{name}` is no text"
-    return ""
+    return _first(
+        _lacks(body, "value", list, "it has no array `value`"),
+        *(_lacks(body, name, str | None, f"its `{name}` is no text") for name in LINK_NAMES),
+    )
 
 
 def a_graph_page(body: object) -> str:
     """Expect a page of Resource Graph's, in the format objectArray."""
     if not isinstance(body, dict):
         return "it is no object"
-    if not isinstance(body.get("data"), list):
-        return "it has no rows"
     if not is_count(body.get("totalRecords")):
         return "it does not say how many rows there are"
     if body.get("resultTruncated") not in ("true", "false"):
         return "it does not say whether it is truncated"
-    if not isinstance(body.get("$skipToken"), str | None):
-        return "its `$skipToken` is no text"
-    return ""
+    return _first(
+        _lacks(body, "data", list, "it has no rows"),
+        _lacks(body, "$skipToken", str | None, "its `$skipToken` is no text"),
+    )
 
 
 def is_count(value: object) -> bool:
@@ -146,77 +147,79 @@ def is_count(value: object) -> bool:
 
 def the_account(account_id: AccountId) -> Check:
     """Expect this one account."""
-
-    def check(body: object) -> str:
-        return account_problem(body) or _other_id(body, account_id.key)
-
-    return check
+    return lambda body: _first(account_problem(body), _is(body, "id", account_id.key))
 
 
 def the_resource_group(account_id: AccountId) -> Check:
     """Expect the resource group of an account."""
     subscription_id, name = account_id.subscription_id, account_id.resource_group.lower()
-    expected = f"/subscriptions/{subscription_id}/resourcegroups/{name}"
-
-    def check(body: object) -> str:
-        return (
-            _resource_problem(body, RESOURCE_GROUPS)
-            or group_problem(body, subscription_id)
-            or _other_id(body, expected)
-        )
-
-    return check
+    return lambda body: _first(
+        _resource_problem(body, RESOURCE_GROUPS),
+        group_problem(body, subscription_id),
+        _is(body, "id", f"/subscriptions/{subscription_id}/resourcegroups/{name}"),
+    )
 
 
 def the_subscription(subscription_id: str) -> Check:
     """Expect this one subscription."""
-
-    def check(body: object) -> str:
-        problem = subscription_problem(body) or _other_id(body, f"/subscriptions/{subscription_id}")
-        if problem or not isinstance(body, dict):
-            return problem
-        found = body["subscriptionId"]
-        return "" if found.lower() == subscription_id else f"its subscriptionId is {found}"
-
-    return check
+    return lambda body: _first(
+        subscription_problem(body),
+        _is(body, "id", f"/subscriptions/{subscription_id}"),
+        _is(body, "subscriptionId", subscription_id),
+    )
 
 
 def account_problem(row: object) -> str:
     """Say what is wrong with an account, alone or as a row of a list; empty: nothing."""
-    problem = _resource_problem(row, ACCOUNTS) or tags_problem(row)
-    if problem or not isinstance(row, dict):
-        return problem
-    if not is_text(row.get("kind")):
-        return "it has no kind"
-    properties = row["properties"]
-    if not properties:
-        return "it has no properties"
-    if not isinstance(properties.get("disableLocalAuth"), bool | None):
-        return "its disableLocalAuth is neither true nor false"
-    for name in ("customSubDomainName", "provisioningState"):
-        if not isinstance(properties.get(name), str | None):
-            return f"its {name} is no text"
-    return ""
+    properties = row.get("properties") if isinstance(row, dict) else None
+    flag = "disableLocalAuth"
+    return _first(
+        _resource_problem(row, ACCOUNTS),
+        tags_problem(row),
+        _lacks_text(row, "kind"),
+        "" if properties else "it has no properties",
+        _lacks(properties, flag, bool | None, f"its {flag} is neither true nor false"),
+        *(
+            _lacks(properties, name, str | None, f"its {name} is no text")
+            for name in ("customSubDomainName", "provisioningState")
+        ),
+    )
 
 
 def group_problem(row: object, subscription_id: str) -> str:
     """Say what is wrong with a resource group of a subscription; empty: nothing."""
-    if not isinstance(row, dict):
-        return "it is no object"
-    if not is_text(row.get("name")):
-        return "it has no name"
-    expected = f"/subscriptions/{subscription_id}/resourcegroups/{row['name'].lower()}"
-    return tags_problem(row) or _other_id(row, expected)
+    name = str(row.get("name")).lower() if isinstance(row, dict) else ""
+    return _first(
+        _lacks_text(row, "name"),
+        tags_problem(row),
+        _is(row, "id", f"/subscriptions/{subscription_id}/resourcegroups/{name}"),
+    )
 
 
 def subscription_problem(row: object) -> str:
     """Say what is wrong with a subscription; empty: nothing."""
-    if not isinstance(row, dict):
-        return "it is no object"
-    for name in ("subscriptionId", "state", "tenantId"):
-        if not is_text(row.get(name)):
-            return f"it has no {name}"
-    return tags_problem(row)
+    names = ("subscriptionId", "state", "tenantId")
+    return _first(*(_lacks_text(row, name) for name in names), tags_problem(row))
+
+
+def descendant_problem(row: object) -> str:
+    """Say what is wrong with a descendant of a management group; empty: nothing."""
+    kind = _kind(row)
+    return _first(
+        _lacks_text(row, "name"),
+        _lacks_text(row, "type"),
+        "" if kind in {"subscriptions", "managementgroups"} else f"it is a {kind}",
+    )
+
+
+def is_subscription(descendant: Mapping[str, Any]) -> bool:
+    """Whether a descendant of a management group is a subscription, and not another group."""
+    return _kind(descendant) == "subscriptions"
+
+
+def _kind(descendant: object) -> str:
+    found = descendant.get("type") if isinstance(descendant, dict) else ""
+    return str(found).lower().rpartition("/")[2]
 
 
 def tags_problem(row: object) -> str:
@@ -234,20 +237,34 @@ def tags_problem(row: object) -> str:
 
 
 def _resource_problem(row: object, type_name: str) -> str:
-    if not isinstance(row, dict):
+    return _first(
+        _lacks_text(row, "id"),
+        _is(row, "type", type_name, f"its type is not {type_name}"),
+        _lacks(row, "properties", dict, "it has no properties"),
+    )
+
+
+def _first(*problems: str) -> str:
+    """Return the first problem that there is; empty: none."""
+    return next(filter(None, problems), "")
+
+
+def _lacks(body: object, name: str, kind: type | UnionType, problem: str) -> str:
+    """Say that a field is not of a kind, or that there is no object to have it; empty: it is."""
+    if not isinstance(body, dict):
         return "it is no object"
-    if not is_text(row.get("id")):
-        return "it has no id"
-    if str(row.get("type")).lower() != type_name:
-        return f"its type is not {type_name}"
-    if not isinstance(row.get("properties"), dict):
-        return "it has no properties"
-    return ""
+    return "" if isinstance(body.get(name), kind) else problem
 
 
-def _other_id(body: object, key: str) -> str:
-    found = str(body.get("id")) if isinstance(body, dict) else ""
-    return "" if found.lower() == key else f"it is {found}"
+def _lacks_text(body: object, name: str) -> str:
+    text = body.get(name) if isinstance(body, dict) else None
+    return "" if is_text(text) else f"it has no {name}"
+
+
+def _is(body: object, name: str, expected: str, problem: str = "") -> str:
+    """Say that a field is not what is expected, in whatever letter case; empty: it is."""
+    found = str(body.get(name)) if isinstance(body, dict) else ""
+    return "" if found.lower() == expected else problem or f"its {name} is {found}"
 
 
 def is_text(value: object) -> bool:

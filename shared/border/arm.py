@@ -1,102 +1,92 @@
-"""Border: Azure Resource Manager. Reads, and the one write, in a class of its own.
+"""Border: what is read from Azure Resource Manager.
 
-Single resources and the update go through the SDKs. Lists are asked for page by page: the SDKs'
-pagers follow a link that leads back to itself for ever, and one bad row costs them a whole page.
+Lists are asked for page by page, and not by the SDKs: their pagers follow a link that leads back to
+itself for ever, and one bad row costs them a whole page.
 """
 
 import base64
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urljoin, urlsplit, urlunsplit
 
 from azure.core.exceptions import HttpResponseError
-from azure.core.polling import AsyncLROPoller
 from azure.core.rest import HttpRequest
-from azure.mgmt.cognitiveservices.aio import CognitiveServicesManagementClient
-from azure.mgmt.cognitiveservices.models import Account as SdkAccount
-from azure.mgmt.cognitiveservices.models import AccountProperties
-from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
-from azure.mgmt.resource.resources.aio import ResourceManagementClient
-from azure.mgmt.resource.subscriptions.aio import SubscriptionClient
 
 from shared.border.answers import (
     LINK_NAMES,
+    Check,
     a_page,
     account_problem,
-    an_object,
+    anything,
     decoded,
+    descendant_problem,
     group_problem,
+    is_subscription,
     subscription_problem,
     the_account,
     the_resource_group,
     the_subscription,
 )
-from shared.border.refusals import (
-    AFTER_A_WRITE,
-    SDK_ERRORS,
-    azure_error,
-    code_and_message,
-    is_azures,
-)
-from shared.border.transport import NoCredential, Pipeline, TokenCache
+from shared.border.pacing import Pace
+from shared.border.refusals import SDK_ERRORS, azure_error
+from shared.border.transport import Pipeline, TokenCache
 from shared.core.addresses import Address, Links
-from shared.core.deadline import Deadline, within
-from shared.core.errors import AzureError, OutOfTime, Refused, Unclear, Unfinished
-from shared.core.model import Account, AccountId, Level, Page, Subscription, in_utc
+from shared.core.deadline import within
+from shared.core.errors import OutOfTime, Throttled, Unclear
+from shared.core.model import Account, AccountId, Level, Subscription, in_utc
+
+type _Permit = Callable[[], AbstractAsyncContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class _List:
-    """A list of ARM's: its path, and the api-version in which it is read."""
+class _Resource:
+    """A resource of ARM's, or a list of them: its path, and the api-version in which it is read."""
 
     path: str
     version: str
 
-    def of(self, name: str) -> "_List":
-        return _List(self.path.format(name), self.version)
+    def of(self, *names: str) -> "_Resource":
+        return _Resource(self.path.format(*(quote(name, safe="") for name in names)), self.version)
 
     def is_at(self, address: Address) -> bool:
-        """Whether an address is of this list: a link never leads to the rows of another one."""
-        return unquote(address.path).rstrip("/").lower() == self.path.lower()
+        """Whether an address is this one's: a link never leads to the rows of another list."""
+        return unquote(address.path).rstrip("/").lower() == unquote(self.path).lower()
 
 
-_SUBSCRIPTIONS = _List("/subscriptions", "2022-12-01")
-_ACCOUNTS = _List("/subscriptions/{}/providers/Microsoft.CognitiveServices/accounts", "2025-09-01")
-_GROUPS = _List("/subscriptions/{}/resourcegroups", "2025-04-01")
-_DESCENDANTS = _List(
+_SUBSCRIPTIONS = _Resource("/subscriptions", "2022-12-01")
+_SUBSCRIPTION = _Resource("/subscriptions/{}", "2022-12-01")
+_GROUPS = _Resource("/subscriptions/{}/resourcegroups", "2025-04-01")
+_GROUP = _Resource("/subscriptions/{}/resourcegroups/{}", "2025-04-01")
+_ACCOUNTS = _Resource(
+    "/subscriptions/{}/providers/Microsoft.CognitiveServices/accounts", "2025-09-01"
+)
+_ACCOUNT = _Resource(
+    "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.CognitiveServices/accounts/{}",
+    "2025-09-01",
+)
+_DESCENDANTS = _Resource(
     "/providers/Microsoft.Management/managementGroups/{}/descendants", "2023-04-01"
 )
 _OK = 200
-_POLL_SECONDS = 3
-# Longer than any update of an account that was recorded (40 s); after it the read-back decides.
-_OPERATION_SECONDS = 120.0
-# What the read-back needs of the time that is left.
-_READ_BACK_SECONDS = 35.0
 
 
 class ArmReader:
     """Reads subscriptions, management groups and accounts."""
 
     def __init__(
-        self, endpoint: str, scope: str, pipeline: Pipeline, tokens: TokenCache, deadline: Deadline
+        self, endpoint: str, scope: str, pipeline: Pipeline, tokens: TokenCache, pace: Pace
     ) -> None:
-        self._deadline = deadline
         self._endpoint = endpoint
         self._scope = scope
         self._pipeline = pipeline
         self._tokens = tokens
-        self._shared: dict[str, Any] = {
-            "credential": NoCredential(),
-            "base_url": endpoint,
-            "credential_scopes": [scope],
-            "pipeline": pipeline,
-        }
-        self._subscriptions = SubscriptionClient(**self._shared)
-        self._clients: dict[str, CognitiveServicesManagementClient] = {}
-        self._group_clients: dict[str, ResourceManagementClient] = {}
+        self._pace = pace
+        self._deadline = pace.deadline
 
     async def home_tenant(self) -> str:
         """Return the tenant of the identity's own token, in lower case.
@@ -145,26 +135,16 @@ class ArmReader:
 
         Raises AzureError; one row that can't be read, and the list is none.
         """
-        action, resource = "Listing", "the subscriptions"
-        found = {}
-        async for rows in self._pages(action, resource, _SUBSCRIPTIONS):
-            for row in rows:
-                problem = subscription_problem(row)
-                if problem:
-                    raise _odd(action, resource, problem)
-                subscription = _subscription(row)
-                found[subscription.id] = subscription
-        return list(found.values())
+        rows = self._rows("Listing", "the subscriptions", _SUBSCRIPTIONS, subscription_problem)
+        found = [_subscription(row) async for row in rows]
+        return list({subscription.id: subscription for subscription in found}.values())
 
     async def subscription(self, subscription_id: str) -> Subscription:
         """Read one subscription. Raises AzureError; NotFound if nobody knows it."""
-        try:
-            row: Any = await self._subscriptions.subscriptions.get(
-                subscription_id, expects=the_subscription(subscription_id), cls=decoded
-            )
-        except SDK_ERRORS as error:
-            raise azure_error("Reading", f"subscription {subscription_id}", error) from error
-        return _subscription(row)
+        wanted, check = _SUBSCRIPTION.of(subscription_id), the_subscription(subscription_id)
+        return _subscription(
+            await self._read("Reading", f"subscription {subscription_id}", wanted, check)
+        )
 
     async def descendants(self, management_group: str) -> list[str]:
         """List the ids of all subscriptions below a management group, at any depth.
@@ -172,71 +152,40 @@ class ArmReader:
         Raises AzureError.
         """
         action = "Listing the descendants of management group"
-        found: dict[str, None] = {}
         wanted = _DESCENDANTS.of(management_group)
-        async for rows in self._pages(action, management_group, wanted):
-            for row in rows:
-                if not all(isinstance(row.get(name), str) for name in ("name", "type")):
-                    raise _odd(action, management_group, "a row lacks its name or its type")
-                match row["type"].lower().rpartition("/")[2]:
-                    case "subscriptions":
-                        found[row["name"].lower()] = None
-                    case "managementgroups":
-                        continue
-                    case _:
-                        raise _odd(action, management_group, f"a row is a {row['type']}")
-        return list(found)
-
-    async def page(self, subscription_id: str, link: str | None = None) -> Page:
-        """Return a page of the accounts of every kind in one subscription, by default the first.
-
-        Raises AzureError.
-        """
-        action = "Listing the accounts of"
-        wanted = _ACCOUNTS.of(subscription_id)
-        rows, next_link = await self._page(action, subscription_id, wanted, link or wanted.path)
-        return Page(tuple(_row(row, subscription_id) for row in rows), next_link)
+        rows = self._rows(action, management_group, wanted, descendant_problem)
+        found = [row["name"].lower() async for row in rows if is_subscription(row)]
+        return list(dict.fromkeys(found))
 
     async def accounts(self, subscription_id: str) -> AsyncIterator[Account | str]:
-        """List the same, row by row; a row that can't be read is a text that says why.
+        """List the accounts of every kind in one subscription, each page under a permit of its own.
 
-        Raises AzureError.
+        A row that can't be read is a text that says why. Raises AzureError.
         """
-        action = "Listing the accounts of"
-        async for rows in self._pages(action, subscription_id, _ACCOUNTS.of(subscription_id)):
-            for row in rows:
-                yield _row(row, subscription_id)
+        action, wanted = "Listing the accounts of", _ACCOUNTS.of(subscription_id)
+        permit = partial(self._pace.page, subscription_id)
+        async for row in self._rows(action, subscription_id, wanted, anything, permit):
+            yield _row(row, subscription_id)
 
     async def account(self, account_id: AccountId) -> Account:
         """Read one account, as ARM knows it this moment.
 
         Raises AzureError; NotFound if it is gone.
         """
-        try:
-            body: Any = await self._client(account_id.subscription_id).accounts.get(
-                account_id.resource_group,
-                account_id.name,
-                expects=the_account(account_id),
-                cls=decoded,
-            )
-        except SDK_ERRORS as error:
-            raise azure_error("Reading", str(account_id), error) from error
-        return _account(body)
+        wanted = _ACCOUNT.of(account_id.subscription_id, account_id.resource_group, account_id.name)
+        return _account(
+            await self._read("Reading", str(account_id), wanted, the_account(account_id))
+        )
 
     async def groups(self, subscription_id: str) -> Mapping[str, Mapping[str, str]]:
         """List the tags of a subscription's resource groups, by their names in lower case.
 
         Raises AzureError.
         """
-        action = "Listing the resource groups of"
-        found = {}
-        async for rows in self._pages(action, subscription_id, _GROUPS.of(subscription_id)):
-            for row in rows:
-                problem = group_problem(row, subscription_id)
-                if problem:
-                    raise _odd(action, subscription_id, problem)
-                found[row["name"].lower()] = _tags(row.get("tags"))
-        return found
+        action, wanted = "Listing the resource groups of", _GROUPS.of(subscription_id)
+        check = partial(group_problem, subscription_id=subscription_id)
+        rows = self._rows(action, subscription_id, wanted, check)
+        return {row["name"].lower(): _tags(row.get("tags")) async for row in rows}
 
     async def tags_above(self, account_id: AccountId, level: Level) -> Mapping[str, str]:
         """Read the tags of an account's resource group or subscription, as they are this moment.
@@ -246,117 +195,71 @@ class ArmReader:
         subscription_id = account_id.subscription_id
         if level is not Level.RESOURCE_GROUP:
             return (await self.subscription(subscription_id)).tags
-        try:
-            body: Any = await self._resources(subscription_id).resource_groups.get(
-                account_id.resource_group, expects=the_resource_group(account_id), cls=decoded
-            )
-        except SDK_ERRORS as error:
-            raise azure_error(f"Reading the {level} of", str(account_id), error) from error
+        wanted = _GROUP.of(subscription_id, account_id.resource_group)
+        check = the_resource_group(account_id)
+        body = await self._read(f"Reading the {level} of", str(account_id), wanted, check)
         return _tags(body.get("tags"))
 
-    async def _pages(
-        self, action: str, resource: str, wanted: _List
-    ) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
-        """Return the rows of a list, page by page; each is an object. Raises AzureError."""
+    async def _rows(
+        self,
+        action: str,
+        resource: str,
+        wanted: _Resource,
+        row_problem: Check,
+        permit: _Permit = nullcontext,
+    ) -> AsyncIterator[Any]:
+        """Return the rows of a list, page by page.
+
+        Raises AzureError; Unclear for a row with a problem, and for a list that leads nowhere.
+        """
         links = Links(action, resource)
         link: str | None = wanted.path
         seen: set[str] = set()
         while link is not None:
-            rows, link = await self._page(action, resource, wanted, links.follow(link))
-            if not all(isinstance(row, dict) for row in rows):
-                raise _odd(action, resource, "a row is no object")
-            ids = {str(row.get("id")).lower() for row in rows}
+            links.follow(link)
+            body = await self._permitted(permit, action, resource, wanted, link)
+            rows = body["value"]
+            for problem in filter(None, map(row_problem, rows)):
+                raise Unclear(action, resource, message=f"The answer is odd: {problem}.")
+            ids = {str(row.get("id") if isinstance(row, dict) else row).lower() for row in rows}
             if ids and ids <= seen:
                 links.refuse_repetition()
             seen |= ids
-            yield rows
+            for row in rows:
+                yield row
+            link = next(filter(None, (body.get(name) for name in LINK_NAMES)), None)
 
-    async def _page(
-        self, action: str, resource: str, wanted: _List, link: str
-    ) -> tuple[list[Any], str | None]:
-        """Return the rows of one page, and the link to the next one. Raises AzureError."""
+    async def _permitted(
+        self, permit: _Permit, action: str, resource: str, wanted: _Resource, link: str
+    ) -> dict[str, Any]:
+        """Read a page under a permit; while its lane is closed it keeps no place from others."""
+        while True:
+            try:
+                async with permit():
+                    return await self._read(action, resource, wanted, a_page, link)
+            except OutOfTime:
+                raise
+            except Throttled:
+                continue
+
+    async def _read(
+        self, action: str, resource: str, wanted: _Resource, check: Check, link: str = ""
+    ) -> dict[str, Any]:
+        """Return what a resource, or a page of a list at `link`, says. Raises AzureError."""
         try:
-            url = _with_version(self._absolute(link, wanted), wanted.version)
+            # A link that is relative is so to the list's own address.
+            url = urljoin(urljoin(self._endpoint, wanted.path), link or wanted.path)
+            url = _with_version(url, wanted.version)
             address = Address.parse(url)
             if not wanted.is_at(address):
                 raise ValueError(f"a link of the list leads to {address}")
-            response = await self._pipeline.run(HttpRequest("GET", url), expects=a_page)
+            response = await self._pipeline.run(HttpRequest("GET", url), expects=check)
             if response.http_response.status_code != _OK:
                 raise HttpResponseError(response=response.http_response)
         except SDK_ERRORS as error:
             raise azure_error(action, resource, error) from error
-        body = decoded(response)
-        return body["value"], next(filter(None, (body.get(name) for name in LINK_NAMES)), None)
-
-    def _absolute(self, link: str, wanted: _List) -> str:
-        """Return the address of a page; a link that is relative is so to the list's own."""
-        return urljoin(urljoin(self._endpoint, wanted.path), link)
-
-    def _resources(self, subscription_id: str) -> ResourceManagementClient:
-        if subscription_id not in self._group_clients:
-            self._group_clients[subscription_id] = ResourceManagementClient(
-                subscription_id=subscription_id, **self._shared
-            )
-        return self._group_clients[subscription_id]
-
-    def _client(self, subscription_id: str) -> CognitiveServicesManagementClient:
-        if subscription_id not in self._clients:
-            self._clients[subscription_id] = CognitiveServicesManagementClient(
-                subscription_id=subscription_id, **self._shared
-            )
-        return self._clients[subscription_id]
-
-
-class ArmWriter(ArmReader):
-    """Also turns local auth off. Only a sweep that enforces is handed one."""
-
-    async def disable_local_auth(self, account_id: AccountId, leave_by: float) -> None:
-        """PATCH the one property, once, and follow the operation to its end.
-
-        The body is exactly `{"properties": {"disableLocalAuth": true}}` (docs/facts.md, 1).
-        `leave_by` is the moment before which it has to leave, on the clock's monotonic count: that
-        is looked at as the last step before it does.
-
-        Raises Refused if Azure definitely did not do it (Stale if it was not even sent), Unclear
-        if it may have (Unfinished if it was accepted, and may still fail).
-        """
-        properties = AccountProperties(disable_local_auth=True)
-        await self._update("Turning local auth off for", account_id, properties, leave_by)
-
-    async def _update(
-        self, action: str, account_id: AccountId, properties: AccountProperties, leave_by: float
-    ) -> None:
-        try:
-            poller = await self._client(account_id.subscription_id).accounts.begin_update(
-                account_id.resource_group,
-                account_id.name,
-                SdkAccount(properties=properties),
-                # Our pipeline has no retry policy of azure-core: it would re-send a PATCH after
-                # 429 and 503 by itself (docs/facts.md, 2).
-                polling=AsyncARMPolling(timeout=_POLL_SECONDS, expects=an_object),
-                leave_by=leave_by,
-            )
-        except AFTER_A_WRITE as error:
-            raise azure_error(action, str(account_id), error) from error
-        await self._finish(action, str(account_id), poller)
-
-    async def _finish(self, action: str, resource: str, poller: AsyncLROPoller[Any]) -> None:
-        """Follow an operation to its end. Raises Unfinished: whatever it says, it was accepted."""
-        seconds = min(_OPERATION_SECONDS, max(self._deadline.left - _READ_BACK_SECONDS, 1.0))
-        try:
-            await within(self._deadline.clock, seconds, poller.result())
-        except TimeoutError:
-            message = f"The operation is still running after {seconds:.0f} s."
-            raise Unfinished(action, resource, message=message) from None
-        except (*AFTER_A_WRITE, Refused) as error:
-            code, message = code_and_message(error)
-            raise Unfinished(
-                action, resource, code=code, message=message, is_azures=is_azures(error)
-            ) from error
-
-
-def _odd(action: str, resource: str, problem: str) -> AzureError:
-    return Unclear(action, resource, message=f"The answer is odd: {problem}.")
+        body: dict[str, Any] = decoded(response)
+        return body
 
 
 def _with_version(url: str, version: str) -> str:

@@ -7,9 +7,10 @@ stands in an answer twice takes the place of one that is not in it: rows are cou
 are about.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import batched
 from typing import Any
 
 from azure.mgmt.resourcegraph.aio import ResourceGraphClient
@@ -21,7 +22,7 @@ from shared.border.transport import NoCredential, Pipeline
 from shared.core.addresses import Links
 from shared.core.errors import AzureError, Unclear
 from shared.core.exemption import resembling_pattern
-from shared.core.model import Account, AccountId, Census, KeyChange, Turned, in_utc
+from shared.core.model import Account, AccountId, Answer, Census, KeyChange, Turned, in_utc
 
 PAGE = 1000
 """Rows in an answer: Resource Graph's most."""
@@ -116,105 +117,89 @@ class Graph:
             pipeline=pipeline,
         )
 
-    def batches[T](self, items: Sequence[T]) -> list[Sequence[T]]:
-        """Cut a list of subscriptions into as many as are asked about at a time."""
-        size = SUBSCRIPTIONS_AT_A_TIME
-        return [items[start : start + size] for start in range(0, len(items), size)]
-
     async def everywhere(self) -> frozenset[str]:
         """Say which subscriptions Resource Graph shows at all, those of other tenants included.
 
         Raises AzureError.
         """
-        return _ids(await self._rows(_SUBSCRIPTIONS, None))
+        rows = await self._rows(_SUBSCRIPTIONS, None)
+        return frozenset(row["subscriptionId"].lower() for row in rows)
 
-    async def visible(self, subscriptions: Sequence[str]) -> frozenset[str]:
-        """Say which of the subscriptions Resource Graph shows, empty ones too.
-
-        Raises AzureError.
-        """
-        return _ids(await self._all_rows(_SUBSCRIPTIONS, subscriptions))
+    async def visible(self, subscriptions: Sequence[str]) -> Answer[str]:
+        """Say which of the subscriptions Resource Graph shows, empty ones too."""
+        return await self._asked(
+            _SUBSCRIPTIONS, subscriptions, lambda row, _: row["subscriptionId"].lower()
+        )
 
     async def census(
         self, subscriptions: Sequence[str], kinds: Sequence[str]
-    ) -> Mapping[str, Census]:
-        """Count the accounts by subscription; one without any is not in the answer.
-
-        Raises AzureError.
-        """
+    ) -> Answer[tuple[str, Census]]:
+        """Count the accounts by subscription; one without any is not in the answer."""
         query = _Query(
             _CENSUS.format(kinds=_literals(kinds)),
             ("subscriptionId", "keysOn", "keysOff"),
             "subscriptionId",
         )
-        counted = {}
-        for row in await self._all_rows(query, subscriptions):
-            counts = (row["keysOn"], row["keysOff"])
-            if not all(is_count(count) for count in counts):
-                raise _incomplete("a row without its counts")
-            counted[row["subscriptionId"].lower()] = Census(*counts)
-        return counted
+        return await self._asked(query, subscriptions, _counted)
 
     async def listing(
         self, subscriptions: Sequence[str], kinds: Sequence[str], tag: str
-    ) -> Sequence[Account]:
-        """List the accounts with keys on, and those with keys off whose tags mention `tag`.
-
-        Raises AzureError; one row that can't be read, and the answer is none.
-        """
+    ) -> Answer[Account]:
+        """List the accounts with keys on, and those with keys off whose tags mention `tag`."""
         query = _Query(_LIST.format(kinds=_literals(kinds), tag=_literals([tag])), _LIST_COLUMNS)
-        asked = frozenset(subscriptions)
-        return [_account(row, asked) for row in await self._all_rows(query, subscriptions)]
+        return await self._asked(query, subscriptions, _account)
 
-    async def named(self, subscriptions: Sequence[str], name: str) -> Sequence[AccountId]:
-        """Return the ids of the accounts of this name, of every kind.
-
-        Raises AzureError.
-        """
+    async def named(self, subscriptions: Sequence[str], name: str) -> Answer[AccountId]:
+        """Return the ids of the accounts of this name, of every kind."""
         query = _Query(_NAMED.format(name=_literals([name])), ("id",))
-        asked = frozenset(subscriptions)
-        return [_account_id(row, asked) for row in await self._all_rows(query, subscriptions)]
+        return await self._asked(query, subscriptions, _account_id)
 
     async def groups(
         self, subscriptions: Sequence[str], tag: str
-    ) -> Mapping[tuple[str, str], Mapping[str, str]]:
-        """List the tags of resource groups that mention `tag`, or nearly, by subscription and name.
+    ) -> Answer[tuple[tuple[str, str], Mapping[str, str]]]:
+        """List the resource groups whose tags mention `tag`, or nearly.
 
-        Raises AzureError.
+        Each row is the subscription and the name, in lower case, and all tags of the group.
         """
         query = _Query(
             _GROUPS.format(tag=_literals([resembling_pattern(tag)])),
             ("id", "subscriptionId", "name", "tags"),
         )
-        found = {}
-        for row in await self._all_rows(query, subscriptions):
-            tags = _tags(row["tags"])
-            if tags is None or not all(is_text(row[name]) for name in ("subscriptionId", "name")):
-                raise _incomplete("a resource group whose tags or name can't be read")
-            found[row["subscriptionId"].lower(), row["name"].lower()] = tags
-        return found
+        return await self._asked(query, subscriptions, _group)
 
     async def key_changes(
         self, subscriptions: Sequence[str], own_ids: Sequence[str]
-    ) -> Sequence[KeyChange | str]:
+    ) -> Answer[KeyChange | str]:
         """List what turned keys on or off in the last 14 days.
 
         `own_ids` are those of an identity that writes nothing but the flag: what it updated counts
-        where the flag isn't listed, too. A row that can't be read is a text that says why. Raises
-        AzureError.
+        where the flag isn't listed, too. A row that can't be read is a text that says why.
         """
         query = _Query(_CHANGES.format(own=_literals(own_ids or ["-"])), ("id",))
-        asked = frozenset(subscriptions)
-        rows = await self._all_rows(query, subscriptions)
-        changes = (_key_change(row, asked, own_ids) for row in rows)
-        return [change for change in changes if change is not None]
+        answer = await self._asked(
+            query, subscriptions, lambda row, asked: _key_change(row, asked, own_ids)
+        )
+        changes = (change for change in answer.rows if change is not None)
+        return Answer(tuple(changes), answer.unread)
 
-    async def _all_rows(self, query: _Query, subscriptions: Sequence[str]) -> list[dict[str, Any]]:
-        """Return the rows of a query about any number of subscriptions. Raises AzureError."""
-        rows: list[dict[str, Any]] = []
-        for batch in self.batches(subscriptions):
-            rows.extend(await self._rows(query, batch))
-        return rows
+    async def _asked[Row](
+        self,
+        query: _Query,
+        subscriptions: Sequence[str],
+        read: Callable[[Mapping[str, Any], Collection[str]], Row],
+    ) -> Answer[Row]:
+        """Ask about any number of subscriptions, and read each row, which is about one of them.
+
+        A batch is believed whole or not at all: one row that can't be read, and it is unread.
+        """
+        found: list[Row] = []
+        unread: dict[str, str] = {}
+        for batch in batched(subscriptions, SUBSCRIPTIONS_AT_A_TIME, strict=False):
+            try:
+                found += [read(row, batch) for row in await self._rows(query, batch)]
+            except AzureError as error:
+                unread |= dict.fromkeys(batch, str(error))
+        return Answer(tuple(found), unread)
 
     async def _rows(
         self, query: _Query, subscriptions: Sequence[str] | None
@@ -241,7 +226,8 @@ class Graph:
         if total != len(rows):
             raise _incomplete(f"{len(rows)} of {total} rows")
         asked = None if subscriptions is None else {name.lower() for name in subscriptions}
-        if asked is not None and not asked.issuperset(_subscriptions_in(rows.values())):
+        named = {str(row.get("subscriptionId") or "").lower() for row in rows.values()} - {""}
+        if asked is not None and not named <= asked:
             raise _incomplete("a row of a subscription that nobody asked about")
         return list(rows.values())
 
@@ -260,16 +246,6 @@ class Graph:
         return dict(page)
 
 
-def _ids(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    return frozenset(row["subscriptionId"].lower() for row in rows)
-
-
-def _subscriptions_in(rows: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Return the subscriptions that rows name, in lower case, where they name any."""
-    named = {row["subscriptionId"] for row in rows if is_text(row.get("subscriptionId"))}
-    return {name.lower() for name in named}
-
-
 def _incomplete(what: str) -> AzureError:
     return Unclear("Querying", "Resource Graph", message=f"It gave {what}.")
 
@@ -278,6 +254,20 @@ def _literals(texts: Sequence[str]) -> str:
     """Write texts as KQL string literals."""
     escaped = (text.replace("\\", "\\\\").replace("'", "\\'") for text in texts)
     return ", ".join(f"'{text}'" for text in escaped)
+
+
+def _counted(row: Mapping[str, Any], _: Collection[str]) -> tuple[str, Census]:
+    counts = (row["keysOn"], row["keysOff"])
+    if not all(is_count(count) for count in counts):
+        raise _incomplete("a row without its counts")
+    return row["subscriptionId"].lower(), Census(*counts)
+
+
+def _group(row: Mapping[str, Any], _: Collection[str]) -> tuple[tuple[str, str], Mapping[str, str]]:
+    tags = _tags(row["tags"])
+    if tags is None or not all(is_text(row[name]) for name in ("subscriptionId", "name")):
+        raise _incomplete("a resource group whose tags or name can't be read")
+    return (row["subscriptionId"].lower(), row["name"].lower()), tags
 
 
 def _account_id(row: Mapping[str, Any], subscriptions: Collection[str]) -> AccountId:

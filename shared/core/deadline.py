@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Self
 
+from shared.core.errors import Outlasted
 from shared.core.model import Clock
 
 
@@ -25,6 +26,13 @@ class Deadline:
     def left(self) -> float:
         """Seconds until then; 0 once it has passed."""
         return max(self.at - self.clock.monotonic(), 0.0)
+
+    async def wait_for[T](self, work: Awaitable[T], too_late: str) -> T:
+        """Wait for `work` until then. Raises Outlasted after that, which says `too_late`."""
+        try:
+            return await within(self.clock, self.left, work)
+        except TimeoutError:
+            raise Outlasted(too_late) from None
 
 
 async def within[T](clock: Clock, seconds: float, work: Awaitable[T]) -> T:

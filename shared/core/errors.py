@@ -15,7 +15,8 @@
     │   │   ├── Locked               a lock forbids it
     │   │   ├── Busy                 another operation is running on it
     │   │   ├── Throttled            too many requests
-    │   │   │   └── OutOfTime            a wait that outlasts the sweep's budget
+    │   │   │   ├── OutOfTime            a wait that outlasts the sweep's budget
+    │   │   │   └── Outlasted            an answer that takes longer than its share of the time
     │   │   ├── Stopped              a person stopped the sweep before this was begun
     │   │   └── Stale                a decision grew old before its PATCH left: nothing was sent
     │   └── Unclear              perhaps: it may have been done all the same
@@ -186,6 +187,16 @@ class OutOfTime(Throttled):
             else "The time budget has ended."
         )
         super().__init__("Waiting for", "Azure", message=message)
+
+
+class Outlasted(Throttled):
+    """An answer, mostly a list of many pages, takes longer than its share of the sweep's time."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("Waiting for", "Azure", message=message)
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class Stopped(Refused):

@@ -7,7 +7,7 @@ compare by and keep the spelling that Azure gave for people to read.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Protocol, Self
@@ -237,11 +237,7 @@ class SubscriptionState(StrEnum):
     @property
     def allows_changes(self) -> bool:
         """Whether resources of a subscription in this state can be changed."""
-        return self in {
-            SubscriptionState.ENABLED,
-            SubscriptionState.WARNED,
-            SubscriptionState.PAST_DUE,
-        }
+        return self not in {SubscriptionState.DISABLED, SubscriptionState.DELETED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,12 +276,15 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """A page of ARM's list of a subscription's accounts, of every kind."""
+class Answer[Row]:
+    """What Resource Graph answered to a query about some subscriptions.
 
-    rows: tuple[Account | str, ...]
-    """Accounts; what a row that can't be read lacks, as a text."""
-    next_link: str | None = None
+    They are asked about in batches. One that fails takes nothing from what the others say.
+    """
+
+    rows: tuple[Row, ...]
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """Why it did not answer about a subscription, by the subscription's id."""
 
 
 class GapKind(StrEnum):
@@ -343,6 +342,30 @@ class Reading:
     """Accounts with keys on, and accounts with keys off whose tags mention ours."""
     gaps: tuple[Gap, ...] = ()
     """Accounts of it that could not be read."""
+
+    def with_tags_above(
+        self, levels: tuple[Level, ...], groups: Mapping[tuple[str, str], Mapping[str, str]] | None
+    ) -> Self:
+        """Put the tags of the levels above on the accounts.
+
+        `groups` are the tags of resource groups, by subscription and lower-cased name; a group that
+        is not in it has none of interest. None: they could not be read.
+        """
+        subscription = self.coverage.subscription
+
+        def tags_of(level: Level, account: Account) -> Mapping[str, str] | None:
+            if level is Level.SUBSCRIPTION:
+                return subscription.tags
+            key = (subscription.id, account.id.resource_group.lower())
+            return None if groups is None else groups.get(key, {})
+
+        accounts = tuple(
+            replace(
+                account, above=tuple(TagsAbove(level, tags_of(level, account)) for level in levels)
+            )
+            for account in self.accounts
+        )
+        return replace(self, accounts=accounts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.core.change_log import ChangeLog
-from shared.core.deadline import within
+from shared.core.deadline import Deadline
 from shared.core.errors import AzureError
 from shared.core.model import Clock, KeyChange
 from shared.steps.ports import ChangeQueries, Identity
 
 PATIENCE_SECONDS = 60.0
-"""How long one query may take: attribution is not worth a sweep's time."""
+"""How long the queries may take: attribution is not worth a sweep's time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +30,22 @@ class ChangeReader:
         if not subscriptions:
             return ChangeLog({}, "no subscription could be read")
         read_at = self.clock.now()
+        too_late = f"Querying Resource Graph: no answer within {PATIENCE_SECONDS:.0f} s"
         try:
             own_ids = await self.identity.own_ids() if self.identity is not None else ()
-            for batch in self.queries.batches(subscriptions):
-                asked = self.queries.key_changes(batch, own_ids)
-                for change in await within(self.clock, PATIENCE_SECONDS, asked):
-                    if isinstance(change, str):
-                        lacking += 1
-                    else:
-                        found[change.account.key][change.id] = change
+            until = Deadline.after(self.clock, PATIENCE_SECONDS)
+            answer = await until.wait_for(
+                self.queries.key_changes(subscriptions, own_ids), too_late
+            )
         except AzureError as error:
-            return ChangeLog(_in_order(found), str(error))
-        except TimeoutError:
-            waited = f"Querying Resource Graph: no answer within {PATIENCE_SECONDS:.0f} s"
-            return ChangeLog(_in_order(found), waited)
+            return ChangeLog({}, str(error))
+        for change in answer.rows:
+            if isinstance(change, str):
+                lacking += 1
+            else:
+                found[change.account.key][change.id] = change
+        if answer.unread:
+            return ChangeLog(_in_order(found), "; ".join(dict.fromkeys(answer.unread.values())))
         return ChangeLog(_in_order(found), lacking=lacking, read_at=read_at)
 
 

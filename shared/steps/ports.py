@@ -5,7 +5,7 @@ its own in between, to show progress, to keep its record and to let a person sto
 method says nothing else, it raises AzureError for what Azure refuses or does not answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -14,13 +14,13 @@ from shared.core.events import Event
 from shared.core.model import (
     Account,
     AccountId,
+    Answer,
     Census,
     Decision,
     Inventory,
     KeyChange,
     Level,
     Outcome,
-    Page,
     Subscription,
 )
 from shared.steps.allowance import Allowance
@@ -49,66 +49,53 @@ class ArmLists(Protocol):
         """List the tags of a subscription's resource groups, by their names in lower case."""
         ...
 
-    async def page(self, subscription_id: str, link: str | None = None) -> Page:
-        """Return a page of a subscription's accounts, by default the first."""
-        ...
+    def accounts(self, subscription_id: str) -> AsyncIterator[Account | str]:
+        """List the accounts of a subscription, of every kind; a text says why a row can't be read.
 
-
-class PagePermits(Protocol):
-    """Lets pages of ARM's lists be read."""
-
-    def page(self, subscription_id: str) -> AbstractAsyncContextManager[None]:
-        """Wait until a page may be read, and hold its place.
-
-        Raises OutOfTime if it never may.
+        Raises OutOfTime if Azure's throttling lets no page be read before the sweep has to end.
         """
         ...
 
 
 class GraphQueries(Protocol):
-    """What scope and discovery ask of Azure Resource Graph."""
+    """What scope and discovery ask of Azure Resource Graph.
 
-    def batches[T](self, items: Sequence[T]) -> list[Sequence[T]]:
-        """Cut a list of subscriptions into as many as are asked about at a time."""
-        ...
+    Only `everywhere` raises AzureError: elsewhere the answer says what was left unread.
+    """
 
     async def everywhere(self) -> frozenset[str]:
         """Say which subscriptions it shows at all, those of other tenants included."""
         ...
 
-    async def visible(self, subscriptions: Sequence[str]) -> frozenset[str]:
+    async def visible(self, subscriptions: Sequence[str]) -> Answer[str]:
         """Say which of the subscriptions it shows."""
         ...
 
     async def census(
         self, subscriptions: Sequence[str], kinds: Sequence[str]
-    ) -> Mapping[str, Census]:
-        """Count accounts by subscription."""
+    ) -> Answer[tuple[str, Census]]:
+        """Count the accounts of each subscription that has any."""
         ...
 
     async def listing(
         self, subscriptions: Sequence[str], kinds: Sequence[str], tag: str
-    ) -> Sequence[Account]:
+    ) -> Answer[Account]:
         """List accounts with keys on, and those whose tags mention `tag`; each once."""
         ...
 
     async def groups(
         self, subscriptions: Sequence[str], tag: str
-    ) -> Mapping[tuple[str, str], Mapping[str, str]]:
-        """List the tags of resource groups that mention `tag`, by subscription and name."""
+    ) -> Answer[tuple[tuple[str, str], Mapping[str, str]]]:
+        """List resource groups whose tags mention `tag`: subscription and name, and the tags."""
         ...
 
 
 class ChangeQueries(Protocol):
-    """What is asked of Resource Graph about the platform's change log."""
-
-    def batches[T](self, items: Sequence[T]) -> list[Sequence[T]]:
-        """Cut a list of subscriptions into as many as are asked about at a time."""
-        ...
+    """What is asked of Resource Graph about the platform's change log. Raises nothing."""
 
     async def key_changes(
         self, subscriptions: Sequence[str], own_ids: Sequence[str]
-    ) -> Sequence[KeyChange | str]:
+    ) -> Answer[KeyChange | str]:
         """List what turned keys on or off in the last 14 days.
 
         `own_ids` are those of an identity that writes nothing but the flag: what it updated counts

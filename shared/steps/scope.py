@@ -8,7 +8,7 @@ shows of the whole tenant.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from shared.core.deadline import Deadline, within
+from shared.core.deadline import Deadline
 from shared.core.decision import Scope
 from shared.core.errors import AzureError, NoRole, NotFound, WrongTenant
 from shared.core.model import Gap, GapKind, LeftAlone, Subscription, SubscriptionState
@@ -52,11 +52,6 @@ class ScopeReader:
             listed, gaps, graph_unread = await self._listed()
         except AzureError as error:
             return _nothing(self.tenant_id or "of the identity", str(error))
-        except TimeoutError:
-            return _nothing(
-                self.tenant_id or "of the identity",
-                "ARM's list of subscriptions outlasted its share of the time",
-            )
         if not home:
             return _nothing("of the identity", "its token names no tenant: set AZURE_TENANT_ID")
         expected, unread = await self._expected(listed)
@@ -70,22 +65,23 @@ class ScopeReader:
         for each that was lost and can't be read; and why Resource Graph could not be asked, if it
         could not: it is only the second witness, and without it ARM's list stands alone.
 
-        Raises AzureError or TimeoutError if ARM's list can't be read.
+        Raises AzureError if ARM's list can't be read.
         """
-        until = self.until
-        rows = await within(until.clock, until.left, self.arm.subscriptions())
+        rows = await self.until.wait_for(
+            self.arm.subscriptions(), "ARM's list of subscriptions outlasted its share of the time"
+        )
         listed = {subscription.id: subscription for subscription in rows}
         if self.scope.subscriptions or self.scope.management_groups:
             return listed, [], ""
         shown, graph_unread = frozenset[str](), ""
+        seconds = min(self.until.left, _WITNESS_SECONDS)
         try:
-            shown = await within(
-                until.clock, min(until.left, _WITNESS_SECONDS), self.graph.everywhere()
+            shown = await Deadline.after(self.until.clock, seconds).wait_for(
+                self.graph.everywhere(),
+                "Resource Graph's list of the tenant's subscriptions outlasted its time",
             )
         except AzureError as error:
             graph_unread = str(error)
-        except TimeoutError:
-            graph_unread = "Resource Graph's list of the tenant's subscriptions outlasted its time"
         gaps: list[Gap] = []
         for subscription_id in sorted(shown - listed.keys()):
             try:
@@ -109,15 +105,12 @@ class ScopeReader:
         expected: dict[str, None] = {}
         gaps: list[Gap] = []
         for group in self.scope.management_groups:
-            below = self.arm.descendants(group)
+            too_late = "the list of its subscriptions outlasted its share of the time"
             try:
-                found = await within(self.until.clock, self.until.left, below)
+                found = await self.until.wait_for(self.arm.descendants(group), too_late)
                 expected.update(dict.fromkeys(found))
             except AzureError as error:
                 gaps.append(Gap(GapKind.MANAGEMENT_GROUP, group, str(error)))
-            except TimeoutError:
-                problem = "the list of its subscriptions outlasted its share of the time"
-                gaps.append(Gap(GapKind.MANAGEMENT_GROUP, group, problem))
         return tuple(expected), gaps
 
     def _sorted_out(

@@ -29,7 +29,7 @@ from shared.core.model import (
 from shared.core.settings import OPERATOR_SETTINGS, read_settings
 from shared.steps.allowance import Allowance
 from shared.steps.ports import Accounts
-from shared.steps.remediation import Remediation
+from shared.steps.remediation import AccountReader, Remediation, SecondLook
 from shared.steps.sweep import Sweep
 from shared.workspace import SystemClock
 from tests.support.real_sweeps import Swept, sweep
@@ -155,10 +155,10 @@ async def test_a_bug_of_ours_is_no_code_of_azures() -> None:
 async def test_what_a_person_stopped_is_deferred_and_says_so() -> None:
     clock = SystemClock()
     settings = read_settings({"SWEEP_MODE": "enforce"}, OPERATOR_SETTINGS)
-    remediation = Remediation(
-        accounts=cast("Accounts", None), permits=StoppedByAPerson(), clock=clock,
-        deadline=Deadline.after(clock, 600), scope=settings.scope, rules=settings.rules,
-    )  # fmt: skip
+    accounts = cast("Accounts", None)
+    reader = AccountReader(accounts, settings.rules.tag)
+    look = SecondLook(reader, clock, settings.scope, settings.rules)
+    remediation = Remediation(accounts, StoppedByAPerson(), Deadline.after(clock, 600), look)
     drift = decide(account(), settings.scope, settings.rules, clock.now().date())
     found = await remediation.remediate(drift, Allowance(None))
     assert (found.result, found.azure_code) == (Result.DEFERRED, "")

@@ -1,6 +1,8 @@
 """The real readers of ARM and Resource Graph, on a transport that answers from memory."""
 
+import asyncio
 import json
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,9 +13,11 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 from shared.border.answers import Answers
 from shared.border.arm import ArmReader
 from shared.border.graph import Graph
+from shared.border.pacing import Lanes, Pace, Pacing
 from shared.border.transport import TokenCache
 from shared.core.deadline import Deadline
-from shared.core.model import AccountId
+from shared.core.errors import Unclear
+from shared.core.model import Account, AccountId, Answer, Clock
 from shared.workspace import SystemClock
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
@@ -142,17 +146,31 @@ class Reply:
 
 
 class Transport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
-    """Answers every request with one body."""
+    """Answers every request with one body, or one after the other with what is next."""
 
     def __init__(self) -> None:
         self.bytes = b""
         self.status = 200
+        self.next: list[object] = []
+        """Bodies, or statuses of refusals, for the first requests."""
+        self.seconds = 0.0
+        """How long each answer takes."""
         self.asked: list[HttpRequest] = []
+        self.under_way = self.most_at_once = 0
 
     async def send(self, request: HttpRequest, **_: Any) -> Any:
         """Answer."""
         self.asked.append(request)
-        return Reply(request, self.bytes, self.status)
+        self.under_way += 1
+        self.most_at_once = max(self.most_at_once, self.under_way)
+        await asyncio.sleep(self.seconds)
+        self.under_way -= 1
+        body, status = self.bytes, self.status
+        if self.next:
+            said = self.next.pop(0)
+            body = json.dumps({} if isinstance(said, int) else said).encode()
+            status = said if isinstance(said, int) else status
+        return Reply(request, body, status)
 
     async def open(self) -> None:
         """Nothing to open."""
@@ -174,6 +192,18 @@ class Border:
     transport: Transport
     arm: ArmReader
     graph: Graph
+    lanes: Lanes
+
+    async def accounts(self) -> list[Account | str]:
+        """List the accounts of SUBSCRIPTION. Raises AzureError."""
+        return [row async for row in self.arm.accounts(SUBSCRIPTION)]
+
+    async def answered[Row](self, asked: Awaitable[Answer[Row]]) -> Sequence[Row]:
+        """Return the rows of an answer of Resource Graph. Raises Unclear if there was none."""
+        answer = await asked
+        for problem in answer.unread.values():
+            raise Unclear("Querying", "Resource Graph", message=problem)
+        return answer.rows
 
     def says(self, body: object) -> None:
         """Answer this from now on."""
@@ -181,16 +211,18 @@ class Border:
         self.transport.bytes = text.replace(str(HUGE).encode(), b"1e999")
 
     @classmethod
-    def in_memory(cls) -> Self:
-        """Return the readers on a transport in memory, without tokens and without pacing."""
-        transport = Transport()
-        # Policies, clock and tokens are not asked for anything here.
-        pipeline: Any = AsyncPipeline(transport, [Answers()])
-        clock = SystemClock()
+    def in_memory(cls, clock: Clock | None = None) -> Self:
+        """Return the readers on a transport in memory, without tokens; pacing, if with a clock."""
+        transport, lanes, is_paced = Transport(), Lanes(), clock is not None
+        clock = clock or SystemClock()
+        pace = Pace(lanes, clock, Deadline.after(clock, 1000), 8)
+        # Other policies and tokens are not asked for anything here.
+        policies: list[Any] = [Pacing(pace), Answers()] if is_paced else [Answers()]
+        pipeline: Any = AsyncPipeline(transport, policies)
         tokens = TokenCache(_no_credential, clock)
         endpoint, scope = "https://management.azure.com", "x/.default"
-        arm = ArmReader(endpoint, scope, pipeline, tokens, Deadline.after(clock, 60))
-        return cls(transport, arm, Graph(endpoint, scope, pipeline))
+        arm = ArmReader(endpoint, scope, pipeline, tokens, pace)
+        return cls(transport, arm, Graph(endpoint, scope, pipeline), lanes)
 
 
 def _no_credential() -> Any:

@@ -11,9 +11,11 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from itertools import batched
 from typing import Any, Literal
 
 from shared.core.deadline import Deadline
+from shared.core.decision import Scope
 from shared.core.errors import (
     AzureError,
     Busy,
@@ -30,10 +32,10 @@ from shared.core.exemption import resembling_pattern
 from shared.core.model import (
     Account,
     AccountId,
+    Answer,
     Census,
     KeyChange,
     Level,
-    Page,
     Subscription,
 )
 from tests.support.builders import SUBSCRIPTION_ID
@@ -42,7 +44,8 @@ from tests.support.virtual_time import VirtualClock
 type What = Literal[
     "home tenant", "subscriptions", "subscription", "descendants",
     "everywhere", "visible", "census", "listing", "groups shown", "changes", "own ids",
-    "page", "groups", "account", "tags above", "patch",
+    "accounts", "groups", "account", "tags above", "patch",
+    "locks", "merge tag", "delete tags", "keys on",
 ]  # fmt: skip
 """What can be asked."""
 type Effect = float | AzureError | Callable[[], object] | None
@@ -104,20 +107,20 @@ class FakeTenant:
     """Subscriptions and accounts that Resource Graph shows nothing of."""
     uncounted: set[str] = field(default_factory=set)
     """Accounts that Resource Graph lists, and does not count."""
+    repeated: set[str] = field(default_factory=set)
+    """Accounts that ARM's lists show twice."""
     lag: float = 0.0
     """How many seconds Resource Graph is behind."""
-    page_size: int = 100
-    overlap: int = 0
-    """How many rows of a page are shown once more on the next one."""
     odd_rows: dict[str, list[str]] = field(default_factory=dict)
-    """Rows of ARM's list of a subscription that can't be read; they stand on its first page."""
-    links: dict[str, str] = field(default_factory=dict)
-    """Links of pages that lead elsewhere than they should."""
+    """Rows of ARM's list of a subscription that can't be read; they come first."""
     batch_size: int = 400
+    """About how many subscriptions Resource Graph is asked at a time."""
 
     writes: list[Write] = field(default_factory=list)
     journal: list[Write | Acknowledgement] = field(default_factory=list)
     """What was acknowledged and what was written, in this order."""
+    changed: list[tuple[What, Account]] = field(default_factory=list)
+    """What a person changed that was accepted, and the account as it was just before."""
     asked: list[tuple[What, str]] = field(default_factory=list)
     _meanwhile: dict[tuple[What, str], Iterator[Effect]] = field(default_factory=dict)
     _afterwards: dict[tuple[What, str], Iterator[Effect]] = field(default_factory=dict)
@@ -268,22 +271,17 @@ class Arm:
             if owner == subscription_id
         }
 
-    async def page(self, subscription_id: str, link: str | None = None) -> Page:
-        """Return a page: its link says where it starts."""
+    async def accounts(self, subscription_id: str) -> AsyncIterator[Account | str]:
+        """List the accounts."""
         tenant = self.tenant
-        await tenant.is_asked("page", subscription_id)
-        accounts = [
-            account
-            for key, account in sorted(tenant.accounts.items())
-            if account.id.subscription_id == subscription_id and key not in tenant.unlisted
-        ]
-        start = int(link or 0)
-        end = start + tenant.page_size
-        rows: tuple[Account | str, ...] = tuple(accounts[max(start - tenant.overlap, 0) : end])
-        if link is None:
-            rows = (*tenant.odd_rows.get(subscription_id, ()), *rows)
-        onward = str(end) if end < len(accounts) else None
-        return Page(rows, tenant.links.get(link or "", onward))
+        await tenant.is_asked("accounts", subscription_id)
+        for odd in tenant.odd_rows.get(subscription_id, ()):
+            yield odd
+        for key, account in sorted(tenant.accounts.items()):
+            if account.id.subscription_id == subscription_id and key not in tenant.unlisted:
+                yield account
+                if key in tenant.repeated:
+                    yield account
 
     async def account(self, account_id: AccountId) -> Account:
         """Read one account."""
@@ -331,80 +329,100 @@ class ResourceGraph:
 
     tenant: FakeTenant
 
-    def batches[T](self, items: Sequence[T]) -> list[Sequence[T]]:
-        """Cut a list into as many as are asked about at a time."""
-        size = self.tenant.batch_size
-        return [items[start : start + size] for start in range(0, len(items), size)]
-
     async def everywhere(self) -> frozenset[str]:
         """Say which subscriptions it shows."""
         await self.tenant.is_asked("everywhere", "")
         return frozenset(self.tenant.subscriptions.keys() - self.tenant.unshown)
 
-    async def visible(self, subscriptions: Sequence[str]) -> frozenset[str]:
+    async def visible(self, subscriptions: Sequence[str]) -> Answer[str]:
         """Say which of these it shows."""
-        await self._asked("visible", subscriptions)
         known = self.tenant.subscriptions.keys() - self.tenant.unshown
-        return frozenset(known & set(subscriptions))
+        return await self._answer("visible", subscriptions, lambda batch: known & set(batch))
 
     async def census(
         self, subscriptions: Sequence[str], kinds: Sequence[str]
-    ) -> Mapping[str, Census]:
+    ) -> Answer[tuple[str, Census]]:
         """Count the accounts; a subscription without any is not in the answer."""
-        await self._asked("census", subscriptions)
-        counts: defaultdict[str, Counter[bool]] = defaultdict(Counter)
-        for account in self._of_kinds(subscriptions, kinds):
-            if account.id.key not in self.tenant.uncounted:
-                counts[account.id.subscription_id][account.keys_on] += 1
-        return {name: Census(count[True], count[False]) for name, count in counts.items()}
+
+        def counted(batch: Sequence[str]) -> Iterable[tuple[str, Census]]:
+            counts: defaultdict[str, Counter[bool]] = defaultdict(Counter)
+            for account in self._of_kinds(batch, kinds):
+                if account.id.key not in self.tenant.uncounted:
+                    counts[account.id.subscription_id][account.keys_on] += 1
+            return ((name, Census(count[True], count[False])) for name, count in counts.items())
+
+        return await self._answer("census", subscriptions, counted)
 
     async def listing(
         self, subscriptions: Sequence[str], kinds: Sequence[str], tag: str
-    ) -> Sequence[Account]:
+    ) -> Answer[Account]:
         """List the accounts with keys on, and those whose tags mention a text."""
-        await self._asked("listing", subscriptions)
-        return [
-            account
-            for account in self._of_kinds(subscriptions, kinds)
-            if account.keys_on or tag.lower() in json.dumps(dict(account.tags)).lower()
-        ]
+        return await self._answer(
+            "listing",
+            subscriptions,
+            lambda batch: (
+                account
+                for account in self._of_kinds(batch, kinds)
+                if account.keys_on or tag.lower() in json.dumps(dict(account.tags)).lower()
+            ),
+        )
 
     def _of_kinds(self, subscriptions: Sequence[str], kinds: Sequence[str]) -> Iterator[Account]:
-        wanted = {kind.lower() for kind in kinds}
-        return (each for each in self.tenant.shown(subscriptions) if each.kind.lower() in wanted)
+        scope = Scope(kinds=tuple(kinds))
+        shown = self.tenant.shown(subscriptions)
+        return (account for account in shown if scope.has_kind(account.kind))
 
     async def groups(
         self, subscriptions: Sequence[str], tag: str
-    ) -> Mapping[tuple[str, str], Mapping[str, str]]:
-        """List the tags of resource groups that mention the tag, or nearly."""
-        await self._asked("groups shown", subscriptions)
-        return {
-            (owner, name): tags
-            for (owner, name), tags in self.tenant.groups.items()
-            if owner in subscriptions and re.search(resembling_pattern(tag), json.dumps(tags))
-        }
+    ) -> Answer[tuple[tuple[str, str], Mapping[str, str]]]:
+        """List the resource groups whose tags mention the tag, or nearly."""
+        return await self._answer(
+            "groups shown",
+            subscriptions,
+            lambda batch: (
+                (key, tags)
+                for key, tags in self.tenant.groups.items()
+                if key[0] in batch and re.search(resembling_pattern(tag), json.dumps(tags))
+            ),
+        )
 
     async def key_changes(
         self, subscriptions: Sequence[str], own_ids: Sequence[str]
-    ) -> Sequence[KeyChange | str]:
+    ) -> Answer[KeyChange | str]:
         """List the changes of accounts in these subscriptions."""
-        await self._asked("changes", subscriptions)
         assert own_ids, "without our ids our own changes look like anybody's"
-        return [
-            row
-            for row in self.tenant.changes
-            if isinstance(row, str) or row.account.subscription_id in subscriptions
-        ]
+        return await self._answer(
+            "changes",
+            subscriptions,
+            lambda batch: (
+                row
+                for row in self.tenant.changes
+                if isinstance(row, str) or row.account.subscription_id in batch
+            ),
+        )
 
-    async def _asked(self, what: What, subscriptions: Sequence[str]) -> None:
-        """Note a query about some subscriptions, by the first of them."""
-        assert subscriptions, "Resource Graph takes no subscriptions for all of them"
-        await self.tenant.is_asked(what, subscriptions[0])
+    async def _answer[Row](
+        self,
+        what: What,
+        subscriptions: Sequence[str],
+        rows_of: Callable[[Sequence[str]], Iterable[Row]],
+    ) -> Answer[Row]:
+        """Note a query for each batch of subscriptions, by the first of it, and answer it."""
+        rows: list[Row] = []
+        unread: dict[str, str] = {}
+        for batch in batched(subscriptions, self.tenant.batch_size, strict=False):
+            try:
+                await self.tenant.is_asked(what, batch[0])
+            except AzureError as error:
+                unread |= dict.fromkeys(batch, str(error))
+            else:
+                rows += rows_of(batch)
+        return Answer(tuple(rows), unread)
 
 
 @dataclass
 class FakePermits:
-    """Lets units work and pages be read, a few at a time, after a wait; or never."""
+    """Lets units work, a few at a time, after a wait; or never."""
 
     clock: VirtualClock
     deadline: Deadline
@@ -424,7 +442,7 @@ class FakePermits:
 
     @asynccontextmanager
     async def page(self, subscription_id: str) -> AsyncIterator[None]:
-        """Let a page be read."""
+        """Let something be read."""
         waits = self.waits.get(subscription_id)
         wait = waits.pop(0) if waits else 0.0
         if isinstance(wait, Throttled):

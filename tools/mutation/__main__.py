@@ -30,6 +30,7 @@ _EVERY = 100
 FILES: Mapping[str, tuple[str, ...]] = {
     "shared/core/addresses.py": (),
     "shared/steps/allowance.py": (),
+    "shared/steps/arm_lists.py": (),
     "shared/core/change_log.py": (),
     "shared/steps/changes.py": (),
     "shared/steps/cross_check.py": (),
@@ -52,6 +53,7 @@ FILES: Mapping[str, tuple[str, ...]] = {
     "shared/core/settings.py": (),
     "shared/core/spelling.py": (),
     "shared/steps/sweep.py": (),
+    "shared/steps/through_graph.py": (),
     "shared/core/timespan.py": (),
 }  # fmt: skip
 """The core and the steps; of kinds what is no list of names, of pacing all but the policy."""

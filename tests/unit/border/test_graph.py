@@ -1,5 +1,6 @@
 """Rows of Resource Graph that are none: one of them, and the whole answer is not believed."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -7,8 +8,8 @@ import pytest
 
 from shared.core.change_log import KEPT
 from shared.core.errors import Unclear
-from shared.core.model import Census
-from tests.support.border import CHANGE, COUNTED, OTHER, SUBSCRIPTION, Border, rows
+from shared.core.model import Answer, Census
+from tests.support.border import BOT, CHANGE, COUNTED, LISTED, OTHER, SUBSCRIPTION, Border, rows
 
 SHOWN: Mapping[str, Any] = {"id": f"/subscriptions/{SUBSCRIPTION}", "subscriptionId": SUBSCRIPTION}
 BOTH = [SUBSCRIPTION, OTHER]
@@ -24,23 +25,27 @@ def without(row: Mapping[str, Any], column: str) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != column}
 
 
+async def visible(border: Border) -> set[str]:
+    return set(await border.answered(border.graph.visible(BOTH)))
+
+
 # Which subscriptions are shown
 
 
 async def test_the_subscriptions_that_are_shown_are_named(border: Border) -> None:
     border.says(rows(SHOWN))
-    assert await border.graph.visible(BOTH) == {SUBSCRIPTION}
+    assert await visible(border) == {SUBSCRIPTION}
 
 
 async def test_a_subscription_in_other_letters_is_the_same(border: Border) -> None:
     name = "0000000A-0000-4000-8000-000000000001"
     border.says(rows({**SHOWN, "subscriptionId": name}))
-    assert await border.graph.visible([name.lower()]) == {name.lower()}
+    assert (await border.graph.visible([name.lower()])).rows == (name.lower(),)
 
 
 async def test_none_is_shown_where_there_is_none(border: Border) -> None:
     border.says(rows())
-    assert await border.graph.visible(BOTH) == frozenset()
+    assert await visible(border) == set()
 
 
 NO_SUBSCRIPTIONS: list[Any] = [
@@ -56,7 +61,7 @@ NO_SUBSCRIPTIONS: list[Any] = [
     "row",
 ]
 SHOWS: Mapping[str, Callable[[Border], Awaitable[object]]] = {
-    "visible": lambda border: border.graph.visible(BOTH),
+    "visible": visible,
     "everywhere": lambda border: border.graph.everywhere(),
 }
 
@@ -84,14 +89,14 @@ async def test_fewer_or_more_rows_than_there_are_make_it_none(
 async def test_a_subscription_that_is_shown_twice_makes_it_none(border: Border) -> None:
     border.says(rows(SHOWN, {**SHOWN, "id": "another"}))
     with pytest.raises(Unclear, match="1 of 2 rows"):
-        await border.graph.visible(BOTH)
+        await visible(border)
 
 
 # The census
 
 
 async def census(border: Border) -> Mapping[str, Census]:
-    return await border.graph.census(BOTH, ["OpenAI"])
+    return dict(await border.answered(border.graph.census(BOTH, ["OpenAI"])))
 
 
 async def test_accounts_are_counted_by_subscription(border: Border) -> None:
@@ -103,7 +108,7 @@ async def test_a_subscription_that_is_counted_in_other_letters_is_the_same(borde
     name = "0000000A-0000-4000-8000-000000000001"
     border.says(rows({**COUNTED, "subscriptionId": name}))
     counted = await border.graph.census([name.lower()], ["OpenAI"])
-    assert counted == {name.lower(): Census(1, 0)}
+    assert counted.rows == ((name.lower(), Census(1, 0)),)
 
 
 async def test_a_count_of_none_is_a_count(border: Border) -> None:
@@ -154,3 +159,53 @@ async def test_the_change_log_is_asked_for_as_much_as_it_is_said_to_keep(border:
     await border.graph.key_changes(BOTH, [])
     (request,) = border.transport.asked
     assert f"ago({KEPT.days}d)" in str(request.content)
+
+
+# Batches
+
+
+MANY = [f"{number:08}-0000-4000-8000-000000000000" for number in range(801)]
+
+
+def batches(border: Border) -> list[int]:
+    """Return about how many subscriptions each query asked."""
+    asked = [json.loads(request.content) for request in border.transport.asked]
+    return [len(body["subscriptions"]) for body in asked]
+
+
+async def test_at_most_400_subscriptions_are_asked_about_at_a_time(border: Border) -> None:
+    border.says(rows())
+    await border.graph.visible(MANY)
+    assert batches(border) == [400, 400, 1]
+
+
+async def test_about_no_subscription_nothing_is_asked(border: Border) -> None:
+    assert await border.graph.visible([]) == Answer(())
+    assert batches(border) == []
+
+
+async def test_a_batch_that_fails_takes_nothing_from_what_the_others_say(border: Border) -> None:
+    border.says(rows({**SHOWN, "subscriptionId": MANY[400]}))
+    border.transport.next = [500]
+    answer = await border.graph.visible(MANY[:401])
+    assert answer.rows == (MANY[400],)
+    assert list(answer.unread) == MANY[:400]
+    assert "HTTP500" in answer.unread[MANY[0]]
+
+
+# Pages
+
+
+async def test_a_list_is_read_to_its_end(border: Border) -> None:
+    border.transport.next = [
+        {**rows(LISTED, total=2), "$skipToken": "more"},
+        rows({**LISTED, "id": f"{BOT}2"}, total=2),
+    ]
+    found = await border.answered(border.graph.listing([SUBSCRIPTION], ["OpenAI"], "tag"))
+    assert [account.id.name for account in found] == ["bot", "bot2"]
+
+
+async def test_a_token_that_leads_to_itself_makes_the_answer_none(border: Border) -> None:
+    border.says({**rows(SHOWN, total=2), "$skipToken": "again"})
+    with pytest.raises(Unclear, match="leads back"):
+        await visible(border)

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from shared.core.deadline import Deadline, within
+from shared.core.errors import Outlasted
 from tests.support.virtual_time import VirtualClock
 
 
@@ -24,6 +25,15 @@ async def test_nothing_is_left_once_it_has_passed(clock: VirtualClock) -> None:
     deadline = Deadline.after(clock, 30)
     await clock.sleep(31)
     assert deadline.left == 0
+
+
+async def test_what_a_deadline_waits_for_ends_before_it_or_is_too_late(clock: VirtualClock) -> None:
+    deadline = Deadline.after(clock, 10)
+    await deadline.wait_for(clock.sleep(9), "never said")
+    with pytest.raises(Outlasted) as raised:
+        await deadline.wait_for(clock.sleep(2), "It took too long.")
+    assert str(raised.value) == "It took too long."
+    assert clock.monotonic() == 10
 
 
 async def test_work_that_ends_in_time_returns_its_value_when_it_ends(clock: VirtualClock) -> None:

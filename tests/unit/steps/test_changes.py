@@ -1,12 +1,12 @@
 """The change log: who turned keys on or off, patch wars, and what could not be read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.core.change_log import ChangeLog
-from shared.core.errors import AzureError, NoRole, Unclear
-from shared.core.model import KeyChange, Turned
+from shared.core.errors import AzureError, NoRole
+from shared.core.model import Answer, KeyChange, Turned
 from shared.steps.changes import ChangeReader
 from tests.support.builders import NOW, a_change
 from tests.support.virtual_time import VirtualClock
@@ -116,27 +116,22 @@ def test_a_log_that_was_read_says_nothing_of_problems() -> None:
 
 @dataclass
 class Queries:
-    """Resource Graph's change log: rows by subscription, each query taking so long."""
+    """Resource Graph's change log: rows by subscription, the query taking so long."""
 
     rows: dict[str, list[KeyChange | str]]
     clock: VirtualClock
     seconds: float = 0
-    fails_from: int | None = None
+    unread: Mapping[str, str] = field(default_factory=dict)
     asked: list[tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
-
-    def batches[T](self, items: Sequence[T]) -> list[Sequence[T]]:
-        """Ask about two subscriptions at a time."""
-        return [items[start : start + 2] for start in range(0, len(items), 2)]
 
     async def key_changes(
         self, subscriptions: Sequence[str], own_ids: Sequence[str]
-    ) -> Sequence[KeyChange | str]:
-        """Return the rows of these subscriptions, or fail."""
+    ) -> Answer[KeyChange | str]:
+        """Return the rows of these subscriptions, and why the others are unread."""
         self.asked.append((tuple(subscriptions), tuple(own_ids)))
         await self.clock.sleep(self.seconds)
-        if self.fails_from is not None and len(self.asked) > self.fails_from:
-            raise Unclear("Querying", "Resource Graph", code="503", message="Busy.")
-        return [row for name in subscriptions for row in self.rows.get(name, [])]
+        rows = (row for name in subscriptions for row in self.rows.get(name, []))
+        return Answer(tuple(rows), self.unread)
 
 
 @dataclass
@@ -184,13 +179,20 @@ async def test_a_row_that_lacks_something_is_counted_and_the_others_are_kept(
     assert log.by_account == {BOT: [on]}
 
 
-async def test_every_subscription_is_asked_about_in_batches_with_our_own_ids(
+async def test_every_subscription_is_asked_about_with_our_own_ids(
     clock: VirtualClock,
 ) -> None:
     queries = Queries({}, clock)
     await reader(queries).read(["s", "t", "u"])
     ids = ("object", "application")
-    assert queries.asked == [(("s", "t"), ids), (("u",), ids)]
+    assert queries.asked == [(("s", "t", "u"), ids)]
+
+
+async def test_for_a_person_what_they_edited_says_nothing_of_the_flag(clock: VirtualClock) -> None:
+    queries = Queries({}, clock)
+    log = await ChangeReader(queries, clock).read(["s"])
+    assert queries.asked == [(("s",), ())]
+    assert not log.unread
 
 
 async def test_with_no_subscription_nothing_is_asked_and_the_log_is_unread(
@@ -202,14 +204,15 @@ async def test_with_no_subscription_nothing_is_asked_and_the_log_is_unread(
     assert queries.asked == []
 
 
-async def test_a_log_that_could_not_be_read_says_why_and_keeps_what_was_read(
+async def test_a_log_that_could_not_all_be_read_says_why_and_keeps_what_was_read(
     clock: VirtualClock,
 ) -> None:
     (on,) = turned(ON)
-    queries = Queries({"s": [on]}, clock, fails_from=1)
+    queries = Queries({"s": [on]}, clock, unread={"t": "503: Busy.", "u": "503: Busy."})
     log = await reader(queries).read(["s", "t", "u"])
-    assert "503: Busy." in log.unread
+    assert log.unread == "503: Busy."
     assert log.by_account == {BOT: [on]}
+    assert log.read_at is None
 
 
 async def test_without_knowing_who_we_are_nothing_is_asked(clock: VirtualClock) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.core.model import Account, Census, Coverage, Disagreement, Gap, GapKind, Reading, Source
 from shared.core.schedule import Schedule
-from shared.steps.cross_check import cross_check, has_turn, turns_due, watched
+from shared.steps.cross_check import TURNS, cross_check, has_turn, turns_due, watched
 from tests.support.builders import NOW, a_subscription, an_account
 
 QUARTERLY = Schedule.parse("0 */15 * * * *")
@@ -83,6 +83,20 @@ def test_law_turns_that_are_due_are_those_since_the_last_sweep_twelve_at_most(mi
     due = turns_due(QUARTERLY, FIRST, now)
     assert len(due) == min(1 + missed, 12)
     assert QUARTERLY.number(now) % 96 in due
+
+
+@pytest.mark.parametrize(
+    "text", ["0 */15 * * * *", "0 */15 8-17 * * 1-5", "0 0 9,10 * * *", "30 5 0 1 * *"]
+)
+def test_any_schedule_gives_each_subscription_its_turn_in_ninety_six_sweeps(text: str) -> None:
+    schedule, moment = Schedule.parse(text), NOW
+    turns: set[int] = set()
+    for _ in range(TURNS):
+        following = schedule.next_after(moment)
+        assert following is not None
+        moment = following
+        turns |= turns_due(schedule, None, moment + timedelta(seconds=20))
+    assert turns == set(range(TURNS))
 
 
 def test_subscriptions_are_spread_over_all_turns() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from shared.core.deadline import Deadline
 from shared.core.decision import Scope
-from shared.core.errors import Locked, NoRole, OutOfTime, Throttled, Unclear
+from shared.core.errors import Locked, NoRole, OutOfTime
 from shared.core.model import (
     Account,
     AccountId,
@@ -24,7 +24,7 @@ from shared.core.model import (
 from shared.steps.cross_check import has_turn
 from shared.steps.discovery import Discovery
 from tests.support.builders import NOW, SUBSCRIPTION_ID, TAG, an_account
-from tests.support.fake_tenant import FakePermits, FakeTenant, an_error
+from tests.support.fake_tenant import FakeTenant, an_error
 
 HOME = SUBSCRIPTION_ID
 OTHER, THIRD = (f"00000000-0000-0000-0000-00000000000{digit}" for digit in (2, 3))
@@ -45,9 +45,8 @@ def off(name: str, subscription: str = HOME, **more: Any) -> Account:
 class Found:
     """An inventory, and ways to look at it."""
 
-    def __init__(self, inventory: Inventory, permits: FakePermits) -> None:
+    def __init__(self, inventory: Inventory) -> None:
         self.inventory = inventory
-        self.permits = permits
 
     @property
     def names(self) -> list[str]:
@@ -62,18 +61,20 @@ class Found:
     @property
     def sources(self) -> dict[str, Source]:
         """Who showed which subscription."""
-        return {each.subscription.id: each.source for each in self.inventory.coverage}
+        return {covered.subscription.id: covered.source for covered in self.inventory.coverage}
 
     def coverage(self, subscription: str = HOME) -> Coverage:
         """Return the coverage of a subscription."""
         (found,) = (
-            each for each in self.inventory.coverage if each.subscription.id == subscription
+            covered
+            for covered in self.inventory.coverage
+            if covered.subscription.id == subscription
         )
         return found
 
     def account(self, name: str = "bot") -> Account:
         """Return an account."""
-        (found,) = (each for each in self.inventory.accounts if each.id.name == name)
+        (found,) = (account for account in self.inventory.accounts if account.id.name == name)
         return found
 
     @property
@@ -83,20 +84,11 @@ class Found:
         return gap.problem
 
 
-async def discover(
-    tenant: FakeTenant,
-    *,
-    budget: float = 1200,
-    waits: dict[str, list[float | Throttled]] | None = None,
-    **more: Any,
-) -> Found:
-    deadline = Deadline.after(tenant.clock, budget)
-    permits = FakePermits(tenant.clock, deadline, waits or {})
+async def discover(tenant: FakeTenant, **more: Any) -> Found:
+    deadline = Deadline.after(tenant.clock, 1200)
     fields = {"scope": Scope(), "tag": TAG, "tenant_id": None, "turns": frozenset(), **more}
-    discovery = Discovery(
-        arm=tenant.arm, graph=tenant.graph, permits=permits, deadline=deadline, **fields
-    )
-    return Found(await discovery.discover(), permits)
+    discovery = Discovery(arm=tenant.arm, graph=tenant.graph, deadline=deadline, **fields)
+    return Found(await discovery.discover())
 
 
 def gap_of(found: Found) -> Gap:
@@ -110,6 +102,8 @@ def gap_of(found: Found) -> Gap:
 async def test_accounts_with_keys_on_are_found() -> None:
     found = await discover(FakeTenant.of(bot("a"), bot("b")))
     assert found.names == ["a", "b"]
+    assert found.sources == {HOME: Source.GRAPH}
+    assert found.inventory.graph_unread == ""
     assert found.gaps == []
 
 
@@ -135,12 +129,6 @@ async def test_the_kinds_are_those_of_the_scope() -> None:
     assert (await discover(tenant, scope=Scope(kinds=("Face",)))).names == ["b"]
 
 
-async def test_resource_graph_is_named_as_the_source() -> None:
-    found = await discover(FakeTenant.of(bot()))
-    assert found.sources == {HOME: Source.GRAPH}
-    assert found.inventory.graph_unread == ""
-
-
 async def test_a_subscription_without_accounts_was_read_too() -> None:
     tenant = FakeTenant()
     tenant.subscribe()
@@ -152,7 +140,8 @@ async def test_a_subscription_without_accounts_was_read_too() -> None:
 async def test_a_calm_tenant_costs_arm_nothing_but_its_list_of_subscriptions() -> None:
     tenant = FakeTenant.of(bot("a"), bot("b", OTHER))
     await discover(tenant, tenant_id="t")
-    asked_of_arm = [what for what, _ in tenant.asked if what in {"subscriptions", "page", "groups"}]
+    lists = {"subscriptions", "accounts", "groups"}
+    asked_of_arm = [what for what, _ in tenant.asked if what in lists]
     assert asked_of_arm == ["subscriptions"]
 
 
@@ -167,7 +156,7 @@ async def test_what_is_left_alone_is_told() -> None:
     tenant = FakeTenant.of(bot())
     tenant.subscribe(OTHER, state="Disabled")
     found = await discover(tenant)
-    assert [each.id for each in found.inventory.left_alone.disabled] == [OTHER]
+    assert [subscription.id for subscription in found.inventory.left_alone.disabled] == [OTHER]
 
 
 async def test_gaps_of_the_scope_are_told_beside_what_was_found() -> None:
@@ -179,7 +168,7 @@ async def test_gaps_of_the_scope_are_told_beside_what_was_found() -> None:
 
 async def test_the_home_tenant_of_the_settings_is_believed() -> None:
     found = await discover(FakeTenant.of(bot()), tenant_id="elsewhere")
-    assert [each.id for each in found.inventory.left_alone.other_tenant] == [HOME]
+    assert [subscription.id for subscription in found.inventory.left_alone.other_tenant] == [HOME]
 
 
 # What Resource Graph does not show
@@ -206,12 +195,7 @@ async def test_with_resource_graph_down_everything_is_listed_from_arm() -> None:
     assert found.sources == {HOME: Source.ARM, OTHER: Source.ARM}
     assert found.names == ["a", "b"]
     assert found.gaps == []
-
-
-async def test_with_resource_graph_down_the_inventory_says_why() -> None:
-    tenant = FakeTenant.of(bot())
-    tenant.meanwhile("visible", HOME, [an_error(code="InvalidQuery")])
-    assert "InvalidQuery" in (await discover(tenant)).inventory.graph_unread
+    assert found.inventory.graph_unread == str(an_error())
 
 
 @pytest.mark.parametrize("query", ["visible", "census", "listing"])
@@ -228,62 +212,36 @@ def four_batches() -> FakeTenant:
     return FakeTenant.of(*(bot(name, name) for name in names), batch_size=1)
 
 
-async def test_resource_graph_that_failed_twice_is_not_asked_a_third_time() -> None:
-    tenant = four_batches()
-    for name in tenant.subscriptions:
-        tenant.meanwhile("visible", name, [an_error(code=f"Code{name[7]}")])
-    found = await discover(tenant)
-    assert tenant.times("visible") == 2
-    assert "Code0" in found.inventory.graph_unread
-    assert "Code1" in found.inventory.graph_unread
-    assert len(found.names) == 4
-
-
-async def test_one_failure_of_resource_graph_keeps_nothing_from_the_next_batch() -> None:
-    tenant = four_batches()
-    tenant.meanwhile("visible", next(iter(tenant.subscriptions)), [an_error()])
-    found = await discover(tenant)
-    assert tenant.times("visible") == 4
-    assert list(found.sources.values()).count(Source.ARM) == 1
-
-
-async def test_the_same_problem_twice_is_said_once() -> None:
-    tenant = four_batches()
-    for name in tenant.subscriptions:
-        tenant.meanwhile("visible", name, [an_error()])
-    assert (await discover(tenant)).inventory.graph_unread == str(an_error())
-
-
 async def test_a_second_witness_of_the_scope_that_can_not_be_asked_is_told() -> None:
     tenant = FakeTenant.of(bot())
     tenant.meanwhile("everywhere", "", [an_error(code="NoWitness")])
     assert "NoWitness" in (await discover(tenant)).inventory.graph_unread
 
 
-async def test_different_problems_are_both_said() -> None:
+async def test_different_problems_are_all_said() -> None:
     tenant = four_batches()
     for name in tenant.subscriptions:
         tenant.meanwhile("visible", name, [an_error(code=name)])
-    first, second, *_ = (str(an_error(code=name)) for name in tenant.subscriptions)
-    assert (await discover(tenant)).inventory.graph_unread == f"{first}; {second}"
+    problems = "; ".join(str(an_error(code=name)) for name in tenant.subscriptions)
+    assert (await discover(tenant)).inventory.graph_unread == problems
 
 
-async def test_a_batch_may_take_resource_graph_two_minutes() -> None:
+async def test_resource_graph_may_take_its_share_of_the_time() -> None:
     tenant = FakeTenant.of(bot())
-    tenant.meanwhile("visible", HOME, [60])
-    tenant.meanwhile("listing", HOME, [59])
+    tenant.meanwhile("visible", HOME, [90])
+    tenant.meanwhile("listing", HOME, [89])
     assert (await discover(tenant)).sources == {HOME: Source.GRAPH}
 
 
-async def test_a_batch_that_takes_longer_is_given_up_and_no_other_is_begun() -> None:
+async def test_resource_graph_that_takes_longer_is_given_up_and_everything_is_listed() -> None:
     tenant = four_batches()
     first, *_ = tenant.subscriptions
-    tenant.meanwhile("visible", first, [60])
-    tenant.meanwhile("listing", first, [61])
+    tenant.meanwhile("visible", first, [90])
+    tenant.meanwhile("listing", first, [91])
     found = await discover(tenant)
-    assert found.inventory.graph_unread == "Resource Graph: no answer within 120 s"
-    assert tenant.times("visible") == 1
-    assert tenant.clock.monotonic() == 120
+    assert found.inventory.graph_unread == "Resource Graph: no answer within 180 s"
+    assert tenant.clock.monotonic() == 180
+    assert set(found.sources.values()) == {Source.ARM}
     assert len(found.names) == 4
 
 
@@ -357,7 +315,7 @@ async def test_more_accounts_with_keys_on_counted_than_listed_are_a_gap() -> Non
 async def test_a_subscription_in_dispute_is_listed_from_nowhere_else() -> None:
     tenant = FakeTenant.of(bot("a"), uncounted={bot("a").id.key})
     await discover(tenant, turns=TURN)
-    assert tenant.times("page") == 0
+    assert tenant.times("accounts") == 0
 
 
 # ARM's lists
@@ -367,21 +325,10 @@ def listed_from_arm(*accounts: Account, **more: Any) -> FakeTenant:
     return FakeTenant.of(*accounts, unshown={HOME}, **more)
 
 
-def many(count: int) -> list[Account]:
-    return [bot(f"bot-{number:02}") for number in range(count)]
-
-
-async def test_arms_list_is_read_to_its_end() -> None:
-    tenant = listed_from_arm(*many(7), page_size=3)
-    found = await discover(tenant)
-    assert len(found.names) == 7
-    assert tenant.times("page") == 3
-
-
-async def test_pages_that_overlap_count_no_account_twice() -> None:
-    found = await discover(listed_from_arm(*many(7), page_size=3, overlap=2))
-    assert len(found.names) == 7
-    assert found.coverage().census == Census(keys_on=7)
+async def test_an_account_that_arm_lists_twice_is_one() -> None:
+    found = await discover(listed_from_arm(bot("a"), bot("b"), repeated={bot("a").id.key}))
+    assert found.names == ["a", "b"]
+    assert found.coverage().census == Census(keys_on=2)
 
 
 async def test_arms_list_keeps_what_resource_graph_would_list() -> None:
@@ -390,31 +337,6 @@ async def test_arms_list_keeps_what_resource_graph_would_list() -> None:
     )
     assert found.names == ["a", "c"]
     assert found.coverage().census == Census(keys_on=1, keys_off=2)
-
-
-async def test_a_page_that_leads_back_to_itself_is_a_gap() -> None:
-    tenant = listed_from_arm(*many(5), page_size=2, links={"2": "2"})
-    found = await discover(tenant)
-    assert found.gaps == [HOME]
-    assert "leads back" in found.problem
-    assert tenant.times("page") == 2
-
-
-async def test_a_page_that_leads_back_to_the_first_is_a_gap() -> None:
-    found = await discover(listed_from_arm(*many(5), page_size=2, links={"2": ""}))
-    assert found.gaps == [HOME]
-
-
-async def test_a_page_that_holds_nothing_new_is_a_gap() -> None:
-    found = await discover(listed_from_arm(*many(4), page_size=2, overlap=0, links={"": "0"}))
-    assert "nothing that an earlier one did not" in found.problem
-
-
-async def test_an_empty_page_in_the_middle_is_none() -> None:
-    tenant = listed_from_arm(*many(2), page_size=2, links={"": "9", "9": "10"})
-    found = await discover(tenant)
-    assert found.gaps == []
-    assert tenant.times("page") == 3
 
 
 async def test_a_row_that_can_not_be_read_is_a_gap_and_the_others_are_found() -> None:
@@ -431,15 +353,9 @@ async def test_a_row_that_can_not_be_read_twice_is_one_gap() -> None:
     assert found.gaps == ["odd", "odder"]
 
 
-async def test_a_page_of_rows_that_can_not_be_read_holds_something_new() -> None:
-    tenant = listed_from_arm(odd_rows={HOME: ["odd"]})
-    tenant.subscribe()
-    assert (await discover(tenant)).gaps == ["odd"]
-
-
 async def test_a_list_that_arm_refuses_is_a_gap_and_the_others_are_read() -> None:
     tenant = FakeTenant.of(bot("a"), bot("b", OTHER), unshown={HOME, OTHER})
-    tenant.meanwhile("page", HOME, [an_error(NoRole, 403, "AuthorizationFailed")])
+    tenant.meanwhile("accounts", HOME, [an_error(NoRole, 403, "AuthorizationFailed")])
     found = await discover(tenant)
     assert (gap_of(found).kind, gap_of(found).subscription_id) == (GapKind.SUBSCRIPTION, HOME)
     assert "AuthorizationFailed" in found.problem
@@ -449,44 +365,28 @@ async def test_a_list_that_arm_refuses_is_a_gap_and_the_others_are_read() -> Non
 async def test_lists_are_read_side_by_side() -> None:
     tenant = FakeTenant.of(bot("a"), bot("b", OTHER), unshown={HOME, OTHER})
     for name in (HOME, OTHER):
-        tenant.meanwhile("page", name, [30])
+        tenant.meanwhile("accounts", name, [30])
     await discover(tenant)
     assert tenant.clock.monotonic() == 30
 
 
-async def test_every_page_has_a_permit() -> None:
-    waits: dict[str, list[float | Throttled]] = {HOME: [10, 20]}
-    tenant = listed_from_arm(*many(4), page_size=2)
-    found = await discover(tenant, waits=waits)
-    assert tenant.clock.monotonic() == 30
-    assert found.permits.held == 0
-
-
-async def test_a_page_that_is_throttled_gives_up_its_place_and_is_read_again() -> None:
-    tenant = listed_from_arm(bot())
-    tenant.meanwhile("page", HOME, [an_error(Throttled, 429)] * 2)
-    found = await discover(tenant, waits={HOME: [0, 100, 100]})
-    assert tenant.clock.monotonic() == 200
-    assert found.names == ["bot"]
-    assert found.gaps == []
-
-
 async def test_a_lane_that_outlasts_the_sweep_is_a_gap_at_once() -> None:
     tenant = listed_from_arm(bot())
-    found = await discover(tenant, waits={HOME: [OutOfTime(5000, 1200)]})
+    tenant.meanwhile("accounts", HOME, [OutOfTime(5000, 1200)])
+    found = await discover(tenant)
     assert found.gaps == [HOME]
     assert tenant.clock.monotonic() == 0
 
 
 async def test_a_list_may_take_three_quarters_of_what_is_left() -> None:
     tenant = listed_from_arm(bot())
-    tenant.meanwhile("page", HOME, [899])
+    tenant.meanwhile("accounts", HOME, [899])
     assert (await discover(tenant)).gaps == []
 
 
 async def test_a_list_that_takes_longer_is_a_gap_and_the_others_are_read() -> None:
     tenant = FakeTenant.of(bot("a"), bot("b", OTHER), unshown={HOME, OTHER})
-    tenant.meanwhile("page", HOME, [10_000])
+    tenant.meanwhile("accounts", HOME, [10_000])
     found = await discover(tenant)
     assert found.gaps == [HOME]
     assert found.problem == "ARM's list of its accounts outlasted its share of the time"
@@ -497,7 +397,7 @@ async def test_a_list_that_takes_longer_is_a_gap_and_the_others_are_read() -> No
 async def test_the_share_is_of_what_resource_graph_left() -> None:
     tenant = listed_from_arm(bot())
     tenant.meanwhile("visible", HOME, [100])
-    tenant.meanwhile("page", HOME, [10_000])
+    tenant.meanwhile("accounts", HOME, [10_000])
     await discover(tenant)
     assert tenant.clock.monotonic() == 100 + (1200 - 100) * 0.75
 
@@ -523,13 +423,13 @@ async def test_whose_turn_it_is_is_read_from_arm_too() -> None:
 async def test_whose_turn_it_is_not_is_not() -> None:
     tenant = FakeTenant.of(bot())
     await discover(tenant, turns=frozenset(range(96)) - TURN)
-    assert tenant.times("page") == 0
+    assert tenant.times("accounts") == 0
 
 
 async def test_what_was_listed_from_arm_is_not_listed_again() -> None:
     tenant = listed_from_arm(bot())
     await discover(tenant, turns=TURN)
-    assert tenant.times("page") == 1
+    assert tenant.times("accounts") == 1
 
 
 async def test_an_account_that_resource_graph_misses_is_found_and_told() -> None:
@@ -562,43 +462,30 @@ async def test_resource_graph_that_lags_is_overtaken_by_arm() -> None:
 
 async def test_a_second_source_that_arm_refuses_is_a_gap_and_the_first_stands() -> None:
     tenant = FakeTenant.of(bot())
-    tenant.meanwhile("page", HOME, [an_error(Locked, 409, "Odd")])
+    tenant.meanwhile("accounts", HOME, [an_error(Locked, 409, "Odd")])
     found = await discover(tenant, turns=TURN)
     assert found.gaps == [HOME]
     assert found.names == ["bot"]
     assert found.sources == {HOME: Source.GRAPH}
 
 
-@pytest.mark.parametrize("effect", [119, 121], ids=["in time", "too late"])
-async def test_a_second_source_has_two_minutes(effect: float) -> None:
+@pytest.mark.parametrize(("seconds", "source"), [(179, Source.ARM), (181, Source.GRAPH)])
+async def test_a_second_source_has_its_share_of_the_time(seconds: float, source: Source) -> None:
     tenant = FakeTenant.of(bot())
-    tenant.meanwhile("page", HOME, [effect])
+    tenant.meanwhile("accounts", HOME, [seconds])
     found = await discover(tenant, turns=TURN)
-    assert found.sources == {HOME: Source.ARM if effect == 119 else Source.GRAPH}
-    assert tenant.clock.monotonic() == min(effect, 120)
-
-
-async def test_a_second_source_that_is_too_slow_is_no_gap_and_the_first_stands() -> None:
-    tenant = FakeTenant.of(bot())
-    tenant.meanwhile("page", HOME, [500])
-    found = await discover(tenant, turns=TURN)
+    assert found.sources == {HOME: source}
     assert found.gaps == []
-    assert found.names == ["bot"]
+    assert tenant.clock.monotonic() == min(seconds, 180)
 
 
 async def test_a_second_source_that_is_throttled_is_no_gap_and_the_first_stands() -> None:
     tenant = FakeTenant.of(bot())
-    found = await discover(tenant, turns=TURN, waits={HOME: [OutOfTime(5000, 1200)]})
+    tenant.meanwhile("accounts", HOME, [OutOfTime(5000, 1200)])
+    found = await discover(tenant, turns=TURN)
     assert found.gaps == []
     assert found.names == ["bot"]
     assert found.sources == {HOME: Source.GRAPH}
-
-
-async def test_a_second_source_gets_no_more_than_what_is_left_of_the_share() -> None:
-    tenant = FakeTenant.of(bot())
-    tenant.meanwhile("page", HOME, [500])
-    await discover(tenant, turns=TURN, budget=100)
-    assert tenant.clock.monotonic() == 75
 
 
 async def test_a_row_that_the_second_source_can_not_read_is_a_gap() -> None:
@@ -694,7 +581,7 @@ async def test_groups_that_arm_refuses_are_unreadable_and_no_gap() -> None:
 
 async def test_groups_that_outlast_the_share_make_the_subscription_a_gap() -> None:
     tenant = tagged(bot(), unshown={HOME})
-    tenant.meanwhile("page", HOME, [100])
+    tenant.meanwhile("accounts", HOME, [100])
     tenant.meanwhile("groups", HOME, [10_000])
     found = await discover(tenant, inherit=(GROUP,))
     assert found.gaps == [HOME]
@@ -715,16 +602,9 @@ async def test_every_subscription_is_read_or_a_gap() -> None:
     tenant = FakeTenant.of(*(bot(f"bot-{number}", name) for number, name in enumerate(ids)))
     tenant.unshown = {ids[1], ids[3]}
     tenant.uncounted = {bot("bot-2", ids[2]).id.key}
-    tenant.meanwhile("page", ids[3], [an_error()])
+    tenant.meanwhile("accounts", ids[3], [an_error()])
     tenant.subscribe(ids[4], state="Disabled")
     found = await discover(tenant)
     assert set(found.sources) == {ids[0], ids[1]}
     assert set(found.gaps) == {ids[2], ids[3]}
     assert found.names == ["bot-0", "bot-1"]
-
-
-async def test_what_is_unclear_is_no_reason_to_stop() -> None:
-    tenant = FakeTenant.of(bot("a"), bot("b", OTHER), unshown={HOME, OTHER})
-    tenant.meanwhile("page", HOME, [an_error(Unclear, 500)])
-    tenant.meanwhile("page", OTHER, [an_error(Unclear)])
-    assert set((await discover(tenant)).gaps) == {HOME, OTHER}

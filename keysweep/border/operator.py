@@ -6,16 +6,18 @@ showed which). Keys on again. `listKeys`. And reads that explain.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
 from azure.mgmt.cognitiveservices.models import AccountProperties
+from azure.mgmt.resource.resources.aio import ResourceManagementClient
 from azure.mgmt.resource.resources.models import Tags, TagsPatchResource
 
+from keysweep.explanation import Lock
 from shared.border.answers import Check, a_page, an_object, decoded, the_account
-from shared.border.arm import ArmWriter
+from shared.border.arm_writer import ArmWriter
 from shared.border.refusals import AFTER_A_WRITE, SDK_ERRORS, azure_error
 from shared.core.errors import Unclear
 from shared.core.model import AccountId
@@ -30,21 +32,12 @@ _METADATA = "2022-09-01"
 _BAD_REQUEST = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """A management lock that holds for an account."""
-
-    name: str
-    level: str
-    scope: str
-
-
 class Operator(ArmWriter):
     """Azure, as a person with a terminal uses it."""
 
     def __init__(self, parts: Parts) -> None:
         cloud = parts.settings.cloud
-        super().__init__(cloud.endpoint, cloud.scope, parts.pipeline, parts.tokens, parts.deadline)
+        super().__init__(cloud.endpoint, cloud.scope, parts.pipeline, parts.tokens, parts.pace)
 
     async def merge_tag(
         self, account_id: AccountId, name: str, value: str, leave_by: float
@@ -65,8 +58,9 @@ class Operator(ArmWriter):
         self, operation: str, account_id: AccountId, tags: Mapping[str, str], leave_by: float
     ) -> None:
         action = "Changing the tags of"
+        client = ResourceManagementClient(subscription_id=account_id.subscription_id, **self._sdk)
         try:
-            poller = await self._resources(account_id.subscription_id).tags.begin_update_at_scope(
+            poller = await client.tags.begin_update_at_scope(
                 str(account_id).lstrip("/"),
                 TagsPatchResource(operation=operation, properties=Tags(tags=dict(tags))),
                 leave_by=leave_by,
@@ -186,19 +180,5 @@ def _has_actions(row: object) -> str:
 
 def _covers(patterns: Sequence[str], action: str) -> bool:
     """Whether one of a role's actions, `*` for anything, covers an action."""
-    return any(_matches(pattern.lower().split("*"), action.lower()) for pattern in patterns)
-
-
-def _matches(parts: Sequence[str], action: str) -> bool:
-    first, *rest = parts
-    if not rest:
-        return first == action
-    if not action.startswith(first):
-        return False
-    place = len(first)
-    for part in rest[:-1]:
-        place = action.find(part, place)
-        if place < 0:
-            return False
-        place += len(part)
-    return action.endswith(rest[-1]) and len(action) - len(rest[-1]) >= place
+    # fnmatch knows more signs than `*`, and no action has them.
+    return any(fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)

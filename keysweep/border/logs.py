@@ -13,7 +13,7 @@ from typing import Any
 from azure.monitor.query import LogsQueryPartialResult
 from azure.monitor.query.aio import LogsQueryClient
 
-from keysweep.operator import Operator
+from keysweep.border.operator import Operator
 from keysweep.taken import TABLES_OF_EVENTS, LogAnswer
 from shared import __version__
 from shared.border.answers import decoded
@@ -69,7 +69,7 @@ class Logs:
         )
 
     async def _client(self) -> LogsQueryClient:
-        parts, api = self._parts, self._parts.settings.cloud.logs or await self._told_by_arm()
+        parts, api = self._parts, self._parts.settings.cloud.logs or await self._named_by_arm()
         pipeline = build_pipeline(
             parts.transport,
             parts.tokens,
@@ -86,14 +86,14 @@ class Logs:
             pipeline=pipeline,
         )
 
-    async def _told_by_arm(self) -> LogsApi:
+    async def _named_by_arm(self) -> LogsApi:
         """Ask an Azure Resource Manager that no known cloud has where its logs are.
 
         The audience of tokens is that address (hashicorp/go-azure-sdk, sdk/internal/metadata;
         azure-cli-core's cloud.py): so the token is of no use anywhere else. Raises AzureError.
         """
-        told = await Operator(self._parts).cloud_metadata()
-        address = str(told.get("logAnalyticsResourceId") or "").rstrip("/")
+        metadata = await Operator(self._parts).cloud_metadata()
+        address = str(metadata.get("logAnalyticsResourceId") or "").rstrip("/")
         try:
             Address.parse(address)
         except ValueError as error:
@@ -107,7 +107,7 @@ class Logs:
 
 
 def _why(error: Mapping[str, Any]) -> str:
-    """Return what the innermost part of an error says, which is the part that tells."""
+    """Return what the innermost part of an error says: the outer ones say nothing of use."""
     inner = error
     while True:
         deeper = [*_objects(inner, "details"), inner.get("innererror")]

@@ -5,7 +5,6 @@ It has a pipeline of its own, so that no token for Azure Resource Manager ever g
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +12,7 @@ from azure.core.pipeline import AsyncPipeline
 from azure.core.pipeline.policies import RequestIdPolicy, UserAgentPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
+from keysweep.checks import Answer
 from shared import __version__
 from shared.border.refusals import SDK_ERRORS, azure_error
 from shared.border.transport import Observation
@@ -24,15 +24,6 @@ _VERSION = "2024-10-21"
 _SECONDS = 30.0
 # Of the two clouds that offer Azure OpenAI (docs/facts.md, 8).
 _GOVERNMENT = "usgovcloudapi.net"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the gateway said."""
-
-    status: int
-    code: str
-    message: str
 
 
 class Gateway:

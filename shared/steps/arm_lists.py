@@ -1,0 +1,107 @@
+"""Accounts by ARM's own lists, one subscription at a time: dearer than Resource Graph, and true."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.core.deadline import Deadline
+from shared.core.decision import Scope
+from shared.core.errors import AzureError, Throttled
+from shared.core.exemption import carries
+from shared.core.model import (
+    Account,
+    Census,
+    Coverage,
+    Gap,
+    GapKind,
+    Level,
+    Reading,
+    Source,
+    Subscription,
+)
+from shared.steps.ports import ArmLists
+
+
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """A subscription whose accounts ARM did not list, and whether it only kept us waiting."""
+
+    gap: Gap
+    kept_waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListReader:
+    """Reads the accounts of subscriptions from ARM."""
+
+    arm: ArmLists
+    scope: Scope
+    tag: str
+    inherit: tuple[Level, ...]
+
+    async def read(
+        self, subscriptions: Sequence[Subscription], until: Deadline, keep: Collection[str] = ()
+    ) -> Mapping[str, Reading | Unlisted]:
+        """List the accounts of each subscription, all side by side.
+
+        `keep` are accounts, by `AccountId.key`, that are kept even if they are compliant.
+        """
+        async with asyncio.TaskGroup() as group:
+            lists = {
+                subscription.id: group.create_task(self._listed(subscription, until, keep))
+                for subscription in subscriptions
+            }
+        return {name: task.result() for name, task in lists.items()}
+
+    async def _listed(
+        self, subscription: Subscription, until: Deadline, keep: Collection[str]
+    ) -> Reading | Unlisted:
+        too_late = "ARM's list of its accounts outlasted its share of the time"
+        try:
+            rows = await until.wait_for(self._rows(subscription.id), too_late)
+            reading = self._reading(subscription, rows, keep)
+            groups = await until.wait_for(self._groups(reading), too_late)
+        except AzureError as error:
+            gap = Gap(GapKind.SUBSCRIPTION, subscription.id, str(error), subscription.id)
+            return Unlisted(gap, kept_waiting=isinstance(error, Throttled))
+        return reading.with_tags_above(self.inherit, groups)
+
+    async def _rows(self, subscription_id: str) -> Sequence[Account | str]:
+        """Read a list to its end, each row once. Raises AzureError."""
+        rows: dict[str, Account | str] = {}
+        async for row in self.arm.accounts(subscription_id):
+            rows.setdefault(row if isinstance(row, str) else row.id.key, row)
+        return tuple(rows.values())
+
+    def _reading(
+        self, subscription: Subscription, rows: Sequence[Account | str], keep: Collection[str]
+    ) -> Reading:
+        """Count the accounts of the kinds in scope, and keep those that matter."""
+        accounts = [
+            row for row in rows if isinstance(row, Account) and self.scope.has_kind(row.kind)
+        ]
+        count = Counter(account.keys_on for account in accounts)
+        kept = (
+            account
+            for account in accounts
+            if account.keys_on or account.id.key in keep or carries(account.tags, self.tag)
+        )
+        gaps = (
+            Gap(GapKind.ACCOUNT, row, "ARM's row lacks what we need", subscription.id)
+            for row in rows
+            if isinstance(row, str)
+        )
+        census = Census(keys_on=count[True], keys_off=count[False])
+        return Reading(Coverage(subscription, Source.ARM, census), tuple(kept), tuple(gaps))
+
+    async def _groups(self, reading: Reading) -> Mapping[tuple[str, str], Mapping[str, str]] | None:
+        """List the tags of the resource groups, if they matter; None: they can't be read."""
+        if not reading.accounts or Level.RESOURCE_GROUP not in self.inherit:
+            return {}
+        subscription_id = reading.coverage.subscription.id
+        try:
+            named = await self.arm.groups(subscription_id)
+        except AzureError:
+            return None
+        return {(subscription_id, name): tags for name, tags in named.items()}

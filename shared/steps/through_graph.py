@@ -1,0 +1,110 @@
+"""Accounts through Resource Graph, which counts them and lists them: the two must agree.
+
+A calm sweep so costs the same at a hundred accounts and at a hundred thousand.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from shared.core.decision import Scope
+from shared.core.model import (
+    Account,
+    Answer,
+    Census,
+    Clock,
+    Coverage,
+    Gap,
+    GapKind,
+    Level,
+    Reading,
+    Source,
+    Subscription,
+)
+from shared.steps.ports import GraphQueries
+
+_ASK_AGAIN_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What Resource Graph showed of some subscriptions; one that it does not show is in neither."""
+
+    readings: Mapping[str, Reading | Gap] = field(default_factory=dict)
+    """By subscription id; a gap where its count and its list don't agree."""
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """Why it did not answer about a subscription, by the subscription's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class GraphReader:
+    """Reads the accounts of subscriptions from Resource Graph."""
+
+    graph: GraphQueries
+    clock: Clock
+    scope: Scope
+    tag: str
+    inherit: tuple[Level, ...]
+
+    async def read(self, subscriptions: Sequence[Subscription]) -> Shown:
+        """Read those of the subscriptions that Resource Graph shows."""
+        visible = await self.graph.visible([subscription.id for subscription in subscriptions])
+        shown = [subscription for subscription in subscriptions if subscription.id in visible.rows]
+        first = await self._counted_and_listed(shown)
+        disputed = [
+            subscription
+            for subscription in shown
+            if isinstance(first.readings.get(subscription.id), Gap)
+        ]
+        second = Shown()
+        if disputed:
+            await self.clock.sleep(_ASK_AGAIN_SECONDS)
+            second = await self._counted_and_listed(disputed)
+        readings = {**first.readings, **second.readings}
+        groups: Answer[tuple[tuple[str, str], Mapping[str, str]]] = Answer(())
+        if Level.RESOURCE_GROUP in self.inherit:
+            groups = await self.graph.groups(list(readings), self.tag)
+        unread = {**visible.unread, **first.unread, **second.unread, **groups.unread}
+        tags = dict(groups.rows)
+        return Shown(
+            {
+                name: found if isinstance(found, Gap) else found.with_tags_above(self.inherit, tags)
+                for name, found in readings.items()
+                if name not in unread
+            },
+            unread,
+        )
+
+    async def _counted_and_listed(self, subscriptions: Sequence[Subscription]) -> Shown:
+        """Hold the census against the list: a reading where they agree, else a gap."""
+        names, kinds = [subscription.id for subscription in subscriptions], self.scope.kinds
+        census = await self.graph.census(names, kinds)
+        counted = [name for name in names if name not in census.unread]
+        listing = await self.graph.listing(counted, kinds, self.tag)
+        unread = {**census.unread, **listing.unread}
+        counts = dict(census.rows)
+        listed: defaultdict[str, list[Account]] = defaultdict(list)
+        for account in listing.rows:
+            listed[account.id.subscription_id].append(account)
+        readings = {
+            subscription.id: _agreed(
+                subscription, counts.get(subscription.id, Census()), listed[subscription.id]
+            )
+            for subscription in subscriptions
+            if subscription.id not in unread
+        }
+        return Shown(readings, unread)
+
+
+def _agreed(
+    subscription: Subscription, counted: Census, listed: Sequence[Account]
+) -> Reading | Gap:
+    """Return the reading of a subscription, or the gap if census and list don't agree."""
+    keys_on = sum(account.keys_on for account in listed)
+    if counted.keys_on == keys_on and counted.keys_off >= len(listed) - keys_on:
+        return Reading(Coverage(subscription, Source.GRAPH, counted), tuple(listed))
+    problem = (
+        f"Resource Graph counts {counted.keys_on} accounts with keys on and {counted.keys_off} "
+        f"with keys off, and lists {keys_on} and {len(listed) - keys_on}, even after asking again"
+    )
+    return Gap(GapKind.SUBSCRIPTION, subscription.id, problem, subscription.id)
