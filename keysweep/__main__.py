@@ -5,7 +5,8 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,37 @@ from keysweep.streams import prepared
 from shared import __version__
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from keysweep.session import Command
     from shared.core.model import Clock
 
 _BYTE_ORDER_MARK = "\ufeff"
+_FILE = click.Path(dir_okay=False, path_type=Path)
 _OUTPUT = click.Choice(["table", "json", "csv", "sarif"])
+
+
+class _Span(click.ParamType[timedelta]):
+    """A span such as `14d` or `2h`: a number and a unit."""
+
+    name = "span"
+
+    def __init__(self, *such_as: str) -> None:
+        self.such_as = such_as
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Return the length. What ends after the calendar, in 9999, is none."""
+        from keysweep.wish import span  # noqa: PLC0415 - --help must be quick
+
+        try:
+            length = span(value, {text[-1] for text in self.such_as})
+            _clock().now().date() + length
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no span such as {' or '.join(self.such_as)}.", param, ctx)
+        return length
+
 
 EPILOG = """\b
 Exit codes:
@@ -75,7 +103,7 @@ def _common(command: Callable[..., int]) -> Callable[..., int]:
         click.option(
             "--settings",
             "settings_file",
-            type=click.Path(dir_okay=False, path_type=Path),
+            type=_FILE,
             metavar="FILE",
             help="Read app settings from here: local.settings.json, or the output of "
             "`az functionapp config appsettings list`.",
@@ -127,7 +155,7 @@ def scan(output: str, *, everything: bool, **options: Any) -> int:
 
     return _run(
         options,
-        lambda parts, screen, _: command(parts, screen, output, everything=everything),
+        lambda session: command(session, output, everything=everything),
         mode="audit",
     )
 
@@ -156,22 +184,12 @@ def scan(output: str, *, everything: bool, **options: Any) -> int:
 @click.option("--only", multiple=True, metavar="ACCOUNT", help="Only this one. May be repeated.")
 @click.option(
     "--record",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=_FILE,
     metavar="FILE",
     help="Write the sweep's record to this new file, and not among the others.",
 )
 @_scoped
-def sweep(
-    output: str,
-    only: Sequence[str],
-    record: Path | None,
-    *,
-    audit: bool,
-    yes: bool,
-    enforce: bool,
-    release_brake: bool,
-    **options: Any,
-) -> int:
+def sweep(output: str, **options: Any) -> int:
     """Turn keys off, as the timer does, now: shows the plan, asks, and does it.
 
     It obeys the settings as the timer does: audit stays audit, and the brake holds, unless you say
@@ -181,17 +199,10 @@ def sweep(
     from keysweep.sweep import Wish  # noqa: PLC0415
     from keysweep.sweep import sweep as command  # noqa: PLC0415
 
-    if audit and enforce:
+    wish = Wish(**_taken_out(options, Wish))
+    if wish.audit and wish.enforce:
         raise click.UsageError("--audit and --enforce exclude each other: give one.")
-    wish = Wish(
-        only=only,
-        audit=audit,
-        yes=yes,
-        enforce=enforce,
-        release_brake=release_brake,
-        record=record,
-    )
-    return _run(options, lambda parts, screen, given: command(parts, screen, given, output, wish))
+    return _run(options, lambda session: command(session, output, wish))
 
 
 @keysweep.command(
@@ -211,7 +222,7 @@ def explain(accounts: Sequence[str], output: str, **options: Any) -> int:
     """
     from keysweep.explain import explain as command  # noqa: PLC0415
 
-    return _run(options, lambda parts, screen, _: command(parts, screen, accounts, output))
+    return _run(options, lambda session: command(session, accounts, output))
 
 
 @keysweep.command(
@@ -224,7 +235,10 @@ def explain(accounts: Sequence[str], output: str, **options: Any) -> int:
 )
 @click.argument("account", required=False)
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Its last day.")
-@click.option("--for", "span", metavar="SPAN", help="For so long from today: 14d, 2w.")
+@click.option(
+    "--for", "span", type=_Span("14d", "2w"), metavar="SPAN",
+    help="For so long from today: 14d, 2w.",
+)  # fmt: skip
 @click.option("--open-ended", is_flag=True, help="Without an end.")
 @click.option("--reason", default="", metavar="TEXT", help="Why, such as a change number.")
 @click.option("--owner", default="", metavar="MAIL", help="Whom to ask.")
@@ -248,7 +262,7 @@ def explain(accounts: Sequence[str], output: str, **options: Any) -> int:
 def exempt(
     account: str | None,
     until: datetime | None,
-    span: str | None,
+    span: timedelta | None,
     reason: str,
     owner: str,
     *,
@@ -276,39 +290,23 @@ def exempt(
     if enable_keys and (remove or lists):
         raise click.UsageError("--enable-keys goes with an exemption.")
     from keysweep import exempt as command  # noqa: PLC0415
+    from keysweep.wish import Wish  # noqa: PLC0415
 
     if lists:
-        return _run(options, lambda parts, screen, _: command.listing(parts, screen))
-    named = str(account)
+        return _run(options, command.listing)
+    name = str(account)
     if remove:
-        return _run(
-            options, lambda parts, screen, given: command.remove(parts, screen, given, named)
-        )
-    last = _last_day(until, span)
-    wish = command.Wish(last, reason, owner)
+        return _run(options, lambda session: command.remove(session, name))
+    last_day = until.date() if until is not None else None
+    if span is not None:
+        last_day = _clock().now().date() + span
+    wish = Wish(last_day, reason, owner)
     return _run(
         options,
-        lambda parts, screen, given: command.exempt(
-            parts, screen, given, named, wish, enable_keys=enable_keys, yes=yes, replace=replace
+        lambda session: command.exempt(
+            session, name, wish, enable_keys=enable_keys, yes=yes, replace=replace
         ),
     )
-
-
-def _last_day(until: datetime | None, span: str | None) -> date | None:
-    if span is not None:
-        return _clock().now().date() + _span(span)
-    return until.date() if until else None
-
-
-def _span(text: str) -> timedelta:
-    from keysweep.exempt import days  # noqa: PLC0415
-
-    try:
-        length = days(text)
-        _clock().now().date() + length  # the calendar ends in 9999
-    except (ValueError, OverflowError) as error:
-        raise click.BadParameter(f"{text!r} is no span such as 14d or 2w.") from error
-    return length
 
 
 @keysweep.command(
@@ -321,7 +319,7 @@ def _span(text: str) -> timedelta:
 @click.argument("sweep_id", metavar="SWEEP-ID")
 @click.option(
     "--record",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=_FILE,
     metavar="FILE",
     help="The sweep's record, where `keysweep sweep --record` put it.",
 )
@@ -331,32 +329,24 @@ def _span(text: str) -> timedelta:
     help="For a sweep of the Function's: its Application Insights, or the workspace of that.",
 )
 @click.option(
-    "--for", "span", default="1d", show_default=True, metavar="SPAN", help="How long it is exempt."
-)
+    "--for", "span", type=_Span("14d", "2w"), default="1d", show_default=True, metavar="SPAN",
+    help="How long it is exempt.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @_scoped
-def undo(
-    sweep_id: str,
-    record: Path | None,
-    insights: str | None,
-    span: str,
-    *,
-    dry_run: bool,
-    yes: bool,
-    **options: Any,
-) -> int:
+def undo(**options: Any) -> int:
     """Give back what one sweep took: an exemption of a day first, then the keys.
 
     What it took comes from the sweep's own record, or from its events. An account that anybody
     turned on or off since, or that a tag speaks for, is left alone, and the plan says why; a tag
     that is there is never replaced. Give the settings and the scope that the sweep had.
     """
-    from keysweep.undo import Asked  # noqa: PLC0415
+    from keysweep.undo import Request  # noqa: PLC0415
     from keysweep.undo import undo as command  # noqa: PLC0415
 
-    asked = Asked(sweep_id, _span(span), record, insights, yes=yes, dry_run=dry_run)
-    return _run(options, lambda parts, screen, given: command(parts, screen, given, asked))
+    request = Request(**_taken_out(options, Request))
+    return _run(options, lambda session: command(session, request))
 
 
 @keysweep.command(
@@ -369,8 +359,9 @@ def undo(
 @click.argument("account")
 @click.option("--deployment", metavar="NAME", help="Ask this deployment, for one token.")
 @click.option(
-    "--wait", metavar="SPAN", help="Ask until the gateway refuses keys, for 90s, 30m, 2h at most."
-)
+    "--wait", type=_Span("90s", "30m", "2h"), metavar="SPAN",
+    help="Ask until the gateway refuses keys, for 90s, 30m, 2h at most.",
+)  # fmt: skip
 @click.option(
     "--every", type=click.FloatRange(min=0.1), default=15.0, show_default=True,
     metavar="SECONDS", help="How often, with --wait.",
@@ -384,7 +375,7 @@ def undo(
 def probe(
     account: str,
     deployment: str | None,
-    wait: str | None,
+    wait: timedelta | None,
     every: float,
     *,
     key_from_stdin: bool,
@@ -398,12 +389,10 @@ def probe(
     from keysweep.probe import probe as command  # noqa: PLC0415
 
     key = _key() if key_from_stdin else None
-    seconds = None if wait is None else _seconds(wait)
+    seconds = None if wait is None else wait.total_seconds()
     return _run(
         options,
-        lambda parts, screen, _: command(
-            parts, screen, account, deployment, key=key, wait=seconds, every=every
-        ),
+        lambda session: command(session, account, deployment, key=key, wait=seconds, every=every),
     )
 
 
@@ -444,7 +433,7 @@ def _key() -> str:
 )
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=_FILE,
     metavar="FILE",
     default="keysweep.html",
     show_default=True,
@@ -468,21 +457,17 @@ def dashboard(capture: Path, out: Path, *, opens: bool) -> int:
     return command(Screen(), capture, out, opens=opens)
 
 
-def _seconds(text: str) -> float:
-    number, unit = text[:-1], text[-1:].lower()
-    length = {"s": 1, "m": 60, "h": 3600}.get(unit)
-    if length is None or not (number.isascii() and number.isdigit()):
-        raise click.BadParameter(f"{text!r} is no span such as 90s, 30m or 2h.")
-    return float(int(number) * length)
+def _taken_out(options: dict[str, Any], of: "type[DataclassInstance]") -> dict[str, Any]:
+    """Take the options out that are fields of a class: the rest is what every command takes."""
+    return {field.name: options.pop(field.name) for field in fields(of)}
 
 
-def _run(options: dict[str, Any], command: Callable[[Any, Any, Any], Any], mode: str = "") -> int:
+def _run(options: dict[str, Any], command: "Command", mode: str = "") -> int:
+    from keysweep.configuration import Options  # noqa: PLC0415
     from keysweep.screen import Screen  # noqa: PLC0415
-    from keysweep.session import Options, run  # noqa: PLC0415
+    from keysweep.session import run  # noqa: PLC0415
 
-    screen = Screen()
-    given = Options(os.environ, **options)
-    return run(given, screen, mode, lambda parts, given: command(parts, screen, given), _clock())
+    return run(Options(os.environ, **options), Screen(), mode, command, _clock())
 
 
 def _clock() -> "Clock":

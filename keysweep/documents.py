@@ -12,13 +12,13 @@ from typing import Any
 from urllib.parse import quote
 
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
+from keysweep.words import inert
 from shared import __version__
 from shared.core.events import DriftFound, Event
 from shared.core.model import (
     Account,
     Decision,
     Exempt,
-    Inventory,
     Lapsed,
     NotExempt,
     Outcome,
@@ -88,7 +88,8 @@ def rows(
     """Return the accounts of a report, the worst first; who let keys in comes from the events."""
     outcomes = {outcome.decision.account.id.key: outcome for outcome in report.outcomes}
     drifted = {event.account_id: event for event in events if isinstance(event, DriftFound)}
-    names = subscription_names(report.inventory)
+    covered = [coverage.subscription for coverage in report.inventory.coverage]
+    names = {subscription.id: subscription.name for subscription in covered}
     decided = [
         decision for decision in report.decisions if decision.verdict is not Verdict.COMPLIANT
     ]
@@ -102,11 +103,6 @@ def rows(
         for decision in (*decided, *compliant)
     ]
     return sorted(found, key=lambda row: (WORST_FIRST.index(row.state), row.name.lower()))
-
-
-def subscription_names(inventory: Inventory) -> Mapping[str, str]:
-    """Return the display names of the subscriptions that were read, by id."""
-    return {coverage.subscription.id: coverage.subscription.name for coverage in inventory.coverage}
 
 
 def exit_code(report: SweepReport) -> int:
@@ -123,7 +119,14 @@ def _row(
     account, exemption = decision.account, decision.exemption
     tagged = exemption if isinstance(exemption, Exempt | Lapsed) else Exempt()
     return Row(
-        **_about(account, names),
+        id=str(account.id),
+        name=account.id.name,
+        resource_group=account.id.resource_group,
+        subscription_id=account.id.subscription_id,
+        subscription=names.get(account.id.subscription_id, ""),
+        kind=account.kind,
+        location=account.location,
+        no_custom_subdomain=account.custom_subdomain is None,
         verdict=decision.verdict,
         hold_reason=decision.hold or "",
         result=outcome.result if outcome else "",
@@ -139,19 +142,6 @@ def _row(
         changed_at=(drift.changed_at or "") if drift else "",
         attribution=drift.attribution if drift else "",
     )
-
-
-def _about(account: Account, names: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "id": str(account.id),
-        "name": account.id.name,
-        "resource_group": account.id.resource_group,
-        "subscription_id": account.id.subscription_id,
-        "subscription": names.get(account.id.subscription_id, ""),
-        "kind": account.kind,
-        "location": account.location,
-        "no_custom_subdomain": account.custom_subdomain is None,
-    }
 
 
 def compliant_decision(account: Account) -> Decision:
@@ -219,13 +209,13 @@ def as_csv(report: SweepReport, found: Sequence[Row]) -> str:
     for row in found:
         writer.writerow({name: _cell(str(getattr(row, name))) for name in names})
     for gap in report.inventory.gaps:
-        told = {
+        unread = {
             "name": gap.name,
             "subscription_id": gap.subscription_id,
             "verdict": NOT_SEEN,
             "reason": f"{gap.kind} {gap.name} could not be read: {gap.problem}",
         }
-        writer.writerow({name: _cell(value) for name, value in told.items()})
+        writer.writerow({name: _cell(value) for name, value in unread.items()})
     return text.getvalue()
 
 
@@ -234,11 +224,9 @@ def _cell(text: str) -> str:
 
     Where a comma is the decimal sign, spreadsheets begin a new cell at each semicolon.
     """
-    inert = "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
+    return ";".join(
+        f"'{part}" if _begins_a_formula(part) else part for part in inert(text).split(";")
     )
-    return ";".join(f"'{part}" if _begins_a_formula(part) else part for part in inert.split(";"))
 
 
 def _begins_a_formula(text: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from rich.table import Table
 from rich.text import Text
 
+from keysweep.advice import for_person
 from keysweep.documents import (
     Row,
     as_csv,
@@ -17,16 +18,15 @@ from keysweep.documents import (
     exit_code,
     rows,
 )
-from keysweep.names import distinct
-from keysweep.screen import Screen, counted, grid, shown
-from keysweep.session import told
+from keysweep.names import listed
+from keysweep.screen import Screen, grid, shown
+from keysweep.session import Session
 from keysweep.watch import Collected, Seen, watched
+from keysweep.words import counted, distinct
 from shared.core.change_log import ChangeLog
-from shared.core.errors import AzureError
 from shared.core.model import Decision, Gap, GapKind, Inventory, Result
 from shared.core.report import SweepReport
 from shared.steps.sweep import new_sweep_id
-from shared.workspace import Parts
 
 _STYLES = {
     "FAILED": "bold red",
@@ -49,51 +49,55 @@ _LONGEST_MESSAGE = 240
 _PLAIN = {"WOULD_DISABLE": "DRIFT"}
 
 
-async def scan(parts: Parts, screen: Screen, output: str, *, everything: bool) -> int:
+async def scan(session: Session, output: str, *, everything: bool) -> int:
     """Scan, and show what was found. Returns the exit code."""
-    report, collected = await look(parts, screen)
+    report, collected = await look(session)
     compliant: list[Decision] = []
     if everything:
-        compliant, gaps = await _compliant(parts, report)
+        compliant, gaps = await _compliant(session, report)
         inventory = replace(report.inventory, gaps=(*report.inventory.gaps, *gaps))
         report = replace(report, inventory=inventory)
-    present(screen, output, report, rows(report, collected.events, compliant))
+    present(session.screen, output, report, rows(report, collected.events, compliant))
     return exit_code(report)
 
 
-async def look(
-    parts: Parts, screen: Screen, chosen: Inventory | None = None
-) -> tuple[SweepReport, Collected]:
+async def look(session: Session, chosen: Inventory | None = None) -> tuple[SweepReport, Collected]:
     """Run a sweep that is handed no writer, with progress; of what was chosen, if anything was."""
     collected = Collected()
-    sweep_id = new_sweep_id(parts.clock.now(), secrets.token_hex(4))
-    with screen.spinner() as progress:
+    sweep_id = new_sweep_id(session.clock.now(), secrets.token_hex(4))
+    with session.screen.spinner() as progress:
         task = progress.add_task("Listing subscriptions")
         discovery = watched(
-            parts.discovery(), lambda tally: progress.update(task, description=str(tally))
+            session.parts.discovery(), lambda tally: progress.update(task, description=str(tally))
         )
         sweep = replace(
-            parts.sweep(sweep_id, collected, remediation=None),
+            session.parts.sweep(sweep_id, collected, remediation=None),
             discovery=discovery if chosen is None else Seen(chosen, ChangeLog({})),
         )
         return await sweep.run(), collected
 
 
-async def _compliant(parts: Parts, report: SweepReport) -> tuple[list[Decision], tuple[Gap, ...]]:
+async def _compliant(
+    session: Session, report: SweepReport
+) -> tuple[list[Decision], tuple[Gap, ...]]:
     """List the accounts with keys off, which a sweep only counts."""
-    scope = parts.settings.scope
+    scope = session.settings.scope
     found: list[Decision] = []
     gaps: list[Gap] = []
     for coverage in report.inventory.coverage:
         name = coverage.subscription.id
-        try:
-            async for row in parts.arm.accounts(name):
-                if isinstance(row, str):
-                    gaps.append(Gap(GapKind.ACCOUNT, row, "ARM's row lacks what we need", name))
-                elif scope.has_kind(row.kind) and not row.keys_on:
-                    found.append(compliant_decision(row))
-        except AzureError as error:
-            gaps.append(Gap(GapKind.SUBSCRIPTION, name, str(error), name))
+        accounts, problems = await listed(session, name)
+        found += [
+            compliant_decision(account)
+            for account in accounts
+            if scope.has_kind(account.kind) and not account.keys_on
+        ]
+        gaps += [
+            Gap(GapKind.ACCOUNT, problem, "ARM's row lacks what we need", name)
+            if isinstance(problem, str)
+            else Gap(GapKind.SUBSCRIPTION, name, str(problem), name)
+            for problem in problems
+        ]
     return found, tuple(gaps)
 
 
@@ -114,28 +118,19 @@ def present(screen: Screen, output: str, report: SweepReport, found: Sequence[Ro
 
 def table(screen: Screen, found: Sequence[Row]) -> Table:
     """Draw accounts, one under the other, in the columns that there is room for."""
-    if screen.wide:
-        drawn = grid("state", "account", "resource group", "subscription", "kind", "why")
-    else:
-        drawn = grid("state", "account", "why")
+    wide = ("state", "account", "resource group", "subscription", "kind", "why")
+    drawn = grid(*(wide if screen.wide else ("state", "account", "why")))
     for column in drawn.columns[1:-1]:
         column.max_width = 30
     places = distinct({row.subscription_id: row.subscription for row in found})
     for row in found:
-        place = places[row.subscription_id]
+        account, place = shown(row.name), places[row.subscription_id]
         state = shown(_PLAIN.get(row.state, row.state), _STYLES.get(row.state, ""))
         if screen.wide:
-            drawn.add_row(
-                state,
-                shown(row.name),
-                shown(row.resource_group, "dim"),
-                shown(place, "dim"),
-                shown(row.kind, "dim"),
-                why(row),
-            )
+            more = (shown(text, "dim") for text in (row.resource_group, place, row.kind))
+            drawn.add_row(state, account, *more, why(row))
         else:
-            where = f"{row.resource_group} · {place}"
-            account = shown(row.name).append(Text("\n").append(shown(where, "dim")))
+            account.append("\n").append(shown(f"{row.resource_group} · {place}", "dim"))
             drawn.add_row(state, account, why(row))
     return drawn
 
@@ -162,7 +157,7 @@ def _brief(message: str) -> str:
 
 def not_seen(gap: Gap) -> str:
     """Say what could not be read, and why."""
-    return f"{gap.kind} {gap.name}: {told(gap.problem)}"
+    return f"{gap.kind} {gap.name}: {for_person(gap.problem)}"
 
 
 def totals(report: SweepReport) -> list[Text]:

@@ -15,18 +15,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from keysweep.words import inert
 from shared.core.errors import Stopped
 
 # Wide enough that nothing is cut when nobody's terminal sets a width.
 _PIPE_WIDTH = 240
-
-
-def inert(text: str) -> str:
-    """Write out whatever a terminal could act on: control and formatting characters."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
 
 
 def shown(text: object, style: str = "") -> Text:
@@ -34,17 +27,13 @@ def shown(text: object, style: str = "") -> Text:
     return Text(inert(str(text)), style)
 
 
-def counted(count: int, noun: str) -> str:
-    """Return `1 account`, `2 accounts`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 class Screen:
     """Standard output for what was asked for, standard error for everything else."""
 
-    def __init__(self) -> None:
-        self.out = _console(sys.stdout)
-        self.err = _console(sys.stderr)
+    def __init__(self, out: Any = None, err: Any = None) -> None:
+        """Write to these streams; without them, to those of the process."""
+        self.out = _console(out or sys.stdout)
+        self.err = _console(err or sys.stderr)
 
     @property
     def wide(self) -> bool:
@@ -78,8 +67,8 @@ class Screen:
 
     def problem(self, text: str) -> None:
         """Say what is wrong; lines stay lines."""
-        said = Text("\n").join(shown(line, "not bold default") for line in text.split("\n"))
-        self.err.print(Text("keysweep: ", "bold red").append(said), soft_wrap=True)
+        lines = Text("\n").join(shown(line, "not bold default") for line in text.split("\n"))
+        self.err.print(Text("keysweep: ", "bold red").append(lines), soft_wrap=True)
 
     def ask(self, question: str) -> bool:
         """Ask; anything but yes is no. Raises Stopped at a Ctrl-C."""

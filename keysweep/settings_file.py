@@ -37,7 +37,7 @@ def read_app_settings(content: bytes) -> dict[str, str]:
 
 def check_app_settings(values: Mapping[str, object]) -> dict[str, str]:
     """Return app settings as text, if ours among them say what they are. Raises ValueError."""
-    if _TELLING.isdisjoint(values):
+    if _ONLY_OURS.isdisjoint(values):
         raise ValueError("It holds none of Keysweep's settings: is it another app's?")
     for name, value in values.items():
         if name in _KNOWN:
@@ -47,7 +47,7 @@ def check_app_settings(values: Mapping[str, object]) -> dict[str, str]:
 
 _KNOWN = frozenset({setting.name for setting in SETTINGS} | {FUNCTION_TIMEOUT})
 # Those that no other app has: every Function App has a connection string, and many an identity.
-_TELLING = frozenset(
+_ONLY_OURS = frozenset(
     name for name in _KNOWN - {FUNCTION_TIMEOUT} if not name.startswith(("AZURE_", "ARM_", "APPL"))
 )
 

@@ -12,15 +12,19 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+from keysweep.advice import UsageProblem
+from keysweep.configuration import Configuration
 from keysweep.documents import Row, exit_code, rows
 from keysweep.exit_codes import NOT_WHOLE, REMAINS
 from keysweep.in_force import in_force
 from keysweep.names import resolve, scope_of
 from keysweep.record import Record, Recorded, RecordLost, record_path
 from keysweep.scan import look, not_seen, present, table
-from keysweep.screen import Screen, counted, shown
-from keysweep.session import Given, UsageProblem, interrupts, unless_stopped
+from keysweep.screen import Screen, shown
+from keysweep.session import Session
+from keysweep.stopping import stoppable, unless_stopped
 from keysweep.watch import Collected, Seen
+from keysweep.words import counted
 from shared.core.change_log import ChangeLog
 from shared.core.decision import Brake
 from shared.core.errors import Stopped
@@ -37,11 +41,10 @@ from shared.core.model import (
     Verdict,
 )
 from shared.core.report import SweepReport
-from shared.core.settings import Mode, Settings
+from shared.core.settings import Mode
 from shared.steps.allowance import Allowance
 from shared.steps.ports import Permits, Remediator
 from shared.steps.sweep import new_sweep_id
-from shared.workspace import Parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,79 +97,76 @@ class Wish:
     record: Path | None = None
 
 
-async def sweep(parts: Parts, screen: Screen, given: Given, output: str, wish: Wish) -> int:
+async def sweep(session: Session, output: str, wish: Wish) -> int:
     """Sweep, as the person says and the settings allow. Returns the exit code."""
-    audits = wish.audit or (parts.settings.mode is Mode.AUDIT and not wish.enforce)
+    screen = session.screen
+    audits = wish.audit or (session.settings.mode is Mode.AUDIT and not wish.enforce)
     if not (audits or wish.yes or screen.can_ask):
         raise UsageProblem("Nobody is there to be asked: say --yes, or --audit to see the plan.")
     if wish.release_brake:
-        parts = replace(parts, settings=_released(parts, parts.settings))
-    chosen = await _chosen(parts, wish.only) if wish.only else None
-    planned, collected = await look(parts, screen, chosen)
-    drift, unchanged = planned.drift, replace(planned, mode=Mode.AUDIT)
-    screen.say(await in_force(parts, given))
-    standstill = _standstill(parts, planned, wish)
+        session = _released(session)
+    chosen = await _chosen(session, wish.only) if wish.only else None
+    planned, collected = await look(session, chosen)
+    found, unchanged = rows(planned, collected.events), replace(planned, mode=Mode.AUDIT)
+    screen.say(await in_force(session))
+    standstill = _standstill(session, planned, wish)
     if standstill:
-        present(screen, output, unchanged, rows(planned, collected.events))
+        present(screen, output, unchanged, found)
         screen.say(standstill)
         return exit_code(planned)
-    show_plan(screen, planned, rows(planned, collected.events))
-    how_many = counted(drift, "account")
+    _show_plan(screen, planned, found)
+    how_many = counted(planned.drift, "account")
     if planned.brake:
-        how_many = f"{parts.settings.limits.most_changes} of {how_many}"
+        how_many = f"{session.settings.limits.most_changes} of {how_many}"
     if not wish.yes and not screen.ask(f"Turn keys off on {how_many}?"):
         if output != "table":
             # The table was shown already; whoever reads a document gets a whole one.
-            present(screen, output, unchanged, rows(planned, collected.events))
+            present(screen, output, unchanged, found)
         screen.say("Nothing was changed.")
         return NOT_WHOLE if planned.inventory.gaps else REMAINS
-    return await _enforce(parts, screen, given, output, planned, collected, wish)
+    return await _enforce(session, output, planned, collected, wish)
 
 
-def _standstill(parts: Parts, planned: SweepReport, wish: Wish) -> str:
+def _standstill(session: Session, planned: SweepReport, wish: Wish) -> str:
     """Say why nothing is changed, and what would go beyond the settings; empty: it may be."""
-    settings = parts.settings
+    limits, coming = session.settings.limits, session.settings.enforce_from
     if wish.audit:
         return "Audit: nothing was changed."
     if not planned.drift:
         return "There is nothing to change."
-    if settings.mode is Mode.AUDIT and not wish.enforce:
-        return (
-            "Nothing was changed: SWEEP_MODE is audit. --enforce changes what is shown all the "
-            "same."
-        )
-    coming = settings.enforce_from
-    if coming is not None and parts.clock.now() < coming and not wish.enforce:
-        return (
-            f"Nothing was changed: ENFORCE_FROM is {coming:%Y-%m-%d %H:%M} UTC. --enforce changes "
-            "what is shown all the same."
-        )
-    if planned.brake and settings.limits.brake is Brake.HOLD:
+    beyond = "--enforce changes what is shown all the same."
+    if session.settings.mode is Mode.AUDIT and not wish.enforce:
+        return f"Nothing was changed: SWEEP_MODE is audit. {beyond}"
+    if coming is not None and session.clock.now() < coming and not wish.enforce:
+        return f"Nothing was changed: ENFORCE_FROM is {coming:%Y-%m-%d %H:%M} UTC. {beyond}"
+    if planned.brake and limits.brake is Brake.HOLD:
         return (
             f"Nothing was changed: the brake holds {counted(planned.drift, 'change')}, because "
-            f"MAX_CHANGES_PER_SWEEP is {settings.limits.most_changes}. --release-brake lets "
-            "through what is shown."
+            f"MAX_CHANGES_PER_SWEEP is {limits.most_changes}. --release-brake lets through what is "
+            "shown."
         )
     return ""
 
 
-def _released(parts: Parts, settings: Settings) -> Settings:
+def _released(session: Session) -> Session:
     """Release the brake for what the person is shown, and no longer than the time budget."""
-    until = parts.clock.now() + timedelta(seconds=settings.budget)
-    return replace(settings, limits=replace(settings.limits, release_until=until))
+    settings = session.settings
+    until = session.clock.now() + timedelta(seconds=settings.budget)
+    limits = replace(settings.limits, release_until=until)
+    return session.going_by(replace(settings, limits=limits))
 
 
-async def _chosen(parts: Parts, names: Sequence[str]) -> Inventory:
+async def _chosen(session: Session, names: Sequence[str]) -> Inventory:
     """Read the accounts that the person named, as ARM knows them now.
 
     Raises UsageProblem for one that is not in scope: nothing is changed then. Raises AzureError.
     """
-    in_scope = await scope_of(parts)
-    look = parts.second_look()
+    in_scope = await scope_of(session)
+    reader = session.parts.account_reader()
     found: dict[str, Account] = {}
     for name in names:
-        account = await resolve(parts, in_scope, name)
-        found[account.id.key] = await look.read(account.id)
+        account = await resolve(session, in_scope, name)
+        found[account.id.key] = await reader.read(account.id)
     by_id = {subscription.id: subscription for subscription in in_scope.subscriptions}
     on = Counter((account.id.subscription_id, account.keys_on) for account in found.values())
     coverage = tuple(
@@ -176,16 +176,15 @@ async def _chosen(parts: Parts, names: Sequence[str]) -> Inventory:
     return Inventory(coverage, tuple(found.values()), ())
 
 
-def show_plan(screen: Screen, planned: SweepReport, found: Sequence[Row]) -> None:
+def _show_plan(screen: Screen, planned: SweepReport, found: Sequence[Row]) -> None:
     """Show, beside the point of any document, what would be changed."""
     drift = [row for row in found if row.result == Result.WOULD_DISABLE]
-    beside = Screen()
-    beside.out = screen.err
+    beside = Screen(screen.err.file)
     beside.show(table(beside, drift), "")
     lost = sum(row.no_custom_subdomain for row in drift)
     if lost:
-        beside.show(shown(f"{lost} of them have no custom subdomain: Entra ID can't reach them "
-                          "until they get one.", "bold yellow"))  # fmt: skip
+        text = f"{lost} of them have no custom subdomain: Entra ID can't reach them until they get "
+        beside.show(shown(f"{text}one.", "bold yellow"))
     if planned.brake:
         beside.show(shown(f"The brake: {planned.brake}.", "dim"))
     for gap in planned.inventory.gaps:
@@ -193,24 +192,19 @@ def show_plan(screen: Screen, planned: SweepReport, found: Sequence[Row]) -> Non
 
 
 async def _enforce(
-    parts: Parts,
-    screen: Screen,
-    given: Given,
-    output: str,
-    planned: SweepReport,
-    looked: Collected,
-    wish: Wish,
+    session: Session, output: str, planned: SweepReport, looked: Collected, wish: Wish
 ) -> int:
-    stop = asyncio.Event()
-    seen = Seen(planned.inventory, ChangeLog({}, planned.change_log_unread))
-    settings = replace(parts.settings, mode=Mode.ENFORCE, enforce_from=None)
+    screen, stop = session.screen, asyncio.Event()
     # However long the person thought: the budget begins now, and so does the sweep.
-    parts = parts.again(_released(parts, settings) if wish.release_brake else settings)
-    sweep_id = new_sweep_id(parts.clock.now(), secrets.token_hex(4))
-    way_back = _way_back(sweep_id, given, wish.record)
+    session = session.again()
+    session = session.going_by(replace(session.settings, mode=Mode.ENFORCE, enforce_from=None))
+    if wish.release_brake:
+        session = _released(session)
+    sweep_id = new_sweep_id(session.clock.now(), secrets.token_hex(4))
+    way_back = _way_back(sweep_id, session.configuration, wish.record)
     path = wish.record or record_path(sweep_id)
     try:
-        record = await _begin_record(parts, sweep_id, path, way_back)
+        record = await _begin_record(session, sweep_id, path, way_back)
     except OSError as error:
         screen.problem(
             f"Nothing was changed, because the sweep's record can't be written: {error}. "
@@ -223,27 +217,29 @@ async def _enforce(
     bar = screen.bar()
     task = bar.add_task("Turning keys off", total=planned.drift, counts="")
 
-    def told(event: Event) -> None:
+    def count(event: Event) -> None:
         if isinstance(event, RemediationOutcome):
             results[event.result] += 1
             bar.update(task, advance=1, counts=_counts(results))
 
-    recorded = Recorded.of(parts.remediation(_UntilStopped(parts.pace, stop)), record)
+    seen = Seen(planned.inventory, ChangeLog({}, planned.change_log_unread))
+    recorded = Recorded.of(
+        session.parts.remediation(_UntilStopped(session.parts.pace, stop)), record
+    )
     shown_drift = frozenset(
         decision.account.id.key
         for decision in planned.decisions
         if decision.verdict is Verdict.DRIFT
     )
     sweep = replace(
-        parts.sweep(sweep_id, Collected(told), None),
+        session.parts.sweep(sweep_id, Collected(count), None),
         discovery=seen,
         changes=seen,
         remediation=_AsShown(recorded, shown_drift),
     )
-    running = asyncio.ensure_future(sweep.run())
     try:
-        with interrupts(screen, stop, running), bar:
-            report = await running
+        with bar:
+            report = await stoppable(screen, stop, sweep.run())
         with contextlib.suppress(RecordLost):
             record.finish(whole=report.whole)
     except asyncio.CancelledError:
@@ -267,25 +263,25 @@ async def _enforce(
     return exit_code(report)
 
 
-async def _begin_record(parts: Parts, sweep_id: str, path: Path, way_back: str) -> Record:
+async def _begin_record(session: Session, sweep_id: str, path: Path, way_back: str) -> Record:
     """Make the sweep's record. Raises OSError if it can't be written, AzureError."""
-    settings = parts.settings
+    settings, arm = session.settings, session.parts.arm
     head = {
         "sweepId": sweep_id,
-        "tenant": await parts.arm.home_tenant(),
-        "identity": await parts.arm.own_names(),
+        "tenant": await arm.home_tenant(),
+        "identity": await arm.own_names(),
         "scope": asdict(settings.scope),
         "exemptionTag": settings.rules.tag,
         "armEndpoint": settings.cloud.endpoint,
         "undo": way_back,
     }
-    return Record.begin(path, parts.clock, head)
+    return Record.begin(path, session.clock, head)
 
 
-def _way_back(sweep_id: str, given: Given, path: Path | None) -> str:
+def _way_back(sweep_id: str, configuration: Configuration, path: Path | None) -> str:
     """Return the command that takes a sweep back, with what belongs to it."""
     recorded = ("--record", str(path.resolve())) if path else ()
-    return shlex.join(["keysweep", "undo", sweep_id, *recorded, *given.line])
+    return shlex.join(["keysweep", "undo", sweep_id, *recorded, *configuration.options])
 
 
 def _counts(results: Counter[str]) -> str:

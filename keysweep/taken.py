@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from keysweep.record import SWEEP_ID, Change, KeptRecord, can_be_a_sweeps
+from keysweep.words import the_first
 from shared.core.events import (
     DriftFound,
     KeyAccessChanged,
@@ -26,7 +27,6 @@ _RESOURCE = re.compile(
     r"(?P<type>Microsoft\.Insights/components|Microsoft\.OperationalInsights/workspaces)/[^/]+",
     re.IGNORECASE,
 )
-_MOST_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +108,19 @@ def events_query(sweep_id: str, table: EventTable) -> str:
 
     And for what the change log showed later of the Function's own changes: that names who it is.
     """
-    told = ", ".join(f"'{event.name}'" for event in _TELLING)
+    names = ", ".join(f"'{event.name}'" for event in _EVENTS)
     text = f"tostring({table.properties}.{{0}})".format
     columns = ",\n    ".join(f"{name} = {text(name)}" for name in _PROPERTIES)
     return f"""\
 {table.name}
-| where ({text("sweepId")} == '{sweep_id}' and {table.event} in ({told}))
+| where ({text("sweepId")} == '{sweep_id}' and {table.event} in ({names}))
     or ({table.event} == '{KeyAccessChanged.name}' and {text("ours")} == 'true')
 | project at = {table.at}, event = {table.event},
     {columns},
     drift = toint({table.measurements}.drift)"""
 
 
-_TELLING = (SweepStarted, DriftFound, RemediationOutcome, SweepCompleted)
+_EVENTS = (SweepStarted, DriftFound, RemediationOutcome, SweepCompleted)
 _PROPERTIES = (
     "sweepId", "eventId", "accountId", "result", "accepted", "exemptionTag", "turned", "changedBy",
 )  # fmt: skip
@@ -141,7 +141,7 @@ def of_record(record: KeptRecord) -> Taken:
 def of_events(sweep_id: str, answer: LogAnswer) -> Taken:
     """Say what a sweep of the Function's took, as far as its events are there."""
     reader = _Events(sweep_id)
-    for row in _each_once(answer.rows):
+    for row in _without_doubles(answer.rows):
         reader.take(row)
     return Taken(
         tuple(change for change in reader.changes() if change.may_be_done),
@@ -151,7 +151,7 @@ def of_events(sweep_id: str, answer: LogAnswer) -> Taken:
     )
 
 
-def _each_once(rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+def _without_doubles(rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """Return one row of each event: a batch that was sent twice stands there twice."""
     seen = set()
     for row in rows:
@@ -170,7 +170,7 @@ class _Events:
         self._outcomes: dict[str, list[Change]] = {}
         self._drift: int | None = None
         self._is_completed = False
-        self._odd = 0
+        self._unreadable = 0
         self.identity: set[str] = set()
         self.tag = ""
 
@@ -179,7 +179,7 @@ class _Events:
         try:
             self._take(row)
         except (ValueError, TypeError, LookupError, OverflowError):
-            self._odd += 1
+            self._unreadable += 1
 
     def _take(self, row: Mapping[str, Any]) -> None:
         match row["event"]:
@@ -233,11 +233,10 @@ class _Events:
             yield f"It shows {len(self._outcomes)} of the sweep's {self._drift} outcomes."
         not_told = [key for key in self._announced if key not in self._outcomes]
         if not_told:
-            named = ", ".join(key.rpartition("/")[2] for key in sorted(not_told)[:_MOST_SHOWN])
-            more = f" and {len(not_told) - _MOST_SHOWN} more" if len(not_told) > _MOST_SHOWN else ""
-            yield f"What came of these announced changes is not told: {named}{more}."
-        if self._odd:
-            yield f"{self._odd} of its rows can't be read."
+            named = the_first([key.rpartition("/")[2] for key in sorted(not_told)])
+            yield f"What came of these announced changes is not told: {named}."
+        if self._unreadable:
+            yield f"{self._unreadable} of its rows can't be read."
 
 
 def _moment(value: object) -> datetime:

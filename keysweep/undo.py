@@ -14,15 +14,14 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import assert_never
 
-from keysweep.exempt import Exempting, Wish
+from keysweep.advice import UsageProblem, for_person
+from keysweep.border.logs import Logs
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
 from keysweep.in_force import in_force
-from keysweep.logs import Logs
-from keysweep.names import distinct, scope_of, where, why_outside
-from keysweep.operator import Operator
+from keysweep.names import scope_of
 from keysweep.record import Change, KeptRecord, read_record, record_path
-from keysweep.screen import Screen, counted, grid, shown
-from keysweep.session import Given, UsageProblem, interrupts, told
+from keysweep.screen import Screen, grid, shown
+from keysweep.session import Session
 from keysweep.standing import (
     GiveBack,
     Judgement,
@@ -32,6 +31,7 @@ from keysweep.standing import (
     judge,
     off_since,
 )
+from keysweep.stopping import stoppable
 from keysweep.taken import (
     Taken,
     began_at,
@@ -40,12 +40,14 @@ from keysweep.taken import (
     of_events,
     of_record,
 )
+from keysweep.wish import Wish, check_it_counts
+from keysweep.words import counted, distinct, where, why_outside
+from keysweep.writer import AccountWriter
 from shared.core.deadline import within
 from shared.core.errors import AzureError, NotFound, Refused
 from shared.core.model import Account, AccountId
 from shared.steps.scope import InScope
 from shared.steps.sweep import work_through
-from shared.workspace import Parts
 
 # So long after a Ctrl-C, an account that is in hand may take until it is done.
 _IN_HAND_SECONDS = 60.0
@@ -55,7 +57,7 @@ _EVENTS_BEFORE, _EVENTS_AFTER = timedelta(hours=1), timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Request:
     """What a person asked `keysweep undo` for."""
 
     sweep_id: str
@@ -83,6 +85,11 @@ class Planned:
         """The account's id, in the letters of Azure Resource Manager where it was read."""
         return self.account.id if self.account is not None else self.change.account
 
+    @property
+    def exempts(self) -> bool:
+        """Whether it gets an exemption before its keys."""
+        return isinstance(self.judgement, GiveBack) and self.judgement.exempts
+
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
@@ -105,42 +112,40 @@ class _Plan:
         return NOT_WHOLE if self.unseen else code
 
 
-async def undo(parts: Parts, screen: Screen, given: Given, asked: Asked) -> int:
+async def undo(session: Session, request: Request) -> int:
     """Give back. Returns the exit code."""
-    if not (asked.yes or asked.dry_run or screen.can_ask):
+    screen, settings = session.screen, session.settings
+    if not (request.yes or request.dry_run or screen.can_ask):
         raise UsageProblem("Nobody is there to be asked: say --yes, or --dry-run to see the plan.")
-    taken = await _taken(parts, asked)
-    tag = parts.settings.rules.tag
+    taken = await _taken(session, request)
+    tag = settings.rules.tag
     if taken.tag and taken.tag.lower() != tag.lower():
         raise UsageProblem(
             f"That sweep went by the tag {taken.tag!r}, and these settings by {tag!r}: give the "
             "settings that it had, by --settings or --function."
         )
-    plan = await _planned(parts, screen, taken)
-    screen.say(await in_force(parts, given))
-    today = parts.clock.now().date()
-    until = today + asked.span
-    wish = Wish(until, f"undo of sweep {asked.sweep_id}", "")
-    to_exempt = [planned for planned in plan.to_give if _exempts(planned)]
+    plan = await _planned(session, taken)
+    screen.say(await in_force(session))
+    today = session.clock.now().date()
+    until = today + request.span
+    wish = Wish(until, f"undo of sweep {request.sweep_id}", "")
+    to_exempt = [planned.id for planned in plan.to_give if planned.exempts]
     if to_exempt:
         # Before anything is asked: would a sweep take this exemption, the same for all, for one?
         value = wish.value(tag, today)
-        Exempting(parts, Operator(parts)).check_it_counts(to_exempt[0].id, value, today)
-    _show(screen, plan, until, asked)
+        check_it_counts(to_exempt[0], value, settings.scope, settings.rules, today)
+    _show(screen, plan, until, request)
     if not taken.is_over:
         screen.say(
             "The record does not show the end of this sweep. If it still runs, stop it first: what "
             "it takes from now on is not given back."
         )
-    if asked.dry_run:
+    if not plan.to_give and not request.dry_run:
+        return plan.code
+    if request.dry_run or not (request.yes or screen.ask(_question(plan.to_give, until))):
         screen.say("Nothing was changed.")
         return max(plan.code, REMAINS if plan.to_give else FINE)
-    if not plan.to_give:
-        return plan.code
-    if not asked.yes and not screen.ask(_question(plan.to_give, until)):
-        screen.say("Nothing was changed.")
-        return max(plan.code, REMAINS)
-    return max(plan.code, await _give_back(parts, screen, plan, wish))
+    return max(plan.code, await _give_back(session, plan, wish))
 
 
 def _code(reasons: Collection[Why]) -> int:
@@ -150,29 +155,29 @@ def _code(reasons: Collection[Why]) -> int:
     return REMAINS if Why.SOMEBODYS_WILL in reasons else FINE
 
 
-async def _taken(parts: Parts, asked: Asked) -> Taken:
+async def _taken(session: Session, request: Request) -> Taken:
     """Read what the sweep took. Raises UsageProblem, AzureError."""
     try:
-        began = began_at(asked.sweep_id)
-        table = event_table(asked.insights) if asked.insights is not None else None
+        began = began_at(request.sweep_id)
+        table = event_table(request.insights) if request.insights is not None else None
     except ValueError as error:
         raise UsageProblem(str(error)) from error
-    if asked.insights is None or table is None:
-        return of_record(await _record(parts, asked))
-    if asked.record is not None:
+    if request.insights is None or table is None:
+        return of_record(await _record(session, request))
+    if request.record is not None:
         raise UsageProblem("--record and --insights are two sources: give one.")
-    answer = await Logs(parts).query(
-        asked.insights,
-        events_query(asked.sweep_id, table),
+    answer = await Logs(session.parts).query(
+        request.insights,
+        events_query(request.sweep_id, table),
         began - _EVENTS_BEFORE,
         began + _EVENTS_AFTER,
     )
-    return of_events(asked.sweep_id, answer)
+    return of_events(request.sweep_id, answer)
 
 
-async def _record(parts: Parts, asked: Asked) -> KeptRecord:
+async def _record(session: Session, request: Request) -> KeptRecord:
     """Read the sweep's record. Raises UsageProblem if it is none, or another's."""
-    path = asked.record or record_path(asked.sweep_id)
+    path = request.record or record_path(request.sweep_id)
     try:
         record = read_record(path.read_text("utf-8"))
     except FileNotFoundError as error:
@@ -183,32 +188,25 @@ async def _record(parts: Parts, asked: Asked) -> KeptRecord:
         ) from error
     except (OSError, ValueError) as error:
         raise UsageProblem(f"{path} is no record of a sweep: {error}") from error
-    if record.sweep_id != asked.sweep_id:
-        raise UsageProblem(f"{path} is about sweep {record.sweep_id}, not {asked.sweep_id}.")
-    tenant = await parts.arm.home_tenant()
-    if record.head.get("tenant") != tenant:
-        raise UsageProblem(
-            f"{path} is about tenant {record.head.get('tenant')}, and you are signed in to "
-            f"{tenant}."
-        )
+    if record.sweep_id != request.sweep_id:
+        raise UsageProblem(f"{path} is about sweep {record.sweep_id}, not {request.sweep_id}.")
+    tenant, theirs = await session.parts.arm.home_tenant(), record.head.get("tenant")
+    if theirs != tenant:
+        raise UsageProblem(f"{path} is about tenant {theirs}, and you are signed in to {tenant}.")
     return record
 
 
-async def _planned(parts: Parts, screen: Screen, taken: Taken) -> _Plan:
+async def _planned(session: Session, taken: Taken) -> _Plan:
     """Look at every account that the sweep took. Raises AzureError."""
-    with screen.spinner() as progress:
+    parts, settings = session.parts, session.settings
+    with session.screen.spinner() as progress:
         progress.add_task("Looking at what the sweep took")
-        in_scope = await scope_of(parts)
-        wanted = sorted(
-            name
-            for name in {change.account.subscription_id for change in taken.changes}
-            if in_scope.has(name)
-        )
-        visible = await parts.graph.visible(wanted)
+        in_scope = await scope_of(session)
+        subscriptions = {change.account.subscription_id for change in taken.changes}
+        visible = await parts.graph.visible(sorted(filter(in_scope.has, subscriptions)))
         in_log = frozenset(visible.rows)
-        unread = "; ".join(dict.fromkeys(map(told, visible.unread.values())))
+        unread = "; ".join(dict.fromkeys(map(for_person, visible.unread.values())))
         log = await parts.changes().read(sorted(in_log))
-        settings = parts.settings
         known = Known(
             replace(log, unread=unread) if unread else log,
             in_log,
@@ -218,17 +216,15 @@ async def _planned(parts: Parts, screen: Screen, taken: Taken) -> _Plan:
             parts.clock.now(),
         )
         found = await asyncio.gather(
-            *(_looked_at(parts, in_scope, change, known) for change in taken.changes)
+            *(_looked_at(session, in_scope, change, known) for change in taken.changes)
         )
     ordered = sorted(found, key=lambda planned: planned.id.key)
-    names = distinct(
-        {subscription.id: subscription.name for subscription in in_scope.subscriptions}
-    )
-    return _Plan(known, tuple(ordered), taken.unseen, names)
+    names = {subscription.id: subscription.name for subscription in in_scope.subscriptions}
+    return _Plan(known, tuple(ordered), taken.unseen, distinct(names))
 
 
-async def _looked_at(parts: Parts, in_scope: InScope, change: Change, known: Known) -> Planned:
-    account_id = change.account
+async def _looked_at(session: Session, in_scope: InScope, change: Change, known: Known) -> Planned:
+    account_id, parts = change.account, session.parts
     if not in_scope.has(account_id.subscription_id):
         outside = why_outside(in_scope, account_id.subscription_id)
         is_unread = any(
@@ -238,17 +234,17 @@ async def _looked_at(parts: Parts, in_scope: InScope, change: Change, known: Kno
         return Planned(change, None, LeaveAlone(why, f"It is out of scope: {outside}"))
     try:
         async with parts.pace.page(account_id.subscription_id):
-            account = await parts.second_look().with_levels(await parts.arm.account(account_id))
+            account = await parts.account_reader().with_levels(await parts.arm.account(account_id))
     except NotFound:
         gone = LeaveAlone(Why.NOTHING_TO_DO, "It is there no more.", "gone")
         return Planned(change, None, gone)
     except AzureError as error:
-        return Planned(change, None, LeaveAlone(Why.NOT_KNOWN, told(error), "not seen"))
+        return Planned(change, None, LeaveAlone(Why.NOT_KNOWN, for_person(error), "not seen"))
     return Planned(change, account, judge(change, account, known))
 
 
 def _question(to_give: Sequence[Planned], until: date) -> str:
-    exempted = sum(_exempts(planned) for planned in to_give)
+    exempted = sum(planned.exempts for planned in to_give)
     accounts = counted(len(to_give), "account")
     if exempted == len(to_give):
         return f"Exempt {accounts} until {until} and turn the keys on?"
@@ -257,65 +253,47 @@ def _question(to_give: Sequence[Planned], until: date) -> str:
     return f"Turn the keys on for {accounts}, and exempt {exempted} of them until {until} first?"
 
 
-def _exempts(planned: Planned) -> bool:
-    return isinstance(planned.judgement, GiveBack) and planned.judgement.exempts
-
-
-def _show(screen: Screen, plan: _Plan, until: date, asked: Asked) -> None:
+def _show(screen: Screen, plan: _Plan, until: date, request: Request) -> None:
     """Show how each account stands beside what will be done; with --dry-run that is the output."""
-    out = screen.out if asked.dry_run else screen.err
+    out = screen.out if request.dry_run else screen.err
     drawn = grid("account", "resource group", "subscription", "off since", "now", "undo")
+    reasons = []
     for planned in plan.accounts:
-        since = off_since(planned.change, plan.known)
+        account_id, judgement = planned.id, planned.judgement
+        place = plan.subscriptions.get(account_id.subscription_id, account_id.subscription_id)
+        does, style = _does(judgement, until)
         drawn.add_row(
-            shown(planned.id.name),
-            shown(planned.id.resource_group, "dim"),
-            shown(_subscription(plan, planned.id), "dim"),
-            shown(f"{since:%Y-%m-%d %H:%M:%S}", "dim"),
-            shown(planned.judgement.stands),
-            shown(_does(planned.judgement, until), _style(planned.judgement)),
+            shown(account_id.name),
+            shown(account_id.resource_group, "dim"),
+            shown(place, "dim"),
+            shown(f"{off_since(planned.change, plan.known):%Y-%m-%d %H:%M:%S}", "dim"),
+            shown(judgement.stands),
+            shown(does, style),
         )
+        if isinstance(judgement, LeaveAlone) and judgement.why is not Why.NOTHING_TO_DO:
+            line = f"{where(account_id)} is left alone: {judgement.reason}"
+            reasons.append(shown(line, style))
     if plan.accounts:
         out.print(drawn)
-        for planned in plan.accounts:
-            found = planned.judgement
-            if isinstance(found, LeaveAlone) and found.why is not Why.NOTHING_TO_DO:
-                line = f"{where(planned.id)} is left alone: {found.reason}"
-                out.print(shown(line, _style(found)), soft_wrap=True)
+        for reason in reasons:
+            out.print(reason, soft_wrap=True)
     elif not plan.unseen:
-        screen.show(f"Sweep {asked.sweep_id} turned no keys off.")
+        screen.show(f"Sweep {request.sweep_id} turned no keys off.")
     for sentence in plan.unseen:
         screen.problem(f"Not seen: {sentence}")
 
 
-def _subscription(plan: _Plan, account_id: AccountId) -> str:
-    """Return the name by which a person knows a subscription; its id if it is not in scope."""
-    return plan.subscriptions.get(account_id.subscription_id, account_id.subscription_id)
-
-
-def _does(judgement: Judgement, until: date) -> str:
+def _does(judgement: Judgement, until: date) -> tuple[str, str]:
+    """Return what is done to an account, and the style in which that is shown."""
     match judgement:
         case GiveBack(exempts=True):
-            return f"exempt until {until}, then keys on"
+            return f"exempt until {until}, then keys on", "bold"
         case GiveBack():
-            return "keys on; its exemption stays as it is"
+            return "keys on; its exemption stays as it is", "bold"
         case LeaveAlone(Why.NOTHING_TO_DO, reason):
-            return reason
-        case LeaveAlone():
-            return "left alone"
-        case _:
-            assert_never(judgement)
-
-
-def _style(judgement: Judgement) -> str:
-    """Return how what is done to an account is shown."""
-    match judgement:
-        case GiveBack():
-            return "bold"
-        case LeaveAlone(Why.NOT_KNOWN):
-            return "red"
-        case LeaveAlone():
-            return "dim"
+            return reason, "dim"
+        case LeaveAlone(why):
+            return "left alone", "red" if why is Why.NOT_KNOWN else "dim"
         case _:
             assert_never(judgement)
 
@@ -323,26 +301,25 @@ def _style(judgement: Judgement) -> str:
 class _NoMore(Exception):
     """What the last look at an account found: it is not to be given back, or not any more."""
 
-    def __init__(self, found: LeaveAlone) -> None:
-        super().__init__(found.reason)
-        self.found = found
+    def __init__(self, why: Why, reason: str) -> None:
+        super().__init__(reason)
+        self.why = why
 
 
 class _NotBegun(Exception):
     """A person stopped it before anything was sent about this account."""
 
 
-async def _give_back(parts: Parts, screen: Screen, plan: _Plan, wish: Wish) -> int:
-    stop = asyncio.Event()
+async def _give_back(session: Session, plan: _Plan, wish: Wish) -> int:
+    screen, stop = session.screen, asyncio.Event()
     bar = screen.bar()
     task = bar.add_task("Giving back", total=len(plan.to_give), counts="")
     progress = _Progress(screen, lambda counts: bar.update(task, advance=1, counts=counts))
     # However long the person thought, the time budget begins now.
-    giving = _Giving(parts.again(), plan.known, wish, stop, progress)
-    running = asyncio.ensure_future(giving.all(plan.to_give))
+    giving = _Giving(session.again(), plan.known, wish, stop, progress)
     try:
-        with interrupts(screen, stop, running), bar:
-            await running
+        with bar:
+            await stoppable(screen, stop, giving.all(plan.to_give))
     except asyncio.CancelledError:
         progress.code = NOT_WHOLE
         screen.problem(
@@ -350,14 +327,14 @@ async def _give_back(parts: Parts, screen: Screen, plan: _Plan, wish: Wish) -> i
             "can be run again."
         )
     left = len(plan.to_give) - progress.count
-    said = f"{counted(progress.given, 'account')} given back."
+    summary = f"{counted(progress.given, 'account')} given back."
     if progress.failed:
-        said += f" {progress.failed} could not be."
+        summary += f" {progress.failed} could not be."
     if progress.left_alone:
-        said += f" {progress.left_alone} left alone after all."
+        summary += f" {progress.left_alone} left alone after all."
     if left:
-        said += f" You stopped it: {counted(left, 'account')} not attempted."
-    screen.show(shown(said, "red" if progress.failed else "bold"))
+        summary += f" You stopped it: {counted(left, 'account')} not attempted."
+    screen.show(shown(summary, "red" if progress.failed else "bold"))
     return max(progress.code, REMAINS if left else FINE)
 
 
@@ -376,27 +353,20 @@ class _Progress:
     def count(self) -> int:
         return self.given + self.left_alone + self.failed
 
-    def back(self, account_id: AccountId, says: str) -> None:
-        """Say that an account was given back."""
-        self.given += 1
-        self.screen.say(f"{where(account_id)}: {says}")
-        self._changed()
-
-    def alone(self, account_id: AccountId, found: LeaveAlone) -> None:
-        """Say that an account was left alone after all."""
-        self.left_alone += 1
-        self.code = max(self.code, _code({found.why}))
-        self.screen.say(f"{where(account_id)}: {found.reason}")
-        self._changed()
-
-    def problem(self, account_id: AccountId, error: AzureError | UsageProblem) -> None:
-        """Say that an account could not be given back."""
-        self.failed += 1
-        self.code = NOT_WHOLE
-        self.screen.problem(f"{where(account_id)}: {told(error)}")
-        self._changed()
-
-    def _changed(self) -> None:
+    def say(self, account_id: AccountId, result: str | _NoMore | AzureError | UsageProblem) -> None:
+        """Say what became of an account: a text says how it was given back."""
+        match result:
+            case str():
+                self.given += 1
+                self.screen.say(f"{where(account_id)}: {result}")
+            case _NoMore():
+                self.left_alone += 1
+                self.code = max(self.code, _code({result.why}))
+                self.screen.say(f"{where(account_id)}: {result}")
+            case AzureError() | UsageProblem():
+                self.failed += 1
+                self.code = NOT_WHOLE
+                self.screen.problem(f"{where(account_id)}: {for_person(result)}")
         self.changed(f"{self.failed} failed" if self.failed else "")
 
 
@@ -407,7 +377,7 @@ class _Giving:
     Each write waits for its permit, reads the account, and leaves at once after that.
     """
 
-    parts: Parts
+    session: Session
     known: Known
     wish: Wish
     stop: asyncio.Event
@@ -421,14 +391,14 @@ class _Giving:
         for planned in queue:
             if self.stop.is_set():
                 return
+            result: str | _NoMore | AzureError | UsageProblem
             try:
-                self.progress.back(planned.id, await self._unless_stopped(planned))
+                result = await self._unless_stopped(planned)
             except _NotBegun:
                 return
-            except _NoMore as error:
-                self.progress.alone(planned.id, error.found)
-            except (AzureError, UsageProblem) as error:
-                self.progress.problem(planned.id, error)
+            except (_NoMore, AzureError, UsageProblem) as error:
+                result = error
+            self.progress.say(planned.id, result)
 
     async def _unless_stopped(self, planned: Planned) -> str:
         """Give one back, and return what to say of it.
@@ -444,10 +414,10 @@ class _Giving:
                 return work.result()
             if not begun.is_set():
                 raise _NotBegun
-            return await within(self.parts.clock, _IN_HAND_SECONDS, work)
+            return await within(self.session.clock, _IN_HAND_SECONDS, work)
         except TimeoutError:
             text = "You stopped it while it waited for Azure: look at it, or run this again."
-            raise _NoMore(LeaveAlone(Why.NOT_KNOWN, text)) from None
+            raise _NoMore(Why.NOT_KNOWN, text) from None
         finally:
             stopped.cancel()
             if not work.done():
@@ -456,46 +426,46 @@ class _Giving:
 
     async def _give(self, planned: Planned, begun: asyncio.Event) -> str:
         """Give one back. Raises _NoMore if that is not to be any more, UsageProblem, AzureError."""
-        exempting = Exempting(self.parts, Operator(self.parts))
-        account_id, seen, says = planned.id, planned.account, ""
-        value = self.wish.value(self.known.rules.tag, self.parts.clock.now().date())
+        writer, account_id = AccountWriter(self.session), planned.id
+        seen, exempted = planned.account, ""
+        value = self.wish.value(self.known.rules.tag, self.session.clock.now().date())
 
         async def exempt(account: Account, leave_by: float) -> None:
-            nonlocal says
-            says = ""
+            nonlocal exempted
+            exempted = ""
             if (await self._still(planned, account, seen)).exempts:
-                says = f"exempt until {self.wish.until}, "
-                async with self._begun(begun):
-                    await exempting.merge(account, value, leave_by)
+                exempted = f"exempt until {self.wish.until}, "
+                async with self._sending(begun):
+                    await writer.merge(account, value, leave_by)
 
-        if _exempts(planned):
-            await exempting.unit(account_id, exempt)
-        if says:
-            seen = await exempting.reads_back(account_id, value)
+        if planned.exempts:
+            await writer.unit(account_id, exempt)
+        if exempted:
+            seen = await writer.reads_back(account_id, value)
 
         async def enable(account: Account, leave_by: float) -> None:
             if (await self._still(planned, account, seen)).exempts:
                 gone = "Its exemption is not there any more: nothing more was sent."
-                raise _NoMore(LeaveAlone(Why.NOT_KNOWN, gone))
-            async with self._begun(begun):
-                await exempting.azure.enable_local_auth(account_id, leave_by)
+                raise _NoMore(Why.NOT_KNOWN, gone)
+            async with self._sending(begun):
+                await self.session.azure.enable_local_auth(account_id, leave_by)
 
-        await exempting.unit(account_id, enable)
-        await exempting.accepts_keys(account_id)
-        return f"{says}accepts keys again"
+        await writer.unit(account_id, enable)
+        await writer.accepts_keys(account_id)
+        return f"{exempted}accepts keys again"
 
     @asynccontextmanager
-    async def _begun(self, begun: asyncio.Event) -> AsyncIterator[None]:
+    async def _sending(self, begun: asyncio.Event) -> AsyncIterator[None]:
         """Note that a write about an account is under way; one that Azure refuses was not.
 
         Raises _NotBegun if it was refused, nothing was written before it, and it was stopped.
         """
-        before = begun.is_set()
+        is_first = not begun.is_set()
         begun.set()
         try:
             yield
         except Refused:
-            if not before:
+            if is_first:
                 begun.clear()
                 if self.stop.is_set():
                     raise _NotBegun from None
@@ -506,12 +476,12 @@ class _Giving:
 
         `seen` is the account as it was read before this. Raises _NoMore, AzureError.
         """
-        account = await self.parts.second_look().with_levels(account)
-        known = replace(self.known, now=self.parts.clock.now())
+        account = await self.session.parts.account_reader().with_levels(account)
+        known = replace(self.known, now=self.session.clock.now())
         found = judge(planned.change, account, known, is_proven=True)
         if isinstance(found, LeaveAlone):
-            raise _NoMore(found)
+            raise _NoMore(found.why, found.reason)
         if seen is None or account.changed_at != seen.changed_at:
             text = f"{account.changed_by or 'Somebody'} changed it meanwhile: run this again."
-            raise _NoMore(LeaveAlone(Why.NOT_KNOWN, text))
+            raise _NoMore(Why.NOT_KNOWN, text)
         return found

@@ -4,7 +4,7 @@ set -eu
 
 # A name on PATH can be a pyenv shim that can't run: each candidate is tried before it counts.
 runs() {
-    "$1" -c 'import sys, venv; sys.exit(sys.version_info[:2] != (3, 13))' >/dev/null 2>&1
+    "$1" -c 'import sys, pip; sys.exit(sys.version_info[:2] != (3, 13))' >/dev/null 2>&1
 }
 find_python() {
     for candidate in $(command -v -a python3.13 python3 python 2>/dev/null || true) \

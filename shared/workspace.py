@@ -33,7 +33,7 @@ from shared.steps.changes import ChangeReader
 from shared.steps.cross_check import turns_due
 from shared.steps.discovery import Discovery
 from shared.steps.ports import Emitter, Identity, Permits
-from shared.steps.remediation import UNIT_SECONDS, Remediation, SecondLook
+from shared.steps.remediation import UNIT_SECONDS, AccountReader, Remediation, SecondLook
 from shared.steps.sweep import Sweep
 
 type _Credential = (
@@ -101,10 +101,14 @@ class Parts:
         """
         return ChangeReader(self.graph, self.clock, identity)
 
+    def account_reader(self) -> AccountReader:
+        """Return what reads accounts with the levels above that can exempt them."""
+        return AccountReader(self.arm, self.settings.rules.tag, self.settings.inherit)
+
     def second_look(self) -> SecondLook:
-        """Return what reads an account once more and decides again."""
+        """Return what reads an account once more and decides again, just before its change."""
         settings = self.settings
-        return SecondLook(self.arm, self.clock, settings.scope, settings.rules, settings.inherit)
+        return SecondLook(self.account_reader(), self.clock, settings.scope, settings.rules)
 
     def remediation(self, permits: Permits | None = None) -> Remediation:
         """Return what turns keys off; `permits` may stand before the pace's own."""
@@ -113,11 +117,8 @@ class Parts:
         return Remediation(
             accounts=writer,
             permits=permits or self.pace,
-            clock=self.clock,
             deadline=self.deadline,
-            scope=self.settings.scope,
-            rules=self.settings.rules,
-            inherit=self.settings.inherit,
+            second_look=self.second_look(),
             unit_seconds=min(UNIT_SECONDS, self.work_seconds / 2),
         )
 

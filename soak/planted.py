@@ -28,6 +28,8 @@ from keysweep import exit_codes, names, settings_file, standing
 from keysweep import record as line_record
 from keysweep import sweep as line_sweep
 from keysweep import undo as line_undo
+from keysweep import wish as line_wish
+from keysweep.session import Session
 from shared import workspace
 from shared.border import (
     answers,
@@ -252,7 +254,7 @@ UNSEEN: Mapping[str, str] = {
     ),
     "Settings: names that are none, lists of nothing, kinds that nobody knows, functionTimeout": (
         "They are judged before a sweep, and what is drawn are settings that are as they may be "
-        "(tests/unit/core/test_settings_are_strict.py, test_misspelled_settings_are_named.py)."
+        "(tests/unit/core/test_settings.py, test_misspelled_settings_are_named.py)."
     ),
     "The local Azure answers otherwise than Azure": (
         "It is the world of both machines, and is held to recordings instead "
@@ -274,12 +276,10 @@ def plant(bug: Bug) -> Iterator[None]:
 # What is written
 
 
-async def _unit(
-    self: remediation.Remediation, drift: Decision, _: allowance.Allowance
-) -> Outcome | remediation._NotTaken:
+async def _unit(self: remediation.Remediation, drift: Decision, _: allowance.Allowance) -> Outcome:
     """Change what discovery saw, however long ago."""
     doubt: AzureError | None = None
-    leave_by = self.clock.monotonic() + remediation.FRESH_SECONDS
+    leave_by = self.deadline.clock.monotonic() + remediation.FRESH_SECONDS
     try:
         await self.accounts.disable_local_auth(drift.account.id, leave_by)
     except Unclear as error:
@@ -329,8 +329,10 @@ async def _say_at_once(
     self: remediation.Remediation, drift: Decision, left: allowance.Allowance
 ) -> Outcome:
     """Run the unit once, whatever came of it."""
-    done = await self._tried(drift, left)
-    return done.outcome if isinstance(done, remediation._NotTaken) else done
+    try:
+        return await self._tried(drift, left)
+    except remediation._NotTaken as not_taken:
+        return not_taken.unverified
 
 
 def _goes_on(_: allowance.Allowance, __: datetime) -> float:
@@ -502,8 +504,9 @@ def _resembles_by_few_signs(name: str, tag: str) -> bool:
 _settings = settings._settings
 
 
-def _no_release_in_audit(values: Mapping[str, Any]) -> settings.Settings:
-    if values["BRAKE_RELEASE_UNTIL"] is not None and values["SWEEP_MODE"] is settings.Mode.AUDIT:
+def _no_release_in_audit(values: Any) -> settings.Settings:
+    release, mode = values.of(settings.BRAKE_RELEASE_UNTIL), values.of(settings.SWEEP_MODE)
+    if release is not None and mode is settings.Mode.AUDIT:
         raise SettingsError(["BRAKE_RELEASE_UNTIL needs SWEEP_MODE=enforce"])
     return _settings(values)
 
@@ -605,21 +608,16 @@ _enforced = line_sweep._enforce
 _standing_still = line_sweep._standstill
 
 
-def _yes_is_release(parts_used: Any, planned: Any, wish: line_sweep.Wish) -> str:
-    return _standing_still(
-        parts_used, planned if not wish.yes else replace(planned, brake=""), wish
-    )
+def _yes_is_release(session: Any, planned: Any, wish: line_sweep.Wish) -> str:
+    return _standing_still(session, planned if not wish.yes else replace(planned, brake=""), wish)
 
 
-async def _released_by_yes(
-    parts_used: Any, screen: Any, given: Any, output: str, planned: Any, looked: Any, wish: Any
-) -> int:
-    wished = replace(wish, release_brake=wish.yes)
-    return await _enforced(parts_used, screen, given, output, planned, looked, wished)
+async def _released_by_yes(session: Any, output: str, planned: Any, looked: Any, wish: Any) -> int:
+    return await _enforced(session, output, planned, looked, replace(wish, release_brake=wish.yes))
 
 
-def _yes_is_enforce(parts_used: Any, planned: Any, wish: line_sweep.Wish) -> str:
-    return _standing_still(parts_used, planned, replace(wish, enforce=wish.yes))
+def _yes_is_enforce(session: Any, planned: Any, wish: line_sweep.Wish) -> str:
+    return _standing_still(session, planned, replace(wish, enforce=wish.yes))
 
 
 async def _recorded_late(
@@ -641,16 +639,15 @@ def _no_doubt(*_: object) -> None:
 _scope_of = names.scope_of
 
 
-async def _everywhere(parts_used: workspace.Parts) -> scope.InScope:
+async def _everywhere(session: Session) -> scope.InScope:
     """Read every subscription, whatever was said."""
     anything = replace(
-        parts_used.settings.scope,
+        session.settings.scope,
         management_groups=(),
         subscriptions=(),
         excluded_subscriptions=(),
     )
-    settings = replace(parts_used.settings, scope=anything)
-    return await _scope_of(replace(parts_used, settings=settings))
+    return await _scope_of(session.going_by(replace(session.settings, scope=anything)))
 
 
 def _always_exempts(*given: Any, **more: Any) -> standing.Judgement:
@@ -663,15 +660,15 @@ def _always_exempts(*given: Any, **more: Any) -> standing.Judgement:
 
 
 _judged = standing.judge
-_over = line_exempt._over
+_over = line_wish.lay_over
 
 
-def _without_owner(account: Account, tag: str, wish: line_exempt.Wish, today: date) -> Any:
+def _without_owner(account: Account, tag: str, wish: line_wish.Wish, today: date) -> Any:
     _, question = _over(account, tag, wish, today)
     return wish, question
 
 
-def _never_shorter(account: Account, tag: str, wish: line_exempt.Wish, today: date) -> Any:
+def _never_shorter(account: Account, tag: str, wish: line_wish.Wish, today: date) -> Any:
     found, question = _over(account, tag, wish, today)
     return found, replace(question, takes_away="") if question is not None else None
 
@@ -742,8 +739,8 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
     ),
     Bug.UNDONE_ANYWHERE: ((line_undo, "scope_of", _everywhere),),
     Bug.ANY_TAG_REPLACED: ((line_undo, "judge", _always_exempts),),
-    Bug.OWNER_DROPPED: ((line_exempt, "_over", _without_owner),),
-    Bug.SHORTENED: ((line_exempt, "_over", _never_shorter),),
+    Bug.OWNER_DROPPED: ((line_exempt, "lay_over", _without_owner),),
+    Bug.SHORTENED: ((line_exempt, "lay_over", _never_shorter),),
     Bug.NULL_IS_TEXT: (
         (settings_file, "_refuse", _no_doubt),
         (settings_file, "_is_plain", lambda _: True),

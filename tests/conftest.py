@@ -41,9 +41,17 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(200_000, 20, 50)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the soak's share, and what looks at months of sweeps, as slow."""
+    for item in items:
+        fixtures = item.fixturenames if isinstance(item, pytest.Function) else ()
+        if item.nodeid.startswith("tests/soak/") or not {"month", "calm"}.isdisjoint(fixtures):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Compare it with the role, if all tests were run; a difference fails the run."""
+    """Compare it with the role; a difference fails the run."""
     role_in_use.compare(session)
 
 

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from azure.core.credentials import TokenCredential
@@ -47,7 +47,7 @@ _LOGGER_NOBODY_USES = "keysweep.unused"
 _FLUSH_SECONDS = 20.0
 # How long announced changes wait for their acknowledgement: without it nothing is written.
 _WITNESS_SECONDS = 60.0
-# How often one looks whether a thread has flushed.
+# How often one looks whether enough was acknowledged, while a thread flushes.
 _LOOK_SECONDS = 0.02
 # Well below the exporter's queues of 2,048, so that a burst waits instead of being lost.
 _MOST_PENDING = 1000
@@ -176,26 +176,31 @@ class Telemetry:
         is_enough: Callable[[], bool] = lambda: False,
     ) -> None:
         """Run blocking work in a thread that can be left behind when it hangs."""
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
 
         def run() -> None:
             try:
                 work()
             except Exception as error:  # noqa: BLE001 - nobody waits for a thread's exception
                 self._ledger.blame(error)
+            finally:
+                # The loop is gone if the process ended while the endpoint hung.
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(done.set)
 
-        thread = threading.Thread(target=run, name="keysweep-flush", daemon=True)
         try:
-            thread.start()
+            threading.Thread(target=run, name="keysweep-flush", daemon=True).start()
         except RuntimeError as error:
             # OpenTelemetry's own thread goes on sending: what it sends in time is acknowledged.
             self._ledger.blame(error)
             return
         end = time.monotonic() + seconds
-        while thread.is_alive() and not is_enough():
+        while not done.is_set() and not is_enough():
             if time.monotonic() >= end:
                 self._ledger.give_up(f"it did not answer within {seconds:.0f} s")
                 return
-            await asyncio.sleep(_LOOK_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(done.wait(), _LOOK_SECONDS)
 
 
 def _flush_events() -> None:

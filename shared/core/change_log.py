@@ -12,7 +12,6 @@ whether the silence means something; see `keys_on_since`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import assert_never
 
 from shared.core.model import (
     Account,
@@ -79,10 +78,8 @@ class ChangeLog:
 
     def last_on(self, account: str) -> KeyChange | None:
         """Return who last let keys in: turned them on, or created the account."""
-        for change in reversed(self.by_account.get(account, ())):
-            if change.turned is not Turned.OFF:
-                return change
-        return None
+        changes = reversed(self.by_account.get(account, ()))
+        return next((change for change in changes if change.turned is not Turned.OFF), None)
 
     def flips(self, account: str) -> int:
         """Count how often its keys were turned on or off."""
@@ -159,15 +156,9 @@ def keys_on_since(account: Account, log: ChangeLog) -> OpenSince:
 def since_lapse(keys_on: OpenSince, until: date) -> OpenSince:
     """Say since when a drift is open whose exemption lapsed: not before the day after its last."""
     lapsed = datetime.combine(until, time.min, UTC) + timedelta(days=1)
-    match keys_on:
-        case Exactly(since):
-            return Exactly(max(since, lapsed))
-        case AtLeast(since):
-            return AtLeast(since) if since > lapsed else Exactly(lapsed)
-        case NotKnown():
-            return keys_on
-        case _:
-            assert_never(keys_on)
+    if isinstance(keys_on, NotKnown) or keys_on.since > lapsed:
+        return keys_on
+    return Exactly(lapsed)
 
 
 def _not_after(now: datetime, opened: OpenSince) -> OpenSince:

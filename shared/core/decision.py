@@ -1,10 +1,12 @@
 """Account and exemption make a decision; decisions make a plan. Pure and total."""
 
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from itertools import chain
 from typing import assert_never
 
 from shared.core.exemption import near_miss, nearest_exemption
@@ -93,21 +95,15 @@ def _keys_on(account: Account, exemption: Exemption, rules: Rules, today: date) 
         case NotExempt(explicit=True):
             return _drift(account, exemption, rules, "Its tag says explicitly not exempt.")
         case NotExempt():
-            near = _near_miss(account, rules.tag)
+            near = near_miss(
+                chain(account.tags, *(level.tags or {} for level in account.above)), rules.tag
+            )
             if near is not None:
                 text = f"Its tag {near!r} is nearly {rules.tag!r}: rename or remove it."
                 return _held(account, exemption, HoldReason.NEAR_MISS_TAG, text)
             return _drift(account, exemption, rules, "Its keys are on and no tag exempts it.")
         case _:
             assert_never(exemption)
-
-
-def _near_miss(account: Account, tag: str) -> str | None:
-    for tags in (account.tags, *(each.tags for each in account.above)):
-        near = near_miss(tags or {}, tag)
-        if near is not None:
-            return near
-    return None
 
 
 def _drift(account: Account, exemption: Exemption, rules: Rules, reason: str) -> Decision:
@@ -190,7 +186,7 @@ def plan(
         return Plan(tuple(drift))
     if limits.release_until is not None and now < limits.release_until:
         return Plan(tuple(drift), released_until=limits.release_until)
-    sweeps = -(-count // most)
+    sweeps = math.ceil(count / most)
     forecast = (
         f"{count} changes, brake at {most}; trickle: {sweeps} sweeps, {_span(interval * sweeps)}"
     )
@@ -203,12 +199,17 @@ def plan(
     return Plan((), tuple(drift), brake=Brake.HOLD, forecast=forecast)
 
 
-def braked(decision: Decision, held: int, limits: Limits) -> Decision:
-    """Return a drift as the brake holds it, with `held` others."""
+def held_by_the_brake(decisions: Iterable[Decision], held: int, limits: Limits) -> list[Decision]:
+    """Return decisions with every drift among them held, `held` of them all told."""
     reason = (
         f"The brake holds it: {held} changes in one sweep, and {limits.most_changes} are allowed."
     )
-    return replace(decision, verdict=Verdict.HELD, hold=HoldReason.BRAKE, reason=reason)
+    return [
+        replace(decision, verdict=Verdict.HELD, hold=HoldReason.BRAKE, reason=reason)
+        if decision.verdict is Verdict.DRIFT
+        else decision
+        for decision in decisions
+    ]
 
 
 def _span(span: timedelta) -> str:

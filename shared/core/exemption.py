@@ -6,7 +6,7 @@ held where it can't.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 
@@ -60,20 +60,20 @@ def nearest_exemption(
     tags: Mapping[str, str], above: tuple[TagsAbove, ...], tag: str, today: date
 ) -> Exemption | Level:
     """Say what the nearest level with the tag says; the level, if one on the way can't be read."""
-    for each in (TagsAbove(Level.ACCOUNT, tags), *above):
-        if each.tags is None:
-            return each.level
-        if carries(each.tags, tag):
-            exemption = read_exemption(each.tags, tag, today)
-            return (
-                replace(exemption, level=each.level) if isinstance(exemption, Exempt) else exemption
-            )
+    for here in (TagsAbove(Level.ACCOUNT, tags), *above):
+        if here.tags is None:
+            return here.level
+        if carries(here.tags, tag):
+            exemption = read_exemption(here.tags, tag, today)
+            if isinstance(exemption, Exempt):
+                return replace(exemption, level=here.level)
+            return exemption
     return NotExempt()
 
 
-def near_miss(tags: Mapping[str, str], tag: str) -> str | None:
-    """Return a tag name that was probably meant to be `tag` and isn't, if there is one."""
-    return next((name for name in tags if resembles(name, tag) and not is_tag(name, tag)), None)
+def near_miss(names: Iterable[str], tag: str) -> str | None:
+    """Return the name of a tag that was probably meant to be `tag` and isn't, if there is one."""
+    return next((name for name in names if resembles(name, tag) and not is_tag(name, tag)), None)
 
 
 def resembling_pattern(tag: str) -> str:
@@ -127,11 +127,8 @@ def _read_fields(raw: str, value: str, today: date) -> Exemption:
 
 def _until(raw: str, text: str, today: date, reason: str = "", owner: str = "") -> Exemption:
     try:
-        day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
+        # fromisoformat takes other forms, too.
+        day = date.fromisoformat(text if _DAY.fullmatch(text) else "")
     except ValueError:
-        day = None
-    if day is None:
         return Unreadable(raw, f"{text!r} is no day of the form 2027-03-31")
-    if day < today:
-        return Lapsed(day, reason, owner)
-    return Exempt(day, reason, owner)
+    return Lapsed(day, reason, owner) if day < today else Exempt(day, reason, owner)

@@ -237,11 +237,7 @@ class SubscriptionState(StrEnum):
     @property
     def allows_changes(self) -> bool:
         """Whether resources of a subscription in this state can be changed."""
-        return self in {
-            SubscriptionState.ENABLED,
-            SubscriptionState.WARNED,
-            SubscriptionState.PAST_DUE,
-        }
+        return self not in {SubscriptionState.DISABLED, SubscriptionState.DELETED}
 
 
 @dataclass(frozen=True, slots=True)

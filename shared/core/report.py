@@ -12,6 +12,8 @@ from datetime import datetime
 from shared.core.events import SweepCompleted
 from shared.core.model import Decision, Inventory, Outcome, Result, Source, Verdict
 
+_REASONS_SHOWN = 20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepReport:
@@ -37,18 +39,19 @@ class SweepReport:
     @property
     def change_log(self) -> str:
         """Say how the change log was read."""
+        if self.change_log_unread or not self.change_log_lacking:
+            return self.change_log_unread or "read"
         rows = "1 row" if self.change_log_lacking == 1 else f"{self.change_log_lacking} rows"
-        read = f"read, but for {rows}" if self.change_log_lacking else "read"
-        return self.change_log_unread or read
+        return f"read, but for {rows}"
 
     def with_verdict(self, verdict: Verdict) -> tuple[Decision, ...]:
         """Return the decisions with one verdict."""
-        return tuple(each for each in self.decisions if each.verdict is verdict)
+        return tuple(decision for decision in self.decisions if decision.verdict is verdict)
 
     @property
     def compliant(self) -> int:
         """Accounts with keys off: counted where they are, by census or by list."""
-        return sum(each.census.keys_off for each in self.inventory.coverage)
+        return sum(read.census.keys_off for read in self.inventory.coverage)
 
     @property
     def exempt(self) -> int:
@@ -86,6 +89,11 @@ class SweepReport:
         return Counter(outcome.result for outcome in self.outcomes)
 
     @property
+    def failures(self) -> tuple[Outcome, ...]:
+        """The outcomes that need a person."""
+        return tuple(outcome for outcome in self.outcomes if outcome.result.fails_the_sweep)
+
+    @property
     def unannounced(self) -> int:
         """Changes that were not begun because nothing acknowledged their announcement."""
         return sum(outcome.unannounced for outcome in self.outcomes)
@@ -93,27 +101,19 @@ class SweepReport:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why somebody must look; empty if the sweep is whole."""
-        failed = tuple(
-            f"{each.decision.account.id.name}: {each.result}"
-            + (f" ({each.azure_code})" if each.azure_code else "")
-            for each in self.outcomes
-            if each.result.fails_the_sweep
-        )
-        return (
-            tuple(
-                f"{gap.kind} {gap.name} could not be read: {gap.problem}"
-                for gap in self.inventory.gaps
+        reasons = [
+            f"{gap.kind} {gap.name} could not be read: {gap.problem}" for gap in self.inventory.gaps
+        ]
+        for outcome in self.failures:
+            code = f" ({outcome.azure_code})" if outcome.azure_code else ""
+            reasons.append(f"{outcome.decision.account.id.name}: {outcome.result}{code}")
+        if self.unannounced:
+            one = self.unannounced == 1
+            changes = "1 change was" if one else f"{self.unannounced} changes were"
+            reasons.append(
+                f"{changes} not begun: Application Insights did not acknowledge the announcement"
             )
-            + failed
-            + self._unannounced
-        )
-
-    @property
-    def _unannounced(self) -> tuple[str, ...]:
-        if not self.unannounced:
-            return ()
-        changes = "1 change was" if self.unannounced == 1 else f"{self.unannounced} changes were"
-        return (f"{changes} not begun: Application Insights did not acknowledge the announcement",)
+        return tuple(reasons)
 
     @property
     def whole(self) -> bool:
@@ -128,7 +128,7 @@ class SweepReport:
             reasons="; ".join(self.reasons[:_REASONS_SHOWN]),
             duration_seconds=self.duration,
             subscriptions_read=len(coverage),
-            subscriptions_read_directly=sum(each.source is Source.ARM for each in coverage),
+            subscriptions_read_directly=sum(read.source is Source.ARM for read in coverage),
             subscriptions_disabled=len(left_alone.disabled),
             subscriptions_other_tenant=len(left_alone.other_tenant),
             subscriptions_excluded=len(left_alone.excluded),
@@ -139,12 +139,9 @@ class SweepReport:
             held=self.held,
             drift=self.drift,
             disabled=self.results.get(Result.DISABLED, 0),
-            needing_attention=sum(each.result.fails_the_sweep for each in self.outcomes),
+            needing_attention=len(self.failures),
             deferred=self.results.get(Result.DEFERRED, 0),
             brake=self.brake,
             change_log=self.change_log,
             resource_graph=self.inventory.graph_unread or "read",
         )
-
-
-_REASONS_SHOWN = 20

@@ -5,8 +5,10 @@ Mon-Fri, the 30th of February never comes. What it reads otherwise than a person
 here (docs/facts.md, 6).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from itertools import product
 from typing import Self
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -21,6 +23,8 @@ _FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
 )
 _HORIZON = timedelta(days=5 * 366)
 _FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
+# From its first day on, 29 February is found within the horizon.
+_LEAP_YEAR = datetime(2028, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,79 +46,69 @@ class Schedule:
             parts.insert(0, "0")
         if len(parts) != len(_FIELDS):
             raise ValueError(f"it has {len(parts)} fields")
-        schedule = cls(
-            text, tuple(_field(part, *field) for part, field in zip(parts, _FIELDS, strict=True))
-        )
-        # A start that is a leap year's first day: 29 February is found within the horizon.
-        if schedule.next_after(datetime(2028, 1, 1, tzinfo=UTC)) is None:
+        fields = (_field(part, *field) for part, field in zip(parts, _FIELDS, strict=True))
+        schedule = cls(text, tuple(fields))
+        if schedule.next_after(_LEAP_YEAR) is None:
             raise ValueError("it never fires")
         return schedule
 
     @property
     def interval(self) -> timedelta:
         """The time between two firings: the next two of a fixed day."""
-        first = self.next_after(datetime(2028, 1, 1, tzinfo=UTC))
+        first = self.next_after(_LEAP_YEAR)
         second = self.next_after(first) if first else None
         return second - first if first and second else _HORIZON
 
     def number(self, moment: datetime) -> int:
         """Return which firing the last one up to `moment` is, counted from 0 since 2024."""
-        seconds, minutes, hours = self.fields[:3]
         moment = moment.astimezone(UTC)
         days = range((moment - _FIRST_DAY).days)
         before = sum(self._fires_on(_FIRST_DAY + timedelta(days=day)) for day in days)
-        count = before * len(hours) * len(minutes) * len(seconds)
-        if self._fires_on(moment):
-            count += sum(hour < moment.hour for hour in hours) * len(minutes) * len(seconds)
-            if moment.hour in hours:
-                count += sum(minute < moment.minute for minute in minutes) * len(seconds)
-                if moment.minute in minutes:
-                    count += sum(second <= moment.second for second in seconds)
-        return count - 1
+        times = list(self._times())
+        today = sum(at <= moment.time() for at in times) if self._fires_on(moment) else 0
+        return before * len(times) + today - 1
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """Return the first time after `moment` at which it fires; None if not in five years."""
+        midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+        for days in range(_HORIZON.days + 1):
+            day = midnight + timedelta(days=days)
+            if self._fires_on(day):
+                for at in self._times():
+                    fires = datetime.combine(day, at, day.tzinfo)
+                    if fires > moment:
+                        return fires
+        return None
+
+    def _times(self) -> Iterator[time]:
+        """Return at which times of a day it fires, the earliest first."""
+        hours_minutes_seconds = self.fields[2::-1]
+        for hour, minute, second in product(*map(sorted, hours_minutes_seconds)):
+            yield time(hour, minute, second)
 
     def _fires_on(self, day: datetime) -> bool:
         # Both the day and the day of the week must match; cron elsewhere takes either.
         days, months, weekdays = self.fields[3:]
-        weekday = (day.weekday() + 1) % 7
-        return day.day in days and day.month in months and weekday in weekdays
-
-    def next_after(self, moment: datetime) -> datetime | None:
-        """Return the first time after `moment` at which it fires; None if not in five years."""
-        seconds, minutes, hours = self.fields[:3]
-        last_day = moment + _HORIZON
-        day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-        while day <= last_day:
-            if self._fires_on(day):
-                for hour in sorted(hours):
-                    for minute in sorted(minutes):
-                        for second in sorted(seconds):
-                            time = day.replace(hour=hour, minute=minute, second=second)
-                            if time > moment:
-                                return time
-            day += timedelta(days=1)
-        return None
+        return day.day in days and day.month in months and day.isoweekday() % 7 in weekdays
 
 
 def _field(text: str, name: str, least: int, most: int, words: tuple[str, ...]) -> frozenset[int]:
     found: set[int] = set()
     for item in text.split(","):
         base, slash, step_text = item.partition("/")
-        step = 1
-        if slash:
-            if not _is_number(step_text) or not 1 <= int(step_text) <= most - least + 1:
-                raise ValueError(f"{item!r} is no step for the {name}")
-            step = int(step_text)
-        if base == "*":
-            low, high = least, most
-        else:
+        step = int(step_text) if _is_number(step_text) else 0
+        if slash and not 1 <= step <= most - least + 1:
+            raise ValueError(f"{item!r} is no step for the {name}")
+        low, high = least, most
+        if base != "*":
             first, dash, last = base.partition("-")
             low = _value(first, item, name, least, most, words)
-            high = _value(last, item, name, least, most, words) if dash else low
-            if slash and not dash:
-                high = most
+            high = most if slash else low
+            if dash:
+                high = _value(last, item, name, least, most, words)
             if high < low:
                 raise ValueError(f"{item!r} runs backwards; the host would swap its ends")
-        found.update(range(low, high + 1, step))
+        found.update(range(low, high + 1, step or 1))
     return frozenset(found)
 
 

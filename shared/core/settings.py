@@ -6,11 +6,11 @@ local.settings.sample.json are compared with it in a test.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from shared.core.decision import Brake, Limits, Rules, Scope
@@ -93,17 +93,42 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting: its name, its default as text (None: required), and what it may be."""
+class Form[T]:
+    """What a setting may be, in words, and how its text is read."""
 
-    name: str
-    default: str | None
     allowed: str
-    purpose: str
-    parse: Callable[[str], Any]
+    parse: Callable[[str], T]
     """Raises ValueError."""
     explains: bool = False
     """Whether that error says what is wrong, in words for a deployer."""
+
+    @property
+    def or_empty(self) -> "Form[T | None]":
+        """The same form, or nothing."""
+        return Form(f"{self.allowed}, or empty", _optional(self.parse))
+
+
+@dataclass(frozen=True, slots=True)
+class Setting[T]:
+    """One setting: its name, its default as text (None: required), its form and what it is for."""
+
+    name: str
+    default: str | None
+    form: Form[T]
+    purpose: str
+
+    @property
+    def allowed(self) -> str:
+        """What it may be, in words."""
+        return self.form.allowed
+
+
+class _Values(dict[str, object]):
+    """What was read, by the name of a setting."""
+
+    def of[T](self, setting: Setting[T]) -> T:
+        """Return what was read of a setting."""
+        return cast("T", self[setting.name])
 
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
@@ -114,6 +139,8 @@ _BAD_IN_TAG_NAME = frozenset("<>%&\\?/")
 _MOST_TAG_NAME = 512
 # Ids of management groups: letters, digits, `-`, `_`, `(`, `)`, `.`; at most 90 characters.
 _GROUP = re.compile(r"[A-Za-z0-9_().-]{1,90}")
+_TOKEN_SCOPE = re.compile(r"https://\S+/\.default")
+_TELEMETRY_KEY = re.compile(r"(.*;)?\s*InstrumentationKey=[0-9a-fA-F-]{36}\s*(;.*)?")
 # A host's name, and perhaps a port: what a token is sent to is never hidden by user info, a
 # backslash or a letter that looks like another (RFC 1123, section 2.1).
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -127,22 +154,22 @@ def _boolean(text: str) -> bool:
     raise ValueError
 
 
-def _choice(*words: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
+def _one_of[T](*words: str, read: Callable[[str], T]) -> Form[T]:
+    def parse(text: str) -> T:
         if text.lower() in words:
-            return text.lower()
+            return read(text.lower())
         raise ValueError
 
-    return parse
+    return Form(" or ".join(f"`{word}`" for word in words), parse)
 
 
-def _whole(least: int, most: int) -> Callable[[str], int]:
+def _whole(least: int, most: int) -> Form[int]:
     def parse(text: str) -> int:
         if text.isascii() and text.isdigit() and least <= int(text) <= most:
             return int(text)
         raise ValueError
 
-    return parse
+    return Form(f"a whole number from {least} to {most}", parse)
 
 
 def _optional[T](parse: Callable[[str], T]) -> Callable[[str], T | None]:
@@ -151,8 +178,7 @@ def _optional[T](parse: Callable[[str], T]) -> Callable[[str], T | None]:
 
 def _parts(text: str) -> list[str]:
     """Split a list by comma. One that was given and holds nothing is a mistake: ValueError."""
-    parts = [part.strip() for part in text.split(",")]
-    found = [part for part in parts if part]
+    found = [part.strip() for part in text.split(",") if part.strip()]
     if text and not found:
         raise ValueError("it lists nothing")
     return found
@@ -214,26 +240,17 @@ def _https(text: str) -> str:
     return text.removesuffix("/")
 
 
-def _scope(text: str) -> str:
-    if re.fullmatch(r"https://\S+/\.default", text):
-        return text
-    raise ValueError
-
-
 def _cloud(text: str) -> Cloud:
     if text.upper() in CLOUDS:
         return CLOUDS[text.upper()]
     raise ValueError
 
 
-def _connection_string(text: str) -> str:
-    if re.search(r"(^|;)\s*InstrumentationKey=[0-9a-fA-F-]{36}\s*(;|$)", text):
-        return text
-    raise ValueError
-
-
-_MOMENT = "a moment such as `2027-03-31T08:00Z`, a day (its beginning, UTC), or empty"
-_YES_NO = "`true` or `false`"
+_MOMENT = Form(
+    "a moment such as `2027-03-31T08:00Z`, a day (its beginning, UTC), or empty", _optional(_moment)
+)
+_YES_NO = Form("`true` or `false`", _boolean)
+_SUBSCRIPTIONS = "ids of subscriptions, by comma"
 FUNCTION_TIMEOUT_SECONDS = 1500.0
 """functionTimeout in host.json, which a test compares with this."""
 FUNCTION_TIMEOUT = "AzureFunctionsJobHost__functionTimeout"
@@ -242,7 +259,6 @@ FUNCTION_TIMEOUT = "AzureFunctionsJobHost__functionTimeout"
 _LEAST_TIMEOUT = timedelta(seconds=1)
 _MARGIN_SECONDS = 60
 _MOST_SHOWN = 100
-_TELEMETRY = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 # Names that begin so are ours: who sets one means Keysweep.
 _OUR_BEGINNINGS = ("SWEEP_", "EXEMPT", "BRAKE", "ENFORCE_", "MAX_CHANGES", "NO_SUBDOMAIN")
 # So many edits away, a name was probably meant to be one of ours; fewer where a name is short.
@@ -250,187 +266,183 @@ _OUR_BEGINNINGS = ("SWEEP_", "EXEMPT", "BRAKE", "ENFORCE_", "MAX_CHANGES", "NO_S
 _EDITS, _EDITS_OF_SHORT, _SHORT = 2, 1, 8
 _OF_OTHER_TOOLS = frozenset({"AZURE_TENANT"})  # Ansible's collection azure.azcollection
 
-SETTINGS: tuple[Setting, ...] = (
-    Setting(
-        "SWEEP_SCHEDULE",
-        "0 */15 * * * *",
+SWEEP_SCHEDULE = Setting(
+    "SWEEP_SCHEDULE",
+    "0 */15 * * * *",
+    Form(
         "NCRONTAB of 5 or 6 fields that fires at least once in five years, UTC",
-        "When the timer fires.",
         Schedule.parse,
         explains=True,
     ),
-    Setting(
-        "SWEEP_MODE",
-        None,
-        "`audit` or `enforce`",
-        "`audit` reports and is never handed a writer; `enforce` turns keys off.",
-        lambda text: Mode(_choice("audit", "enforce")(text)),
-    ),
-    Setting(
-        "SWEEP_MANAGEMENT_GROUPS",
-        "",
-        "ids of management groups, by comma",
-        "Sweep the subscriptions below these; one that can't be read is a gap.",
-        _listed(_matching(_GROUP)),
-    ),
-    Setting(
-        "SWEEP_SUBSCRIPTIONS",
-        "",
-        "ids of subscriptions, by comma; not with SWEEP_MANAGEMENT_GROUPS",
-        "Sweep these. With neither, every subscription that the identity can read.",
-        _listed(_guid),
-    ),
-    Setting(
-        "SWEEP_EXCLUDE_SUBSCRIPTIONS",
-        "",
-        "ids of subscriptions, by comma",
-        "Count these and leave them alone.",
-        _listed(_guid),
-    ),
-    Setting(
-        "SWEEP_KINDS",
-        "OpenAI,AIServices",
+    "When the timer fires.",
+)
+SWEEP_MODE = Setting(
+    "SWEEP_MODE",
+    None,
+    _one_of("audit", "enforce", read=Mode),
+    "`audit` reports and is never handed a writer; `enforce` turns keys off.",
+)
+SWEEP_MANAGEMENT_GROUPS = Setting(
+    "SWEEP_MANAGEMENT_GROUPS",
+    "",
+    Form("ids of management groups, by comma", _listed(_matching(_GROUP))),
+    "Sweep the subscriptions below these; one that can't be read is a gap.",
+)
+SWEEP_SUBSCRIPTIONS = Setting(
+    "SWEEP_SUBSCRIPTIONS",
+    "",
+    Form(f"{_SUBSCRIPTIONS}; not with SWEEP_MANAGEMENT_GROUPS", _listed(_guid)),
+    "Sweep these. With neither, every subscription that the identity can read.",
+)
+SWEEP_EXCLUDE_SUBSCRIPTIONS = Setting(
+    "SWEEP_EXCLUDE_SUBSCRIPTIONS",
+    "",
+    Form(_SUBSCRIPTIONS, _listed(_guid)),
+    "Count these and leave them alone.",
+)
+SWEEP_KINDS = Setting(
+    "SWEEP_KINDS",
+    "OpenAI,AIServices",
+    Form(
         "kinds of Cognitive Services account, by comma; `other:Name` for one that isn't known yet",
-        "Which kinds of account are in scope.",
         _listed(read_kind),
         explains=True,
     ),
-    Setting(
-        "EXEMPTION_TAG",
-        "local-auth-exempt",
-        "a tag name that Azure takes: at most 512 characters, none of `<>%&\\?/`",
-        "The tag that lets an account keep its keys.",
-        _tag_name,
-    ),
-    Setting(
-        "EXEMPTION_INHERIT",
-        "false",
-        "`false`, `true` (both), or `resourceGroup`, `subscription` by comma",
-        "Whether the tag counts on the resource group or subscription too; the nearest decides.",
-        _levels,
-    ),
-    Setting(
-        "EXEMPTION_REQUIRE_UNTIL",
-        "false",
-        _YES_NO,
-        "Hold, and report, exemptions without an end date.",
-        _boolean,
-    ),
-    Setting(
-        "EXEMPTION_MAX_DAYS",
-        "",
-        "a whole number from 1 to 3650, or empty",
-        "Hold, and report, exemptions that end later than so many days from today, or never.",
-        _optional(_whole(1, 3650)),
-    ),
-    Setting(
-        "EXEMPTION_UNREADABLE",
-        "hold",
-        "`hold` or `disable`",
-        "What an exemption tag that can't be read does: `disable` is for strict tenants.",
-        _choice("hold", "disable"),
-    ),
-    Setting(
-        "NO_SUBDOMAIN",
-        "disable",
-        "`disable` or `hold`",
-        "What to do with an account that Entra ID can't reach because it has no custom subdomain.",
-        _choice("disable", "hold"),
-    ),
-    Setting(
-        "MAX_CHANGES_PER_SWEEP",
-        "25",
-        "a whole number from 1 to 100000",
-        "The brake: more changes than this in one sweep usually means a wrong assumption.",
-        _whole(1, 100_000),
-    ),
-    Setting(
-        "BRAKE",
-        "hold",
-        "`hold` or `trickle`",
-        "Over the limit, hold everything, or make that many changes a sweep.",
-        lambda text: Brake(_choice("hold", "trickle")(text)),
-    ),
-    Setting(
-        "BRAKE_RELEASE_UNTIL",
-        "",
-        _MOMENT,
-        "Let everything through until then: how a first enforcement is done. Expires by itself; "
-        "left out of account in audit mode.",
-        _optional(_moment),
-    ),
-    Setting(
-        "ENFORCE_FROM",
-        "",
-        _MOMENT,
-        "Until then `enforce` audits, and every event says when the keys will go off.",
-        _optional(_moment),
-    ),
-    Setting(
-        "SWEEP_CONCURRENCY",
-        "48",
-        "a whole number from 1 to 64",
-        "How many accounts or subscriptions are worked on at once.",
-        _whole(1, 64),
-    ),
-    Setting(
-        "SWEEP_BUDGET_SECONDS",
-        "1200",
-        "a whole number from 30, at least 60 s less than functionTimeout (1,500 s in host.json)",
-        "A sweep ends within this, defers what it did not reach, and the next one carries on.",
+    "Which kinds of account are in scope.",
+)
+EXEMPTION_TAG = Setting(
+    "EXEMPTION_TAG",
+    "local-auth-exempt",
+    Form("a tag name that Azure takes: at most 512 characters, none of `<>%&\\?/`", _tag_name),
+    "The tag that lets an account keep its keys.",
+)
+EXEMPTION_INHERIT = Setting(
+    "EXEMPTION_INHERIT",
+    "false",
+    Form("`false`, `true` (both), or `resourceGroup`, `subscription` by comma", _levels),
+    "Whether the tag counts on the resource group or subscription too; the nearest decides.",
+)
+EXEMPTION_REQUIRE_UNTIL = Setting(
+    "EXEMPTION_REQUIRE_UNTIL",
+    "false",
+    _YES_NO,
+    "Hold, and report, exemptions without an end date.",
+)
+EXEMPTION_MAX_DAYS = Setting(
+    "EXEMPTION_MAX_DAYS",
+    "",
+    _whole(1, 3650).or_empty,
+    "Hold, and report, exemptions that end later than so many days from today, or never.",
+)
+EXEMPTION_UNREADABLE = Setting(
+    "EXEMPTION_UNREADABLE",
+    "hold",
+    _one_of("hold", "disable", read="hold".__eq__),
+    "What an exemption tag that can't be read does: `disable` is for strict tenants.",
+)
+NO_SUBDOMAIN = Setting(
+    "NO_SUBDOMAIN",
+    "disable",
+    _one_of("disable", "hold", read="hold".__eq__),
+    "What to do with an account that Entra ID can't reach because it has no custom subdomain.",
+)
+MAX_CHANGES_PER_SWEEP = Setting(
+    "MAX_CHANGES_PER_SWEEP",
+    "25",
+    _whole(1, 100_000),
+    "The brake: more changes than this in one sweep usually means a wrong assumption.",
+)
+BRAKE = Setting(
+    "BRAKE",
+    "hold",
+    _one_of("hold", "trickle", read=Brake),
+    "Over the limit, hold everything, or make that many changes a sweep.",
+)
+BRAKE_RELEASE_UNTIL = Setting(
+    "BRAKE_RELEASE_UNTIL",
+    "",
+    _MOMENT,
+    "Let everything through until then: how a first enforcement is done. Expires by itself; "
+    "left out of account in audit mode.",
+)
+ENFORCE_FROM = Setting(
+    "ENFORCE_FROM",
+    "",
+    _MOMENT,
+    "Until then `enforce` audits, and every event says when the keys will go off.",
+)
+SWEEP_CONCURRENCY = Setting(
+    "SWEEP_CONCURRENCY",
+    "48",
+    _whole(1, 64),
+    "How many accounts or subscriptions are worked on at once.",
+)
+SWEEP_BUDGET_SECONDS = Setting(
+    "SWEEP_BUDGET_SECONDS",
+    "1200",
+    replace(
         _whole(30, 86_400),
+        allowed="a whole number from 30, at least 60 s less than functionTimeout (1,500 s in "
+        "host.json)",
     ),
-    Setting(
-        "AZURE_CLIENT_ID",
-        "",
-        "a client id, or empty",
-        "The user-assigned identity to use; empty: the system-assigned one.",
-        _optional(_guid),
-    ),
-    Setting(
-        "AZURE_TENANT_ID",
-        "",
-        "a tenant id, or empty",
-        "The home tenant; empty: the tenant of the identity's own token.",
-        _optional(_guid),
-    ),
-    Setting(
-        _TELEMETRY,
-        None,
-        "the connection string of an Application Insights resource",
-        "Where telemetry goes. Read before all others, so that a wrong setting is seen there.",
-        _connection_string,
-    ),
-    Setting(
-        "AZURE_SDK_CLOUD_CONF",
-        "AZURE_PUBLIC_CLOUD",
-        "`AZURE_PUBLIC_CLOUD`, `AZURE_US_GOVERNMENT` or `AZURE_CHINA_CLOUD`",
-        "Which Azure. ARM_ENDPOINT and ARM_SCOPE, where given, win.",
-        _cloud,
-    ),
-    Setting(
-        "ARM_ENDPOINT",
-        "",
-        "`https://`, a host's name and perhaps a port; only with ARM_SCOPE",
-        "Another Azure Resource Manager, such as Azure Stack's.",
-        _optional(_https),
-    ),
-    Setting(
-        "ARM_SCOPE",
-        "",
+    "A sweep ends within this, defers what it did not reach, and the next one carries on.",
+)
+AZURE_CLIENT_ID = Setting(
+    "AZURE_CLIENT_ID",
+    "",
+    Form("a client id", _guid).or_empty,
+    "The user-assigned identity to use; empty: the system-assigned one.",
+)
+AZURE_TENANT_ID = Setting(
+    "AZURE_TENANT_ID",
+    "",
+    Form("a tenant id", _guid).or_empty,
+    "The home tenant; empty: the tenant of the identity's own token.",
+)
+_TELEMETRY = Setting(
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    None,
+    Form("the connection string of an Application Insights resource", _matching(_TELEMETRY_KEY)),
+    "Where telemetry goes. Read before all others, so that a wrong setting is seen there.",
+)
+AZURE_SDK_CLOUD_CONF = Setting(
+    "AZURE_SDK_CLOUD_CONF",
+    "AZURE_PUBLIC_CLOUD",
+    Form("`AZURE_PUBLIC_CLOUD`, `AZURE_US_GOVERNMENT` or `AZURE_CHINA_CLOUD`", _cloud),
+    "Which Azure. ARM_ENDPOINT and ARM_SCOPE, where given, win.",
+)
+ARM_ENDPOINT = Setting(
+    "ARM_ENDPOINT",
+    "",
+    Form("`https://`, a host's name and perhaps a port; only with ARM_SCOPE", _optional(_https)),
+    "Another Azure Resource Manager, such as Azure Stack's.",
+)
+ARM_SCOPE = Setting(
+    "ARM_SCOPE",
+    "",
+    Form(
         "a token scope such as `https://management.azure.com/.default`; only with ARM_ENDPOINT",
-        "The scope of tokens for ARM_ENDPOINT.",
-        _optional(_scope),
+        _optional(_matching(_TOKEN_SCOPE)),
     ),
+    "The scope of tokens for ARM_ENDPOINT.",
+)
+
+SETTINGS: tuple[Setting[Any], ...] = (
+    *(SWEEP_SCHEDULE, SWEEP_MODE, SWEEP_MANAGEMENT_GROUPS, SWEEP_SUBSCRIPTIONS),
+    *(SWEEP_EXCLUDE_SUBSCRIPTIONS, SWEEP_KINDS, EXEMPTION_TAG, EXEMPTION_INHERIT),
+    *(EXEMPTION_REQUIRE_UNTIL, EXEMPTION_MAX_DAYS, EXEMPTION_UNREADABLE, NO_SUBDOMAIN),
+    *(MAX_CHANGES_PER_SWEEP, BRAKE, BRAKE_RELEASE_UNTIL, ENFORCE_FROM, SWEEP_CONCURRENCY),
+    *(SWEEP_BUDGET_SECONDS, AZURE_CLIENT_ID, AZURE_TENANT_ID, _TELEMETRY, AZURE_SDK_CLOUD_CONF),
+    *(ARM_ENDPOINT, ARM_SCOPE),
 )
 """Every setting, in the order in which a deployer meets them."""
-
-
-OPERATOR_SETTINGS = tuple(setting for setting in SETTINGS if setting.name != _TELEMETRY)
+OPERATOR_SETTINGS = tuple(setting for setting in SETTINGS if setting is not _TELEMETRY)
 """What the command line reads: it reports to a person, not to Application Insights."""
 
 
-def read_settings(environ: Mapping[str, str], declared: Sequence[Setting] = SETTINGS) -> Settings:
+def read_settings(
+    environ: Mapping[str, str], declared: Sequence[Setting[Any]] = SETTINGS
+) -> Settings:
     """Read the settings declared, strictly. An empty value is taken as absent.
 
     Raises SettingsError, which names each wrong setting, its value and what is allowed, and each
@@ -449,13 +461,13 @@ def read_connection_string(environ: Mapping[str, str]) -> str:
     Raises SettingsError, which names every problem, if this one is wrong itself.
     """
     values, problems = _read(environ, SETTINGS)
-    if _TELEMETRY not in values:
+    if _TELEMETRY.name not in values:
         raise SettingsError(problems)
-    return str(values[_TELEMETRY])
+    return values.of(_TELEMETRY)
 
 
 def unknown_names(
-    environ: Mapping[str, str], declared: Sequence[Setting] = SETTINGS
+    environ: Mapping[str, str], declared: Sequence[Setting[Any]] = SETTINGS
 ) -> Sequence[str]:
     """Name what is no setting, and was probably meant to be one of the settings declared.
 
@@ -491,31 +503,30 @@ def _misspelled(name: str, wanted: Mapping[str, str]) -> str | None:
 
 
 def _read(
-    environ: Mapping[str, str], declared: Sequence[Setting]
-) -> tuple[dict[str, Any], list[str]]:
-    values: dict[str, Any] = {}
+    environ: Mapping[str, str], declared: Sequence[Setting[Any]]
+) -> tuple[_Values, list[str]]:
+    values = _Values()
     problems = list(unknown_names(environ, declared))
     for setting in declared:
-        given = environ.get(setting.name, "").strip()
-        text = given or setting.default
+        written = environ.get(setting.name, "").strip()
+        text, form = written or setting.default, setting.form
         if text is None:
-            problems.append(f"{setting.name} is not set: it must be {setting.allowed}")
-            continue
-        if is_reference(text):
+            problems.append(f"{setting.name} is not set: it must be {form.allowed}")
+        elif is_reference(text):
             problems.append(
                 f"{setting.name} is a reference that Azure has not resolved: see in the portal "
                 "why, or write the value itself"
             )
-            continue
-        try:
-            values[setting.name] = setting.parse(text)
-        except ValueError as error:
-            # A connection string is nobody's business, even a wrong one.
-            shown = "not one" if setting.name == _TELEMETRY else _shown(given)
-            why = f" ({_cut(str(error))})" if setting.explains else ""
-            problems.append(f"{setting.name} is {shown}{why}: it must be {setting.allowed}")
+        else:
+            try:
+                values[setting.name] = form.parse(text)
+            except ValueError as error:
+                # A connection string is nobody's business, even a wrong one.
+                shown = "not one" if setting is _TELEMETRY else _shown(written)
+                why = f" ({_cut(str(error))})" if form.explains else ""
+                problems.append(f"{setting.name} is {shown}{why}: it must be {form.allowed}")
     problems.extend(_conflicts(environ))
-    problems.extend(_timeout_problems(environ, values.get("SWEEP_BUDGET_SECONDS")))
+    problems.extend(_timeout_problems(environ, values))
     return values, problems
 
 
@@ -536,20 +547,17 @@ def _cut(text: str) -> str:
     return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "…"
 
 
-def _given(environ: Mapping[str, str], name: str) -> bool:
-    return bool(environ.get(name, "").strip())
+def _conflicts(environ: Mapping[str, str]) -> Iterator[str]:
+    def is_set(setting: Setting[Any]) -> bool:
+        return bool(environ.get(setting.name, "").strip())
+
+    if is_set(SWEEP_MANAGEMENT_GROUPS) and is_set(SWEEP_SUBSCRIPTIONS):
+        yield "SWEEP_MANAGEMENT_GROUPS and SWEEP_SUBSCRIPTIONS are both set: give one"
+    if is_set(ARM_ENDPOINT) != is_set(ARM_SCOPE):
+        yield "ARM_ENDPOINT and ARM_SCOPE go together: give both or neither"
 
 
-def _conflicts(environ: Mapping[str, str]) -> Sequence[str]:
-    problems = []
-    if _given(environ, "SWEEP_MANAGEMENT_GROUPS") and _given(environ, "SWEEP_SUBSCRIPTIONS"):
-        problems.append("SWEEP_MANAGEMENT_GROUPS and SWEEP_SUBSCRIPTIONS are both set: give one")
-    if _given(environ, "ARM_ENDPOINT") != _given(environ, "ARM_SCOPE"):
-        problems.append("ARM_ENDPOINT and ARM_SCOPE go together: give both or neither")
-    return problems
-
-
-def _timeout_problems(environ: Mapping[str, str], budget: int | None) -> Sequence[str]:
+def _timeout_problems(environ: Mapping[str, str], values: _Values) -> Sequence[str]:
     """Judge the time-out of the host, and whether the budget, if it could be read, fits into it."""
     timeouts, problems = [], []
     for name, value in environ.items():
@@ -564,7 +572,10 @@ def _timeout_problems(environ: Mapping[str, str], budget: int | None) -> Sequenc
                 "at least a second, or `-1` for no limit"
             )
     timeout = min(timeouts, default=FUNCTION_TIMEOUT_SECONDS)
-    if not problems and budget is not None and budget + _MARGIN_SECONDS > timeout:
+    if problems or SWEEP_BUDGET_SECONDS.name not in values:
+        return problems
+    budget = values.of(SWEEP_BUDGET_SECONDS)
+    if budget + _MARGIN_SECONDS > timeout:
         problems.append(
             f"SWEEP_BUDGET_SECONDS is {budget}: with {_MARGIN_SECONDS} s to spare it does not fit "
             f"into the functionTimeout of {timeout:.0f} s"
@@ -587,40 +598,39 @@ def _function_timeout(text: str) -> float:
     return timeout.total_seconds()
 
 
-def _settings(values: Mapping[str, Any]) -> Settings:
-    endpoint, scope = values["ARM_ENDPOINT"], values["ARM_SCOPE"]
-    release, notes = values["BRAKE_RELEASE_UNTIL"], []
-    if release is not None and values["SWEEP_MODE"] is Mode.AUDIT:
+def _settings(values: _Values) -> Settings:
+    of = values.of
+    mode, release, notes = of(SWEEP_MODE), of(BRAKE_RELEASE_UNTIL), []
+    if release is not None and mode is Mode.AUDIT:
         # What audit mode foretells of the brake is then what enforcing would meet once it is over.
         release = None
         notes.append("BRAKE_RELEASE_UNTIL is left out of account: SWEEP_MODE is audit.")
+    endpoint, scope = of(ARM_ENDPOINT), of(ARM_SCOPE)
     return Settings(
-        mode=values["SWEEP_MODE"],
-        schedule=values["SWEEP_SCHEDULE"],
+        mode=mode,
+        schedule=of(SWEEP_SCHEDULE),
         scope=Scope(
-            management_groups=values["SWEEP_MANAGEMENT_GROUPS"],
-            subscriptions=values["SWEEP_SUBSCRIPTIONS"],
-            excluded_subscriptions=values["SWEEP_EXCLUDE_SUBSCRIPTIONS"],
-            kinds=values["SWEEP_KINDS"],
+            management_groups=of(SWEEP_MANAGEMENT_GROUPS),
+            subscriptions=of(SWEEP_SUBSCRIPTIONS),
+            excluded_subscriptions=of(SWEEP_EXCLUDE_SUBSCRIPTIONS),
+            kinds=of(SWEEP_KINDS),
         ),
         rules=Rules(
-            tag=values["EXEMPTION_TAG"],
-            require_until=values["EXEMPTION_REQUIRE_UNTIL"],
-            max_days=values["EXEMPTION_MAX_DAYS"],
-            hold_unreadable=values["EXEMPTION_UNREADABLE"] == "hold",
-            hold_no_subdomain=values["NO_SUBDOMAIN"] == "hold",
+            tag=of(EXEMPTION_TAG),
+            require_until=of(EXEMPTION_REQUIRE_UNTIL),
+            max_days=of(EXEMPTION_MAX_DAYS),
+            hold_unreadable=of(EXEMPTION_UNREADABLE),
+            hold_no_subdomain=of(NO_SUBDOMAIN),
         ),
         limits=Limits(
-            most_changes=values["MAX_CHANGES_PER_SWEEP"],
-            brake=values["BRAKE"],
-            release_until=release,
+            most_changes=of(MAX_CHANGES_PER_SWEEP), brake=of(BRAKE), release_until=release
         ),
-        enforce_from=values["ENFORCE_FROM"],
-        inherit=values["EXEMPTION_INHERIT"],
-        concurrency=values["SWEEP_CONCURRENCY"],
-        budget=float(values["SWEEP_BUDGET_SECONDS"]),
-        client_id=values["AZURE_CLIENT_ID"],
-        tenant_id=values["AZURE_TENANT_ID"],
-        cloud=Cloud(endpoint, scope) if endpoint else values["AZURE_SDK_CLOUD_CONF"],
+        enforce_from=of(ENFORCE_FROM),
+        inherit=of(EXEMPTION_INHERIT),
+        concurrency=of(SWEEP_CONCURRENCY),
+        budget=float(of(SWEEP_BUDGET_SECONDS)),
+        client_id=of(AZURE_CLIENT_ID),
+        tenant_id=of(AZURE_TENANT_ID),
+        cloud=Cloud(endpoint, scope) if endpoint and scope else of(AZURE_SDK_CLOUD_CONF),
         notes=tuple(notes),
     )

@@ -33,10 +33,10 @@ def read_time_span(text: str) -> timedelta:
         match = form.fullmatch(digits)
         if match is None:
             continue
-        given = {name: value for name, value in match.groupdict().items() if value is not None}
+        parts = {name: value for name, value in match.groupdict().items() if value is not None}
         # .NET counts in tenths of a microsecond, Python in microseconds.
-        micro = int(given.pop("fraction", "").ljust(7, "0")) // 10
-        numbers = {name: int(value) for name, value in given.items()}
+        micro = int(parts.pop("fraction", "").ljust(7, "0")) // 10
+        numbers = {name: int(value) for name, value in parts.items()}
         if all(number <= _MOST[name] for name, number in numbers.items()):
             return sign * (timedelta(**numbers) + timedelta(microseconds=micro))
     raise ValueError("it is no time span that the host can read")

@@ -8,7 +8,7 @@ without an outcome, and no change that nobody was told of.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -25,8 +25,8 @@ from shared.core.announcements import (
     subscriptions_read,
 )
 from shared.core.change_log import ChangeLog
-from shared.core.decision import Plan, braked, decide, plan
-from shared.core.events import BrakeEngaged, DriftFound, SweepStarted
+from shared.core.decision import Plan, decide, held_by_the_brake, plan
+from shared.core.events import BrakeEngaged, DriftFound, Event, SweepStarted
 from shared.core.model import (
     Clock,
     Decision,
@@ -68,60 +68,47 @@ class Sweep:
 
     async def run(self) -> SweepReport:
         """Sweep once. What Azure refuses is in the report; it is not raised."""
-        started, began = self.clock.now(), self.clock.monotonic()
-        await self.emitter.emit(_started(self.settings))
-        inventory = await self.discovery.discover()
-        for gap in inventory.gaps:
-            await self.emitter.emit(coverage_gap(gap))
-        for disagreement in inventory.disagreements:
-            await self.emitter.emit(sources_disagree(disagreement))
-        log = await self.changes.read([coverage.subscription.id for coverage in inventory.coverage])
-        log = log.held_against(inventory)
+        settings, started, began = self.settings, self.clock.now(), self.clock.monotonic()
         today = started.date()
-        decisions = self._decided(inventory, today)
+        await self.emitter.emit(_started(settings))
+        inventory = await self.discovery.discover()
+        await self._emit(map(coverage_gap, inventory.gaps))
+        await self._emit(map(sources_disagree, inventory.disagreements))
+        log = await self.changes.read([read.subscription.id for read in inventory.coverage])
+        log = log.held_against(inventory)
+        decisions = _decided(inventory, settings, today)
         drift = [decision for decision in decisions if decision.verdict is Verdict.DRIFT]
-        planned = plan(
-            drift, self.settings.limits, started, self.sweep_id, self.settings.schedule.interval
-        )
+        planned = plan(drift, settings.limits, started, self.sweep_id, settings.schedule.interval)
         brake = self._brake(planned)
         if brake:
             await self.emitter.emit(
                 BrakeEngaged(
                     brake=brake,
                     changes=len(drift),
-                    limit=self.settings.limits.most_changes,
+                    limit=settings.limits.most_changes,
                     held=len(planned.held),
                 )
             )
-        if self.remediation is not None and planned.held:
-            decisions = [
-                decision for decision in decisions if decision.verdict is not Verdict.DRIFT
-            ]
-            decisions += [
-                braked(decision, len(planned.held), self.settings.limits)
-                for decision in planned.held
-            ]
+        if planned.held and self.remediation is not None:
+            decisions = held_by_the_brake(decisions, len(drift), settings.limits)
         # Before all other events: what is announced early is acknowledged early.
         announcements = {
-            decision.account.id.key: self._announcement(decision, log)
+            decision.account.id.key: _announcement(decision, log, self.clock.now())
             for decision in decisions
             if decision.verdict is Verdict.DRIFT
         }
-        for announcement in announcements.values():
-            await self.emitter.emit(announcement)
-        await self._tell_changes(log, started)
-        for decision in decisions:
-            await self._tell(decision, today)
+        await self._emit(announcements.values())
+        await self._emit(_key_changes(log, (self.last or started - _DAY) - _OVERLAP))
+        await self._emit(_exempt_and_held(decisions, today))
         # Last: whoever sees that a subscription was read finds the events of all its accounts.
-        for read in subscriptions_read(inventory, decisions):
-            await self.emitter.emit(read)
+        await self._emit(subscriptions_read(inventory, decisions))
         report = SweepReport(
             sweep_id=self.sweep_id,
-            mode=self.settings.mode,
+            mode=settings.mode,
             started=started,
             inventory=inventory,
             decisions=tuple(decisions),
-            outcomes=await self._act(planned, announcements),
+            outcomes=await self._outcomes(planned, announcements),
             duration=self.clock.monotonic() - began,
             brake=brake,
             change_log_unread=log.unread,
@@ -130,29 +117,9 @@ class Sweep:
         await self.emitter.emit(report.completed())
         return report
 
-    def _decided(self, inventory: Inventory, today: date) -> list[Decision]:
-        """Decide on each account that was seen, but for those that are not in scope."""
-        scope, rules = self.settings.scope, self.settings.rules
-        decisions = (decide(account, scope, rules, today) for account in inventory.accounts)
-        return [decision for decision in decisions if decision.verdict is not Verdict.OUT_OF_SCOPE]
-
-    def _announcement(self, decision: Decision, log: ChangeLog) -> DriftFound:
-        account, now = decision.account.id.key, self.clock.now()
-        opened = log.open_since(decision, now)
-        return drift_found(decision, log.last_on(account), log.flips(account), opened, now)
-
-    async def _tell_changes(self, log: ChangeLog, now: datetime) -> None:
-        for change in log.since((self.last or now - _DAY) - _OVERLAP):
-            await self.emitter.emit(key_access_changed(change, log.flips(change.account.key)))
-        for account, (on, off) in log.wars().items():
-            await self.emitter.emit(patch_war(on, off, log.flips(account)))
-
-    async def _tell(self, decision: Decision, today: date) -> None:
-        observed = exemption_observed(decision, _days_left(decision, today))
-        if observed is not None:
-            await self.emitter.emit(observed)
-        if decision.verdict is Verdict.HELD:
-            await self.emitter.emit(account_held(decision))
+    async def _emit(self, events: Iterable[Event]) -> None:
+        for event in events:
+            await self.emitter.emit(event)
 
     def _brake(self, planned: Plan) -> str:
         """Say what the brake does, or in audit mode would do; empty if nothing."""
@@ -161,55 +128,85 @@ class Sweep:
         would = "would " if self.remediation is None else ""
         return f"{would}{planned.brake}: {planned.forecast}"
 
-    async def _act(
+    async def _outcomes(
         self, planned: Plan, announcements: Mapping[str, DriftFound]
     ) -> tuple[Outcome, ...]:
+        """Make the planned changes, or say what enforce mode would do; tell each outcome."""
+        outcomes: list[Outcome] = []
+
+        async def tell(outcome: Outcome) -> None:
+            outcomes.append(outcome)
+            announcement = announcements[outcome.decision.account.id.key]
+            await self.emitter.emit(remediation_outcome(outcome, announcement))
+
         if self.remediation is not None:
-            return await self._remediate(self.remediation, planned, announcements)
+            await self._remediate(self.remediation, planned, announcements, tell)
+            return tuple(outcomes)
         detail = "Audit mode changes nothing."
         if self.settings.mode is Mode.ENFORCE and self.settings.enforce_from is not None:
             detail = f"Its keys go off from {self.settings.enforce_from:%Y-%m-%dT%H:%MZ} on."
         if planned.brake is not None:
             detail += f" Enforce {self._brake(planned)}"
-        outcomes = tuple(
-            Outcome(decision, Result.WOULD_DISABLE, detail)
-            for decision in (*planned.change, *planned.held)
-        )
-        for outcome in outcomes:
-            announcement = announcements[outcome.decision.account.id.key]
-            await self.emitter.emit(remediation_outcome(outcome, announcement))
-        return outcomes
+        for decision in (*planned.change, *planned.held):
+            await tell(Outcome(decision, Result.WOULD_DISABLE, detail))
+        return tuple(outcomes)
 
     async def _remediate(
         self,
         remediation: Remediator,
         planned: Plan,
         announcements: Mapping[str, DriftFound],
-    ) -> tuple[Outcome, ...]:
+        tell: Callable[[Outcome], Awaitable[None]],
+    ) -> None:
         """Make the changes of the plan that were announced and acknowledged."""
         needed = [announcements[decision.account.id.key] for decision in planned.change]
         acknowledged = await self.emitter.acknowledged(needed) if needed else ()
         announced = {event.account_id for event in acknowledged if isinstance(event, DriftFound)}
         allowance = Allowance(planned.most_writes, planned.released_until)
-        outcomes: list[Outcome] = []
 
         async def work(queue: Iterator[Decision]) -> None:
             for decision in queue:
                 if decision.account.id.key not in announced:
-                    outcome = _unannounced(decision)
-                else:
-                    try:
-                        outcome = await remediation.remediate(decision, allowance)
-                    except Exception as error:  # noqa: BLE001 - a bug with one account stops no other
-                        outcome = _unexpected(decision, error)
-                outcomes.append(outcome)
-                announcement = announcements[decision.account.id.key]
-                await self.emitter.emit(remediation_outcome(outcome, announcement))
+                    await tell(_unannounced(decision))
+                    continue
+                try:
+                    outcome = await remediation.remediate(decision, allowance)
+                except Exception as error:  # noqa: BLE001 - a bug with one account stops no other
+                    outcome = _unexpected(decision, error)
+                await tell(outcome)
 
         await work_through(
             planned.change, lambda decision: decision.account.id.subscription_id, work
         )
-        return tuple(outcomes)
+
+
+def _decided(inventory: Inventory, settings: Settings, today: date) -> list[Decision]:
+    """Decide on each account that was seen, but for those that are not in scope."""
+    decisions = [
+        decide(account, settings.scope, settings.rules, today) for account in inventory.accounts
+    ]
+    return [decision for decision in decisions if decision.verdict is not Verdict.OUT_OF_SCOPE]
+
+
+def _announcement(decision: Decision, log: ChangeLog, now: datetime) -> DriftFound:
+    account, opened = decision.account.id.key, log.open_since(decision, now)
+    return drift_found(decision, log.last_on(account), log.flips(account), opened, now)
+
+
+def _key_changes(log: ChangeLog, since: datetime) -> Iterator[Event]:
+    for change in log.since(since):
+        yield key_access_changed(change, log.flips(change.account.key))
+    for account, (on, off) in log.wars().items():
+        yield patch_war(on, off, log.flips(account))
+
+
+def _exempt_and_held(decisions: Iterable[Decision], today: date) -> Iterator[Event]:
+    for decision in decisions:
+        observed = exemption_observed(decision, _days_left(decision, today))
+        if observed is not None:
+            yield observed
+        if decision.verdict is Verdict.HELD:
+            yield account_held(decision)
 
 
 async def work_through[Change](
@@ -226,9 +223,9 @@ async def work_through[Change](
     for change in changes:
         by_subscription[subscription_of(change)].append(change)
     async with asyncio.TaskGroup() as group:
-        for there in by_subscription.values():
-            queue = iter(there)
-            for _ in range(min(_WORKERS_PER_SUBSCRIPTION, len(there))):
+        for changes_there in by_subscription.values():
+            queue = iter(changes_there)
+            for _ in range(min(_WORKERS_PER_SUBSCRIPTION, len(changes_there))):
                 group.create_task(work(queue))
 
 

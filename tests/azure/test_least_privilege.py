@@ -148,6 +148,13 @@ def test_an_action_that_nobody_used_and_one_that_the_role_lacks_are_both_named()
     assert differences(["a/read", "A/Write"], journal) == []
 
 
+def test_a_run_of_some_tests_is_compared_too_but_need_not_use_the_whole_role() -> None:
+    journal = [Entry("tests/test_a.py", ("a/read", "a/write"))]
+    assert differences(["a/read", "a/delete"], journal, ran_all=False) == [
+        "a/write was used in test_a.py, and is not in the role"
+    ]
+
+
 def test_a_run_of_all_tests_fails_if_the_role_has_an_action_that_none_of_them_used() -> None:
     """Here "all" is one file, run by two processes; none of its tests needs every action."""
     done = subprocess.run(  # noqa: S603 - pytest

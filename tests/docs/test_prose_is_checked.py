@@ -175,24 +175,3 @@ def test_nothing_tracked_names_a_registry_or_a_machine() -> None:
         assert not any(each in text for each in registries), name
         if not name.startswith("tests/data/"):
             assert not machine_paths.search(text), name
-
-
-def test_requirements_are_pinned_with_hashes_and_without_addresses() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt"):
-        text = (ROOT / name).read_text()
-        assert "--index-url" not in text
-        assert "http://" not in text
-        assert "https://" not in text
-        pins = re.findall(r"^([a-z0-9-]+(?:\[[a-z]+\])?)==", text, re.MULTILINE)
-        assert len(pins) > 50
-        assert text.count("--hash=sha256:") >= len(pins)
-
-
-def test_what_is_shipped_is_pinned_as_what_is_tested() -> None:
-    def pins(name: str) -> dict[str, str]:
-        return dict(
-            re.findall(r"^([a-z0-9-]+)==([^ \\]+)", (ROOT / name).read_text(), re.MULTILINE)
-        )
-
-    shipped, tested = pins("requirements.txt"), pins("requirements-dev.txt")
-    assert {name: tested.get(name) for name in shipped} == shipped

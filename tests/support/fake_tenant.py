@@ -45,6 +45,7 @@ type What = Literal[
     "home tenant", "subscriptions", "subscription", "descendants",
     "everywhere", "visible", "census", "listing", "groups shown", "changes", "own ids",
     "accounts", "groups", "account", "tags above", "patch",
+    "locks", "merge tag", "delete tags", "keys on",
 ]  # fmt: skip
 """What can be asked."""
 type Effect = float | AzureError | Callable[[], object] | None
@@ -118,6 +119,8 @@ class FakeTenant:
     writes: list[Write] = field(default_factory=list)
     journal: list[Write | Acknowledgement] = field(default_factory=list)
     """What was acknowledged and what was written, in this order."""
+    changed: list[tuple[What, Account]] = field(default_factory=list)
+    """What a person changed that was accepted, and the account as it was just before."""
     asked: list[tuple[What, str]] = field(default_factory=list)
     _meanwhile: dict[tuple[What, str], Iterator[Effect]] = field(default_factory=dict)
     _afterwards: dict[tuple[What, str], Iterator[Effect]] = field(default_factory=dict)
@@ -434,6 +437,12 @@ class FakePermits:
     async def unit(self, subscription_id: str, reads: int) -> AsyncIterator[None]:
         """Let a unit work."""
         self.room.append(reads)
+        async with self.page(subscription_id):
+            yield
+
+    @asynccontextmanager
+    async def page(self, subscription_id: str) -> AsyncIterator[None]:
+        """Let something be read."""
         waits = self.waits.get(subscription_id)
         wait = waits.pop(0) if waits else 0.0
         if isinstance(wait, Throttled):

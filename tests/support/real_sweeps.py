@@ -24,6 +24,12 @@ from tests.support.functions_worker import FunctionsWorker
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 TRACE_PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
+ONE_SWEEP = """
+import asyncio, os
+from shared.bootstrap import Process, SystemClock
+asyncio.run(Process(os.environ, SystemClock()).tick())
+"""
+"""One sweep in a process of its own."""
 
 
 @cache

@@ -24,6 +24,7 @@ from local_azure import LocalAzure, RunningClock
 from local_azure.services import Settings
 from local_azure.state.account import PatchForm
 from local_azure.state.tenant import Tenant
+from shared.core.model import Clock
 
 ROOT = Path(__file__).parent.parent.parent
 COMMAND = (sys.executable, "-m", "keysweep")
@@ -72,6 +73,8 @@ def environment(azure: LocalAzure | None, **more: str) -> dict[str, str]:
         "HOME": os.environ.get("HOME", "/"),
         "LANG": "C.UTF-8",
         "XDG_STATE_HOME": _STATE.name,
+        # `make coverage` measures the command too.
+        **{name: os.environ[name] for name in ("COVERAGE_PROCESS_CONFIG",) if name in os.environ},
     }
     return {**base, **(azure.operator_environ if azure else {}), **more}
 
@@ -92,12 +95,18 @@ def keysweep(azure: LocalAzure | None, *arguments: str, stdin: str = "", **envir
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def here(azure: LocalAzure | None, *arguments: str, stdin: str = "", **environ: str) -> Ran:
+def here(
+    azure: LocalAzure | None,
+    *arguments: str,
+    stdin: str = "",
+    clock: Clock | None = None,
+    **environ: Any,
+) -> Ran:
     """Run it in a pipe, in this process: quick, for what depends on no process of its own."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
     typed = io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8")
     with as_a_person(environment(azure, **environ), typed, out, err):
-        code = main(arguments)
+        code = main(arguments, clock)
     return Ran(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
 
 
@@ -124,7 +133,7 @@ def in_terminal(
     *arguments: str,
     columns: int = 100,
     answers: Mapping[str, str | signal.Signals | Callable[[], str | signal.Signals]] | None = None,
-    **environ: str,
+    **environ: Any,
 ) -> Ran:
     """Run it in a terminal.
 
@@ -154,7 +163,7 @@ def in_terminal(
             if not data:
                 break
             shown += data.decode(errors="replace")
-        for text in [each for each in left if each in _ESCAPE.sub("", shown)]:
+        for text in [text for text in left if text in _ESCAPE.sub("", shown)]:
             answer = left.pop(text)
             if callable(answer):
                 answer = answer()

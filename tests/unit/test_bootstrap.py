@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -11,7 +12,7 @@ import urllib3
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 from requests.adapters import HTTPAdapter
 
-from shared.bootstrap import Process
+from shared.bootstrap import Process, _moment
 from tests.support.virtual_time import VirtualClock
 
 SCOPE = "https://monitor.azure.com/.default"
@@ -64,3 +65,19 @@ def test_without_a_name_it_is_the_apps_own(asked: Asked, environ: dict[str, str]
 def test_away_from_azure_it_is_whoever_is_signed_in() -> None:
     credential = Process({}, VirtualClock())._sync_credential()
     assert isinstance(credential, DefaultAzureCredential)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-24T08:45:00+00:00", datetime(2026, 11, 24, 8, 45, tzinfo=UTC)),
+        ("2026-11-24T08:45:00", datetime(2026, 11, 24, 8, 45, tzinfo=UTC)),
+        ("0001-01-01T00:00:00", None),
+        ("", None),
+    ],
+    ids=["with a zone", "without one", "a host that never fired", "nothing"],
+)
+def test_when_the_timer_last_fired_is_what_the_host_says(
+    text: str, moment: datetime | None
+) -> None:
+    assert _moment(text) == moment

@@ -1,9 +1,16 @@
-"""Settings, one by one: where the form of each ends, and what is done with what was read."""
+"""Settings: strict, every problem named in one error, nothing read at import."""
 
-from datetime import UTC, datetime, timedelta
-from itertools import combinations
+import json
+from datetime import UTC, datetime
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
 
 import pytest
+from azure.core import AzureClouds
+from azure.mgmt.core.tools import get_arm_endpoints
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from shared.core.decision import Brake, Limits, Rules, Scope
 from shared.core.errors import SettingsError
@@ -11,19 +18,24 @@ from shared.core.model import Level
 from shared.core.schedule import Schedule
 from shared.core.settings import (
     CLOUDS,
+    FUNCTION_TIMEOUT,
+    FUNCTION_TIMEOUT_SECONDS,
     SETTINGS,
     Cloud,
+    LogsApi,
     Mode,
     Settings,
     read_connection_string,
     read_settings,
-    unknown_names,
 )
-from shared.core.spelling import edits, essence
 
+ROOT = Path(__file__).parents[3]
 ONE, TWO = "0a000000-0000-0000-0000-000000000001", "0a000000-0000-0000-0000-000000000002"
 TELEMETRY = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 LEAST = {"SWEEP_MODE": "audit", TELEMETRY: f"InstrumentationKey={ONE}"}
+ARM = "https://arm.contoso.com"
+ARM_SCOPE = f"{ARM}/.default"
+BOTH = (Level.RESOURCE_GROUP, Level.SUBSCRIPTION)
 
 
 def read(**environ: str) -> Settings:
@@ -63,13 +75,8 @@ def test_every_setting_arrives_where_it_belongs() -> None:
         mode=Mode.ENFORCE,
         schedule=Schedule.parse("0 0 * * * *"),
         scope=Scope(("mg",), (), (TWO,), ("OpenAI",)),
-        rules=Rules(
-            tag="keep-keys",
-            require_until=True,
-            max_days=30,
-            hold_unreadable=False,
-            hold_no_subdomain=True,
-        ),
+        rules=Rules("keep-keys", require_until=True, max_days=30, hold_unreadable=False,
+                    hold_no_subdomain=True),
         limits=Limits(7, Brake.TRICKLE, datetime(2027, 1, 1, tzinfo=UTC)),
         enforce_from=datetime(2027, 2, 1, tzinfo=UTC),
         inherit=(Level.SUBSCRIPTION,),
@@ -78,201 +85,207 @@ def test_every_setting_arrives_where_it_belongs() -> None:
         client_id=ONE,
         tenant_id=TWO,
         cloud=CLOUDS["AZURE_CHINA_CLOUD"],
+    )  # fmt: skip
+
+
+def test_only_two_settings_are_required_and_the_rest_have_safe_defaults() -> None:
+    assert read() == Settings(
+        mode=Mode.AUDIT,
+        schedule=Schedule.parse("0 */15 * * * *"),
+        scope=Scope(),
+        rules=Rules(),
+        limits=Limits(25, Brake.HOLD, None),
+        enforce_from=None,
+        inherit=(),
+        concurrency=48,
+        budget=1200.0,
+        client_id=None,
+        tenant_id=None,
+        cloud=CLOUDS["AZURE_PUBLIC_CLOUD"],
     )
+    with pytest.raises(SettingsError) as caught:
+        read_settings({})
+    assert [problem.split(":")[0] for problem in caught.value.problems] == [
+        "SWEEP_MODE is not set", f"{TELEMETRY} is not set",
+    ]  # fmt: skip
 
 
-def test_what_is_not_set_is_safe() -> None:
-    settings = read()
-    assert settings.limits == Limits(25, Brake.HOLD, None)
-    assert settings.schedule.interval == timedelta(minutes=15)
-    assert (settings.concurrency, settings.budget) == (48, 1200.0)
-    assert (settings.client_id, settings.tenant_id, settings.enforce_from) == (None, None, None)
-    assert settings.notes == ()
-
-
-# Words
-
-
-@pytest.mark.parametrize("text", ["ENFORCE", "Enforce"])
-def test_a_word_counts_in_any_letter_case(text: str) -> None:
-    assert read(SWEEP_MODE=text).mode is Mode.ENFORCE
-
-
-@pytest.mark.parametrize("text", ["TRUE", "Yes", "on", "1"])
-def test_inheritance_is_switched_on_as_any_boolean_is(text: str) -> None:
-    assert read(EXEMPTION_INHERIT=text).inherit == (Level.RESOURCE_GROUP, Level.SUBSCRIPTION)
-
-
-@pytest.mark.parametrize("text", ["FALSE", "No", "off", "0"])
-def test_inheritance_is_switched_off_as_any_boolean_is(text: str) -> None:
-    assert read(EXEMPTION_INHERIT=text).inherit == ()
-
-
-# Numbers
-
-
-@pytest.mark.parametrize("text", ["1_0", "+10", "-1", "10.0", "1e1", "\u0661\u0660", "\u00b2", "x"])
-def test_a_number_is_written_in_plain_digits(text: str) -> None:
-    (problem,) = problems(MAX_CHANGES_PER_SWEEP=text)
-    assert problem.startswith(f"MAX_CHANGES_PER_SWEEP is {text!r}: ")
+# What each may be
 
 
 @pytest.mark.parametrize(
-    ("name", "least", "most"),
+    ("name", "text", "where", "value"),
     [
-        ("EXEMPTION_MAX_DAYS", 1, 3650),
-        ("MAX_CHANGES_PER_SWEEP", 1, 100_000),
-        ("SWEEP_CONCURRENCY", 1, 64),
+        ("SWEEP_MODE", "ENFORCE", "mode", Mode.ENFORCE),
+        *(("EXEMPTION_INHERIT", text, "inherit", BOTH) for text in ("TRUE", "Yes", "on", "1")),
+        *(("EXEMPTION_INHERIT", text, "inherit", ()) for text in ("FALSE", "No", "off", "0", "")),
+        ("EXEMPTION_INHERIT", "Subscription", "inherit", (Level.SUBSCRIPTION,)),
+        ("EXEMPTION_INHERIT", "subscription, resourceGroup", "inherit", BOTH),
+        *(("EXEMPTION_REQUIRE_UNTIL", text, "rules.require_until", True) for text in ("1", "YES")),
+        *(("EXEMPTION_REQUIRE_UNTIL", text, "rules.require_until", False) for text in ("0", "No")),
+        *(("EXEMPTION_MAX_DAYS", text, "rules.max_days", int(text)) for text in ("1", "3650")),
+        *(
+            ("MAX_CHANGES_PER_SWEEP", text, "limits.most_changes", int(text))
+            for text in ("1", "100000")
+        ),
+        *(("SWEEP_CONCURRENCY", text, "concurrency", int(text)) for text in ("1", "64")),
+        *(("SWEEP_BUDGET_SECONDS", text, "budget", float(text)) for text in ("30", "1440")),
+        ("ENFORCE_FROM", "2027-03-31", "enforce_from", datetime(2027, 3, 31, tzinfo=UTC)),
+        ("ENFORCE_FROM", "2027-03-31T08:00Z", "enforce_from", datetime(2027, 3, 31, 8, tzinfo=UTC)),
+        (
+            "ENFORCE_FROM",
+            "2027-03-31T08:00:00+02:00",
+            "enforce_from",
+            datetime(2027, 3, 31, 6, tzinfo=UTC),
+        ),
+        ("AZURE_TENANT_ID", ONE.upper(), "tenant_id", ONE),
+        *(
+            ("SWEEP_MANAGEMENT_GROUPS", text, "scope.management_groups", (text,))
+            for text in ("a" * 90, "mg-1", "a_b.c(d)")
+        ),
+        (
+            "SWEEP_SUBSCRIPTIONS",
+            f" {TWO.upper()} ,{ONE},, {TWO}",
+            "scope.subscriptions",
+            (TWO, ONE),
+        ),
+        ("SWEEP_KINDS", "OpenAI, Other: BrandNew", "scope.kinds", ("OpenAI", "BrandNew")),
+        ("SWEEP_KINDS", "OPENAI,OpenAI", "scope.kinds", ("OpenAI",)),
+        *(
+            ("EXEMPTION_TAG", text, "rules.tag", text)
+            for text in ("x" * 512, "keep keys", "\u0441\u043e\u0445\u0440", "a:b", "X")
+        ),
     ],
 )
-def test_a_number_has_a_least_and_a_most(name: str, least: int, most: int) -> None:
-    for number in (least, most):
-        read(**{name: str(number)})
-    for number in (least - 1, most + 1):
-        assert problems(**{name: str(number)})
+def test_a_setting_is_taken_as_it_is_meant(name: str, text: str, where: str, value: Any) -> None:
+    assert attrgetter(where)(read(**{name: text})) == value
 
 
-def test_a_budget_is_at_least_half_a_minute_and_at_most_a_day() -> None:
-    endless = {"AzureFunctionsJobHost__functionTimeout": "-1"}
-    for seconds in (30, 86_400):
-        assert read(SWEEP_BUDGET_SECONDS=str(seconds), **endless).budget == seconds
-    for seconds in (29, 86_401):
-        assert problems(SWEEP_BUDGET_SECONDS=str(seconds), **endless)
+WRONG = {
+    "SWEEP_MODE": ["enforcing"],
+    "SWEEP_SCHEDULE": ["0 */15 * * *  * 2027"],
+    "SWEEP_SUBSCRIPTIONS": ["production", ONE.replace("-", ""), f"{{{ONE}}}", f"{ONE}0", "x" * 36],
+    "SWEEP_MANAGEMENT_GROUPS": ["a" * 91, "a b", "a/b", "\u00e4"],
+    "SWEEP_KINDS": ["Cognition"],
+    "EXEMPTION_TAG": ["x" * 513, "a\u200bb", "a\nb", *(f"a{bad}" for bad in "<>%&\\?/")],
+    "EXEMPTION_INHERIT": ["tenant"],
+    "EXEMPTION_REQUIRE_UNTIL": ["ture"],
+    "EXEMPTION_MAX_DAYS": ["-1", "0", "3651"],
+    "EXEMPTION_UNREADABLE": ["ignore"],
+    "NO_SUBDOMAIN": ["skip"],
+    "MAX_CHANGES_PER_SWEEP": [
+        *("0", "100001", "1_0", "+10", "10.0", "1e1", "\u0661\u0660", "\u00b2", "x"),
+    ],
+    "BRAKE": ["off"],
+    "BRAKE_RELEASE_UNTIL": ["tomorrow"],
+    "ENFORCE_FROM": [
+        *("2027-03-31T08:00", "2027-3-31", "2027-02-30"),
+        *("9999-12-31T23:59-01:00", "0001-01-01T00:00+01"),
+    ],
+    "SWEEP_CONCURRENCY": ["0", "65"],
+    "SWEEP_BUDGET_SECONDS": ["29"],
+    "AZURE_CLIENT_ID": ["me", f"{ONE}0"],
+    "AZURE_TENANT_ID": ["x" * 36],
+    "AZURE_SDK_CLOUD_CONF": ["AZURE_MOON"],
+}
 
 
-def test_a_budget_that_leaves_a_minute_of_the_time_out_fits() -> None:
-    assert read(SWEEP_BUDGET_SECONDS="1440").budget == 1440
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name in WRONG for text in WRONG[name]])
+def test_what_it_can_not_be_is_named_with_what_is_allowed(name: str, text: str) -> None:
+    (setting,) = (setting for setting in SETTINGS if setting.name == name)
+    (problem,) = problems(**{name: text})
+    assert problem.startswith(f"{name} is {text[:100]!r}"[:-1])
+    assert problem.endswith(f": it must be {setting.allowed}")
 
 
-# Moments
+def test_every_wrong_setting_is_named_at_once() -> None:
+    named = problems(**{name: texts[0] for name, texts in WRONG.items()})
+    assert {problem.split()[0] for problem in named} == set(WRONG)
+
+
+@pytest.mark.parametrize("name", ["SWEEP_KINDS", "SWEEP_SCHEDULE"])
+def test_what_is_wrong_with_a_long_value_is_said_briefly(name: str) -> None:
+    (problem,) = problems(**{name: "* * * * * " + "x" * 20_000})
+    assert len(problem) < 600
+
+
+def test_what_was_set_is_shown_to_a_hundred_letters_and_pythons_own_words_are_not() -> None:
+    assert f"'{'x' * 100}'" in problems(SWEEP_MODE="x" * 100)[0]
+    assert f"'{'x' * 100}…'" in problems(SWEEP_MODE="x" * 101)[0]
+    assert "(" not in problems(AZURE_CLIENT_ID="x" * len(ONE))[0]
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("name", "text", "says"),
     [
-        "2027-03-31T08:00",
-        "2027-3-31",
-        "2027-02-30",
-        "9999-12-31T23:59-01:00",
-        "0001-01-01T00:00+01",
+        ("SWEEP_SCHEDULE", "61 * * * *", "'61' is nothing that the minute can be"),
+        ("SWEEP_KINDS", "OpenAl", "'OpenAl' is no known kind: OpenAI?"),
+        ("SWEEP_KINDS", "OpenAI,AzureOpenAI", "'AzureOpenAI' is no known kind: OpenAI?"),
+        ("SWEEP_KINDS", "other:", "'' can be no kind"),
     ],
 )
-def test_a_moment_that_is_none_in_utc_is_an_error(text: str) -> None:
-    (problem,) = problems(ENFORCE_FROM=text)
-    assert problem.startswith(f"ENFORCE_FROM is {text!r}: ")
-
-
-# Names and ids
-
-
-@pytest.mark.parametrize("name", ["SWEEP_SUBSCRIPTIONS", "AZURE_CLIENT_ID", "AZURE_TENANT_ID"])
-@pytest.mark.parametrize("text", [ONE.replace("-", ""), f"{{{ONE}}}", f"{ONE}0", "x" * len(ONE)])
-def test_an_id_is_written_as_azure_shows_it(name: str, text: str) -> None:
-    assert problems(**{name: text})
-
-
-def test_an_id_is_compared_in_lower_case() -> None:
-    assert read(AZURE_TENANT_ID=ONE.upper()).tenant_id == ONE
-
-
-@pytest.mark.parametrize("text", ["a" * 90, "mg-1", "a_b.c(d)"])
-def test_an_id_of_a_management_group_is_what_azure_takes(text: str) -> None:
-    assert read(SWEEP_MANAGEMENT_GROUPS=text).scope.management_groups == (text,)
-
-
-@pytest.mark.parametrize("text", ["a" * 91, "a b", "a/b", "\u00e4"])
-def test_nothing_else_is_one(text: str) -> None:
-    assert problems(SWEEP_MANAGEMENT_GROUPS=text)
-
-
-@pytest.mark.parametrize("text", ["x" * 512, "keep keys", "\u0441\u043e\u0445\u0440", "a:b"])
-def test_a_tags_name_is_what_azure_takes(text: str) -> None:
-    assert read(EXEMPTION_TAG=text).rules.tag == text
-
-
-@pytest.mark.parametrize(
-    "text", ["x" * 513, "a\u200bb", "a\nb", *(f"a{bad}" for bad in "<>%&\\?/")]
-)
-def test_a_tags_name_that_azure_refuses_is_an_error(text: str) -> None:
-    assert problems(EXEMPTION_TAG=text)
+def test_a_schedule_and_a_kind_say_what_is_wrong_with_them(name: str, text: str, says: str) -> None:
+    (problem,) = problems(**{name: text})
+    assert problem.startswith(f"{name} is {text!r} ({says}")
 
 
 @pytest.mark.parametrize("name", ["EXEMPTION_TAG", "SWEEP_KINDS", "AZURE_CLIENT_ID"])
-@pytest.mark.parametrize(
-    "text",
-    [
-        "@Microsoft.KeyVault(VaultName=v;SecretName=tag)",
-        " @microsoft.keyvault(VaultName=v;SecretName=tag)",
-        "@Microsoft.AppConfiguration(Endpoint=x; Key=tag)",
-    ],
-)
-def test_a_reference_that_azure_has_not_resolved_is_no_value(name: str, text: str) -> None:
-    (problem,) = problems(**{name: text})
-    assert problem.startswith(f"{name} is a reference that Azure has not resolved")
+@pytest.mark.parametrize("text", [" @microsoft.keyvault(x)", "@Microsoft.AppConfiguration(x)"])
+def test_a_reference_that_azure_has_not_resolved_is_no_value_and_hides_no_problem(
+    name: str, text: str
+) -> None:
+    named = problems(**{name: text}, SWEEP_CONCURRENCY="none")
+    assert any(problem.startswith(f"{name} is a reference that Azure") for problem in named)
+    assert any(problem.startswith("SWEEP_CONCURRENCY is 'none'") for problem in named)
 
 
-@pytest.mark.parametrize("text", ["X", "XX"])
-def test_a_letter_is_no_bad_one(text: str) -> None:
-    assert read(EXEMPTION_TAG=text).rules.tag == text
+# Lists
+
+LISTS = {
+    "SWEEP_MANAGEMENT_GROUPS": ("mg", attrgetter("scope.management_groups")),
+    "SWEEP_SUBSCRIPTIONS": (ONE, attrgetter("scope.subscriptions")),
+    "SWEEP_EXCLUDE_SUBSCRIPTIONS": (TWO, attrgetter("scope.excluded_subscriptions")),
+    "SWEEP_KINDS": ("Face", attrgetter("scope.kinds")),
+    "EXEMPTION_INHERIT": ("subscription", attrgetter("inherit")),
+}
 
 
-# Azure Resource Manager
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("text", [",", ", ,", " ,,\t,"])
+def test_a_list_of_nothing_but_commas_is_an_error(name: str, text: str) -> None:
+    assert problems(**{name: text})[0].startswith(f"{name} is {text.strip()!r}")
 
 
-LONGEST = ".".join(["a" * 63] * 3 + ["b" * 61])
+@given(st.sampled_from(list(LISTS)), st.lists(st.sampled_from(["", " ", "\t", ",", "it"])))
+def test_law_a_list_is_absent_or_holds_something_or_is_an_error(
+    name: str, parts: list[str]
+) -> None:
+    item, found_in = LISTS[name]
+    text = "".join(item if part == "it" else part for part in parts)
+    assume(item * 2 not in text.replace(" ", "").replace("\t", ""))
+    if text.strip() and "it" not in parts:
+        assert problems(**{name: text})[0].startswith(f"{name} is ")
+    else:
+        expected = (item,) if "it" in parts else found_in(read())
+        assert found_in(read(**{name: text})) == expected
 
 
-def test_a_hosts_name_has_253_letters_at_most() -> None:
-    scope = "https://x/.default"
-    assert read(ARM_ENDPOINT=f"https://{LONGEST}", ARM_SCOPE=scope).cloud == Cloud(
-        f"https://{LONGEST}", scope
-    )
-    assert problems(ARM_ENDPOINT=f"https://{LONGEST}b", ARM_SCOPE=scope)
+# Settings that belong together
 
 
-@pytest.mark.parametrize(
-    "text", ["x", "http://x/.default", "https://x", "https://x/.default/", "https://a b/.default"]
-)
-def test_a_scope_that_no_token_is_given_for_is_an_error(text: str) -> None:
-    (problem,) = problems(ARM_ENDPOINT="https://x", ARM_SCOPE=text)
-    assert problem.startswith(f"ARM_SCOPE is {text!r}: ")
-
-
-# Where telemetry goes
-
-
-def test_where_telemetry_goes_is_read_whatever_else_is_wrong() -> None:
-    assert read_connection_string({TELEMETRY: f" {LEAST[TELEMETRY]} "}) == LEAST[TELEMETRY]
-
-
-@pytest.mark.parametrize("text", ["", "x"])
-def test_if_that_is_wrong_itself_every_problem_is_told(text: str) -> None:
-    with pytest.raises(SettingsError) as caught:
-        read_connection_string({TELEMETRY: text})
-    assert [problem.split()[0] for problem in caught.value.problems] == ["SWEEP_MODE", TELEMETRY]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"InstrumentationKey={ONE.upper()}",
-        f"IngestionEndpoint=https://x/;InstrumentationKey={ONE}",
-        f"IngestionEndpoint=https://x/; InstrumentationKey={ONE} ; LiveEndpoint=https://y/",
-    ],
-)
-def test_a_connection_string_has_a_key_somewhere(text: str) -> None:
-    assert read_connection_string({TELEMETRY: text}) == text
-
-
-@pytest.mark.parametrize(
-    "text",
-    [f"XInstrumentationKey={ONE}", f"InstrumentationKey={ONE}0", f"InstrumentationKey={'g' * 36}"],
-)
-def test_one_without_a_key_is_none(text: str) -> None:
-    assert any(TELEMETRY in problem for problem in problems(**{TELEMETRY: text}))
-
-
-# Blanks
+def test_all_contradictions_are_named_at_once() -> None:
+    assert problems(
+        SWEEP_MANAGEMENT_GROUPS="mg", SWEEP_SUBSCRIPTIONS=ONE, ARM_SCOPE=ARM_SCOPE,
+        SWEEP_BUDGET_SECONDS="1441",
+    ) == (
+        "SWEEP_MANAGEMENT_GROUPS and SWEEP_SUBSCRIPTIONS are both set: give one",
+        "ARM_ENDPOINT and ARM_SCOPE go together: give both or neither",
+        (
+            "SWEEP_BUDGET_SECONDS is 1441: with 60 s to spare it does not fit into the "
+            "functionTimeout of 1500 s"
+        ),
+    )  # fmt: skip
+    assert "ARM_ENDPOINT and ARM_SCOPE go together" in problems(ARM_ENDPOINT=ARM)[0]
 
 
 def test_a_setting_of_blanks_contradicts_no_other() -> None:
@@ -280,76 +293,151 @@ def test_a_setting_of_blanks_contradicts_no_other() -> None:
     assert scope == Scope(subscriptions=(ONE,))
 
 
-TIMEOUT = "AzureFunctionsJobHost__functionTimeout"
+def test_turning_down_to_audit_ignores_the_release_of_the_brake_and_says_so() -> None:
+    audit = read(BRAKE_RELEASE_UNTIL="2030-01-01")
+    assert audit.limits.release_until is None
+    assert audit.notes == ("BRAKE_RELEASE_UNTIL is left out of account: SWEEP_MODE is audit.",)
+    enforce = read(BRAKE_RELEASE_UNTIL="2030-01-01", SWEEP_MODE="enforce")
+    assert enforce.limits.release_until == datetime(2030, 1, 1, tzinfo=UTC)
+    assert enforce.notes == ()
 
 
-def test_a_time_out_of_blanks_is_that_of_host_json() -> None:
-    assert read(**{TIMEOUT: " "}).budget == 1200
+some_values = {
+    "SWEEP_SCHEDULE": ["0 0 * * * *", "0 0 0 30 2 *"],
+    "SWEEP_MANAGEMENT_GROUPS": ["mg", "a/b"],
+    "SWEEP_SUBSCRIPTIONS": [ONE, f"{ONE},{TWO}"],
+    "SWEEP_EXCLUDE_SUBSCRIPTIONS": [TWO, ","],
+    "SWEEP_KINDS": ["OpenAI", "other:New", "Nothing"],
+    "EXEMPTION_TAG": ["keep", "a/b"],
+    "EXEMPTION_INHERIT": ["true", "subscription"],
+    "EXEMPTION_REQUIRE_UNTIL": ["true"],
+    "EXEMPTION_MAX_DAYS": ["30"],
+    "EXEMPTION_UNREADABLE": ["disable"],
+    "NO_SUBDOMAIN": ["hold"],
+    "MAX_CHANGES_PER_SWEEP": ["1", "0"],
+    "BRAKE": ["trickle"],
+    "BRAKE_RELEASE_UNTIL": ["2030-01-01", "2020-01-01", "tomorrow"],
+    "ENFORCE_FROM": ["2030-01-01", "2020-01-01T08:00Z"],
+    "SWEEP_CONCURRENCY": ["1"],
+    "SWEEP_BUDGET_SECONDS": ["30", "1440", "86400"],
+    FUNCTION_TIMEOUT: ["00:05", "-1", "soon"],
+    "AZURE_CLIENT_ID": [ONE],
+    "AZURE_TENANT_ID": [TWO],
+    "AZURE_SDK_CLOUD_CONF": ["AZURE_CHINA_CLOUD"],
+    "ARM_ENDPOINT": [ARM],
+    "ARM_SCOPE": [ARM_SCOPE],
+    "SWEEP_MOD": ["audit"],
+}
 
 
-def test_blanks_around_a_time_out_do_not_count() -> None:
-    assert read(**{TIMEOUT: " 00:40:00 "}, SWEEP_BUDGET_SECONDS="2340").budget == 2340
+@given(
+    st.fixed_dictionaries(
+        {}, optional={name: st.sampled_from(values) for name, values in some_values.items()}
+    )
+)
+def test_law_whoever_only_turns_keysweep_down_to_audit_meets_no_error(
+    environ: dict[str, str],
+) -> None:
+    wrong = {}
+    for mode in ("enforce", "audit"):
+        try:
+            read(**environ, SWEEP_MODE=mode)
+        except SettingsError as error:
+            wrong[mode] = error.problems
+    assert wrong.get("audit") == wrong.get("enforce")
 
 
-def test_a_budget_is_not_held_against_a_time_out_that_can_not_be_read() -> None:
-    (problem,) = problems(**{TIMEOUT: "soon"}, SWEEP_BUDGET_SECONDS="86400")
-    assert problem.startswith(TIMEOUT)
+def test_every_setting_but_those_that_a_sweep_must_have_is_tried_in_that_law() -> None:
+    assert {setting.name for setting in SETTINGS} - set(some_values) == set(LEAST)
 
 
-def test_a_time_out_of_a_second_is_one() -> None:
-    (problem,) = problems(**{TIMEOUT: "00:00:01"})
-    assert problem.endswith("does not fit into the functionTimeout of 1 s")
+# Azure Resource Manager
 
-
-# What is said
-
-
-def test_what_was_given_is_shown_to_a_hundred_letters() -> None:
-    shown = "x" * 100
-    assert any(f"{shown!r}" in problem for problem in problems(SWEEP_MODE=shown))
-    assert any(f"'{shown}…'" in problem for problem in problems(SWEEP_MODE=f"{shown}x"))
-
-
-def test_what_python_says_of_a_value_is_not_said() -> None:
-    (problem,) = problems(AZURE_CLIENT_ID="x" * len(ONE))
-    assert "(" not in problem
+LONGEST = ".".join(["a" * 63] * 3 + ["b" * 61])
 
 
 @pytest.mark.parametrize(
-    ("near", "meant"),
-    [("ENFORCE_FRM", "ENFORCE_FROM"), ("ARM_SCOPES", "ARM_SCOPE"), ("ARM_SOPES", "ARM_SCOPE")],
+    "address",
+    [
+        *(ARM, f"{ARM}/", f"{ARM}:8443", "https://127.0.0.1:1/", "https://localhost:65535"),
+        *("https://a-b.c", f"https://{LONGEST}"),
+    ],
 )
-def test_the_nearest_setting_is_named(near: str, meant: str) -> None:
-    assert unknown_names({near: "x"}) == [f"{near} is no setting: {meant}?"]
+def test_a_resource_manager_is_a_host_and_perhaps_a_port(address: str) -> None:
+    cloud = read(ARM_ENDPOINT=address, ARM_SCOPE=ARM_SCOPE).cloud
+    assert cloud == Cloud(address.rstrip("/"), ARM_SCOPE)
 
 
-def test_a_name_that_begins_like_ours_and_resembles_none_is_named_alone() -> None:
-    assert unknown_names({"SWEEP_QQQQQQQQQQ": "x"}) == ["SWEEP_QQQQQQQQQQ is no setting"]
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("http://arm.contoso.com", "arm.contoso.com", "https://", "https:///", f"{ARM}//"),
+        *("https://user@arm.contoso.com", "https://user:word@arm.contoso.com", "https://@x"),
+        *(f"{ARM}/path", f"{ARM}?x=1", f"{ARM}#x", f"{ARM}\\@evil.example", f"{ARM}%2fx"),
+        *("https://arm..contoso.com", "https://.contoso.com", "https://-x.com", "https://x-"),
+        *(f"{ARM}:", f"{ARM}:0", f"{ARM}:65536", f"{ARM}:x", f"{ARM}:443:443", "https://a_b.c"),
+        *("https://arm.contoso.com\n.evil.example", "https://ärm.contoso.com", "https://a b"),
+        *("https://" + "a" * 64, f"https://{LONGEST}b", "https://[::1]"),
+        "https://management\uff0eazure.com",
+    ],
+)
+def test_nothing_else_is_one_since_tokens_go_there(address: str) -> None:
+    assert problems(ARM_ENDPOINT=address, ARM_SCOPE=ARM_SCOPE)[0].startswith("ARM_ENDPOINT is ")
 
 
-def test_no_two_settings_are_so_alike_that_a_slip_of_the_pen_is_nearer_to_the_wrong_one() -> None:
-    names = [essence(setting.name) for setting in SETTINGS]
-    # A slip of the pen is two edits, so at four a name is as near to both.
-    assert all(edits(one, other, 3) > 3 for one, other in combinations(names, 2))
+@pytest.mark.parametrize(
+    "text", ["x", "http://x/.default", "https://x", "https://x/.default/", "https://a b/.default"]
+)
+def test_a_scope_that_no_token_is_given_for_is_an_error(text: str) -> None:
+    (problem,) = problems(ARM_ENDPOINT=ARM, ARM_SCOPE=text)
+    assert problem.startswith(f"ARM_SCOPE is {text!r}: ")
 
 
-def test_names_that_are_wrong_are_told_in_their_order() -> None:
-    told = unknown_names({"SWEEP_B": "x", "PATH": "x", "SWEEP_A": "x"})
-    assert [text.split()[0] for text in told] == ["SWEEP_A", "SWEEP_B"]
+def test_the_clouds_are_the_sdks_own() -> None:
+    for name, cloud in CLOUDS.items():
+        theirs = get_arm_endpoints(AzureClouds[name])
+        assert cloud.endpoint == theirs["resource_manager"].rstrip("/")
+        assert cloud.scope in theirs["credential_scopes"]
+    logs = "https://api.loganalytics.us"
+    assert CLOUDS["AZURE_US_GOVERNMENT"].logs == LogsApi(logs, f"{logs}/.default")
 
 
-def test_a_schedule_that_can_not_be_read_says_which_part_of_it() -> None:
-    with pytest.raises(SettingsError, match="'61' is nothing that the minute can be"):
-        read_settings({**LEAST, "SWEEP_SCHEDULE": "61 * * * *"})
+# Where telemetry goes
 
 
-def test_a_reference_that_azure_has_not_resolved_hides_no_other_problem() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"InstrumentationKey={ONE.upper()}",
+        f"IngestionEndpoint=https://x/; InstrumentationKey={ONE} ; LiveEndpoint=https://y/",
+    ],
+)
+def test_where_telemetry_goes_is_read_whatever_else_is_wrong(text: str) -> None:
+    assert read_connection_string({TELEMETRY: f" {text} "}) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", f"XInstrumentationKey={ONE}", f"InstrumentationKey={ONE}0", "InstrumentationKey=hunter2"],
+)
+def test_if_that_is_wrong_itself_every_problem_is_told_and_its_value_never_shown(text: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        read_settings(
-            {
-                **LEAST,
-                "SWEEP_SCHEDULE": "@Microsoft.KeyVault(VaultName=v;SecretName=s)",
-                "SWEEP_CONCURRENCY": "none",
-            }
-        )
-    assert len(caught.value.problems) == 2
+        read_connection_string({TELEMETRY: text})
+    named = caught.value.problems
+    assert [problem.split()[0] for problem in named] == ["SWEEP_MODE", TELEMETRY]
+    assert "Key=" not in "".join(named)
+
+
+# Files that go with them
+
+
+def test_the_sample_has_every_setting_and_is_itself_valid() -> None:
+    sample = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]
+    assert {setting.name for setting in SETTINGS} <= set(sample)
+    assert read_settings(sample).mode is Mode.AUDIT
+
+
+def test_the_time_out_that_the_budget_must_fit_into_is_that_of_host_json() -> None:
+    host = json.loads((ROOT / "host.json").read_text())
+    hours, minutes, seconds = map(int, host["functionTimeout"].split(":"))
+    assert hours * 3600 + minutes * 60 + seconds == FUNCTION_TIMEOUT_SECONDS

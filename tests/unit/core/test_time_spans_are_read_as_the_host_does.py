@@ -128,3 +128,19 @@ def test_of_two_time_outs_the_shorter_counts() -> None:
 
 def test_an_empty_time_out_is_that_of_host_json() -> None:
     assert budget("", 1440) == 1440
+
+
+def test_a_budget_is_held_against_no_time_out_that_can_not_be_read() -> None:
+    with pytest.raises(SettingsError) as caught:
+        budget("soon", 86_400)
+    assert len(caught.value.problems) == 1
+
+
+def test_blanks_are_no_time_out_and_do_not_count_around_one() -> None:
+    assert budget(" ", 1200) == 1200
+    assert budget(" 00:40:00 ", 2340) == 2340
+
+
+def test_a_time_out_of_a_second_is_one() -> None:
+    with pytest.raises(SettingsError, match="the functionTimeout of 1 s"):
+        budget("00:00:01", 1200)

@@ -188,6 +188,13 @@ async def test_every_subscription_is_asked_about_with_our_own_ids(
     assert queries.asked == [(("s", "t", "u"), ids)]
 
 
+async def test_for_a_person_what_they_edited_says_nothing_of_the_flag(clock: VirtualClock) -> None:
+    queries = Queries({}, clock)
+    log = await ChangeReader(queries, clock).read(["s"])
+    assert queries.asked == [(("s",), ())]
+    assert not log.unread
+
+
 async def test_with_no_subscription_nothing_is_asked_and_the_log_is_unread(
     clock: VirtualClock,
 ) -> None:

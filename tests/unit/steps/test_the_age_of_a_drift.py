@@ -8,13 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.change_log import KEPT, LAG, ChangeLog, keys_on_since, since_lapse
-from shared.core.decision import Rules, Scope, decide
 from shared.core.model import (
     Account,
-    AccountId,
     AtLeast,
-    Census,
-    Coverage,
     Decision,
     Disagreement,
     Exactly,
@@ -25,15 +21,22 @@ from shared.core.model import (
     NotKnown,
     OpenSince,
     Source,
-    Subscription,
     Turned,
     Verdict,
 )
+from tests.support.builders import (
+    NOW,
+    SUBSCRIPTION_ID,
+    TAG,
+    a_change,
+    a_coverage,
+    a_decision,
+    a_subscription,
+    an_account,
+)
 
-NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-HOME = "aaaaaaaa-0000-4000-8000-000000000000"
-BOT = AccountId(HOME, "rg-ai", "bot")
-TAG = "local-auth-exempt"
+HOME = SUBSCRIPTION_ID
+BOT = an_account().id
 
 
 def ago(**span: float) -> datetime:
@@ -41,13 +44,7 @@ def ago(**span: float) -> datetime:
 
 
 def bot(changed_at: datetime | None = None) -> Account:
-    return Account(BOT, "OpenAI", "swedencentral", keys_on=True, changed_at=changed_at)
-
-
-def change(turned: Turned, at: datetime) -> KeyChange:
-    return KeyChange(
-        f"{turned} {at}", at, BOT, turned, "ann", "User", "Portal", "write", ours=False
-    )
+    return an_account(changed_at=changed_at)
 
 
 def log_of(*changes: KeyChange, read_at: datetime | None = NOW, **more: Any) -> ChangeLog:
@@ -65,27 +62,29 @@ def drift(account: Account, exemption: NotExempt | Lapsed) -> Decision:
 @pytest.mark.parametrize("turned", [Turned.ON, Turned.CREATED])
 def test_the_last_change_that_let_keys_in_says_it_exactly(turned: Turned) -> None:
     log = log_of(
-        change(Turned.ON, ago(days=9)), change(Turned.OFF, ago(days=5)), change(turned, ago(days=3))
+        a_change(Turned.ON, ago(days=9)),
+        a_change(Turned.OFF, ago(days=5)),
+        a_change(turned, ago(days=3)),
     )
     assert keys_on_since(bot(), log) == Exactly(ago(days=3))
 
 
 def test_keys_that_went_on_after_all_that_the_log_shows_are_on_for_no_time_that_it_knows() -> None:
-    log = log_of(change(Turned.ON, ago(days=9)), change(Turned.OFF, ago(hours=1)))
+    log = log_of(a_change(Turned.ON, ago(days=9)), a_change(Turned.OFF, ago(hours=1)))
     assert keys_on_since(bot(), log) == NotKnown()
     assert keys_on_since(bot(ago(minutes=2)), log) == AtLeast(ago(minutes=2))
 
 
 def test_of_two_changes_to_on_in_a_row_the_second_says_at_least() -> None:
-    log = log_of(change(Turned.ON, ago(days=9)), change(Turned.ON, ago(days=3)))
+    log = log_of(a_change(Turned.ON, ago(days=9)), a_change(Turned.ON, ago(days=3)))
     assert keys_on_since(bot(), log) == AtLeast(ago(days=3))
 
 
 def test_so_do_they_whatever_came_before() -> None:
     log = log_of(
-        change(Turned.OFF, ago(days=9)),
-        change(Turned.ON, ago(days=5)),
-        change(Turned.ON, ago(days=3)),
+        a_change(Turned.OFF, ago(days=9)),
+        a_change(Turned.ON, ago(days=5)),
+        a_change(Turned.ON, ago(days=3)),
     )
     assert keys_on_since(bot(), log) == AtLeast(ago(days=3))
 
@@ -93,13 +92,13 @@ def test_so_do_they_whatever_came_before() -> None:
 def test_an_account_that_changed_after_all_that_the_log_can_show_is_open_at_least_since_then() -> (
     None
 ):
-    log = log_of(change(Turned.ON, ago(days=3)))
+    log = log_of(a_change(Turned.ON, ago(days=3)))
     assert keys_on_since(bot(ago(minutes=2)), log) == AtLeast(ago(minutes=2))
     assert keys_on_since(bot(ago(hours=2)), log) == Exactly(ago(days=3))
 
 
 def test_a_change_that_the_log_shows_already_is_exact_however_young() -> None:
-    log = log_of(change(Turned.ON, ago(minutes=2)))
+    log = log_of(a_change(Turned.ON, ago(minutes=2)))
     assert keys_on_since(bot(ago(minutes=2)), log) == Exactly(ago(minutes=2))
 
 
@@ -126,22 +125,20 @@ def test_silence_says_nothing_of_the_last_minutes() -> None:
 
 
 def test_a_log_that_was_not_read_leaves_what_the_account_says() -> None:
-    log = log_of(change(Turned.ON, ago(days=3)), read_at=None)
+    log = log_of(a_change(Turned.ON, ago(days=3)), read_at=None)
     assert keys_on_since(bot(ago(days=2)), log) == AtLeast(ago(days=2))
     assert keys_on_since(bot(), log) == NotKnown()
 
 
 def test_the_log_is_not_believed_about_an_account_that_resource_graph_has_wrong() -> None:
-    log = log_of(change(Turned.CREATED, ago(days=3)), wrong_about=frozenset({BOT.key}))
+    log = log_of(a_change(Turned.CREATED, ago(days=3)), wrong_about=frozenset({BOT.key}))
     assert keys_on_since(bot(ago(hours=1)), log) == AtLeast(ago(hours=1))
 
 
 def test_the_inventory_says_what_resource_graph_showed_and_what_it_had_wrong() -> None:
-    def read(name: str, source: Source) -> Coverage:
-        return Coverage(Subscription(name, name, "Enabled", "t"), source, Census())
-
+    seen, hidden = a_subscription(1), a_subscription(2)
     inventory = Inventory(
-        coverage=(read("seen", Source.GRAPH), read("hidden", Source.ARM)),
+        coverage=(a_coverage(seen, Source.GRAPH), a_coverage(hidden, Source.ARM)),
         accounts=(),
         gaps=(),
         disagreements=(Disagreement(bot(), "off, or absent", "on"),),
@@ -149,7 +146,7 @@ def test_the_inventory_says_what_resource_graph_showed_and_what_it_had_wrong() -
 
     log = ChangeLog({}).held_against(inventory)
 
-    assert log.shown == {"seen"}
+    assert log.shown == {seen.id}
     assert log.wrong_about == {BOT.key}
 
 
@@ -177,15 +174,14 @@ def test_a_drift_is_open_from_the_day_after_its_exemptions_last_at_the_earliest(
 
 
 def test_an_exemption_that_lapsed_counts_and_one_that_never_was_does_not() -> None:
-    log = log_of(change(Turned.ON, ago(days=9)))
+    log = log_of(a_change(Turned.ON, ago(days=9)))
     assert log.open_since(drift(bot(), Lapsed(LAST_DAY)), NOW) == Exactly(LAPSED)
     assert log.open_since(drift(bot(), NotExempt()), NOW) == Exactly(ago(days=9))
 
 
 def test_a_tag_that_says_no_is_no_exemption_that_lapsed() -> None:
-    account = Account(BOT, "OpenAI", "x", keys_on=True, tags={TAG: "no"}, custom_subdomain="bot")
-    decision = decide(account, Scope(), Rules(), NOW.date())
-    log = log_of(change(Turned.ON, ago(days=3)))
+    decision = a_decision(tags={TAG: "no"})
+    log = log_of(a_change(Turned.ON, ago(days=3)))
     assert log.open_since(decision, NOW) == Exactly(ago(days=3))
 
 
@@ -196,7 +192,7 @@ moments = spans.map(lambda span: NOW - span)
 turned = st.sampled_from(Turned)
 logs = st.builds(
     lambda found, read_at, shown, wrong: log_of(
-        *(change(what, at) for at, what in sorted(found, key=lambda pair: pair[0])),
+        *(a_change(what, at) for at, what in sorted(found, key=lambda pair: pair[0])),
         read_at=read_at,
         shown=frozenset({HOME} if shown else ()),
         wrong_about=frozenset({BOT.key} if wrong else ()),
@@ -252,7 +248,7 @@ def flips(draw: st.DrawFn) -> tuple[list[KeyChange], datetime]:
         since = moment
         flip = Turned.ON if keys_on else Turned.OFF
         if flip is not Turned.OFF or created or draw(st.booleans()):
-            history.append(change(Turned.CREATED if created else flip, moment))
+            history.append(a_change(Turned.CREATED if created else flip, moment))
     return history, since
 
 

@@ -1,0 +1,41 @@
+"""Errors as a person is told them: a missing role is theirs, not the Function's. Pure."""
+
+from shared.core.errors import AzureError, KeysweepError, NoRole, NoToken
+
+_ROLES = {
+    "Microsoft.Resources/tags/": "Tag Contributor",
+    "Microsoft.CognitiveServices/accounts/write": "Cognitive Services Contributor",
+    "Microsoft.CognitiveServices/accounts/listKeys/": "Cognitive Services Contributor",
+    "Microsoft.Web/sites/config/": "Website Contributor",
+}
+_NOT_REACHED = (
+    "Azure was not reached: look at the network, at HTTPS_PROXY, and at the certificates "
+    "(SSL_CERT_FILE)."
+)
+
+
+class UsageProblem(KeysweepError):
+    """What was asked for makes no sense; nothing was changed."""
+
+
+class NotSignedIn(NoToken):
+    """There is no sign-in that gives a token."""
+
+    def __init__(self, error: AzureError) -> None:
+        super().__init__(error.action, error.resource, code=error.code, message=error.message)
+
+    def __str__(self) -> str:
+        return (
+            "You are not signed in to Azure: run `az login` and try again (in a pipeline: workload "
+            f"identity). Azure's client says: {f'{self.code}: ' if self.code else ''}{self.message}"
+        )
+
+
+def for_person(error: KeysweepError | str) -> str:
+    """Return the text of an error, with advice for a person in the place of the Function's."""
+    text = str(error)
+    if "ServiceRequest" in text:
+        return text.replace(AzureError.advice, _NOT_REACHED)
+    role = next((role for action, role in _ROLES.items() if action in text), "Reader")
+    yours = f"You need a role that allows this there, such as {role}; a new one takes minutes."
+    return text.replace(NoRole.advice, yours)

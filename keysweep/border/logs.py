@@ -1,0 +1,175 @@
+"""Border: what Application Insights knows of a sweep, asked for by Log Analytics' query API.
+
+An answer of 200 may lack rows, and says so beside them at best (recorded exchanges, facts 49 to
+58): a result that was cut has `error` beside `tables`, workspaces and tables that the caller may
+not read are left out in silence, and an answer may be two minutes old. So permissions are asked
+for, the cache is passed by, and what an answer does not show is said.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from azure.monitor.query import LogsQueryPartialResult
+from azure.monitor.query.aio import LogsQueryClient
+
+from keysweep.border.operator import Operator
+from keysweep.taken import TABLES_OF_EVENTS, LogAnswer
+from shared import __version__
+from shared.border.answers import decoded
+from shared.border.refusals import SDK_ERRORS, azure_error
+from shared.border.tokens import NoCredential
+from shared.border.transport import build_pipeline
+from shared.core.addresses import Address
+from shared.core.errors import Unclear
+from shared.core.settings import Cloud, LogsApi
+from shared.workspace import Parts
+
+_HEADERS = {
+    # The wait is a little less than an attempt of ours may take; then Azure answers 504.
+    "Prefer": "wait=50,include-permissions=true",
+    "Cache-Control": "no-cache",
+}
+
+
+class Logs:
+    """Asks for the logs of a resource, by the transport and the identity of everything else."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def query(self, resource_id: str, kql: str, begin: datetime, end: datetime) -> LogAnswer:
+        """Return what a query finds in the logs of a resource, between two moments.
+
+        Raises AzureError.
+        """
+        client = await self._client()
+        answers: list[Any] = []
+
+        def kept(response: Any, *_: object) -> Any:
+            answers.append(decoded(response))
+            return answers[-1]
+
+        action = "Querying the logs of"
+        try:
+            found = await client.query_resource(
+                resource_id.strip("/"), kql, timespan=(begin, end), expects=_tables, cls=kept
+            )
+        except (*SDK_ERRORS, AttributeError, TypeError) as error:
+            # The SDK takes an error apart that stands beside tables, whatever it is.
+            raise azure_error(action, resource_id, error) from error
+        unseen = list(_not_permitted(answers[-1].get("permissions")))
+        if isinstance(found, LogsQueryPartialResult):
+            unseen.insert(0, f"The result was cut: {_why(answers[-1]['error'])}")
+            tables = found.partial_data
+        else:
+            tables = found.tables
+        return LogAnswer(
+            tuple(dict(zip(tables[0].columns, row, strict=True)) for row in tables[0].rows),
+            tuple(unseen),
+        )
+
+    async def _client(self) -> LogsQueryClient:
+        parts, api = self._parts, self._parts.settings.cloud.logs or await self._named_by_arm()
+        pipeline = build_pipeline(
+            parts.transport,
+            parts.tokens,
+            Cloud(api.endpoint, api.scope),
+            parts.pace,
+            parts.observer,
+            __version__,
+            _HEADERS,
+        )
+        return LogsQueryClient(
+            NoCredential(),
+            endpoint=api.endpoint,
+            credential_scopes=[api.scope],
+            pipeline=pipeline,
+        )
+
+    async def _named_by_arm(self) -> LogsApi:
+        """Ask an Azure Resource Manager that no known cloud has where its logs are.
+
+        The audience of tokens is that address (hashicorp/go-azure-sdk, sdk/internal/metadata;
+        azure-cli-core's cloud.py): so the token is of no use anywhere else. Raises AzureError.
+        """
+        metadata = await Operator(self._parts).cloud_metadata()
+        address = str(metadata.get("logAnalyticsResourceId") or "").rstrip("/")
+        try:
+            Address.parse(address)
+        except ValueError as error:
+            raise Unclear(
+                "Looking for the logs of",
+                self._parts.settings.cloud.endpoint,
+                code="NoLogs",
+                message=f"Its metadata names no Log Analytics: {error}.",
+            ) from error
+        return LogsApi(address, f"{address}/.default")
+
+
+def _why(error: Mapping[str, Any]) -> str:
+    """Return what the innermost part of an error says: the outer ones say nothing of use."""
+    inner = error
+    while True:
+        deeper = [*_objects(inner, "details"), inner.get("innererror")]
+        if not isinstance(deeper[0], dict):
+            return str(inner.get("message") or "Azure does not say why.")
+        inner = deeper[0]
+
+
+def _tables(body: object) -> str:
+    """Expect the answer of a log query: at least one table, whose rows are as wide as it is."""
+    tables = body.get("tables") if isinstance(body, dict) else None
+    if not isinstance(tables, list) or not tables:
+        return "it has no tables"
+    for table in tables:
+        columns = table.get("columns") if isinstance(table, dict) else None
+        if not isinstance(columns, list) or not all(_is_column(column) for column in columns):
+            return "a table of it has no columns"
+        rows = table.get("rows")
+        if not isinstance(rows, list) or not all(
+            isinstance(row, list) and len(row) == len(columns) for row in rows
+        ):
+            return "a table of it has no rows, or one that is too short or too long"
+    return ""
+
+
+def _is_column(column: object) -> bool:
+    return isinstance(column, dict) and all(
+        isinstance(column.get(name), str) for name in ("name", "type")
+    )
+
+
+def _not_permitted(permissions: object) -> Iterator[str]:
+    """Say what the caller may not read, and Azure therefore left out in silence.
+
+    `resources` say which workspaces hold what was asked for, `dataSources` which of them the caller
+    may query (azure-monitor-docs, logs/api/azure-resource-queries.md, "Partial access").
+    """
+    if not isinstance(permissions, dict):
+        return
+    readable = {
+        str(source.get("resourceId")).lower() for source in _objects(permissions, "dataSources")
+    }
+    denied: list[str] = []
+    for part in ("resources", "dataSources"):
+        for resource in _objects(permissions, part):
+            denied += [
+                str(table)
+                for table in _listed(resource, "denyTables")
+                if str(table).lower() in TABLES_OF_EVENTS
+            ]
+            for source in _listed(resource, "dataSources"):
+                if str(source).lower() not in readable:
+                    yield f"You may not read the workspace {source}, which holds a part of it."
+    if denied:
+        yield f"You may not read the table {', '.join(sorted(set(denied)))}."
+
+
+def _objects(body: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
+    return [part for part in _listed(body, name) if isinstance(part, dict)]
+
+
+def _listed(body: Mapping[str, Any], name: str) -> Sequence[Any]:
+    found = body.get(name)
+    return found if isinstance(found, list) else []

@@ -1,0 +1,184 @@
+"""Border: what a person may do to an account and the Function never does.
+
+Tags through ARM's tags API, whose `Merge` and `Delete` leave every other tag untouched whoever
+else writes at the same time: a PATCH of the account itself may replace the whole map (nobody
+showed which). Keys on again. `listKeys`. And reads that explain.
+"""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from azure.core.exceptions import HttpResponseError
+from azure.core.rest import HttpRequest
+from azure.mgmt.cognitiveservices.models import AccountProperties
+from azure.mgmt.resource.resources.aio import ResourceManagementClient
+from azure.mgmt.resource.resources.models import Tags, TagsPatchResource
+
+from keysweep.explanation import Lock
+from shared.border.answers import Check, a_page, an_object, decoded, the_account
+from shared.border.arm_writer import ArmWriter
+from shared.border.refusals import AFTER_A_WRITE, SDK_ERRORS, azure_error
+from shared.core.errors import Unclear
+from shared.core.model import AccountId
+from shared.workspace import Parts
+
+WRITE = "Microsoft.CognitiveServices/accounts/write"
+_ACCOUNT_VERSION = "2025-09-01"
+_LOCKS_VERSION = "2020-05-01"
+_PERMISSIONS_VERSION = "2022-04-01"
+_SITES_VERSION = "2024-11-01"
+_METADATA = "2022-09-01"
+_BAD_REQUEST = 400
+
+
+class Operator(ArmWriter):
+    """Azure, as a person with a terminal uses it."""
+
+    def __init__(self, parts: Parts) -> None:
+        cloud = parts.settings.cloud
+        super().__init__(cloud.endpoint, cloud.scope, parts.pipeline, parts.tokens, parts.pace)
+
+    async def merge_tag(
+        self, account_id: AccountId, name: str, value: str, leave_by: float
+    ) -> None:
+        """Set one tag. Raises Refused if it was not set, Unclear if it may have been.
+
+        `leave_by`, here and below, is the moment before which the change has to leave.
+        """
+        await self._patch_tags("Merge", account_id, {name: value}, leave_by)
+
+    async def delete_tags(
+        self, account_id: AccountId, tags: Mapping[str, str], leave_by: float
+    ) -> None:
+        """Take tags away that have just these values. Raises Refused or Unclear."""
+        await self._patch_tags("Delete", account_id, tags, leave_by)
+
+    async def _patch_tags(
+        self, operation: str, account_id: AccountId, tags: Mapping[str, str], leave_by: float
+    ) -> None:
+        action = "Changing the tags of"
+        client = ResourceManagementClient(subscription_id=account_id.subscription_id, **self._sdk)
+        try:
+            poller = await client.tags.begin_update_at_scope(
+                str(account_id).lstrip("/"),
+                TagsPatchResource(operation=operation, properties=Tags(tags=dict(tags))),
+                leave_by=leave_by,
+            )
+        except AFTER_A_WRITE as error:
+            raise azure_error(action, str(account_id), error) from error
+        await self._finish(action, str(account_id), poller)
+
+    async def enable_local_auth(self, account_id: AccountId, leave_by: float) -> None:
+        """Turn keys on again. Raises Refused if Azure did not, Unclear if it may have."""
+        properties = AccountProperties(disable_local_auth=False)
+        await self._update("Turning local auth on for", account_id, properties, leave_by)
+
+    async def key(self, account_id: AccountId) -> str:
+        """Fetch a key with the person's own rights. It is for memory only.
+
+        Raises AzureError; with keys off Azure refuses: 400 "disableLocalAuth is set to be true".
+        """
+        action = "Listing the keys of"
+        try:
+            keys = await self._client(account_id.subscription_id).accounts.list_keys(
+                account_id.resource_group, account_id.name, expects=an_object
+            )
+        except SDK_ERRORS as error:
+            raise azure_error(action, str(account_id), error) from error
+        if not keys.key1:
+            raise Unclear(action, str(account_id), message="It gave no key.")
+        return str(keys.key1)
+
+    async def raw(self, account_id: AccountId) -> Mapping[str, Any]:
+        """Read an account as ARM writes it. Raises AzureError."""
+        found: Mapping[str, Any] = await self._get(
+            str(account_id), _ACCOUNT_VERSION, the_account(account_id)
+        )
+        return found
+
+    async def locks(self, account_id: AccountId) -> Sequence[Lock]:
+        """List the locks at the account and above it. Raises AzureError."""
+        path = f"{account_id}/providers/Microsoft.Authorization/locks"
+        answer = await self._get(path, _LOCKS_VERSION, _page_of(_has_properties))
+        return [
+            Lock(
+                str(lock.get("name", "")),
+                str(lock["properties"].get("level", "")),
+                str(lock.get("id", "")).partition("/providers/Microsoft.Authorization/locks")[0],
+            )
+            for lock in answer.get("value", [])
+        ]
+
+    async def may_write(self, account_id: AccountId) -> bool:
+        """Whether who asks has a role that may change the account. Raises AzureError."""
+        path = f"{account_id}/providers/Microsoft.Authorization/permissions"
+        answer = await self._get(path, _PERMISSIONS_VERSION, _page_of(_has_actions))
+        return any(
+            _covers(permission.get("actions") or (), WRITE)
+            and not _covers(permission.get("notActions") or (), WRITE)
+            for permission in answer.get("value", [])
+        )
+
+    async def app_settings(self, site: str) -> Mapping[str, Any]:
+        """Return the app settings of a Function App, by name. Raises AzureError.
+
+        They are read by a POST, as what holds secrets is; whoever calls keeps ours alone.
+        """
+        path = f"{site}/config/appsettings/list"
+        answer = await self._get(path, _SITES_VERSION, _has_properties, "POST")
+        return dict(answer["properties"])
+
+    async def cloud_metadata(self) -> Mapping[str, Any]:
+        """Return what Azure Resource Manager says of the cloud that it is in.
+
+        It is what tools ask that are given nothing but its address (hashicorp/go-azure-sdk,
+        sdk/internal/metadata). Raises AzureError.
+        """
+        found: Mapping[str, Any] = await self._get("/metadata/endpoints", _METADATA, an_object)
+        return found
+
+    async def _get(self, path: str, version: str, check: Check, method: str = "GET") -> Any:
+        request = HttpRequest(method, f"{self._endpoint}{path}?api-version={version}")
+        try:
+            response = await self._pipeline.run(request, expects=check)
+            if response.http_response.status_code >= _BAD_REQUEST:
+                raise HttpResponseError(response=response.http_response)
+        except SDK_ERRORS as error:
+            raise azure_error("Reading", path, error) from error
+        return decoded(response)
+
+
+def _has_properties(body: object) -> str:
+    """Expect a resource with properties."""
+    if isinstance(body, dict) and isinstance(body.get("properties"), dict):
+        return ""
+    return "it has no properties"
+
+
+def _page_of(row_problem: Check) -> Check:
+    """Expect a page, and of each of its rows what `row_problem` expects."""
+
+    def problem(body: object) -> str:
+        found = a_page(body)
+        if found or not isinstance(body, dict):
+            return found
+        return next(filter(None, map(row_problem, body["value"])), "")
+
+    return problem
+
+
+def _has_actions(row: object) -> str:
+    if not isinstance(row, dict):
+        return "a row is no object"
+    for name in ("actions", "notActions"):
+        found = row.get(name) or []
+        if not (isinstance(found, list) and all(isinstance(action, str) for action in found)):
+            return f"a row's {name} are no list of texts"
+    return ""
+
+
+def _covers(patterns: Sequence[str], action: str) -> bool:
+    """Whether one of a role's actions, `*` for anything, covers an action."""
+    # fnmatch knows more signs than `*`, and no action has them.
+    return any(fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)

@@ -1,0 +1,92 @@
+"""The settings of a command as text: of the line, the environment, a file or a Function App."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from keysweep.advice import UsageProblem
+from keysweep.settings_file import LARGEST, read_app_settings
+from shared.core.errors import Stopped
+from shared.core.settings import OPERATOR_SETTINGS, Settings, read_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The settings that count for a command, as text, and where each comes from."""
+
+    values: Mapping[str, str]
+    sources: Mapping[str, str]
+    """By the name of a setting: `the line`, `the environment`, the file's name, and so on."""
+    options: tuple[str, ...] = ()
+    """The options that say where settings and scope come from, for a command that follows."""
+
+    def settings(self, mode: str = "") -> Settings:
+        """Read settings as the timer does. Raises SettingsError.
+
+        Without a mode it is that of the settings, `enforce` if they have none: who types `sweep` is
+        asked first.
+        """
+        mode = mode or self.values.get("SWEEP_MODE", "").strip() or "enforce"
+        return read_settings({**self.values, "SWEEP_MODE": mode}, OPERATOR_SETTINGS)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What every command takes from the line and the environment."""
+
+    environ: Mapping[str, str]
+    subscriptions: tuple[str, ...] = ()
+    management_groups: tuple[str, ...] = ()
+    settings_file: Path | None = None
+    function: str | None = None
+    """The resource id of a deployed Function App whose app settings count."""
+    verbose: bool = False
+
+    def over(self, app_settings: Mapping[str, str], source: str) -> Configuration:
+        """Put the settings together: app settings, over them the environment, over it the line.
+
+        An empty variable is taken as absent, here as everywhere: it hides nothing. Raises
+        UsageProblem for an empty scope on the line, which would widen it to everything.
+        """
+        scopes = {
+            "--subscription": ("SWEEP_SUBSCRIPTIONS", self.subscriptions),
+            "--management-group": ("SWEEP_MANAGEMENT_GROUPS", self.management_groups),
+        }
+        values, sources = dict(app_settings), dict.fromkeys(app_settings, source)
+        for name, value in self.environ.items():
+            if value.strip():
+                values[name], sources[name] = value, "the environment"
+        for option, (name, ids) in scopes.items():
+            if not all(scope.strip() for scope in ids):
+                raise UsageProblem(f"{option} is empty: it would mean everything. Give an id.")
+            if self.subscriptions or self.management_groups:
+                values[name], sources[name] = ",".join(ids), "the line"
+        return Configuration(values, sources, tuple(self._repeated()))
+
+    def _repeated(self) -> Iterator[str]:
+        if self.settings_file is not None:
+            yield from ("--settings", str(self.settings_file.resolve()))
+        if self.function is not None:
+            yield from ("--function", self.function)
+        for subscription in self.subscriptions:
+            yield from ("--subscription", subscription)
+        for group in self.management_groups:
+            yield from ("--management-group", group)
+
+    def read(self) -> Configuration:
+        """Put the settings together with those of the file, if there is one.
+
+        Raises UsageProblem if the file can't be read, Stopped at a Ctrl-C while it is waited for.
+        """
+        if self.settings_file is None:
+            return self.over({}, "")
+        if self.function is not None:
+            raise UsageProblem("--settings and --function are two sources: give one.")
+        try:
+            with self.settings_file.open("rb") as file:
+                found = read_app_settings(file.read(LARGEST + 1))
+        except KeyboardInterrupt:
+            raise Stopped from None
+        except (OSError, ValueError) as error:
+            raise UsageProblem(f"{self.settings_file} can't be used: {error}") from error
+        return self.over(found, str(self.settings_file))

@@ -1,0 +1,82 @@
+"""Words that several commands use. Pure."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from shared.core.model import AccountId
+from shared.steps.scope import InScope
+
+_MOST = 10
+
+
+def inert(text: str) -> str:
+    """Write out whatever a terminal could act on: control and formatting characters."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+def counted(count: int, noun: str) -> str:
+    """Return `1 account`, `2 accounts`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def the_first(items: Sequence[object], separator: str = ", ", last: str = " ") -> str:
+    """Name the first ten, and how many more there are; `last` stands before that."""
+    more = f"{last}and {len(items) - _MOST} more" if len(items) > _MOST else ""
+    return separator.join(map(str, items[:_MOST])) + more
+
+
+def until_when(until: date | None) -> str:
+    """Say how long an exemption lasts."""
+    return "open-ended" if until is None else f"until {until}"
+
+
+def distinct(subscriptions: Mapping[str, str]) -> Mapping[str, str]:
+    """Return by what a person tells subscriptions apart: their names, and ids where these agree."""
+    shared = Counter(name.lower() for name in subscriptions.values())
+    return {
+        subscription_id: (
+            name if name and shared[name.lower()] == 1 else f"{name} {subscription_id}".lstrip()
+        )
+        for subscription_id, name in subscriptions.items()
+    }
+
+
+def where(account_id: AccountId) -> str:
+    """Name an account in a sentence so that no namesake can be meant."""
+    place = f"{account_id.resource_group}, subscription {account_id.subscription_id}"
+    return f"{account_id.name} ({place})"
+
+
+def why_left_alone(in_scope: InScope, subscription_id: str) -> str:
+    """Say why a subscription that was read is left alone; empty: it is not among those."""
+    left_alone = in_scope.left_alone
+    for subscriptions, why in (
+        (left_alone.disabled, "disabled"),
+        (left_alone.other_tenant, "of another tenant"),
+    ):
+        if any(subscription.id == subscription_id for subscription in subscriptions):
+            return f"subscription {subscription_id} is {why}."
+    if subscription_id in left_alone.excluded:
+        return f"subscription {subscription_id} is in SWEEP_EXCLUDE_SUBSCRIPTIONS."
+    return ""
+
+
+def why_outside(in_scope: InScope, subscription_id: str) -> str:
+    """Say why a subscription is not among those that are swept."""
+    left_alone = why_left_alone(in_scope, subscription_id)
+    if left_alone:
+        return left_alone
+    for gap in in_scope.gaps:
+        if gap.subscription_id == subscription_id:
+            return f"subscription {subscription_id} can't be read: {gap.problem}"
+    return f"subscription {subscription_id} is not in scope ({scope_in_words(in_scope)})."
+
+
+def scope_in_words(in_scope: InScope) -> str:
+    """Say which subscriptions are in scope."""
+    names = sorted(subscription.name for subscription in in_scope.subscriptions)
+    return the_first(names) if names else "no subscription is"

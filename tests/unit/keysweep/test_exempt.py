@@ -1,0 +1,312 @@
+"""`keysweep exempt`: the tag first, read back, and only then the keys."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from keysweep.advice import UsageProblem
+from keysweep.exempt import exempt, listing, remove
+from keysweep.wish import Wish
+from keysweep.writer import ChangedMeanwhile
+from shared.core.errors import AzureError, OutOfTime, Unclear
+from shared.core.model import Account
+from tests.support.builders import TAG, an_account
+from tests.support.fake_tenant import FakeTenant, an_error
+from tests.support.sessions import Person, Reply, a_session, interrupt_after
+
+BOT = an_account(keys_on=False, tags={"owner": "web"})
+OPEN_ENDED = Wish(None, "", "")
+
+
+def tagged(value: str, **more: Any) -> Account:
+    return an_account(tags={TAG: value}, **{"keys_on": False, **more})
+
+
+async def run(
+    tenant: FakeTenant,
+    wish: Wish = OPEN_ENDED,
+    *answers: Reply,
+    enable_keys: bool = True,
+    yes: bool = False,
+    replace: bool = False,
+    **environ: str,
+) -> tuple[int, Person]:
+    person = Person(*answers)
+    session = a_session(tenant, person, environ=environ)
+    code = await exempt(session, "bot", wish, enable_keys=enable_keys, yes=yes, replace=replace)
+    return code, person
+
+
+def now(tenant: FakeTenant) -> Account:
+    return tenant.accounts[BOT.id.key]
+
+
+async def test_the_tag_is_read_back_before_keys_go_on() -> None:
+    tenant = FakeTenant.of(BOT)
+    code, person = await run(tenant)
+    steps = [what for what, name in tenant.asked if name == BOT.id.key]
+    tag, keys = steps.index("merge tag"), steps.index("keys on")
+    assert "account" in steps[tag:keys], "the tag was not read back"
+    assert now(tenant).tags == {"owner": "web", TAG: "true"}
+    assert now(tenant).keys_on
+    assert "accepts keys again" in person.read
+    assert code == 0
+
+
+async def test_keys_stay_off_unless_asked_for() -> None:
+    tenant = FakeTenant.of(BOT)
+    code, person = await run(tenant, enable_keys=False)
+    assert not now(tenant).keys_on
+    assert "--enable-keys turns them on" in person.heard
+    assert code == 0
+
+
+async def test_a_tag_keeps_its_spelling_and_is_not_doubled() -> None:
+    tenant = FakeTenant.of(an_account(tags={"Local-Auth-Exempt": "2020-01-01"}))
+    await run(tenant, yes=True, enable_keys=False)
+    assert now(tenant).tags == {"Local-Auth-Exempt": "true"}
+
+
+# The question
+
+
+async def test_a_no_changes_nothing() -> None:
+    tenant = FakeTenant.of(tagged("2020-01-01"))
+    code, person = await run(tenant, OPEN_ENDED, "no")
+    assert "then: local-auth-exempt='true'" in person.heard
+    assert not tenant.changed
+    assert code == 1
+
+
+async def test_with_nobody_to_ask_it_is_said_which_option_answers() -> None:
+    for value, option in (("false", "--yes"), ("until=soon", "--replace")):
+        with pytest.raises(UsageProblem, match=f"Nobody is there to be asked: say {option}"):
+            await run(FakeTenant.of(tagged(value)))
+
+
+async def test_yes_takes_nothing_away_and_replace_does() -> None:
+    tenant = FakeTenant.of(tagged("until=soon"))
+    with pytest.raises(UsageProblem, match="say --replace"):
+        await run(tenant, yes=True)
+    assert not tenant.changed
+    code, _ = await run(tenant, replace=True)
+    assert now(tenant).tags == {TAG: "true"}
+    assert code == 0
+
+
+async def test_the_same_exemption_again_is_no_question() -> None:
+    code, person = await run(FakeTenant.of(tagged("true")))
+    assert person.questions == []
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "says"),
+    [
+        ({"tags": {TAG: "until=2099-09-09"}}, "its tag was"),
+        ({"created_at": 1}, "deleted and created again"),
+        ({"kind": "Face"}, "Its kind is Face"),
+    ],
+    ids=["another tag", "made anew", "another kind"],
+)
+async def test_what_changed_while_the_question_stood_is_not_written_over(
+    meanwhile: dict[str, Any], says: str
+) -> None:
+    tenant = FakeTenant.of(tagged("2020-01-01"))
+    with pytest.raises(ChangedMeanwhile, match=says):
+        await run(tenant, OPEN_ENDED, tenant.becomes(BOT, **meanwhile))
+    assert not tenant.changed
+
+
+async def test_a_tag_that_a_group_gets_meanwhile_is_not_outdone() -> None:
+    tenant = FakeTenant.of(tagged("2020-01-01"))
+    group = (BOT.id.subscription_id, BOT.id.resource_group)
+    tenant.change(BOT, tags={})
+    tenant.groups[group] = {TAG: "2020-01-01"}
+    freeze: Callable[[], object] = lambda: tenant.groups.update({group: {TAG: "true"}})  # noqa: E731
+    tenant.meanwhile("account", BOT.id.key, [None, freeze])
+    with pytest.raises(ChangedMeanwhile, match="is not as it was when it was shown"):
+        await run(tenant, EXEMPTION_INHERIT="true")
+    assert not tenant.changed
+
+
+async def test_the_time_budget_begins_after_the_answer() -> None:
+    tenant = FakeTenant.of(tagged("2020-01-01"))
+    # A person thinks for three hours, as far as the clock can tell, and the tag needs two tries.
+    tenant.meanwhile("account", BOT.id.key, [3 * 3600.0])
+    tenant.meanwhile("merge tag", BOT.id.key, [10.0])
+    code, _ = await run(tenant, OPEN_ENDED, "yes")
+    assert now(tenant).keys_on
+    assert code == 0
+
+
+# What is refused before anything is sent
+
+
+async def test_an_account_with_fifty_tags_has_no_room() -> None:
+    tenant = FakeTenant.of(an_account(tags={f"tag-{number}": "x" for number in range(50)}))
+    with pytest.raises(UsageProblem, match="has 50 tags, and Azure takes 50"):
+        await run(tenant)
+    assert not tenant.changed
+
+
+async def test_an_exemption_that_a_sweep_would_hold_is_refused() -> None:
+    tenant = FakeTenant.of(BOT)
+    with pytest.raises(UsageProblem, match="A sweep would hold the account all the same"):
+        await run(tenant, EXEMPTION_MAX_DAYS="30")
+    assert not tenant.changed
+
+
+# Between the tag and the keys
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "says"),
+    [({"tags": {}}, "not there any more"), ({"created_at": 1}, "deleted and created again")],
+    ids=["the tag is gone", "made anew"],
+)
+async def test_keys_stay_off_if_the_account_is_another_by_then(
+    meanwhile: dict[str, Any], says: str
+) -> None:
+    tenant = FakeTenant.of(BOT)
+    tenant.meanwhile("account", BOT.id.key, [None, None, None, tenant.becomes(BOT, **meanwhile)])
+    code, person = await run(tenant)
+    assert says in person.heard
+    assert "The tag: done; turning keys on: not begun." in person.heard
+    assert not now(tenant).keys_on
+    assert code == 2
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+async def test_keys_on_without_a_clear_answer_is_read_back(*, is_done: bool) -> None:
+    tenant = FakeTenant.of(BOT)
+    happens = tenant.afterwards if is_done else tenant.meanwhile
+    happens("keys on", BOT.id.key, [an_error(Unclear, 504)])
+    code, person = await run(tenant)
+    assert now(tenant).keys_on == is_done
+    assert ("accepts keys again" in person.read) == is_done
+    assert ("keys read off" in person.heard) != is_done
+    assert code == (0 if is_done else 2)
+
+
+async def test_keys_are_not_said_to_be_on_while_an_operation_runs() -> None:
+    tenant = FakeTenant.of(BOT)
+    tenant.afterwards("keys on", BOT.id.key, [tenant.becomes(BOT, provisioning_state="Accepted")])
+    code, person = await run(tenant)
+    assert "accepts keys again" not in person.read
+    assert code == 2
+
+
+async def test_a_refusal_of_the_tag_is_an_error_and_one_of_the_keys_says_how_far_it_is() -> None:
+    tenant = FakeTenant.of(BOT, locked={BOT.id.key})
+    with pytest.raises(AzureError):
+        await run(tenant)
+    tenant = FakeTenant.of(BOT)
+    tenant.afterwards("merge tag", BOT.id.key, [lambda: tenant.locked.add(BOT.id.key)])
+    code, person = await run(tenant)
+    assert "The tag: done; turning keys on: not begun." in person.heard
+    assert code == 2
+
+
+async def test_a_wait_that_outlasts_the_time_is_said_at_once() -> None:
+    tenant = FakeTenant.of(BOT)
+    tenant.meanwhile("merge tag", BOT.id.key, [OutOfTime(3600.0, 1200.0)])
+    with pytest.raises(OutOfTime, match="The wait is 3600 s"):
+        await run(tenant)
+
+
+async def test_a_write_that_would_leave_on_an_old_read_is_read_for_again() -> None:
+    tenant = FakeTenant.of(BOT)
+    tenant.meanwhile("merge tag", BOT.id.key, [10.0])
+    code, _ = await run(tenant)
+    assert tenant.times("merge tag") == 2
+    assert code == 0
+
+
+# Ctrl-C
+
+
+async def test_ctrl_c_ends_a_wait_and_says_that_nothing_was_begun() -> None:
+    tenant, person = FakeTenant.of(BOT), Person()
+    session = a_session(tenant, person, {BOT.id.subscription_id: [600.0]})
+    interrupt_after(1.0)
+    code = await exempt(session, "bot", OPEN_ENDED, enable_keys=True, yes=False, replace=False)
+    assert "Stopped. The tag: not begun; turning keys on: not begun." in person.heard
+    assert tenant.clock.monotonic() < 2, "it waited on"
+    assert code == 130
+
+
+async def test_ctrl_c_hears_the_answer_to_what_was_sent_and_begins_nothing_more() -> None:
+    tenant = FakeTenant.of(BOT)
+    tenant.afterwards("merge tag", BOT.id.key, [30.0])
+    interrupt_after(1.0)
+    code, person = await run(tenant)
+    assert "The tag: sent, and not read back; turning keys on: not begun." in person.heard
+    assert now(tenant).tags[TAG] == "true"
+    assert not now(tenant).keys_on
+    assert code == 2
+
+
+# Taking it away, and the list
+
+
+@pytest.mark.parametrize(
+    ("account", "group", "says"),
+    [
+        ({"tags": {TAG: "true", "owner": "web"}}, {}, "the next sweep that enforces turns them"),
+        ({"tags": {TAG: "true", "owner": "web"}, "keys_on": False}, {}, "Its keys are off."),
+        ({"tags": {TAG: "true", "owner": "web"}}, {TAG: "true"}, "It is still exempt: "),
+        (
+            {"tags": {TAG: "true", "owner": "web", "LocalAuthExempt": "x"}},
+            {},
+            "The next sweep holds it: Its tag 'LocalAuthExempt' is nearly",
+        ),
+    ],
+    ids=["bare", "off", "its group exempts it", "a near miss"],
+)
+async def test_remove_takes_the_tag_away_and_says_what_comes_of_it(
+    account: dict[str, Any], group: dict[str, str], says: str
+) -> None:
+    bot = an_account(**account)
+    tenant = FakeTenant.of(bot, groups={(bot.id.subscription_id, "rg-chat"): group})
+    person = Person()
+    code = await remove(a_session(tenant, person, environ={"EXEMPTION_INHERIT": "true"}), "bot")
+    assert says in person.read
+    assert TAG not in now(tenant).tags
+    assert now(tenant).tags["owner"] == "web"
+    assert code == 0
+
+
+async def test_remove_needs_a_tag_and_leaves_one_that_changed_meanwhile() -> None:
+    with pytest.raises(UsageProblem, match="has no tag 'local-auth-exempt'"):
+        await remove(a_session(FakeTenant.of(BOT)), "bot")
+    tenant = FakeTenant.of(tagged("true"))
+    tenant.meanwhile(
+        "account", BOT.id.key, [None, tenant.becomes(BOT, tags={TAG: "until=2099-09-09"})]
+    )
+    with pytest.raises(ChangedMeanwhile, match="until=2099-09-09"):
+        await remove(a_session(tenant), "bot")
+    assert not tenant.changed
+
+
+async def test_the_list_shows_the_days_that_are_left_and_what_was_not_seen() -> None:
+    tenant = FakeTenant.of(
+        an_account("soon", tags={TAG: "until=2026-12-03; reason=CHG1; owner=a@b.c"}),
+        an_account("old", tags={TAG: "2020-01-01"}),
+        an_account("odd", tags={TAG: "until=soon"}),
+        an_account("ever", keys_on=False, tags={TAG: "true"}),
+        an_account("free"),
+    )
+    person = Person()
+    code = await listing(a_session(tenant, person))
+    rows = [" ".join(line.split()) for line in person.read.splitlines()]
+    assert "9 2026-12-03 on soon rg-chat · sub CHG1 (a@b.c)" in rows
+    assert "open-ended off ever rg-chat · sub" in rows
+    assert any(row.startswith("unreadable on odd rg-chat · sub 'until=soon'") for row in rows)
+    assert "4 accounts with the tag local-auth-exempt." in rows
+    assert code == 0
+    tenant.odd_rows[BOT.id.subscription_id] = ["x"]
+    tenant.unshown.add(BOT.id.subscription_id)
+    assert await listing(a_session(tenant, person)) == 2
+    assert "Not seen: account" in person.heard

@@ -1,0 +1,174 @@
+"""`keysweep scan` reads, shows, and says by its exit code how things are."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from keysweep.advice import for_person
+from keysweep.scan import scan
+from keysweep.words import inert
+from shared.core.errors import AzureError, NoRole, Unclear
+from shared.core.model import Turned
+from tests.support.builders import NOW, TAG, a_change, an_account
+from tests.support.fake_tenant import FakeTenant, an_error
+from tests.support.sessions import Person, a_session
+
+ROOT = Path(__file__).parents[3]
+BOT = an_account()
+SUBSCRIPTION = BOT.id.subscription_id
+
+
+def mixed(**more: Any) -> FakeTenant:
+    """Return a tenant with an account of every verdict, two of them drifts."""
+    return FakeTenant.of(
+        an_account("drift", custom_subdomain=None),
+        an_account("other"),
+        an_account("held", tags={TAG: "until=soon"}),
+        an_account("exempt", tags={TAG: "until=2099-01-01; reason=CHG1; owner=a@b.c"}),
+        an_account("off", keys_on=False),
+        an_account("face", kind="Face"),
+        **more,
+    )
+
+
+async def run(
+    tenant: FakeTenant, output: str = "table", *, everything: bool = False, **environ: str
+) -> tuple[int, Person]:
+    person = Person()
+    session = a_session(tenant, person, environ=environ)
+    code = await scan(session, output, everything=everything)
+    assert not tenant.writes
+    return code, person
+
+
+async def test_the_worst_comes_first_and_the_counts_below() -> None:
+    changes = [a_change(Turned.ON, NOW, "drift")]
+    code, person = await run(mixed(changes=changes))
+    states = re.findall(r"^(DRIFT|HELD|EXEMPT) +(\w+)", person.read, re.MULTILINE)
+    assert states == [
+        ("DRIFT", "drift"), ("DRIFT", "other"), ("HELD", "held"), ("EXEMPT", "exempt"),
+    ]  # fmt: skip
+    assert "Keys on by ann@contoso.com, 2026-11-24." in person.read
+    assert "5 accounts in 1 subscription · 1 compliant · 1 exempt · 1 held · 2 drift" in person.read
+    assert "Enforcing would turn keys off on 2 accounts." in person.read
+    assert code == 1
+
+
+async def test_what_the_brake_would_hold_is_foretold() -> None:
+    _, person = await run(mixed(), MAX_CHANGES_PER_SWEEP="1")
+    assert "Enforcing would hold: 2 changes, brake at 1" in person.read
+
+
+async def test_nothing_to_do_is_exit_code_0() -> None:
+    tenant = FakeTenant.of(an_account(tags={TAG: "true"}), an_account("off", keys_on=False))
+    code, person = await run(tenant)
+    assert "Enforcing would change nothing." in person.read
+    assert code == 0
+
+
+async def test_what_can_not_be_read_is_said_and_is_exit_code_2() -> None:
+    tenant = FakeTenant.of(BOT, unshown={SUBSCRIPTION})
+    tenant.meanwhile("accounts", SUBSCRIPTION, [an_error(NoRole, 403)] * 2)
+    code, person = await run(tenant)
+    assert f"Not seen: subscription {SUBSCRIPTION}" in person.read
+    assert "You need a role that allows this there, such as Reader;" in person.read
+    assert "Enforcing would change nothing of what was seen." in person.read
+    assert code == 2
+
+
+async def test_json_is_as_its_schema_says_and_counts_what_is_there() -> None:
+    _, person = await run(mixed(), "json", everything=True)
+    document = json.loads(person.read)
+    jsonschema.validate(document, json.loads((ROOT / "docs" / "report.schema.json").read_text()))
+    names = [account["name"] for account in document["accounts"]]
+    assert names == ["drift", "other", "held", "exempt", "off"]
+    assert document["counts"] == {
+        "accounts": 5, "compliant": 1, "exempt": 1, "held": 1, "drift": 2,
+    }  # fmt: skip
+
+
+async def test_all_says_what_arms_list_lacks() -> None:
+    tenant = mixed(odd_rows={SUBSCRIPTION: ["/no/id"]})
+    code, person = await run(tenant, everything=True)
+    assert "Not seen: account /no/id: ARM's row lacks what we need" in person.read
+    tenant.meanwhile("accounts", SUBSCRIPTION, [an_error(Unclear, 503)])
+    code, person = await run(tenant, everything=True)
+    assert f"Not seen: subscription {SUBSCRIPTION}" in person.read
+    assert code == 2
+
+
+async def test_csv_has_a_line_for_each_account_that_is_not_compliant() -> None:
+    _, person = await run(mixed(), "csv")
+    rows = list(csv.DictReader(io.StringIO(person.read)))
+    verdicts = [(row["name"], row["verdict"]) for row in rows]
+    assert verdicts == [
+        ("drift", "DRIFT"), ("other", "DRIFT"), ("held", "HELD"), ("exempt", "EXEMPT"),
+    ]  # fmt: skip
+
+
+async def test_sarif_is_as_oasis_says_and_has_a_place_for_every_finding() -> None:
+    _, person = await run(mixed(), "sarif")
+    log = json.loads(person.read)
+    schema = json.loads((ROOT / "tests/data/schemas/sarif-2.1.0.json").read_text())
+    jsonschema.Draft7Validator(schema).validate(log)
+    (sarif,) = log["runs"]
+    rules = [result["ruleId"] for result in sarif["results"]]
+    assert rules == ["keys-on", "keys-on", "keys-held", "keys-exempt"]
+    for result in sarif["results"]:
+        # Code scanning wants a relative path and a line, and tells findings apart by fingerprint.
+        (place,) = result["locations"]
+        assert not place["physicalLocation"]["artifactLocation"]["uri"].startswith("/")
+        assert place["physicalLocation"]["region"]["startLine"] == 1
+    prints = {
+        result["partialFingerprints"]["primaryLocationLineHash"] for result in sarif["results"]
+    }
+    assert len(prints) == len(rules)
+    for rule in sarif["tool"]["driver"]["rules"]:
+        # What GitHub's page on SARIF support calls required, and 0.0 to 10.0 for security.
+        assert rule["shortDescription"]["text"]
+        assert rule["fullDescription"]["text"]
+        assert rule["help"]["text"]
+        assert 0 < float(rule["properties"]["security-severity"]) <= 10
+    _, again = await run(mixed(), "sarif")
+    assert json.loads(again.read)["runs"][0]["results"] == sarif["results"]
+
+
+EVIL = "\x1b]0;owned\x07\x1b[2J[bold]not markup[/]\u202eevil\r\n"
+
+
+@pytest.mark.parametrize("output", ["table", "csv", "json", "sarif"])
+async def test_what_azure_says_comes_out_inert(output: str) -> None:
+    bot = an_account(tags={TAG: f"x={EVIL}"})
+    _, person = await run(FakeTenant.of(bot), output)
+    for bad in ("\x1b", "\x07", "\u202e"):
+        assert bad not in person.read
+    assert "not markup" in person.read
+
+
+def test_what_is_printable_stays_as_it_is() -> None:
+    assert inert("Zürich, 東京 ✓") == "Zürich, 東京 ✓"
+    assert inert("a\x1b[0m\u202eb\n") == "a\\x1b[0m\\u202eb\\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (
+            AzureError("Listing", "x", code="ServiceRequestTimeoutError", message="No."),
+            "Azure was not reached: look at the network",
+        ),
+        (
+            NoRole("Listing", "x", message="Microsoft.Resources/tags/write is missing."),
+            "You need a role that allows this there, such as Tag Contributor;",
+        ),
+    ],
+)
+def test_advice_is_for_the_person(error: AzureError, says: str) -> None:
+    assert says in for_person(error)
+    assert "Keysweep's identity" not in for_person(error)
