@@ -1,6 +1,6 @@
 # Everything below sets itself up: Python 3.13 is found, uv brought by pip, and .venv made by uv, with
 # packages pinned by hash.
-.PHONY: demo test test-slow coverage soak mutation bench check check-infra package infra format hooks \
+.PHONY: demo test test-slow test-nightly coverage soak mutation bench check check-infra package infra format hooks \
 	docs lock upgrade clean help
 
 help: ## Show what there is
@@ -17,13 +17,16 @@ demo: .venv/.installed ## Sweep a realistic tenant: no Azure needed
 PYTEST = .venv/bin/python -m pytest -n 3 --dist worksteal
 
 test: .venv/.installed ## Run the fast tests
-	@$(PYTEST) -m "not slow"
+	@$(PYTEST) -m "not slow and not nightly"
 
-test-slow: .venv/.installed ## Run the slow ones: months of sweeps, the soak's share, scale
+test-slow: .venv/.installed ## Run the slow ones: months of sweeps, the soak's share, time-outs in real time
 	@$(PYTEST) -m slow
 
+test-nightly: .venv/.installed ## Run those that take minutes each: a hundred thousand accounts
+	@.venv/bin/python -m pytest -m nightly
+
 coverage: .venv/.installed ## Measure which branches the fast tests run: build/coverage/html/index.html
-	@$(PYTEST) -m "not slow" --cov --cov-report=term --cov-report=html
+	@$(PYTEST) -m "not slow and not nightly" --cov --cov-report=term --cov-report=html
 
 MINUTES ?= 10
 SWEEPS ?= 20000

@@ -155,6 +155,7 @@ def test_a_run_of_some_tests_is_compared_too_but_need_not_use_the_whole_role() -
     ]
 
 
+@pytest.mark.slow
 def test_a_run_of_all_tests_fails_if_the_role_has_an_action_that_none_of_them_used() -> None:
     """Here "all" is one file, run by two processes; none of its tests needs every action."""
     done = subprocess.run(  # noqa: S603 - pytest

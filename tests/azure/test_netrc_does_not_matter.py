@@ -97,6 +97,7 @@ def authorizations(asked: list[str]) -> set[str]:
     return {basic(line[len(name) :]) for line in lines if line.lower().startswith(name)}
 
 
+@pytest.mark.slow
 def test_a_proxy_of_the_environment_is_used_with_its_own_password_alone(
     serve: Serve, tmp_path: Path
 ) -> None:

@@ -244,6 +244,7 @@ async def _late() -> dict[str, Any]:
         }
 
 
+@pytest.mark.slow
 async def test_an_acknowledgement_that_comes_too_late_begins_nothing_then_or_later() -> None:
     found = await alone(_late)
 

@@ -222,6 +222,7 @@ def _ingested(azure: LocalAzure) -> list[Any]:
     return [each for each in azure.operations if each.host == "ingestion"]
 
 
+@pytest.mark.slow
 async def test_the_exporter_is_not_fed_its_own_log_and_idle_traffic_stops() -> None:
     assert await alone(_with_the_root_logger_at_info) == {
         "succeeded": [True, True],

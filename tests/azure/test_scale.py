@@ -74,7 +74,7 @@ async def test_a_calm_sweep_asks_as_much_of_ten_thousand_accounts_as_of_a_hundre
 LIST = "GET Microsoft.CognitiveServices/accounts/read"
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 async def test_a_calm_sweep_asks_as_much_of_a_hundred_thousand_accounts_as_of_a_hundred(
     serve: Serve,
 ) -> None:
@@ -85,6 +85,7 @@ async def test_a_calm_sweep_asks_as_much_of_a_hundred_thousand_accounts_as_of_a_
     assert pages < lists * 8  # five hundred accounts or so in a subscription, a hundred a page
 
 
+@pytest.mark.slow
 def test_what_is_compliant_takes_no_memory() -> None:
     peaks = []
     for accounts in (400, 10_000):
@@ -94,6 +95,7 @@ def test_what_is_compliant_takes_no_memory() -> None:
     assert peaks[1] - peaks[0] < 8
 
 
+@pytest.mark.slow
 def test_hundreds_of_drifted_accounts_are_turned_off_in_little_memory() -> None:
     with LocalAzure(large(10_000, 400, 20), RunningClock()) as azure:
         measured = fire(azure, "enforce")
@@ -103,7 +105,7 @@ def test_hundreds_of_drifted_accounts_are_turned_off_in_little_memory() -> None:
     assert measured["peak MB"] < MOST_MB - 20
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("mode", ["audit", "enforce"])
 def test_a_hundred_thousand_accounts_with_five_thousand_drifted_fit(mode: str) -> None:
     with LocalAzure(large(100_000, 5_000, 200), RunningClock()) as azure:
@@ -114,7 +116,7 @@ def test_a_hundred_thousand_accounts_with_five_thousand_drifted_fit(mode: str) -
     assert measured["peak MB"] < MOST_MB
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_hundred_thousand_accounts_fit_when_resource_graph_is_down_and_all_are_listed() -> None:
     with LocalAzure(large(100_000, 5_000, 200), RunningClock()) as azure:
         graph = "Microsoft.ResourceGraph/resources/read"

@@ -214,6 +214,7 @@ async def test_the_span_of_a_sweep_that_is_not_whole_failed_with_its_exception(
 # A burst
 
 
+@pytest.mark.slow
 async def test_nothing_of_a_burst_is_lost_though_ingestion_is_slow(serve: Serve) -> None:
     azure = serve(scenarios.large(accounts=5_000, drifted=5_000, subscriptions=20))
 
@@ -277,6 +278,7 @@ WRONG_KEY = {
         ),
     ],
 )
+@pytest.mark.slow
 async def test_when_ingestion_takes_nothing_nothing_is_written_and_the_tick_says_so(
     serve: Serve, status: int, body: Any, headers: dict[str, str]
 ) -> None:
@@ -321,6 +323,7 @@ async def _with_a_dead_connection(effect: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("effect", ["cut", "hang"])
+@pytest.mark.slow
 async def test_when_ingestion_never_answers_the_sweep_ends_in_bounded_time_and_says_so(
     effect: str,
 ) -> None:

@@ -76,6 +76,7 @@ def fire(app: Path, runtime: Path, azure: LocalAzure) -> dict[str, Any]:
     return answer
 
 
+@pytest.mark.slow
 def test_the_unpacked_package_sweeps_with_its_own_packages_alone(
     unpacked: Path, runtime: Path, serve: Callable[..., LocalAzure]
 ) -> None:
