@@ -36,6 +36,11 @@ TENANT_TEMPLATE = "infra/compiled/tenant.json"
 """Compiled, so that whoever has the rights needs nothing but `az`."""
 APP_TEMPLATE, AZD_PARAMETERS = "infra/compiled/app.json", "infra/app.parameters.json"
 ASKED = ("SWEEP_MODE", "SWEEP_KINDS", "AZURE_TENANT_ID", "AZURE_MANAGEMENT_GROUP_ID")
+PLACEHOLDERS = {
+    "AZURE_CLIENT_ID": "",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={'0' * 36}",
+}
+"""Values of the two settings that come from resources which the deployment makes."""
 GUARDRAILS = ("off", "audit", "deny", "modify")
 # Parameters of tenant.bicep, and azd's names for their values.
 _TENANT_PARAMETERS = {
@@ -120,13 +125,8 @@ class Plan:
 
 def settings_problems(settings: Mapping[str, str]) -> list[str]:
     """Judge settings as the Function will, with its own code: the schedule included."""
-    # The two that the deployment makes itself.
-    made = {
-        "AZURE_CLIENT_ID": "",
-        "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={'0' * 36}",
-    }
     try:
-        read_settings({**settings, **made})
+        read_settings({**settings, **PLACEHOLDERS})
     except SettingsError as error:
         return list(error.problems)
     return []

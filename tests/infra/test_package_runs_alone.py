@@ -82,9 +82,9 @@ def test_the_unpacked_package_sweeps_with_its_own_packages_alone(
     azure = serve(scenarios.four_accounts(), clock=RunningClock())
     answer = fire(unpacked, runtime, azure)
     assert answer["succeeded"], answer["message"]
-    assert [each.flag for each in azure.tenant.accounts] == [True] * 4
+    assert [account.flag for account in azure.tenant.accounts] == [True] * 4
     assert "SweepCompleted" in {
-        each["data"]["baseData"]["name"] for each in azure.telemetry.events()
+        envelope["data"]["baseData"]["name"] for envelope in azure.telemetry.events()
     }
     # Nothing came from the virtual environment that runs the tests.
     homes = (
