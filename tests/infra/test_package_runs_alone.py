@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 from infra import package
 from local_azure import LocalAzure, scenarios
 from local_azure.clock import RunningClock
+from tests.support.serving import Serve
 from tools.prose import ROOT
 
 SCHEDULE = "0 */15 * * * *"
@@ -77,7 +77,7 @@ def fire(app: Path, runtime: Path, azure: LocalAzure) -> dict[str, Any]:
 
 
 def test_the_unpacked_package_sweeps_with_its_own_packages_alone(
-    unpacked: Path, runtime: Path, serve: Callable[..., LocalAzure]
+    unpacked: Path, runtime: Path, serve: Serve
 ) -> None:
     azure = serve(scenarios.four_accounts(), clock=RunningClock())
     answer = fire(unpacked, runtime, azure)
