@@ -102,7 +102,10 @@ def test_values_are_written_as_recorded(serve: Serve) -> None:
 def test_no_rows_have_all_columns(serve: Serve) -> None:
     found = ask(serve(), "customEvents | project name, itemCount")
     assert rows(found) == []
-    assert [each["name"] for each in found.body["tables"][0]["columns"]] == ["name", "itemCount"]
+    assert [column["name"] for column in found.body["tables"][0]["columns"]] == [
+        "name",
+        "itemCount",
+    ]
 
 
 def test_telemetry_is_found_some_time_after_it_came(serve: Serve) -> None:
@@ -248,8 +251,8 @@ def arm(azure: LocalAzure, method: str, path: str, sender: Principal | None = No
 
 def test_arm_says_where_logs_are(serve: Serve) -> None:
     azure = serve()
-    told = arm(azure, "GET", "/metadata/endpoints?api-version=2022-09-01")
-    assert told.body["logAnalyticsResourceId"] == azure.services.logs_url()
+    endpoints = arm(azure, "GET", "/metadata/endpoints?api-version=2022-09-01")
+    assert endpoints.body["logAnalyticsResourceId"] == azure.services.logs_url()
 
 
 def test_app_settings_are_read_by_a_post_and_by_who_may(serve: Serve) -> None:

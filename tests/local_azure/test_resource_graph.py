@@ -262,7 +262,7 @@ FIRST = "properties.disableLocalAuth"
 
 
 @pytest.mark.parametrize(
-    ("told", "entry"),
+    ("first_values", "entry"),
     [
         ("unlisted", None),
         ("null", {"previousValue": None, "newValue": "True"}),
@@ -270,10 +270,10 @@ FIRST = "properties.disableLocalAuth"
     ],
 )
 def test_a_first_value_is_told_in_the_change_log_as_the_tenant_says(
-    serve: Serve, told: FirstValues, entry: dict[str, Any] | None
+    serve: Serve, first_values: FirstValues, entry: dict[str, Any] | None
 ) -> None:
     tenant = Tenant.with_one_subscription()
-    tenant.first_values = told
+    tenant.first_values = first_values
     account = tenant.add_account("bot")
     tenant.disable_keys(account, at=START - timedelta(days=1))
 

@@ -46,17 +46,17 @@ def all_pages(tables: GraphTables, query: str, top: int) -> list[dict[str, Any]]
 def test_sorted_pages_put_together_are_the_whole(count: int, top: int) -> None:
     tables = make_tables(count)
     pages = all_pages(tables, SORTED, top)
-    rows = [row["id"] for each in pages for row in each["data"]]
+    rows = [row["id"] for page in pages for row in page["data"]]
     assert rows == [f"/subscriptions/s/{n:04}" for n in range(count)]
-    assert [each["totalRecords"] for each in pages] == [count] * len(pages)
-    assert [each["count"] for each in pages] == [len(each["data"]) for each in pages]
+    assert [page["totalRecords"] for page in pages] == [count] * len(pages)
+    assert [page["count"] for page in pages] == [len(page["data"]) for page in pages]
     assert len(pages) == max(1, -(-count // top))
 
 
 def test_a_page_carries_a_skip_token_until_the_last_one(tables: GraphTables) -> None:
     pages = all_pages(tables, SORTED, 100)
-    assert ["$skipToken" in each for each in pages] == [True, True, False]
-    assert {each["resultTruncated"] for each in pages} == {"false"}
+    assert ["$skipToken" in page for page in pages] == [True, True, False]
+    assert {page["resultTruncated"] for page in pages} == {"false"}
 
 
 def test_the_default_page_has_a_hundred_rows(tables: GraphTables) -> None:
@@ -114,14 +114,14 @@ def test_skip_passes_over_rows(tables: GraphTables) -> None:
 
 
 def test_pages_without_an_order_miss_rows_and_repeat_others(tables: GraphTables) -> None:
-    ids = [row["id"] for each in all_pages(tables, UNSORTED, 100) for row in each["data"]]
+    ids = [row["id"] for page in all_pages(tables, UNSORTED, 100) for row in page["data"]]
     assert len(ids) == 250
     assert len(set(ids)) < 250
 
 
 def test_pages_whose_order_leaves_ties_miss_rows_too(tables: GraphTables) -> None:
     query = "resources | order by location asc | project id, location"
-    rows = [row for each in all_pages(tables, query, 100) for row in each["data"]]
+    rows = [row for page in all_pages(tables, query, 100) for row in page["data"]]
     assert [row["location"] for row in rows] == sorted(row["location"] for row in rows)
     assert len({row["id"] for row in rows}) < 250
 
@@ -140,7 +140,7 @@ def test_the_same_seed_gives_the_same_pages() -> None:
 
 def test_with_shuffling_off_pages_are_in_the_order_of_writing() -> None:
     tables = make_tables(30, shuffle=False)
-    ids = [row["id"] for each in all_pages(tables, UNSORTED, 10) for row in each["data"]]
+    ids = [row["id"] for page in all_pages(tables, UNSORTED, 10) for row in page["data"]]
     assert ids == [f"/subscriptions/s/{n:04}" for n in range(30)]
 
 
