@@ -98,7 +98,7 @@ def test_every_verdict_and_every_result_is_in_the_readme_with_whether_it_fails()
         for name in row[0].split(", ")
         if name in set(Result)
     }
-    assert results == {each.value: each.fails_the_sweep for each in Result}
+    assert results == {result.value: result.fails_the_sweep for result in Result}
 
 
 def test_every_setting_that_the_readme_names_exists() -> None:
@@ -172,6 +172,6 @@ def test_nothing_tracked_names_a_registry_or_a_machine() -> None:
         if not path.is_file() or path.suffix in {".png", ".svg"}:
             continue
         text = path.read_text(errors="replace")
-        assert not any(each in text for each in registries), name
+        assert not any(registry in text for registry in registries), name
         if not name.startswith("tests/data/"):
             assert not machine_paths.search(text), name

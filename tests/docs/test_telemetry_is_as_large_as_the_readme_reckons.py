@@ -23,11 +23,11 @@ def said(pattern: str) -> float:
 
 
 def kilobytes(envelopes: list[dict[str, Any]]) -> float:
-    return sum(len(json.dumps(each, separators=(",", ":"))) for each in envelopes) / 1000
+    return sum(len(json.dumps(envelope, separators=(",", ":"))) for envelope in envelopes) / 1000
 
 
 def named(envelopes: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
-    return [each for each in envelopes if each["data"]["baseData"].get("name") in names]
+    return [envelope for envelope in envelopes if envelope["data"]["baseData"].get("name") in names]
 
 
 async def test_a_calm_sweep_of_a_thousand_accounts_sends_what_the_readme_says(
@@ -47,7 +47,7 @@ async def test_a_calm_sweep_of_a_thousand_accounts_sends_what_the_readme_says(
     assert kilobytes(exempt) / EXEMPT == pytest.approx(
         said(r"([\d.]+) kB for each account that is exempt"), rel=0.05
     )
-    rest = [each for each in sent if each not in read and each not in exempt]
+    rest = [envelope for envelope in sent if envelope not in read and envelope not in exempt]
     assert kilobytes(rest) == pytest.approx(said(r"a sweep sends ([\d.]+) kB"), rel=0.1)
     host = said(r"the host adds some ([\d.]+) kB")
     assert kilobytes(sent) + host == pytest.approx(said(r"= ([\d.]+) kB a sweep"), rel=0.05)
@@ -71,7 +71,7 @@ def test_the_months_arithmetic_is_right() -> None:
     for factors, total in re.findall(
         r"((?:[\d,.]+ (?:k?B |s |GB )?x )+[\d,.]+(?: k?B)?)[^=|]*= ([\d,.]+) G", TEXT
     ):
-        numbers = [float(each.replace(",", "")) for each in re.findall(r"\d[\d,.]*", factors)]
+        numbers = [float(number.replace(",", "")) for number in re.findall(r"\d[\d,.]*", factors)]
         product = prod(numbers)
         scale = 1e6 if "kB" in factors else 1
         assert product / scale == pytest.approx(float(total.replace(",", "")), rel=0.03), factors
