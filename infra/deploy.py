@@ -103,6 +103,11 @@ def _az(*arguments: str) -> Any:
     return json.loads(answer) if answer.strip() else None
 
 
+def scope_of(management_group: str) -> str:
+    """Return the resource id of a management group."""
+    return f"/providers/Microsoft.Management/managementGroups/{management_group}"
+
+
 # Checks. Each gives problems as text: what is wrong, its value, what is allowed.
 
 
@@ -120,7 +125,7 @@ class Plan:
     @property
     def where(self) -> str:
         """The scope that carries the role."""
-        return f"/providers/Microsoft.Management/managementGroups/{self.management_group}"
+        return scope_of(self.management_group)
 
 
 def settings_problems(settings: Mapping[str, str]) -> list[str]:
@@ -415,49 +420,28 @@ def postprovision(environ: Mapping[str, str]) -> None:
 
 def removal_commands(management_group: str, environment: str) -> list[list[str]]:
     """Return the commands that take role, assignments and guardrail away, in order."""
-    scope = f"/providers/Microsoft.Management/managementGroups/{management_group}"
+    scope = scope_of(management_group)
     role = f"Keysweep {environment} ({management_group})"
-    names = {f"keysweep-{environment}", f"keysweep-{environment}-modify"}
-    policies = [
-        assignment
+    policies = {f"keysweep-{environment}", f"keysweep-{environment}-modify"}
+    at_group = ("--management-group", management_group)
+    delete: list[tuple[str, ...]] = [
+        ("policy", "assignment", "--name", assignment["name"], "--scope", scope)
         for assignment in _az("policy", "assignment", "list", "--scope", scope)
-        if assignment["policyDefinitionId"].rpartition("/")[2] in names
+        if assignment["policyDefinitionId"].rpartition("/")[2] in policies
     ]
-    definitions = [
-        definition["name"]
-        for definition in _az(
-            "policy", "definition", "list", "--management-group", management_group
-        )
-        if definition["name"] in names
+    delete += [
+        ("policy", "definition", "--name", definition["name"], *at_group)
+        for definition in _az("policy", "definition", "list", *at_group)
+        if definition["name"] in policies
     ]
-    roles = _az("role", "definition", "list", "--name", role, "--scope", scope)
-    assignments = (
-        [
-            assignment["id"]
+    if _az("role", "definition", "list", "--name", role, "--scope", scope):
+        delete += [
+            ("role", "assignment", "--ids", assignment["id"])
             for assignment in _az("role", "assignment", "list", "--scope", scope)
             if assignment["roleDefinitionName"] == role
         ]
-        if roles
-        else []
-    )
-    return [
-        *(
-            ["az", "policy", "assignment", "delete", "--name", assignment["name"], "--scope", scope]
-            for assignment in policies
-        ),
-        *(
-            [
-                *("az", "policy", "definition", "delete", "--name", name),
-                *("--management-group", management_group),
-            ]
-            for name in definitions
-        ),
-        *(
-            ["az", "role", "assignment", "delete", "--ids", identifier]
-            for identifier in assignments
-        ),
-        *(["az", "role", "definition", "delete", "--name", role, "--scope", scope] for _ in roles),
-    ]
+        delete.append(("role", "definition", "--name", role, "--scope", scope))
+    return [["az", kind, part, "delete", *which] for kind, part, *which in delete]
 
 
 def remove(management_group: str, environment: str) -> None:
