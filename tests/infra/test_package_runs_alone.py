@@ -15,6 +15,7 @@ import pytest
 from infra import package
 from local_azure import LocalAzure, scenarios
 from local_azure.clock import RunningClock
+from tests.support.checkout import tracked
 from tests.support.serving import Serve
 from tools.prose import ROOT
 
@@ -122,17 +123,7 @@ def test_the_package_holds_the_product_and_its_packages_and_nothing_else(archive
     with zipfile.ZipFile(archived) as zipped:
         names = zipped.namelist()
     ours = [name for name in names if not name.startswith(".python_packages/lib/site-packages/")]
-    listed = subprocess.run(
-        ["git", "ls-files", "function_app.py", "host.json", "shared"],  # noqa: S607
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    if listed.returncode != 0:
-        pytest.skip("not a git checkout")
-    tracked = listed.stdout.split()
-    assert sorted(ours) == sorted(tracked)
+    assert sorted(ours) == sorted(tracked("function_app.py", "host.json", "shared"))
     assert not [name for name in names if "__pycache__" in name or "/bin/" in name]
 
 
