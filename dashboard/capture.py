@@ -47,8 +47,8 @@ def _read(file: Path) -> list[Envelope]:
             f"{file} can't be read as telemetry ({error}). A capture is a JSON array of the "
             "envelopes that an exporter sends, or one envelope a line."
         ) from error
-    for number, each in enumerate(found, 1):
-        problem = _problem(each)
+    for number, envelope in enumerate(found, 1):
+        problem = _problem(envelope)
         if problem:
             raise CaptureError(
                 f"{file}: item {number} is not an Application Insights envelope: {problem}."
@@ -103,9 +103,9 @@ def _problem_of_data(data: dict[str, Any]) -> str:
     metrics = data.get("metrics") or []
     if not isinstance(metrics, list):
         return "its metrics are no array"
-    for each in metrics:
-        if not isinstance(each, dict) or not isinstance(each.get("name"), str):
+    for metric in metrics:
+        if not isinstance(metric, dict) or not isinstance(metric.get("name"), str):
             return "a metric has no name"
-        if not isinstance(each.get("value"), int | float):
-            return f"the metric {each['name']} has no value"
+        if not isinstance(metric.get("value"), int | float):
+            return f"the metric {metric['name']} has no value"
     return ""

@@ -90,7 +90,7 @@ def _model(workbook: Workbook, tables: Tables) -> dict[str, Any]:
                 name: keep(drawn)
                 for name, drawn in _drawn_steps(queries, tables, days, ends, value).items()
             }
-            for value in [_EVERY, *(each["value"] for each in subscriptions)]
+            for value in [_EVERY, *(subscription["value"] for subscription in subscriptions)]
         }
         if ends - timedelta(days=days) < begins:
             whole = choices[f"{days:g}"]  # a longer range shows the same
@@ -158,12 +158,12 @@ def _drawn_steps(
 def _missing(step: Step, columns: tuple[str, ...]) -> list[str]:
     """Return the columns that the step's settings name and its query does not return."""
     settings = step.settings or {}
-    patterns = [each["columnMatch"] for each in settings.get("formatters", ())]
-    patterns += [f"^{each['columnId']}$" for each in settings.get("labelSettings", ())]
+    patterns = [formatter["columnMatch"] for formatter in settings.get("formatters", ())]
+    patterns += [f"^{label['columnId']}$" for label in settings.get("labelSettings", ())]
     patterns += [
-        f"^{each['columnMatch']}$"
-        for name, each in settings.items()
-        if name.endswith("Content") and isinstance(each, dict)
+        f"^{content['columnMatch']}$"
+        for name, content in settings.items()
+        if name.endswith("Content") and isinstance(content, dict)
     ]
     return [
         pattern.strip("^$")

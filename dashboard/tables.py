@@ -65,12 +65,12 @@ class Tables:
         self._database.execute("SET TimeZone = 'UTC'")
         self._database.execute("SET threads = 1")
         events, metrics = [], []
-        for each in envelopes:
-            match each["data"]["baseType"]:
+        for envelope in envelopes:
+            match envelope["data"]["baseType"]:
                 case "EventData":
-                    events.append(_event(each))
+                    events.append(_event(envelope))
                 case "MetricData":
-                    metrics.extend(_metrics(each))
+                    metrics.extend(_metrics(envelope))
         self._load("received_events", _EVENTS, events)
         self._load("received_metrics", _METRICS, metrics)
         self.everything()
@@ -160,12 +160,12 @@ def _event(envelope: Envelope) -> dict[str, Any]:
 def _metrics(envelope: Envelope) -> list[dict[str, Any]]:
     return [
         {
-            **_common(envelope, each["name"], "customMetric"),
-            "value": each["value"],
-            "valueSum": each["value"],
-            "valueCount": each.get("count") or 1,
-            "valueMin": each.get("min", each["value"]),
-            "valueMax": each.get("max", each["value"]),
+            **_common(envelope, metric["name"], "customMetric"),
+            "value": metric["value"],
+            "valueSum": metric["value"],
+            "valueCount": metric.get("count") or 1,
+            "valueMin": metric.get("min", metric["value"]),
+            "valueMax": metric.get("max", metric["value"]),
         }
-        for each in envelope["data"]["baseData"].get("metrics") or []
+        for metric in envelope["data"]["baseData"].get("metrics") or []
     ]

@@ -57,28 +57,28 @@ def read_workbook(file: Path = FILE) -> Workbook:
     """Read a workbook. Raises WorkbookError."""
     try:
         steps = json.loads(file.read_text())["items"]
-        title = next(each["content"]["json"] for each in steps if each["type"] == _TEXT)
+        title = next(step["content"]["json"] for step in steps if step["type"] == _TEXT)
         offered = {
             parameter["name"]: parameter
-            for each in steps
-            if each["type"] == _PARAMETERS
-            for parameter in each["content"]["parameters"]
+            for step in steps
+            if step["type"] == _PARAMETERS
+            for parameter in step["content"]["parameters"]
         }
-        links = next(each["content"]["links"] for each in steps if each["type"] == _LINKS)
+        links = next(step["content"]["links"] for step in steps if step["type"] == _LINKS)
         groups = {
-            each["conditionalVisibility"]["value"]: each["content"]["items"]
-            for each in steps
-            if each["type"] == _GROUP
+            step["conditionalVisibility"]["value"]: step["content"]["items"]
+            for step in steps
+            if step["type"] == _GROUP
         }
         times = offered["TimeRange"]
         return Workbook(
             title=title.lstrip("# "),
             tabs=tuple(
-                Tab(link["linkLabel"], tuple(_step(each) for each in groups[link["subTarget"]]))
+                Tab(link["linkLabel"], tuple(_step(item) for item in groups[link["subTarget"]]))
                 for link in links
             ),
             ranges=tuple(
-                _days(each["durationMs"]) for each in times["typeSettings"]["selectableValues"]
+                _days(value["durationMs"]) for value in times["typeSettings"]["selectableValues"]
             ),
             chosen=_days(times["value"]["durationMs"]),
             subscriptions=offered["Subscription"]["query"],

@@ -36,6 +36,11 @@ TENANT_TEMPLATE = "infra/compiled/tenant.json"
 """Compiled, so that whoever has the rights needs nothing but `az`."""
 APP_TEMPLATE, AZD_PARAMETERS = "infra/compiled/app.json", "infra/app.parameters.json"
 ASKED = ("SWEEP_MODE", "SWEEP_KINDS", "AZURE_TENANT_ID", "AZURE_MANAGEMENT_GROUP_ID")
+PLACEHOLDERS = {
+    "AZURE_CLIENT_ID": "",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={'0' * 36}",
+}
+"""Values of the two settings that come from resources which the deployment makes."""
 GUARDRAILS = ("off", "audit", "deny", "modify")
 # Parameters of tenant.bicep, and azd's names for their values.
 _TENANT_PARAMETERS = {
@@ -73,10 +78,10 @@ class DeploymentStopped(Exception):
 class CommandFailed(DeploymentStopped):
     """`az` or `azd` refused. Carries what it said."""
 
-    def __init__(self, command: Sequence[str], said: str) -> None:
+    def __init__(self, command: Sequence[str], output: str) -> None:
         self.command = tuple(command)
-        self.said = said.strip()
-        super().__init__(f"`{shlex.join(command)}` failed: {self.said}")
+        self.output = output.strip()
+        super().__init__(f"`{shlex.join(command)}` failed: {self.output}")
 
 
 def run(*command: str) -> str:
@@ -98,6 +103,11 @@ def _az(*arguments: str) -> Any:
     return json.loads(answer) if answer.strip() else None
 
 
+def scope_of(management_group: str) -> str:
+    """Return the resource id of a management group."""
+    return f"/providers/Microsoft.Management/managementGroups/{management_group}"
+
+
 # Checks. Each gives problems as text: what is wrong, its value, what is allowed.
 
 
@@ -115,18 +125,13 @@ class Plan:
     @property
     def where(self) -> str:
         """The scope that carries the role."""
-        return f"/providers/Microsoft.Management/managementGroups/{self.management_group}"
+        return scope_of(self.management_group)
 
 
 def settings_problems(settings: Mapping[str, str]) -> list[str]:
     """Judge settings as the Function will, with its own code: the schedule included."""
-    # The two that the deployment makes itself.
-    made = {
-        "AZURE_CLIENT_ID": "",
-        "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={'0' * 36}",
-    }
     try:
-        read_settings({**settings, **made})
+        read_settings({**settings, **PLACEHOLDERS})
     except SettingsError as error:
         return list(error.problems)
     return []
@@ -139,7 +144,7 @@ def plan_problems(plan: Plan) -> list[str]:
         problems.append(f"AZURE_SDK_CLOUD_CONF is AZURE_US_GOVERNMENT: {_NO_GOVERNMENT}")
     for name in ("SWEEP_KINDS", "AZURE_TENANT_ID"):
         if not plan.settings.get(name, "").strip():
-            allowed = next(each.allowed for each in SETTINGS if each.name == name)
+            allowed = next(setting.allowed for setting in SETTINGS if setting.name == name)
             problems.append(f"{name} is not set: it must be {allowed.removesuffix(', or empty')}")
     if not plan.management_group:
         problems.append(
@@ -157,10 +162,10 @@ def parameter_problems(environ: Mapping[str, str]) -> list[str]:
     Azure Resource Manager has the same rules, and would judge by them when azd has begun.
     """
     rules = json.loads((ROOT / APP_TEMPLATE).read_text())["parameters"]
-    given = json.loads((ROOT / AZD_PARAMETERS).read_text())["parameters"]
+    parameters = json.loads((ROOT / AZD_PARAMETERS).read_text())["parameters"]
     problems = []
-    for name, each in given.items():
-        variable = each["value"].strip("${}")
+    for name, parameter in parameters.items():
+        variable = parameter["value"].strip("${}")
         # What is not set at all azd leaves out, and the default counts.
         if variable in environ and (allowed := _refused(environ[variable], rules[name])):
             problems.append(f"{variable} is {environ[variable]!r}: it must be {allowed}")
@@ -187,27 +192,27 @@ def _refused(value: str, rule: Mapping[str, Any]) -> str | None:
         case {"type": "bool"}:
             return None if value.lower() in {"true", "false"} else "true or false"
         case {"allowedValues": [*allowed]}:
-            names = [str(each) for each in allowed]
-            known = value.lower() in {each.lower() for each in names}
+            names = [str(choice) for choice in allowed]
+            known = value.lower() in {choice.lower() for choice in names}
             return None if known else f"one of {', '.join(names)}"
         case _:
             low, high = rule.get("minLength", 0), rule.get("maxLength", float("inf"))
             return None if low <= len(value) <= high else f"{low} to {high} characters long"
 
 
-def azure_problems(plan: Plan, said: Sequence[str] = ()) -> list[str]:
+def azure_problems(plan: Plan, known: Sequence[str] = ()) -> list[str]:
     """Judge what Azure knows: sign-in, tenant, cloud, groups, region, rights. Reads only.
 
-    `said` are the problems that were found without it.
+    `known` are the problems that were found without it.
     """
     try:
         account = _az("account", "show")
     except CommandFailed as error:
-        return [f"nobody is signed in: run `az login`. Azure CLI says: {error.said}"]
+        return [f"nobody is signed in: run `az login`. Azure CLI says: {error.output}"]
     problems = []
     home, cloud = plan.settings.get("AZURE_TENANT_ID", "").strip(), account["environmentName"]
     # What is no tenant's id at all was said already.
-    if "AZURE_TENANT_ID" not in " ".join(said) and home.lower() != account["tenantId"].lower():
+    if "AZURE_TENANT_ID" not in " ".join(known) and home.lower() != account["tenantId"].lower():
         problems.append(
             f"AZURE_TENANT_ID is {home!r}, and `az` is signed in to tenant {account['tenantId']}: "
             f"they must be the same; run `az login --tenant {home}`"
@@ -219,11 +224,11 @@ def azure_problems(plan: Plan, said: Sequence[str] = ()) -> list[str]:
     except CommandFailed as error:
         problems.append(
             f"AZURE_MANAGEMENT_GROUP_ID is {plan.management_group!r}: there is no such management "
-            f"group, or you may not read it. Azure says: {error.said}"
+            f"group, or you may not read it. Azure says: {error.output}"
         )
     regions = {
-        each["name"].replace(" ", "").lower(): each["name"]
-        for each in _az("functionapp", "list-flexconsumption-locations")
+        region["name"].replace(" ", "").lower(): region["name"]
+        for region in _az("functionapp", "list-flexconsumption-locations")
     }
     if plan.location.replace(" ", "").lower() not in regions:
         allowed = ", ".join(sorted(regions.values()))
@@ -262,8 +267,8 @@ def _granted(action: str, permissions: Iterable[Mapping[str, Sequence[str]]]) ->
         return any(fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)
 
     return any(
-        matches(each.get("actions", ())) and not matches(each.get("notActions", ()))
-        for each in permissions
+        matches(role.get("actions", ())) and not matches(role.get("notActions", ()))
+        for role in permissions
     )
 
 
@@ -274,13 +279,14 @@ def check(plan: Plan, environ: Mapping[str, str] | None = None) -> None:
     """
     problems = [*unknown_names(environ or {}), *plan_problems(plan)]
     # What is no value for the product is said once.
-    said = {each.partition(" is ")[0] for each in problems}
+    named = {problem.partition(" is ")[0] for problem in problems}
     more = parameter_problems(environ or {})
-    problems += [each for each in more if each.partition(" is ")[0] not in said]
+    problems += [problem for problem in more if problem.partition(" is ")[0] not in named]
     problems += azure_problems(plan, problems) if plan.management_group else []
     if problems:
         raise DeploymentStopped(
-            "Nothing was deployed. To mend first:\n" + "\n".join(f"- {each}" for each in problems)
+            "Nothing was deployed. To mend first:\n"
+            + "\n".join(f"- {problem}" for problem in problems)
         )
 
 
@@ -290,7 +296,7 @@ def check(plan: Plan, environ: Mapping[str, str] | None = None) -> None:
 def plan_of(environ: Mapping[str, str]) -> Plan:
     """Read what azd's environment wants deployed."""
     return Plan(
-        settings={each.name: environ.get(each.name, "") for each in SETTINGS},
+        settings={setting.name: environ.get(setting.name, "") for setting in SETTINGS},
         management_group=environ.get("AZURE_MANAGEMENT_GROUP_ID", "").strip(),
         location=environ.get("AZURE_LOCATION", "").strip(),
         guardrail=environ.get("KEYSWEEP_GUARDRAIL", "").strip() or "off",
@@ -397,7 +403,7 @@ def postprovision(environ: Mapping[str, str]) -> None:
         run(*command, "--output", "none")
     except CommandFailed as error:
         raise DeploymentStopped(
-            f"The Function is there; its role is not. Azure says: {error.said}\n\n"
+            f"The Function is there; its role is not. Azure says: {error.output}\n\n"
             "Somebody with Owner, or User Access Administrator and Resource Policy Contributor, at "
             f"management group {environ['AZURE_MANAGEMENT_GROUP_ID']} runs this here:\n\n"
             f"    {shlex.join(command)}\n\n"
@@ -414,44 +420,28 @@ def postprovision(environ: Mapping[str, str]) -> None:
 
 def removal_commands(management_group: str, environment: str) -> list[list[str]]:
     """Return the commands that take role, assignments and guardrail away, in order."""
-    scope = f"/providers/Microsoft.Management/managementGroups/{management_group}"
+    scope = scope_of(management_group)
     role = f"Keysweep {environment} ({management_group})"
-    names = {f"keysweep-{environment}", f"keysweep-{environment}-modify"}
-    policies = [
-        each
-        for each in _az("policy", "assignment", "list", "--scope", scope)
-        if each["policyDefinitionId"].rpartition("/")[2] in names
+    policies = {f"keysweep-{environment}", f"keysweep-{environment}-modify"}
+    at_group = ("--management-group", management_group)
+    delete: list[tuple[str, ...]] = [
+        ("policy", "assignment", "--name", assignment["name"], "--scope", scope)
+        for assignment in _az("policy", "assignment", "list", "--scope", scope)
+        if assignment["policyDefinitionId"].rpartition("/")[2] in policies
     ]
-    definitions = [
-        each["name"]
-        for each in _az("policy", "definition", "list", "--management-group", management_group)
-        if each["name"] in names
+    delete += [
+        ("policy", "definition", "--name", definition["name"], *at_group)
+        for definition in _az("policy", "definition", "list", *at_group)
+        if definition["name"] in policies
     ]
-    roles = _az("role", "definition", "list", "--name", role, "--scope", scope)
-    assignments = (
-        [
-            each["id"]
-            for each in _az("role", "assignment", "list", "--scope", scope)
-            if each["roleDefinitionName"] == role
+    if _az("role", "definition", "list", "--name", role, "--scope", scope):
+        delete += [
+            ("role", "assignment", "--ids", assignment["id"])
+            for assignment in _az("role", "assignment", "list", "--scope", scope)
+            if assignment["roleDefinitionName"] == role
         ]
-        if roles
-        else []
-    )
-    return [
-        *(
-            ["az", "policy", "assignment", "delete", "--name", each["name"], "--scope", scope]
-            for each in policies
-        ),
-        *(
-            [
-                *("az", "policy", "definition", "delete", "--name", name),
-                *("--management-group", management_group),
-            ]
-            for name in definitions
-        ),
-        *(["az", "role", "assignment", "delete", "--ids", each] for each in assignments),
-        *(["az", "role", "definition", "delete", "--name", role, "--scope", scope] for _ in roles),
-    ]
+        delete.append(("role", "definition", "--name", role, "--scope", scope))
+    return [["az", kind, part, "delete", *which] for kind, part, *which in delete]
 
 
 def remove(management_group: str, environment: str) -> None:
@@ -461,9 +451,9 @@ def remove(management_group: str, environment: str) -> None:
         try:
             run(*command)
         except CommandFailed as error:
-            left = "\n".join(f"    {shlex.join(each)}" for each in commands[number:])
+            left = "\n".join(f"    {shlex.join(remaining)}" for remaining in commands[number:])
             raise DeploymentStopped(
-                f"Azure says: {error.said}\n\nLeft to do, for somebody with rights at management "
+                f"Azure says: {error.output}\n\nLeft to do, for somebody with rights at management "
                 f"group {management_group}:\n\n{left}"
             ) from error
         print(shlex.join(command))
@@ -544,9 +534,9 @@ def _scm_of(subscription: str, resource_group: str, app: str) -> str:
     where = ("--subscription", subscription, "--resource-group", resource_group, "--name", app)
     site = _az("functionapp", "show", *where)
     states = site.get("hostNameSslStates") or site["properties"]["hostNameSslStates"]
-    for each in states:
-        if each["hostType"] == "Repository":
-            return f"https://{each['name']}"
+    for state in states:
+        if state["hostType"] == "Repository":
+            return f"https://{state['name']}"
     raise DeploymentStopped(f"{app} has no deployment endpoint: is it the Function App's name?")
 
 
@@ -555,8 +545,8 @@ def _scm_of(subscription: str, resource_group: str, app: str) -> str:
 
 def _plan_of_file(path: str, management_group: str) -> Plan:
     answer = _az("bicep", "build-params", "--file", path, "--stdout")
-    given = json.loads(answer["parametersJson"])["parameters"]
-    values = {name: each["value"] for name, each in given.items()}
+    parameters = json.loads(answer["parametersJson"])["parameters"]
+    values = {name: parameter["value"] for name, parameter in parameters.items()}
 
     def text(name: str) -> str:
         value = values.get(name)
@@ -564,7 +554,7 @@ def _plan_of_file(path: str, management_group: str) -> Plan:
             "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
         )
 
-    settings = {each.name: text(parameter_of(each.name)) for each in SETTINGS}
+    settings = {setting.name: text(parameter_of(setting.name)) for setting in SETTINGS}
     return Plan(
         settings,
         management_group,

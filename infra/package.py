@@ -35,10 +35,10 @@ def product_files(root: Path = ROOT) -> list[Path]:
     found = []
     for name in SHIPPED:
         path = root / name
-        found += [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+        found += [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return sorted(
         relative
-        for relative in (each.relative_to(root) for each in found)
+        for relative in (file.relative_to(root) for file in found)
         if "__pycache__" not in relative.parts
     )
 
@@ -57,7 +57,7 @@ def archive(folder: Path, target: Path) -> int:
     """Zip `folder` with fixed times, rights and order. Returns the zip's size in bytes."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as zipped:
-        for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        for path in sorted(file for file in folder.rglob("*") if file.is_file()):
             entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED
             # Made on Unix, wherever it is made; everybody may read.
@@ -107,7 +107,7 @@ def main() -> int:
 
 
 def _unpacked(folder: Path) -> int:
-    return sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 if __name__ == "__main__":

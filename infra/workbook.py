@@ -60,6 +60,12 @@ let readings = scoped
 let present = readings | where Seen != 'Left the scope';
 """.strip()
 
+# Of events by subscription and sweep, those of the sweep that last read their subscription.
+CURRENT = """
+| join kind=inner (present | project subscriptionId, sweepId, Subscription)
+    on subscriptionId, sweepId
+""".strip()
+
 # What is known of each account that the last sweep found adrift, and what came of it.
 DRIFTED = f"""
 {READINGS}
@@ -84,8 +90,7 @@ TAGGED = f"""
 {READINGS}
 let tagged = scoped
 | where name == 'ExemptionObserved'
-| join kind=inner (present | project subscriptionId, sweepId, Subscription)
-    on subscriptionId, sweepId
+{CURRENT}
 | extend State = tostring(customDimensions.state), keysOn = tostring(customDimensions.keysOn),
     Until = tostring(customDimensions['until']), DaysLeft = toint(customMeasurements.daysLeft),
     Reason = tostring(customDimensions.exemptionReason), Owner = tostring(customDimensions.owner),
@@ -95,7 +100,7 @@ let inForce = tagged | where State == 'active' and keysOn == 'true'
 """.strip()
 
 # Tags that are wrong: they hold an account, or with EXEMPTION_UNREADABLE=disable count for nothing.
-WRONG_TAGS = """
+WRONG_TAGS = f"""
 let wrong = union
 (scoped | where name == 'AccountHeld'
 | extend Reason = tostring(customDimensions.holdReason), Why = tostring(customDimensions.reason)
@@ -105,17 +110,23 @@ let wrong = union
 | where tostring(customDimensions.verdict) == 'DRIFT'
 | project subscriptionId, sweepId, Account, accountId, Reason = 'UNREADABLE_TAG',
     Why = tostring(customDimensions.problem), Effect = 'counts for nothing')
-| join kind=inner (present | project subscriptionId, sweepId, Subscription)
-    on subscriptionId, sweepId;
+{CURRENT};
 """.strip()
 
 HELD = f"""
 {READINGS}
 let heldNow = scoped
 | where name == 'AccountHeld'
-| join kind=inner (present | project subscriptionId, sweepId, Subscription)
-    on subscriptionId, sweepId
+{CURRENT}
 | extend Reason = tostring(customDimensions.holdReason), Why = tostring(customDimensions.reason);
+""".strip()
+
+# The last reading of each subscription in each interval of a chart.
+READ_OVER_TIME = f"""
+{SCOPED}
+scoped
+| where name == 'SubscriptionRead'
+| summarize arg_max(timestamp, *) by subscriptionId, Time = bin(timestamp, {{TimeRange:grain}})
 """.strip()
 
 NAMES = f"""
@@ -125,6 +136,18 @@ let names = customEvents
 | summarize Subscription = take_any(tostring(customDimensions.subscriptionName))
     by subscriptionId = tostring(customDimensions.subscriptionId);
 """.strip()
+
+
+def newest_of_each_account(event: str, where: str = "") -> str:
+    """Return the newest event of a name about each account, with its subscription's name."""
+    return f"""
+{NAMES}
+scoped
+| where name == '{event}'{where}
+| summarize arg_max(timestamp, *) by accountId
+| join kind=leftouter names on subscriptionId
+""".strip()
+
 
 WORST_FIRST = """case(Result in ('FAILED', 'UNVERIFIED', 'NO_ROLE', 'NOT_TOLD'), 0,
     Result in ('LOCKED', 'POLICY_DENIED'), 1, Result in ('DISABLED', 'ALREADY_OFF'), 3, 2)"""
@@ -188,70 +211,49 @@ def _query(name: str, title: str, kql: str, empty: str, visualization: str, *, f
     return {"type": 3, "content": content, "name": name}
 
 
-def _thresholds(icons: dict[str, str], default: str = "Blank", text: str = "{0}{1}") -> Step:
-    rows: list[dict[str, Any]] = [
-        {"operator": "==", "thresholdValue": value, "representation": icon, "text": text}
-        for value, icon in icons.items()
-    ]
-    rows.append(
-        {
-            "operator": "Default",
-            "thresholdValue": None,
-            "representation": default,
-            "text": text,
-        }
-    )
-    return {"thresholdsOptions": "icons", "thresholdsGrid": rows}
+def _thresholds(icons: dict[str, str], text: str = "{0}{1}") -> Step:
+    """Draw an icon for each value that has one, and no icon for any other."""
+    rows = [("==", value, icon) for value, icon in icons.items()] + [("Default", None, "Blank")]
+    return {
+        "thresholdsOptions": "icons",
+        "thresholdsGrid": [
+            {"operator": operator, "thresholdValue": value, "representation": icon, "text": text}
+            for operator, value, icon in rows
+        ],
+    }
+
+
+def _column(name: str, formatter: int, **options: Any) -> Step:
+    """Draw a column by one of the workbook's formatters, which have numbers."""
+    return {"columnMatch": f"^{name}$", "formatter": formatter, **options}
 
 
 def icon(column: str, icons: dict[str, str]) -> Step:
     """Draw a status with its icon."""
-    return {
-        "columnMatch": f"^{column}$",
-        "formatter": 18,
-        "formatOptions": _thresholds(icons),
-    }
+    return _column(column, 18, formatOptions=_thresholds(icons))
 
 
 def hidden(column: str) -> Step:
     """Keep a column for a link and don't show it."""
-    return {"columnMatch": f"^{column}$", "formatter": 5}
-
-
-ACCOUNT = [
-    {
-        "columnMatch": "^Account$",
-        "formatter": 1,
-        "formatOptions": {"linkColumn": "accountId", "linkTarget": "Resource"},
-    },
-    hidden("accountId"),
-]
-DAYS_LEFT: Step = {
-    "columnMatch": "^DaysLeft$",
-    "formatter": 8,
-    "formatOptions": {"min": 0, "max": 90, "palette": "redGreen"},
-}
+    return _column(column, 5)
 
 
 def bar(column: str, palette: str = "blue") -> Step:
     """Draw a number with a bar."""
-    return {
-        "columnMatch": f"^{column}$",
-        "formatter": 3,
-        "formatOptions": {"min": 0, "palette": palette},
-    }
+    return _column(column, 3, formatOptions={"min": 0, "palette": palette})
 
 
 def moment(*columns: str) -> list[Step]:
     """Draw times."""
-    return [
-        {
-            "columnMatch": f"^{column}$",
-            "formatter": 6,
-            "dateFormat": {"showUtcTime": True, "formatName": "shortDateTimePattern"},
-        }
-        for column in columns
-    ]
+    shown = {"showUtcTime": True, "formatName": "shortDateTimePattern"}
+    return [_column(column, 6, dateFormat=shown) for column in columns]
+
+
+ACCOUNT = [
+    _column("Account", 1, formatOptions={"linkColumn": "accountId", "linkTarget": "Resource"}),
+    hidden("accountId"),
+]
+DAYS_LEFT = _column("DaysLeft", 8, formatOptions={"min": 0, "max": 90, "palette": "redGreen"})
 
 
 def grid(
@@ -276,7 +278,11 @@ def grid(
 
 
 def tiles(name: str, title: str, kql: str, empty: str) -> Step:
-    """Big numbers: Title, Value, Note, and a status (`bad`, `warn`, `good`, or none)."""
+    """Draw big numbers, in the order of `place`: Title, Value, Note, and a status.
+
+    A status is `bad`, `warn`, `good`, or none.
+    """
+    kql = f"{kql.rstrip()}\n| order by place asc\n| project Title, Value, status, Note"
     step = _query(name, title, kql, empty, "tiles", fine=False)
     step["content"]["size"] = 4
     step["content"]["tileSettings"] = {
@@ -476,18 +482,14 @@ union
     status = iff(unseen + never + wide > 0, 'bad', 'good'),
     Note = case(wide > 0, 'a whole scope could not be read',
         unseen + never > 0, 'unseen is not fixed', 'all were read'))
-| order by place asc
-| project Title, Value, status, Note""",
+""",
             "No sweep reported in this time range: look at Health.",
         ),
         chart(
             "overview-states-over-time",
             "Accounts that were read, by what the sweeps found",
             f"""
-{SCOPED}
-scoped
-| where name == 'SubscriptionRead'
-| summarize arg_max(timestamp, *) by subscriptionId, Time = bin(timestamp, {{TimeRange:grain}})
+{READ_OVER_TIME}
 | summarize a = sum(toint(customMeasurements.compliant)),
     b = sum(toint(customMeasurements.exempt)), c = sum(toint(customMeasurements.held)),
     d = sum(toint(customMeasurements.drift)) by Time
@@ -503,10 +505,7 @@ scoped
             "overview-compliance-over-time",
             "Compliance of what was read: keys off or exempt, %",
             f"""
-{SCOPED}
-scoped
-| where name == 'SubscriptionRead'
-| summarize arg_max(timestamp, *) by subscriptionId, Time = bin(timestamp, {{TimeRange:grain}})
+{READ_OVER_TIME}
 | summarize good = sum(toint(customMeasurements.compliant) + toint(customMeasurements.exempt)),
     every = sum(toint(customMeasurements.accounts)) by Time
 | where every > 0
@@ -713,8 +712,7 @@ union
     Note = 'accounts that keep their keys'),
 (numbers | project place = 5, Title = 'Not needed', Value = unneeded, status = '',
     Note = 'keys are off already')
-| order by place asc
-| project Title, Value, status, Note""",
+""",
             "No sweep read a subscription in this time range: look at Overview.",
         ),
         grid(
@@ -790,11 +788,7 @@ tagged
             "exemptions-lapsed",
             "Lapsed: the last day has passed, and the tag keeps no keys any more",
             f"""
-{NAMES}
-scoped
-| where name == 'ExemptionObserved' and tostring(customDimensions.state) == 'lapsed'
-| summarize arg_max(timestamp, *) by accountId
-| join kind=leftouter names on subscriptionId
+{newest_of_each_account("ExemptionObserved", " and tostring(customDimensions.state) == 'lapsed'")}
 | project Account, Subscription, Until = tostring(customDimensions['until']),
     Owner = tostring(customDimensions.owner), Reason = tostring(customDimensions.exemptionReason),
     KeysOn = tostring(customDimensions.keysOn), LastSeen = timestamp, accountId
@@ -903,11 +897,7 @@ def patch_wars() -> Step:
             "wars",
             "Accounts that flipped, with both sides",
             f"""
-{NAMES}
-scoped
-| where name == 'PatchWar'
-| summarize arg_max(timestamp, *) by accountId
-| join kind=leftouter names on subscriptionId
+{newest_of_each_account('PatchWar')}
 | project Account, Subscription, Flips = toint(customMeasurements.flips),
     TurnedOnBy = tostring(customDimensions.turnedOnBy),
     OnType = tostring(customDimensions.turnedOnByType),
@@ -1000,8 +990,7 @@ union
     status = iff(partial > 0, 'warn', 'good'), Note = iff(partial > 0, 'see below', 'none')),
 (numbers | project place = 4, Title = 'Completed', Value = done,
     status = iff(done > 0, 'good', 'bad'), Note = 'sweeps')
-| order by place asc
-| project Title, Value, status, Note""",
+""",
             "Nothing was received.",
         ),
         chart(
@@ -1108,11 +1097,7 @@ scoped
             "health-disagree",
             "Resource Graph and ARM disagree, beyond Resource Graph's lag",
             f"""
-{NAMES}
-scoped
-| where name == 'SourcesDisagree'
-| summarize arg_max(timestamp, *) by accountId
-| join kind=leftouter names on subscriptionId
+{newest_of_each_account('SourcesDisagree')}
 | project Account, Subscription, Graph = tostring(customDimensions.graphSays),
     Arm = tostring(customDimensions.armSays), LastSeen = timestamp, accountId
 | order by LastSeen desc, Account asc""",

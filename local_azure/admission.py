@@ -45,14 +45,14 @@ class Admission:
     def held(self) -> tuple[SeenRequest, ...]:
         """What waits, in the order of arrival."""
         with self._lock:
-            return tuple(each.request for each in self._waiting)
+            return tuple(waiting.request for waiting in self._waiting)
 
     def admit(self, request: SeenRequest) -> None:
         """Let one in. One that has been taken away meanwhile is nobody's loss."""
         with self._lock:
-            for each in self._waiting:
-                if each.request.ordinal == request.ordinal:
-                    each.loop.call_soon_threadsafe(partial(_set, each.let_in))
+            for waiting in self._waiting:
+                if waiting.request.ordinal == request.ordinal:
+                    waiting.loop.call_soon_threadsafe(partial(_set, waiting.let_in))
 
     async def passage(self, request: SeenRequest) -> None:
         """Wait until the request is let in; on the server's loop."""

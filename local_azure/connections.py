@@ -120,7 +120,7 @@ class Listener:
             connection.close()
 
     def _forget_closed(self) -> None:
-        self._accepted = {each for each in self._accepted if each.fileno() != -1}
+        self._accepted = {connection for connection in self._accepted if connection.fileno() != -1}
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()

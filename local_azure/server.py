@@ -42,10 +42,10 @@ class _Response(web.Response):
     """A response with just the headers that it is given (and Content-Length)."""
 
     async def _prepare_headers(self) -> None:
-        given = {name.lower() for name in self.headers}
+        present = {name.lower() for name in self.headers}
         await super()._prepare_headers()
         for added in (hdrs.SERVER, hdrs.DATE, hdrs.CONTENT_TYPE):
-            if added.lower() not in given:
+            if added.lower() not in present:
                 self.headers.popall(added, None)
 
 

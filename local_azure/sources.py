@@ -70,5 +70,5 @@ def known() -> list[Behaviour]:
     from local_azure import graph  # noqa: PLC0415
 
     importlib.import_module("local_azure.server")
-    engine = [Behaviour(b.name, b.source, b.mark) for b in graph.BEHAVIOURS]
-    return sorted({*BEHAVIOURS, *engine}, key=lambda b: (b.mark, b.name))
+    found = {*BEHAVIOURS, *graph.BEHAVIOURS}
+    return sorted(found, key=lambda behaviour: (behaviour.mark, behaviour.name))

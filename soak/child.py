@@ -47,7 +47,7 @@ class Answer:
 def run(order: Order, line: Connection, hand: Hand) -> None:
     """Be the child."""
     os.environ.update(order.environ)
-    with quiet(), planted.plant(order.bug) if order.bug else contextlib.nullcontext():
+    with quiet(), planted.plant(order.bug):
         asyncio.run(_run(order, line, hand))
     # Threads of the exporter are left behind; whoever is killed doesn't wait for them either.
     os._exit(0)
@@ -101,8 +101,8 @@ def _forkserver() -> ForkServerContext:
 @cache
 def hand() -> Hand:
     """Return the hand of the clocks of this process and of its children."""
-    made: Hand = _forkserver().RawValue("d", 0.0)
-    return made
+    shared: Hand = _forkserver().RawValue("d", 0.0)
+    return shared
 
 
 class ChildProcess:

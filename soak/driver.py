@@ -200,7 +200,7 @@ class Driver:
         deadlines = [self._clock.next_deadline, *(rest.next_deadline for rest in rests)]
         return (
             worked or before != self._clock.activity,
-            [each for each in deadlines if each is not None],
+            [deadline for deadline in deadlines if deadline is not None],
         )
 
 

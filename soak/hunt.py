@@ -1,7 +1,6 @@
 """Draws programs, runs them, and has them judged; a breach is shrunk to a small program."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ class LawBrokenError[Drawn](AssertionError):
     """Something drawn, a program say, in which laws were broken."""
 
     def __init__(self, drawn: Drawn, broken: list[Broken]) -> None:
-        super().__init__("\n".join(f"{each.law}: {each.how}" for each in broken))
+        super().__init__("\n".join(f"{breach.law}: {breach.how}" for breach in broken))
         self.drawn = drawn
         self.broken = broken
 
@@ -53,7 +52,7 @@ class Tally:
 
 def run(program: Program, bug: planted.Bug | None = None) -> Record:
     """Run a program, with a bug planted or without, and return what was recorded."""
-    with quiet(), planted.plant(bug) if bug else contextlib.nullcontext():
+    with quiet(), planted.plant(bug):
         return asyncio.run(happen(program, bug))[0]
 
 
@@ -102,6 +101,14 @@ def without[T: Any](drawn: T, *, field: str, index: int) -> T:
     """Return the same without one part of a field."""
     parts = getattr(drawn, field)
     smaller: T = replace(drawn, **{field: parts[:index] + parts[index + 1 :]})
+    return smaller
+
+
+def as_by_default[T: Any](drawn: T, *, options: str, option: str) -> T:
+    """Return the same with one of its options set back to its default."""
+    drawn_options = getattr(drawn, options)
+    default = getattr(type(drawn_options)(), option)
+    smaller: T = replace(drawn, **{options: replace(drawn_options, **{option: default})})
     return smaller
 
 
@@ -158,7 +165,7 @@ class Hunt[Drawn]:
 
     def _trimmed(self, found: LawBrokenError[Drawn]) -> LawBrokenError[Drawn]:
         """Take away all that the breach doesn't need."""
-        laws = {each.law for each in found.broken}
+        laws = {breach.law for breach in found.broken}
         until = time.monotonic() + self.shrink_seconds
         for take_away in self.machine.smaller(found.drawn):
             if time.monotonic() > until:
@@ -167,7 +174,7 @@ class Hunt[Drawn]:
             try:
                 self.machine.check(take_away(found.drawn), self.tally, self.bug)
             except LawBrokenError as error:
-                if laws & {each.law for each in error.broken}:
+                if laws & {breach.law for breach in error.broken}:
                     found = error
         return found
 
@@ -213,5 +220,5 @@ class Hunt[Drawn]:
             return error
         except Flaky:
             # It did not fail again: still a breach, and worth a look for that alone.
-            return min(failing.values(), key=lambda each: len(repr(each.drawn)))
+            return min(failing.values(), key=lambda error: len(repr(error.drawn)))
         return None

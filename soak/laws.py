@@ -137,7 +137,7 @@ class Swept:
 
     def named(self, name: str) -> list[dict[str, Any]]:
         """Return its events of one name."""
-        return [each for each in self.events if each["name"] == name]
+        return [event for event in self.events if event["name"] == name]
 
     @property
     def completed(self) -> dict[str, Any] | None:
@@ -286,12 +286,12 @@ def done_is_done(record: Record) -> Iterator[str]:
     """Nothing that failed is reported as done: it was sent, and the server showed it off."""
     for sweep, event, requests in _disabled(record):
         what = f"sweep {sweep.number} says that it disabled {event['accountId']}"
-        sent = [each.ordinal for each in requests if each.method == "PATCH"]
+        sent = [request.ordinal for request in requests if request.method == "PATCH"]
         if not sent:
             yield f"{what}, and sent nothing"
             continue
         later = [r for r in requests if r.ordinal > sent[-1] and r.method == "GET" and r.shown]
-        if all(each.keys_on for each in later):
+        if all(read.keys_on for read in later):
             yield f"{what}, and nothing showed its keys off"
 
 
@@ -328,20 +328,20 @@ def _miscounted(sweep: Swept, done: Mapping[str, Any]) -> Iterator[str]:
     if numbers["accounts"] != sum(numbers.values()) - numbers["accounts"]:
         yield f"{numbers} don't add up"
     outcomes = sweep.named("RemediationOutcome")
-    results = Counter(each["result"] for each in outcomes)
+    results = Counter(event["result"] for event in outcomes)
     counted = {
         "held": len(sweep.named("AccountHeld")),
         "drift": len(sweep.named("DriftFound")),
         "disabled": results["DISABLED"],
         "deferred": results["DEFERRED"],
-        "needingAttention": sum(results[each] for each in FAILING),
+        "needingAttention": sum(results[result] for result in FAILING),
         "gaps": len(sweep.named("CoverageGap")),
     }
     for name, count in counted.items():
         if int(done[name]) != count:
             yield f"{name} is {done[name]}, and {count} were told"
-    drifted = Counter(each["accountId"] for each in sweep.named("DriftFound"))
-    if drifted != Counter(each["accountId"] for each in outcomes):
+    drifted = Counter(event["accountId"] for event in sweep.named("DriftFound"))
+    if drifted != Counter(event["accountId"] for event in outcomes):
         yield f"drifts and outcomes are not the same: {drifted} {results}"
     yield from _not_whole(sweep, done, counted)
 
@@ -353,9 +353,9 @@ def _not_whole(sweep: Swept, done: Mapping[str, Any], counted: Mapping[str, int]
     if whole and (counted["gaps"] or counted["needingAttention"] or not done["subscriptionsRead"]):
         yield f"it calls itself whole: {counted}, {done['subscriptionsRead']} subscriptions read"
     gaps = sweep.named("CoverageGap")
-    broad = any(each["gapKind"] in {"tenant", "managementGroup"} for each in gaps)
+    broad = any(gap["gapKind"] in {"tenant", "managementGroup"} for gap in gaps)
     if sweep.readable is not None and not broad:
-        missing = {each["subscriptionId"] for each in gaps if each["gapKind"] == "subscription"}
+        missing = {gap["subscriptionId"] for gap in gaps if gap["gapKind"] == "subscription"}
         if int(done["subscriptionsRead"]) + len(missing) != len(sweep.readable):
             yield (
                 f"{done['subscriptionsRead']} subscriptions read and {len(missing)} missing, of "
@@ -397,7 +397,7 @@ def converges(record: Record) -> Iterator[str]:
     }
     if truth != {name: int(done[name]) for name in truth}:
         yield f"it counts { {name: int(done[name]) for name in truth} }, and there are {truth}"
-    results = {each["accountId"]: each["result"] for each in sweep.named("RemediationOutcome")}
+    results = {event["accountId"]: event["result"] for event in sweep.named("RemediationOutcome")}
     expected = {account: s.stopped or "DISABLED" for account, s in open_ones.items()}
     if results != expected:
         yield f"the last sweep's results are {results}, and not {expected}"
@@ -411,7 +411,7 @@ def ends_as_it_may(record: Record) -> Iterator[str]:
 
 
 def _sweep(record: Record, number: int) -> Swept:
-    return next(each for each in record.sweeps if each.number == number)
+    return next(sweep for sweep in record.sweeps if sweep.number == number)
 
 
 LAWS: Mapping[str, Callable[[Record], Iterator[str]]] = {

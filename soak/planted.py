@@ -265,10 +265,10 @@ UNSEEN: Mapping[str, str] = {
 
 
 @contextmanager
-def plant(bug: Bug) -> Iterator[None]:
-    """Make the product have it."""
+def plant(bug: Bug | None) -> Iterator[None]:
+    """Make the product have a bug; None: leave it as it is."""
     with ExitStack() as stack:
-        for target, name, replacement in _PATCHES[bug]:
+        for target, name, replacement in _PATCHES[bug] if bug else ():
             stack.enter_context(mock.patch.object(target, name, replacement))
         yield
 

@@ -211,7 +211,7 @@ def programs(*, kill: bool = True, most_rounds: int = 4) -> st.SearchStrategy[Pr
             unique_by=lambda born: born.name,
         ).map(tuple),
         steps=st.lists(rounds(), min_size=2, max_size=most_rounds).map(
-            lambda drawn: tuple(step for each in drawn for step in each)
+            lambda drawn: tuple(step for steps in drawn for step in steps)
         ),
         order=st.lists(st.integers(0, 5), max_size=8).map(tuple),
         inherit=st.booleans(),

@@ -154,11 +154,11 @@ class World:
         self._accepted_before: dict[int, tuple[int, int]] = {}
         self._before_last: list[Standing] = []
         self._on_at_last: frozenset[str] = frozenset()
-        self._told_before = 0
+        self._received_before = 0
 
     async def run(self) -> None:
         """Take every step."""
-        self._told_before = len(insights().telemetry)
+        self._received_before = len(insights().telemetry)
         self.azure.services.identities[:] = [_alias(self.tenant, actor) for actor in range(3)]
         self.azure.admission.close(self._arrives)
         self.azure.before(self._serve)
@@ -308,12 +308,12 @@ class World:
 
     def _act_on_what_waits(self, actor: int) -> None:
         """Let the server act on the actor's requests, while nobody here takes its answers."""
-        mine = [each for each in self.azure.admission.held if _actor(each) == actor]
-        for each in mine:
-            self.azure.admission.admit(each)
+        mine = [request for request in self.azure.admission.held if _actor(request) == actor]
+        for request in mine:
+            self.azure.admission.admit(request)
         until = time.monotonic() + 2
-        while time.monotonic() < until and not {each.ordinal for each in mine} <= {
-            each.ordinal for each in self.azure.operations
+        while time.monotonic() < until and not {request.ordinal for request in mine} <= {
+            operation.ordinal for operation in self.azure.operations
         }:
             time.sleep(0.0005)
 
@@ -410,7 +410,9 @@ class World:
             case "deny":
                 tenant.add_policy(account.id)
             case "allow":
-                tenant.policies[:] = [each for each in tenant.policies if each.scope != account.id]
+                tenant.policies[:] = [
+                    policy for policy in tenant.policies if policy.scope != account.id
+                ]
             case _:
                 pass
 
@@ -435,8 +437,8 @@ class World:
     def _arrives(self, seen: SeenRequest) -> bool:
         """Say whether a request has to wait; note of a PATCH what had been told as it arrived."""
         if seen.method == "PATCH":
-            told = (len(insights().telemetry), len(self.azure.telemetry))
-            self._accepted_before[seen.ordinal] = told
+            accepted = (len(insights().telemetry), len(self.azure.telemetry))
+            self._accepted_before[seen.ordinal] = accepted
         return _is_gated(seen)
 
     def _serve(self, seen: SeenRequest) -> None:
@@ -462,7 +464,9 @@ class World:
                 tags = dict(subscription.tags or {})
         elif path == "/subscriptions":
             function = self.tenant.function
-            readable = (each.id for each in self.tenant.readable_subscriptions(function))
+            readable = (
+                subscription.id for subscription in self.tenant.readable_subscriptions(function)
+            )
             swept.readable = frozenset(readable)
         self._served[seen.ordinal] = _Served(
             replace(seen, path=path), swept.number, self.clock.now(), tags, keys_on, kind
@@ -494,7 +498,7 @@ class World:
         """Put together what was seen."""
         record = Record(self.program.inherit)
         record.faults = len(self.faults.struck)
-        statuses = {each.ordinal: each.status for each in self.azure.operations}
+        statuses = {operation.ordinal: operation.status for operation in self.azure.operations}
         for ordinal, served in self._served.items():
             seen = served.request
             if not (_ACCOUNT.fullmatch(seen.path) or _LEVEL.fullmatch(seen.path)):
@@ -516,7 +520,7 @@ class World:
                     self._was_announced(ordinal, served),
                 )
             )
-        record.requests.sort(key=lambda each: each.ordinal)
+        record.requests.sort(key=lambda request: request.ordinal)
         for write in self.azure.writes:
             operation = self.tenant.long_operations.get(write.operation or "")
             record.writes.append(
@@ -528,10 +532,10 @@ class World:
                     operation is not None and operation.fails,
                 )
             )
-        told = events_of(insights().telemetry.envelopes[self._told_before :])
-        told = {**told, **events_of(self.azure.telemetry.envelopes)}
+        shared = events_of(insights().telemetry.envelopes[self._received_before :])
+        events = {**shared, **events_of(self.azure.telemetry.envelopes)}
         for running in self._all:
-            running.swept.events = told.get(running.trace, [])
+            running.swept.events = events.get(running.trace, [])
             record.sweeps.append(running.swept)
         record.before_last = self._before_last
         record.on_at_last = self._on_at_last
@@ -541,9 +545,9 @@ class World:
         """Whether a PATCH was announced before it arrived, to whomever its process tells things."""
         if ordinal not in self._accepted_before:
             return False
-        shared, own = self._accepted_before[ordinal]
-        told = insights().telemetry.envelopes[self._told_before : shared]
-        events = events_of([*told, *self.azure.telemetry.envelopes[:own]])
+        last_shared, last_own = self._accepted_before[ordinal]
+        shared = insights().telemetry.envelopes[self._received_before : last_shared]
+        events = events_of([*shared, *self.azure.telemetry.envelopes[:last_own]])
         return any(
             event["name"] == "DriftFound" and event["accountId"] == served.request.path
             for event in events.get(self._all[served.sweep].trace, [])
@@ -559,7 +563,7 @@ class World:
 
     def trail(self) -> list[tuple[str, ...]]:
         """Return every request in the order in which it was let in, for comparing two runs."""
-        statuses = {each.ordinal: str(each.status) for each in self.azure.operations}
+        statuses = {operation.ordinal: str(operation.status) for operation in self.azure.operations}
         return [
             (
                 f"{served.at:%d %H:%M:%S.%f}",
@@ -589,14 +593,14 @@ def _note_end(swept: Swept, error: BaseException | None) -> None:
     known = isinstance(error, KeysweepError)
     if type(error) is RuntimeError:
         name, text = error.args
-        known = name in {each.__name__ for each in _tree(KeysweepError)}
+        known = name in {error.__name__ for error in _tree(KeysweepError)}
     swept.error = name
     if not known:
         swept.unexpected = f"{name}: {text}"
 
 
 def _tree(root: type[BaseException]) -> list[type[BaseException]]:
-    return [root, *(each for child in root.__subclasses__() for each in _tree(child))]
+    return [root, *(error for child in root.__subclasses__() for error in _tree(child))]
 
 
 def events_of(envelopes: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -36,7 +36,7 @@ _WHERE = (
 def compiler() -> str | None:
     """Return the path of the Bicep CLI: on PATH, where `az bicep install` puts it, or beside us."""
     places = (Path.home() / ".azure" / "bin" / "bicep", BESIDE)
-    return shutil.which("bicep") or next((str(each) for each in places if each.exists()), None)
+    return shutil.which("bicep") or next((str(place) for place in places if place.exists()), None)
 
 
 def run(*arguments: str) -> str:
@@ -63,9 +63,9 @@ def compile_entry(name: str) -> str:
 def _plain(value: Any) -> Any:
     match value:
         case dict():
-            return {name: _plain(each) for name, each in value.items() if name != "_generator"}
+            return {name: _plain(inner) for name, inner in value.items() if name != "_generator"}
         case list():
-            return [_plain(each) for each in value]
+            return [_plain(item) for item in value]
         case _:
             return value
 

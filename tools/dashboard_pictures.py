@@ -23,7 +23,7 @@ def browser(playwright: Playwright) -> Browser | None:
 def picture(page_file: Path, directory: Path, widths: tuple[int, ...] = WIDTHS) -> list[Path]:
     """Draw each tab at each width. Returns the files; none where there is no Chromium."""
     directory.mkdir(parents=True, exist_ok=True)
-    made = []
+    files = []
     with sync_playwright() as playwright:
         started = browser(playwright)
         if started is None:
@@ -35,9 +35,9 @@ def picture(page_file: Path, directory: Path, widths: tuple[int, ...] = WIDTHS) 
                 page.get_by_role("tab", name=name, exact=True).click()
                 file = directory / f"{name.lower().replace(' ', '-')}-{width}.png"
                 page.screenshot(path=file, full_page=True)
-                made.append(file)
+                files.append(file)
         started.close()
-    return made
+    return files
 
 
 def main() -> None:
@@ -45,9 +45,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.dashboard_pictures", description=__doc__)
     parser.add_argument("page", type=Path)
     parser.add_argument("directory", type=Path)
-    given = parser.parse_args()
-    made = picture(given.page, given.directory)
-    print(f"{len(made)} pictures in {given.directory}" if made else "No Chromium: no pictures.")  # noqa: T201
+    arguments = parser.parse_args()
+    files = picture(arguments.page, arguments.directory)
+    found = f"{len(files)} pictures in {arguments.directory}" if files else "No Chromium."
+    print(found)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -56,12 +56,14 @@ class Sweep:
     """One sweep, as Application Insights received it."""
 
     def __init__(self, envelopes: list[dict[str, Any]]) -> None:
-        data = [each["data"]["baseData"] for each in envelopes]
-        self.events = [(each["name"], each["properties"], each["measurements"]) for each in data]
+        data = [envelope["data"]["baseData"] for envelope in envelopes]
+        self.events = [
+            (event["name"], event["properties"], event["measurements"]) for event in data
+        ]
 
     def of(self, name: str) -> list[dict[str, str]]:
         """Return the properties of all events of one name."""
-        return [properties for each, properties, _ in self.events if each == name]
+        return [properties for found, properties, _ in self.events if found == name]
 
     def completed(self) -> tuple[dict[str, str], dict[str, float]]:
         """Return the last event's properties and measurements."""
@@ -71,23 +73,23 @@ class Sweep:
     def rows(self) -> list[dict[str, str]]:
         """Return every account that was not simply compliant, worst first."""
         rows: dict[str, dict[str, str]] = {}
-        for each in self.of("ExemptionObserved"):
-            if each["verdict"] == "EXEMPT":
-                rows[each["accountId"]] = {**each, "result": "EXEMPT", "detail": _until(each)}
-        for each in self.of("AccountHeld"):
-            detail = each["reason"]
-            rows[each["accountId"]] = {
-                **each,
+        for event in self.of("ExemptionObserved"):
+            if event["verdict"] == "EXEMPT":
+                rows[event["accountId"]] = {**event, "result": "EXEMPT", "detail": _until(event)}
+        for event in self.of("AccountHeld"):
+            detail = event["reason"]
+            rows[event["accountId"]] = {
+                **event,
                 "verdict": "HELD",
                 "result": "HELD",
                 "detail": detail,
             }
-        drifted = {each["accountId"]: each for each in self.of("DriftFound")}
-        for each in self.of("RemediationOutcome"):
-            found = drifted[each["accountId"]]
-            done = each["result"] in {"DISABLED", "WOULD_DISABLE"}
-            detail = each.get("azureCode") or (found["reason"] if done else each["detail"])
-            rows[each["accountId"]] = {**each, "verdict": "DRIFT", "detail": detail}
+        drifted = {event["accountId"]: event for event in self.of("DriftFound")}
+        for event in self.of("RemediationOutcome"):
+            found = drifted[event["accountId"]]
+            done = event["result"] in {"DISABLED", "WOULD_DISABLE"}
+            detail = event.get("azureCode") or (found["reason"] if done else event["detail"])
+            rows[event["accountId"]] = {**event, "verdict": "DRIFT", "detail": detail}
         return sorted(
             rows.values(), key=lambda row: (_ORDER.index(row["result"]), row["accountName"].lower())
         )
@@ -106,9 +108,12 @@ class Demo:
         self._console = console
         self._shown: list[Sweep] = []
         self._subscriptions = {
-            each.id.lower(): each.name for each in azure.tenant.subscriptions.values()
+            subscription.id.lower(): subscription.name
+            for subscription in azure.tenant.subscriptions.values()
         }
-        self._tags = {each.id.lower(): dict(each.tags or {}) for each in azure.tenant.accounts}
+        self._tags = {
+            account.id.lower(): dict(account.tags or {}) for account in azure.tenant.accounts
+        }
 
     async def tell(self) -> None:
         """Fire the timer three times and show what happened."""
@@ -213,14 +218,14 @@ class Demo:
                 for name in ("accounts", "compliant", "exempt", "held", "drift")
             )
         )
-        results = Counter(each["result"] for each in sweep.of("RemediationOutcome"))
+        results = Counter(outcome["result"] for outcome in sweep.of("RemediationOutcome"))
         named = sorted(results, key=_ORDER.index)
         if results:
             say(
                 "[bold]Results[/]  "
                 + "   ".join(f"{name} [bold]{results[name]}[/]" for name in named)
             )
-        bodies = Counter(json.dumps(each.body) for each in writes)
+        bodies = Counter(json.dumps(write.body) for write in writes)
         accepted = ", ".join(f"{count} times {body}" for body, count in bodies.items()) or "none"
         say(f"[bold]Writes that Azure accepted[/]  {accepted}")
         for gap in sweep.of("CoverageGap"):
@@ -232,7 +237,9 @@ class Demo:
             + "   ".join(f"{name} {count}" for name, count in events.items())
         )
         requests = Counter(
-            each.method for each in self._azure.operations[asked:] if each.host == "arm"
+            operation.method
+            for operation in self._azure.operations[asked:]
+            if operation.host == "arm"
         )
         counts = ", ".join(f"{count} {method}" for method, count in sorted(requests.items()))
         say(f"[bold]Requests[/]  {counts}, in {seconds:.1f} s here", style="dim")
@@ -269,8 +276,10 @@ def show_dashboard(envelopes: list[dict[str, Any]], console: Console) -> None:
     page = _BUILD / "dashboard.html"
     page.write_text(draw(read_workbook(), Tables(envelopes)))
     with ThreadPoolExecutor(1) as apart:  # Playwright's sync API wants no event loop around it
-        made = apart.submit(picture, page, _BUILD, widths=(1400,)).result()
-    pictured = f"pictures of its tabs: {made[0]} ..." if made else "no Chromium, no pictures"
+        pictures = apart.submit(picture, page, _BUILD, widths=(1400,)).result()
+    pictured = (
+        f"pictures of its tabs: {pictures[0]} ..." if pictures else "no Chromium, no pictures"
+    )
     console.print(f"Open [bold]{page}[/] in a browser ({pictured}).")
 
 

@@ -122,7 +122,9 @@ class Month:
         self.azure = LocalAzure(tenant, self.clock, token_lifetime=_TOKEN_LIFETIME)
         self.settings = settings
         self.truth = Truth(
-            subscriptions={each.id: each.name for each in tenant.subscriptions.values()},
+            subscriptions={
+                subscription.id: subscription.name for subscription in tenant.subscriptions.values()
+            },
             function=tenant.function.client_id,
         )
         self.envelopes: list[dict[str, Any]] = []
@@ -185,9 +187,9 @@ class Month:
         tick = Tick(azure.now().isoformat(), settings=dict(self.settings))
         tick.before = self._standing()
         tick.readable = [
-            each.name
-            for each in tenant.subscriptions.values()
-            if tenant.may(tenant.function, f"{_ACCOUNTS}read", each.scope)
+            subscription.name
+            for subscription in tenant.subscriptions.values()
+            if tenant.may(tenant.function, f"{_ACCOUNTS}read", subscription.scope)
         ]
         seen, writes, sent = len(azure.operations), len(azure.writes), len(azure.telemetry)
         try:
@@ -212,15 +214,15 @@ class Month:
                         tenant.function.client_id,
                     )
                     self.truth.turns.append(turn)
-        for each in azure.operations[seen:]:
-            listed = _LISTED.fullmatch(each.path)
-            if listed is not None and each.principal == mine:
+        for operation in azure.operations[seen:]:
+            listed = _LISTED.fullmatch(operation.path)
+            if listed is not None and operation.principal == mine:
                 tick.listed.append(self.truth.subscriptions[listed["subscription"].lower()])
-            if each.principal == mine and each.host == "arm":
-                answer = str(each.status)
+            if operation.principal == mine and operation.host == "arm":
+                answer = str(operation.status)
                 tick.answers[answer] = tick.answers.get(answer, 0) + 1
-            if each.action == f"{_ACCOUNTS}write" and each.code:
-                tick.refused[each.path.lower()] = each.code
+            if operation.action == f"{_ACCOUNTS}write" and operation.code:
+                tick.refused[operation.path.lower()] = operation.code
         self.truth.ticks.append(tick)
         self.envelopes += _on_the_clock(azure.telemetry.envelopes[sent:], tick.ended)
 
@@ -243,19 +245,22 @@ class Month:
         remove()
 
     def _standing(self) -> list[Standing]:
-        names = {each.id.lower(): each.name for each in self.tenant.subscriptions.values()}
+        names = {
+            subscription.id.lower(): subscription.name
+            for subscription in self.tenant.subscriptions.values()
+        }
         return [
             Standing(
-                each.id.lower(),
-                each.name,
-                names[each.subscription_id.lower()],
-                each.kind,
-                each.keys_on,
-                dict(each.tags or {}),
-                (system := each.wire()["systemData"])["lastModifiedBy"],
+                account.id.lower(),
+                account.name,
+                names[account.subscription_id.lower()],
+                account.kind,
+                account.keys_on,
+                dict(account.tags or {}),
+                (system := account.wire()["systemData"])["lastModifiedBy"],
                 system["lastModifiedAt"],
             )
-            for each in self.tenant.accounts
+            for account in self.tenant.accounts
         ]
 
     def write(self, directory: Path) -> None:
@@ -275,8 +280,8 @@ def _on_the_clock(envelopes: list[dict[str, Any]], ended: str) -> list[dict[str,
     So those are moved to the end of their tick, where a Function's exporter would stamp them.
     """
     return [
-        each if each["data"]["baseType"] == "EventData" else {**each, "time": ended}
-        for each in envelopes
+        envelope if envelope["data"]["baseType"] == "EventData" else {**envelope, "time": ended}
+        for envelope in envelopes
     ]
 
 
@@ -423,11 +428,11 @@ def main() -> None:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--calm", action="store_true", help="nothing happens, hour by hour")
     parser.add_argument("--days", type=float, default=DAYS)
-    given = parser.parse_args()
-    month = calm() if given.calm else eventful()
-    every = timedelta(hours=1) if given.calm else EVERY
-    asyncio.run(month.run(every, given.days))
-    month.write(given.directory)
+    arguments = parser.parse_args()
+    month = calm() if arguments.calm else eventful()
+    every = timedelta(hours=1) if arguments.calm else EVERY
+    asyncio.run(month.run(every, arguments.days))
+    month.write(arguments.directory)
 
 
 if __name__ == "__main__":

@@ -5,16 +5,16 @@ occur in the month, so that the product's own reading of them is not asked.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from tests.support.captured import naive
 from tools.month import TAG, Standing, Tick, Truth, Turn
 
-_SCOPE = ("corp-prod", "finance-prod", "web-prod", "logistics-prod", "lab")
+SCOPE = ("corp-prod", "finance-prod", "web-prod", "logistics-prod", "lab")
 _UNREADABLE = {"31/12/2026", "until=soon"}
-TAG_HOLDS = {"UNREADABLE_TAG", "NEAR_MISS_TAG", "TAG_BREAKS_RULE"}
+_TAG_HOLDS = {"UNREADABLE_TAG", "NEAR_MISS_TAG", "TAG_BREAKS_RULE"}
 _LAG = timedelta(seconds=90)
 _LOG_KEPT = timedelta(days=14)
 _WAR = 3
@@ -26,7 +26,7 @@ _RESULT_BY_CODE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Finding:
     """One account as one tick had to see it."""
 
     account: Standing
@@ -34,6 +34,25 @@ class Seen:
     """COMPLIANT, EXEMPT, DRIFT, or HELD."""
     hold: str = ""
     until: date | None = None
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The account's name and its subscription's."""
+        return self.account.name, self.account.subscription
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """An account that one tick found adrift, and what had to come of it."""
+
+    tick: Tick
+    finding: Finding
+    result: str
+
+    @property
+    def account(self) -> Standing:
+        """The account as it stood before the tick."""
+        return self.finding.account
 
 
 def _tag(account: Standing) -> str | None:
@@ -48,27 +67,27 @@ def _until(value: str) -> date | None:
         return None
 
 
-def said(account: Standing, field: str) -> str:
-    """Return what a tag of fields says in one of them."""
-    fields = (each.strip().partition("=") for each in (_tag(account) or "").split(";"))
-    return next((value for name, _, value in fields if name == field), "")
+def tag_field(account: Standing, name: str) -> str:
+    """Return the value of one field of an exemption tag, empty if the tag does not have it."""
+    fields = (field.strip().partition("=") for field in (_tag(account) or "").split(";"))
+    return next((value for field, _, value in fields if field == name), "")
 
 
-def _judged(account: Standing, today: date, longest: int | None, *, strict: bool) -> Seen:
+def _judged(account: Standing, today: date, longest: int | None, *, strict: bool) -> Finding:
     value = _tag(account)
     until = _until(value) if value is not None else None
     if not account.keys_on:
-        return Seen(account, "COMPLIANT", until=until)
+        return Finding(account, "COMPLIANT", until=until)
     if value in _UNREADABLE:
-        return Seen(account, "DRIFT") if strict else Seen(account, "HELD", "UNREADABLE_TAG")
+        return Finding(account, "DRIFT") if strict else Finding(account, "HELD", "UNREADABLE_TAG")
     if value is None:
         near = "LocalAuthExempt" in account.tags
-        return Seen(account, "HELD", "NEAR_MISS_TAG") if near else Seen(account, "DRIFT")
+        return Finding(account, "HELD", "NEAR_MISS_TAG") if near else Finding(account, "DRIFT")
     if until is not None and until < today:
-        return Seen(account, "DRIFT", until=until)
+        return Finding(account, "DRIFT", until=until)
     if longest is not None and (until is None or (until - today).days > longest):
-        return Seen(account, "HELD", "TAG_BREAKS_RULE", until=until)
-    return Seen(account, "EXEMPT", until=until)
+        return Finding(account, "HELD", "TAG_BREAKS_RULE", until=until)
+    return Finding(account, "EXEMPT", until=until)
 
 
 class History:
@@ -78,31 +97,24 @@ class History:
         """Look at the ticks that had ended by then."""
         self.truth = truth
         self.until = until
-        self.ticks = [each for each in truth.ticks if naive(each.ended) <= until]
-        self.read = [each for each in self.ticks if "200" in each.answers]
-        """Those that could read anything."""
-        self.logged = [each for each in self.read if "503" not in each.answers]
-        """Those that could read the change log: Resource Graph was up."""
-        self.completed = [
-            each for each in self.ticks if not each.killed and mode(each) in {"audit", "enforce"}
-        ]
-        self.last_reads: dict[str, Tick] = {
-            name: each for each in self.read for name in readable(each)
-        }
+        self.ticks = [tick for tick in truth.ticks if naive(tick.ended) <= until]
+        self.read = list(filter(reads, self.ticks))
+        self.logged = list(filter(reads_change_log, self.ticks))
+        self.completed = list(filter(completes, self.ticks))
+        self.last_reads = {name: tick for tick in self.read for name in readable(tick)}
 
-    def now(self) -> Iterator[tuple[str, Tick, list[Seen]]]:
+    def now(self) -> Iterator[tuple[str, Tick, list[Finding]]]:
         """Each subscription, the last tick that read it, and what that had to see."""
         for name, tick in sorted(self.last_reads.items()):
-            yield name, tick, [each for each in seen(tick) if each.account.subscription == name]
+            yield name, tick, findings_in(tick, name)
 
     def unseen(self) -> list[str]:
         """Return the subscriptions in scope that the newest sweep could not read."""
-        newest = self.completed[-1]
-        return sorted(set(_SCOPE) - set(readable(newest) if "200" in newest.answers else ()))
+        return sorted(set(SCOPE) - set(covered(self.completed[-1])))
 
     def turns(self) -> list[Turn]:
         """Return every turn that some tick had to tell: it read the change log, in time."""
-        told = []
+        found = []
         for turn in self.truth.turns:
             at, subscription = naive(turn.at), self._subscription(turn.account)
             for number, tick in enumerate(self.ticks):
@@ -110,9 +122,9 @@ class History:
                 since = last - timedelta(hours=1) if number else last
                 in_time = since <= at <= naive(tick.at) - _LAG
                 if in_time and tick in self.logged and subscription in readable(tick):
-                    told.append(turn)
+                    found.append(turn)
                     break
-        return told
+        return found
 
     def wars(self) -> dict[str, tuple[int, Turn, Turn]]:
         """Return, by account, the flips last told while it was a war, and both sides' last."""
@@ -120,7 +132,7 @@ class History:
         for tick in self.logged:
             turns = known_turns(self.truth, tick)
             for account, mine in turns.items():
-                last = {each.turned: each for each in mine}
+                last = {turn.turned: turn for turn in mine}
                 shown = self._subscription(account) in readable(tick)
                 if len(mine) >= _WAR and len(last) > 1 and shown:
                     found[account] = (len(mine), last["on"], last["off"])
@@ -139,28 +151,48 @@ def mode(tick: Tick) -> str:
     return tick.settings["SWEEP_MODE"]
 
 
+def reads(tick: Tick) -> bool:
+    """Whether it could read anything."""
+    return "200" in tick.answers
+
+
+def reads_change_log(tick: Tick) -> bool:
+    """Whether it could read the change log: Resource Graph was up."""
+    return reads(tick) and "503" not in tick.answers
+
+
+def completes(tick: Tick) -> bool:
+    """Whether it ran to its end: its settings were taken, and it was not killed."""
+    return not tick.killed and mode(tick) in {"audit", "enforce"}
+
+
 def strict(tick: Tick) -> bool:
     """Whether tags that nobody can read counted for nothing."""
     return tick.settings.get("EXEMPTION_UNREADABLE") == "disable"
 
 
-def wrong_tag(each: Seen) -> str:
+def wrong_tag(finding: Finding) -> str:
     """Return what is wrong with an account's tag, as far as it matters."""
-    if each.verdict == "DRIFT" and _tag(each.account) in _UNREADABLE:
+    if finding.verdict == "DRIFT" and _tag(finding.account) in _UNREADABLE:
         return "UNREADABLE_TAG"
-    return each.hold if each.hold in TAG_HOLDS else ""
+    return finding.hold if finding.hold in _TAG_HOLDS else ""
 
 
 def readable(tick: Tick) -> list[str]:
     """Return the subscriptions in scope that a sweep could read then."""
-    return [name for name in tick.readable if name in _SCOPE]
+    return [name for name in tick.readable if name in SCOPE]
+
+
+def covered(tick: Tick) -> list[str]:
+    """Return the subscriptions in scope that a sweep read: none if Azure answered nothing."""
+    return readable(tick) if reads(tick) else []
 
 
 def known_turns(truth: Truth, tick: Tick) -> Mapping[str, list[Turn]]:
     """Return what the platform's change log shows at a tick, by account."""
     at = naive(tick.at)
     found: dict[str, list[Turn]] = {}
-    for turn in sorted(truth.turns, key=lambda each: each.at):
+    for turn in sorted(truth.turns, key=lambda turn: turn.at):
         if at - _LOG_KEPT < naive(turn.at) <= at - _LAG:
             found.setdefault(turn.account, []).append(turn)
     return found
@@ -173,28 +205,54 @@ def on_since(truth: Truth, tick: Tick, account: str) -> datetime | None:
     return max(before, default=None)
 
 
-def seen(tick: Tick) -> list[Seen]:
+def findings(tick: Tick) -> list[Finding]:
     """Return what a sweep had to make of every account that it could read."""
     today = naive(tick.at).date()
     longest = tick.settings.get("EXEMPTION_MAX_DAYS", "")
     found = [
-        _judged(each, today, int(longest) if longest else None, strict=strict(tick))
-        for each in tick.before
-        if each.subscription in readable(tick)
+        _judged(account, today, int(longest) if longest else None, strict=strict(tick))
+        for account in tick.before
+        if account.subscription in readable(tick)
     ]
     if mode(tick) == "enforce" and braked(tick, found):
         return [
-            Seen(each.account, "HELD", "BRAKE", each.until) if each.verdict == "DRIFT" else each
-            for each in found
+            replace(finding, verdict="HELD", hold="BRAKE")
+            if finding.verdict == "DRIFT"
+            else finding
+            for finding in found
         ]
     return found
 
 
-def braked(tick: Tick, found: list[Seen]) -> bool:
+def findings_in(tick: Tick, subscription: str) -> list[Finding]:
+    """Return what a sweep had to make of the accounts of one subscription."""
+    return [finding for finding in findings(tick) if finding.account.subscription == subscription]
+
+
+def found_by(ticks: Iterable[Tick]) -> Iterator[tuple[Tick, Finding]]:
+    """Return all findings of those ticks that could read, in their order."""
+    return ((tick, finding) for tick in ticks if reads(tick) for finding in findings(tick))
+
+
+def drifts(found: Iterable[tuple[Tick, Finding]]) -> list[Drift]:
+    """Return the drifts among findings."""
+    return [
+        Drift(tick, finding, result(tick, finding.account))
+        for tick, finding in found
+        if finding.verdict == "DRIFT"
+    ]
+
+
+def newest_by_account(found: Iterable[tuple[Tick, Finding]]) -> list[tuple[Tick, Finding]]:
+    """Return the newest finding about each account."""
+    return list({finding.account.id: (tick, finding) for tick, finding in found}.values())
+
+
+def braked(tick: Tick, found: list[Finding]) -> bool:
     """Whether there is more to change than the limit, and no release."""
     release = tick.settings.get("BRAKE_RELEASE_UNTIL", "")
     released = bool(release) and naive(tick.at) < naive(release)
-    drift = sum(each.verdict == "DRIFT" for each in found)
+    drift = sum(finding.verdict == "DRIFT" for finding in found)
     return drift > int(tick.settings["MAX_CHANGES_PER_SWEEP"]) and not released
 
 
@@ -207,10 +265,10 @@ def result(tick: Tick, account: Standing) -> str:
     code = tick.refused.get(account.id)
     if code is not None:
         return _RESULT_BY_CODE[code]
-    on = {each.id: each.keys_on for each in tick.after}[account.id]
+    on = {standing.id: standing.keys_on for standing in tick.after}[account.id]
     return "DISABLED" if account.id in tick.accepted and not on else "?"
 
 
-def counts(found: list[Seen]) -> dict[str, int]:
+def counts(found: Iterable[Finding]) -> Counter[str]:
     """Return accounts by verdict."""
-    return Counter(each.verdict for each in found)
+    return Counter(finding.verdict for finding in found)

@@ -34,20 +34,24 @@ _BLOCK = re.compile(
 
 def _settings() -> str:
     lines = ["| setting | default | allowed | what for |", "| --- | --- | --- | --- |"]
-    for each in SETTINGS:
+    for setting in SETTINGS:
         default = (
-            "required" if each.default is None else f"`{each.default}`" if each.default else ""
+            "required"
+            if setting.default is None
+            else f"`{setting.default}`"
+            if setting.default
+            else ""
         )
-        lines.append(f"| `{each.name}` | {default} | {each.allowed} | {each.purpose} |")
+        lines.append(f"| `{setting.name}` | {default} | {setting.allowed} | {setting.purpose} |")
     return "\n".join(lines) + "\n"
 
 
 def _events() -> str:
     lines = ["| event | when | fields |", "| --- | --- | --- |"]
-    for each in EVENTS:
-        names = ", ".join(f"`{field.name}`" for field in fields_of(each))
-        summary = (each.__doc__ or "").splitlines()[0]
-        lines.append(f"| `{each.name}` | {summary} | {names} |")
+    for event in EVENTS:
+        names = ", ".join(f"`{field.name}`" for field in fields_of(event))
+        summary = (event.__doc__ or "").splitlines()[0]
+        lines.append(f"| `{event.name}` | {summary} | {names} |")
     common = ", ".join(f"`{field.name}`" for field in fields_of(SweepContext))
     lines.append(f"| every event | | {common} |")
     return "\n".join(lines) + "\n"
@@ -55,9 +59,9 @@ def _events() -> str:
 
 def _metrics() -> str:
     lines = ["| metric | dimensions | says |", "| --- | --- | --- |"]
-    for each in METRICS:
-        dimensions = ", ".join(f"`{name}`" for name in each.dimensions)
-        lines.append(f"| `{each.name}` | {dimensions} | {each.meaning} |")
+    for metric in METRICS:
+        dimensions = ", ".join(f"`{name}`" for name in metric.dimensions)
+        lines.append(f"| `{metric.name}` | {dimensions} | {metric.meaning} |")
     return "\n".join(lines) + "\n"
 
 
@@ -68,10 +72,9 @@ def _actions() -> str:
         "inherit": "`EXEMPTION_INHERIT` with resource groups",
     }
     lines = ["| action | why | given with |", "| --- | --- | --- |"]
-    lines.extend(
-        f"| `{each['name']}` | {each['why']} | {only.get(each.get('only'), 'every deployment')} |"
-        for each in actions
-    )
+    for action in actions:
+        setting = only.get(action.get("only"), "every deployment")
+        lines.append(f"| `{action['name']}` | {action['why']} | {setting} |")
     return "\n".join(lines) + "\n"
 
 
@@ -99,22 +102,22 @@ def _resources() -> str:
     """Tell what `enforce.bicepparam` would make: one row for each resource of its snapshot."""
     lines = ["| resource | name | where | what for |", "| --- | --- | --- | --- |"]
     rows = []
-    for each in resources("enforce"):
-        at_group = "managementGroup" in each["id"]
+    for resource in resources("enforce"):
+        at_group = "managementGroup" in resource["id"]
         where = "management group" if at_group else "subscription"
         # Names end in a hash of the subscription; assignments of roles are named by a guid.
-        name = re.sub(r"[a-z0-9]{13}(?=/|$)", "…", each["name"])
+        name = re.sub(r"[a-z0-9]{13}(?=/|$)", "…", resource["name"])
         shown = (
             "a guid"
             if re.fullmatch(r"\[guid.*|[0-9a-f-]{36}|[0-9a-f-]{23}…", name)
             else f"`{name}`"
         )
         made_for = (
-            f"alert: {each['properties']['displayName'].removeprefix('Keysweep: ')}"
-            if each["type"] == "Microsoft.Insights/scheduledQueryRules"
-            else _MADE_FOR[each["type"]]
+            f"alert: {resource['properties']['displayName'].removeprefix('Keysweep: ')}"
+            if resource["type"] == "Microsoft.Insights/scheduledQueryRules"
+            else _MADE_FOR[resource["type"]]
         )
-        rows.append(f"| `{each['type']}` | {shown} | {where} | {made_for} |")
+        rows.append(f"| `{resource['type']}` | {shown} | {where} | {made_for} |")
     return "\n".join([*lines, *dict.fromkeys(rows)]) + "\n"
 
 
@@ -180,9 +183,9 @@ def _map() -> str:
 def _fields() -> str:
     """Every event with its fields, one by one."""
     parts = []
-    for each in EVENTS:
-        document = (each.__doc__ or "").replace("\n", " ")
-        parts.append(f"### {each.name}\n\n{document}\n\n{_field_table(each)}")
+    for event in EVENTS:
+        document = (event.__doc__ or "").replace("\n", " ")
+        parts.append(f"### {event.name}\n\n{document}\n\n{_field_table(event)}")
     return "\n".join(parts)
 
 
@@ -200,9 +203,9 @@ def _field_table(declared: type[Event] | type[SweepContext]) -> str:
 
 def _metric_fields() -> str:
     lines = ["| metric | unit | dimensions | says |", "| --- | --- | --- | --- |"]
-    for each in METRICS:
-        dimensions = ", ".join(f"`{name}`" for name in each.dimensions)
-        lines.append(f"| `{each.name}` | {each.unit} | {dimensions} | {each.meaning} |")
+    for metric in METRICS:
+        dimensions = ", ".join(f"`{name}`" for name in metric.dimensions)
+        lines.append(f"| `{metric.name}` | {metric.unit} | {dimensions} | {metric.meaning} |")
     return "\n".join(lines) + "\n"
 
 

@@ -9,8 +9,8 @@ the rows in DuckDB, `request` and `values` are the shapes in and out, `tables` p
 Microsoft's documentation and recorded answers decide; `BEHAVIOURS` says which is which.
 """
 
-from local_azure.graph.behaviours import BEHAVIOURS, Behaviour
+from local_azure.graph.behaviours import BEHAVIOURS
 from local_azure.graph.refusals import NotModelled
 from local_azure.graph.tables import GraphAnswer, GraphTables
 
-__all__ = ["BEHAVIOURS", "Behaviour", "GraphAnswer", "GraphTables", "NotModelled"]
+__all__ = ["BEHAVIOURS", "GraphAnswer", "GraphTables", "NotModelled"]

@@ -4,20 +4,7 @@
 the like are exchanges, copied to tests/data/recorded_graph.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
-type Mark = Literal["recorded", "documented", "inferred", "unverified"]
-
-
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """One thing that the engine does because Azure does it."""
-
-    name: str
-    source: str
-    mark: Mark
-
+from local_azure.sources import Behaviour
 
 _QL = "azure-docs governance/resource-graph/concepts/query-language.md (2024-03-20)"
 _WD = "azure-docs governance/resource-graph/concepts/work-with-data.md (2021-05-17)"

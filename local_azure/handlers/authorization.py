@@ -47,12 +47,12 @@ def list_permissions(call: Call) -> Answer:
         {
             "value": [
                 {
-                    "actions": list(each.actions),
-                    "notActions": list(each.not_actions),
+                    "actions": list(role.actions),
+                    "notActions": list(role.not_actions),
                     "dataActions": [],
                     "notDataActions": [],
                 }
-                for each in found
+                for role in found
             ]
         },
     )

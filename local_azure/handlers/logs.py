@@ -184,7 +184,7 @@ class LogsApi:
         if _OTHER_TABLES.search(kql):
             raise NotModelledError("a query of another table")
         begin, end = _span(body.get("timespan"), self._services.clock.now())
-        shown = [each for each in self._arrived() if begin <= _time(each) < end]
+        shown = [envelope for envelope in self._arrived() if begin <= _time(envelope) < end]
         try:
             columns, rows = _executed(kql, table, shown)
         except duckdb_kql.KqlError as error:

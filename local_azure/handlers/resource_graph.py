@@ -142,8 +142,8 @@ def _scope(call: Call, body: dict[str, Any]) -> _Scope | _NoScope:
         else:
             chosen = [s.id for s in visible]
     if not chosen:
-        given = ", ".join(named or groups)
-        return _NoScope(400, "NoValidSubscriptionsInQueryRequest", _NOT_ELIGIBLE.format(given))
+        scope = ", ".join(named or groups)
+        return _NoScope(400, "NoValidSubscriptionsInQueryRequest", _NOT_ELIGIBLE.format(scope))
     return _Scope(chosen) if named else _within_limit(call, body, chosen)
 
 

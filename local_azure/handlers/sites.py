@@ -13,7 +13,9 @@ from local_azure.sources import behaviour
 def list_app_settings(call: Call) -> Answer:
     """Return the app settings of a site, by name."""
     site = call.resource.removesuffix("/config/appsettings")
-    found = {name.lower(): each for name, each in call.services.settings.app_settings.items()}
+    found = {
+        name.lower(): settings for name, settings in call.services.settings.app_settings.items()
+    }
     settings = found.get(site.lower())
     if settings is None:
         raise Refusal(

@@ -150,8 +150,8 @@ def _changes(
         is_first = path not in old and not is_tag
         if was == now or (is_tag and not (was or now)) or (is_first and first_values == "unlisted"):
             continue
-        told = "null" if is_first and first_values == "text" else was
-        found[path] = {"previousValue": told, "newValue": now}
+        previous = "null" if is_first and first_values == "text" else was
+        found[path] = {"previousValue": previous, "newValue": now}
     return found
 
 

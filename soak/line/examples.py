@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from soak.line.program import (
     Account,
+    AppSettings,
     At,
     Colleague,
     Command,
     Meanwhile,
     Program,
-    Said,
     Wait,
 )
 from soak.planted import Bug
@@ -23,9 +23,11 @@ PLANTED: Mapping[Bug, Program] = {
     Bug.NAMED_ANYWHERE: Program(
         (Account("three a"),), (Command("exempt", (0,), line="mg-left", flags=()),)
     ),
-    Bug.YES_RELEASES: Program(_TWO, (Command("sweep", settings="a file"),), Said(most_changes=1)),
+    Bug.YES_RELEASES: Program(
+        _TWO, (Command("sweep", settings="a file"),), AppSettings(most_changes=1)
+    ),
     Bug.YES_ENFORCES: Program(
-        _ONE, (Command("sweep", settings="the environment"),), Said(mode="audit")
+        _ONE, (Command("sweep", settings="the environment"),), AppSettings(mode="audit")
     ),
     Bug.RECORD_AFTER: Program(_ONE, (_SWEEP,)),
     Bug.RECORD_KEPT_BACK: Program(_ONE, (_SWEEP,)),

@@ -1,21 +1,20 @@
 """The command line as a machine that the soak's hunt can drive."""
 
-import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from functools import partial
 
 from soak import planted
 from soak.driver import quiet
-from soak.hunt import LawBrokenError, Machine, Tally, without
+from soak.hunt import LawBrokenError, Machine, Tally, as_by_default, without
 from soak.line.laws import Record, judge
-from soak.line.program import Command, Program, Said, programs
+from soak.line.program import AppSettings, Command, Program, programs
 from soak.line.world import happen
 
 
 def run(program: Program, bug: planted.Bug | None = None) -> Record:
     """Run a program, with a bug planted or without, and return what was recorded."""
-    with quiet(), planted.plant(bug) if bug else contextlib.nullcontext():
+    with quiet(), planted.plant(bug):
         return happen(program)
 
 
@@ -55,8 +54,8 @@ def _smaller(program: Program) -> Iterator[Callable[[Program], Program]]:
             for name in (field.name for field in fields(Command) if field.name != "verb"):
                 if name not in ("named", "flags"):
                     yield partial(_plainer, number=number, name=name)
-    for option in fields(Said):
-        yield partial(_as_by_default, option=option.name)
+    for option in fields(AppSettings):
+        yield partial(as_by_default, options="app_settings", option=option.name)
 
 
 def _calmer(program: Program, *, number: int, index: int) -> Program:
@@ -73,8 +72,3 @@ def _stepwise(program: Program, number: int, change: Callable[[Command], Command
     if number < len(steps) and isinstance(step := steps[number], Command):
         steps[number] = change(step)
     return replace(program, steps=tuple(steps))
-
-
-def _as_by_default(program: Program, *, option: str) -> Program:
-    said = replace(program.said, **{option: getattr(Said(), option)})
-    return replace(program, said=said)

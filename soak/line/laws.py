@@ -49,18 +49,20 @@ class Look:
         """The id of its subscription."""
         return self.account.split("/")[2]
 
-    def says(self, given: InForce, today: date) -> Say:
+    def says(self, in_force: InForce, today: date) -> Say:
         """Say what its tags make of it."""
-        levels = [self.tags, *(self.above if given.inherit else ())]
-        return levels_say(levels, today, given.tag)
+        levels = [self.tags, *(self.above if in_force.inherit else ())]
+        return levels_say(levels, today, in_force.tag)
 
-    def is_in(self, given: InForce) -> bool:
+    def is_in(self, in_force: InForce) -> bool:
         """Whether it is in scope."""
-        return self.subscription in given.subscriptions and self.kind.lower() in given.kinds
+        return self.subscription in in_force.subscriptions and self.kind.lower() in in_force.kinds
 
-    def ours(self, given: InForce) -> str | None:
+    def ours(self, in_force: InForce) -> str | None:
         """Return the value of its tag of our name."""
-        return next((text for name, text in self.tags.items() if name.lower() == given.tag), None)
+        return next(
+            (text for name, text in self.tags.items() if name.lower() == in_force.tag), None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class Ran:
     number: int
     command: Command
     arguments: tuple[str, ...]
-    given: InForce | None
+    in_force: InForce | None
     """None: what it was given can't be used."""
     matches: frozenset[str]
     """The accounts that what was named may mean, in scope or not."""
@@ -186,7 +188,7 @@ class Record:
     def is_calm(self, ran: Ran) -> bool:
         """Whether nothing happened while it ran."""
         meant = any(deed.command == ran.number for deed in self.deeds)
-        return not (meant or ran.troubled or ran.interrupted or ran.killed or ran.given is None)
+        return not (meant or ran.troubled or ran.interrupted or ran.killed or ran.in_force is None)
 
 
 def judge(record: Record) -> list[Broken]:
@@ -195,8 +197,8 @@ def judge(record: Record) -> list[Broken]:
 
 
 def _what(ran: Ran, put: Put | None = None) -> str:
-    said = f"command {ran.number} (keysweep {' '.join(ran.arguments)})"
-    return f"{said} wrote {dict(put.body)} to {put.account}" if put else said
+    command = f"command {ran.number} (keysweep {' '.join(ran.arguments)})"
+    return f"{command} wrote {dict(put.body)} to {put.account}" if put else command
 
 
 # The laws
@@ -206,11 +208,11 @@ def scope(record: Record) -> Iterator[str]:
     """Nothing is written outside the scope that was said, nor to what was not named."""
     for ran in record.commands:
         for put in record.puts_of(ran):
-            if ran.given is None:
+            if ran.in_force is None:
                 yield f"{_what(ran, put)}, and what it was given can't be used"
                 continue
             shown = [look for look in (put.read, put.before) if look is not None]
-            if not any(look.is_in(ran.given) for look in shown):
+            if not any(look.is_in(ran.in_force) for look in shown):
                 yield f"{_what(ran, put)}, which is out of scope"
             if ran.command.named and put.account not in ran.matches:
                 yield f"{_what(ran, put)}, which was not named"
@@ -219,13 +221,13 @@ def scope(record: Record) -> Iterator[str]:
 def namesakes(record: Record) -> Iterator[str]:
     """Who names an account that could be several in scope is asked which one is meant."""
     for ran in record.commands:
-        if ran.given is None or ran.command.verb == "undo" or len(ran.command.named) != 1:
+        if ran.in_force is None or ran.command.verb == "undo" or len(ran.command.named) != 1:
             continue
         # Whether one of another kind is meant is no matter: it is a namesake all the same.
         meant = [
             look
             for look in ran.end
-            if look.account in ran.matches and look.subscription in ran.given.subscriptions
+            if look.account in ran.matches and look.subscription in ran.in_force.subscriptions
         ]
         if len(meant) > 1 and record.is_calm(ran) and record.puts_of(ran):
             yield f"{_what(ran)} wrote one of {[look.account for look in meant]}"
@@ -249,7 +251,7 @@ def its_own(record: Record) -> Iterator[str]:
     for ran in record.commands:
         flags, verb = ran.command.flags, ran.command.verb
         for put in record.puts_of(ran):
-            tag = {ran.given.tag if ran.given else ""}
+            tag = {ran.in_force.tag if ran.in_force else ""}
             allowed = {
                 "sweep": put.turns is False,
                 "exempt": (put.turns is True and "--enable-keys" in flags)
@@ -265,9 +267,9 @@ def audit(record: Record) -> Iterator[str]:
     """In audit mode, and before ENFORCE_FROM, nothing is written without --enforce."""
     for ran in record.commands:
         flags = ran.command.flags
-        if ran.command.verb != "sweep" or ran.given is None:
+        if ran.command.verb != "sweep" or ran.in_force is None:
             continue
-        audits = "--audit" in flags or (ran.given.audits and "--enforce" not in flags)
+        audits = "--audit" in flags or (ran.in_force.audits and "--enforce" not in flags)
         if audits and record.puts_of(ran):
             yield f"{_what(ran)} wrote, and it audits"
 
@@ -275,11 +277,11 @@ def audit(record: Record) -> Iterator[str]:
 def brake(record: Record) -> Iterator[str]:
     """Let the brake be released by its own name alone."""
     for ran in record.commands:
-        if ran.command.verb != "sweep" or ran.given is None:
+        if ran.command.verb != "sweep" or ran.in_force is None:
             continue
         count = len(record.puts_of(ran))
-        if count > ran.given.most_changes and "--release-brake" not in ran.command.flags:
-            yield f"{_what(ran)} wrote {count} times, and {ran.given.most_changes} are allowed"
+        if count > ran.in_force.most_changes and "--release-brake" not in ran.command.flags:
+            yield f"{_what(ran)} wrote {count} times, and {ran.in_force.most_changes} are allowed"
 
 
 def agreed(record: Record) -> Iterator[str]:
@@ -297,13 +299,13 @@ def protected(record: Record) -> Iterator[str]:
     """Let a sweep take what its last look showed with keys on, not exempt, and not held."""
     for ran in record.commands:
         for put in record.puts_of(ran):
-            if ran.command.verb != "sweep" or ran.given is None:
+            if ran.command.verb != "sweep" or ran.in_force is None:
                 continue
             shown = [look for look in (put.read, put.before) if look is not None]
             if put.read is None:
                 yield f"{_what(ran, put)} without looking at it"
-            elif all(look.says(ran.given, ran.today) != "open" for look in shown):
-                yield f"{_what(ran, put)}, which is {put.read.says(ran.given, ran.today)}"
+            elif all(look.says(ran.in_force, ran.today) != "open" for look in shown):
+                yield f"{_what(ran, put)}, which is {put.read.says(ran.in_force, ran.today)}"
             elif not put.read.keys_on:
                 yield f"{_what(ran, put)}, whose keys were off"
 
@@ -311,7 +313,7 @@ def protected(record: Record) -> Iterator[str]:
 def undone(record: Record) -> Iterator[str]:
     """Undo touches what the record says, and nothing that anybody touched since; no tag there."""
     for ran in record.commands:
-        if ran.command.verb != "undo" or ran.given is None:
+        if ran.command.verb != "undo" or ran.in_force is None:
             continue
         for put in record.puts_of(ran):
             swept = record.commands[ran.sweep] if ran.sweep is not None else None
@@ -327,7 +329,9 @@ def undone(record: Record) -> Iterator[str]:
                 f"{_what(ran, put)}, though {why}"
                 for why in _since(record, swept, ran, put, theirs[-1])
             )
-            yield from (f"{_what(ran, put)}, {why}" for why in _against_a_tag(ran, ran.given, put))
+            yield from (
+                f"{_what(ran, put)}, {why}" for why in _against_a_tag(ran, ran.in_force, put)
+            )
 
 
 def _may_be_theirs(record: Record, swept: Ran, put: Put) -> bool:
@@ -356,11 +360,11 @@ def _since(record: Record, swept: Ran, ran: Ran, put: Put, taken: int) -> Iterat
             yield "its keys were turned since"
 
 
-def _against_a_tag(ran: Ran, given: InForce, put: Put) -> Iterator[str]:
+def _against_a_tag(ran: Ran, in_force: InForce, put: Put) -> Iterator[str]:
     shown = [look for look in (put.read, put.before) if look is not None]
-    if put.merged and all(look.ours(given) is not None for look in shown):
-        yield f"which has the tag {put.before.ours(given)!r}"
-    if put.turns and all(look.says(given, ran.today) != "exempt" for look in shown):
+    if put.merged and all(look.ours(in_force) is not None for look in shown):
+        yield f"which has the tag {put.before.ours(in_force)!r}"
+    if put.turns and all(look.says(in_force, ran.today) != "exempt" for look in shown):
         yield "which is not exempt"
 
 
@@ -370,10 +374,10 @@ def given_back(record: Record) -> Iterator[str]:
         wanted = "--yes" in ran.command.flags or ran.agreed
         if ran.command.verb != "undo" or not wanted or "--dry-run" in ran.command.flags:
             continue
-        if ran.sweep is None or ran.given is None or not record.is_calm(ran):
+        if ran.sweep is None or ran.in_force is None or not record.is_calm(ran):
             continue
         swept = record.commands[ran.sweep]
-        if swept.given is None or swept.given.tag != ran.given.tag:
+        if swept.in_force is None or swept.in_force.tag != ran.in_force.tag:
             continue
         now = {look.account: look for look in ran.end}
         for change in swept.record:
@@ -393,24 +397,24 @@ def given_back(record: Record) -> Iterator[str]:
             )
             look = now[change.account]
             plain = all(
-                levels_say([tags], ran.today, ran.given.tag) != "held"
-                and ran.given.tag not in {name.lower() for name in tags}
+                levels_say([tags], ran.today, ran.in_force.tag) != "held"
+                and ran.in_force.tag not in {name.lower() for name in tags}
                 for tags in (took[-1].before.tags, *look.above)
             )
-            if not touched and plain and look.is_in(ran.given) and not look.keys_on:
+            if not touched and plain and look.is_in(ran.in_force) and not look.keys_on:
                 yield f"{_what(ran)} left {change.account}, which nobody touched: {ran.err}"
 
 
 def exemptions(record: Record) -> Iterator[str]:
     """No exemption gets shorter or loses a field without having been shown."""
     for ran in record.commands:
-        if ran.given is None:
+        if ran.in_force is None:
             continue
         for put in record.puts_of(ran):
             value = next(iter(put.merged.values()), None)
             if value is None:
                 continue
-            shown = [look.ours(ran.given) for look in (put.read, put.before) if look is not None]
+            shown = [look.ours(ran.in_force) for look in (put.read, put.before) if look is not None]
             for old in shown[:1] if None in shown else shown:
                 lost = _lost(old, value, ran.today) if old is not None else ""
                 if lost and not _was_shown(ran, str(old), value):
@@ -446,7 +450,7 @@ def _fields(value: str, today: date) -> _Fields | None:
     if "=" not in text:
         return _Fields(_OPEN_ENDED, "" if text.lower() in _WORDS else text)
     pairs = [part.split("=", 1) for part in text.split(";") if part.strip()]
-    found = {name.strip().lower(): said.strip() for name, said in pairs}
+    found = {name.strip().lower(): value.strip() for name, value in pairs}
     until = date.fromisoformat(found["until"]) if "until" in found else _OPEN_ENDED
     return _Fields(until, found.get("reason", ""), found.get("owner", ""))
 
@@ -478,40 +482,40 @@ def says_so(record: Record) -> Iterator[str]:
             yield f"{_what(ran)} ended with {ran.code}: {ran.err}"
         if "Traceback" in text:
             yield f"{_what(ran)} shows a traceback: {ran.err}"
-        if ran.given is None and ran.code != 64:
+        if ran.in_force is None and ran.code != 64:
             yield f"{_what(ran)} ended with {ran.code} for what can't be used: {ran.err}"
         if ran.code in (64, 130) and puts:
             yield f"{_what(ran)} wrote {len(puts)} times and ended with {ran.code}: {ran.err}"
         if "Nothing was changed" in text and puts:
             yield f"{_what(ran)} wrote, and says that nothing was changed: {ran.err}"
-        if ran.code == 0 and ran.given is not None:
+        if ran.code == 0 and ran.in_force is not None:
             yield from (f"{_what(ran)} ended with 0, and {why}" for why in _not_so(record, ran))
         if record.is_calm(ran):
             yield from (f"{_what(ran)} {why}: {ran.out} {ran.err}" for why in _odd(record, ran))
 
 
-def _left(ran: Ran, given: InForce) -> list[Look]:
+def _left(ran: Ran, in_force: InForce) -> list[Look]:
     """Return what a sweep that ends with 0 has to leave: nothing with keys on, but exemptions."""
     return [
         look
         for look in ran.end
-        if look.is_in(given)
+        if look.is_in(in_force)
         and (not ran.command.named or look.account in ran.matches)
         and look.keys_on
-        and look.says(given, ran.today) != "exempt"
+        and look.says(in_force, ran.today) != "exempt"
     ]
 
 
 def _not_so(record: Record, ran: Ran) -> Iterator[str]:
     """Say what is not as the exit code 0 says."""
-    assert ran.given is not None
+    assert ran.in_force is not None
     during = [deed for deed in record.deeds if deed.command == ran.number]
     if any(deed.what == "tag group" for deed in during):
         return
     disturbed = {deed.account for deed in during}
     settled = {look.account: look for look in ran.end if look.account not in disturbed}
     if ran.command.verb == "sweep":
-        for look in _left(ran, ran.given):
+        for look in _left(ran, ran.in_force):
             if look.account in settled:
                 yield f"{look.account} accepts keys"
     elif ran.command.verb == "undo":
@@ -522,16 +526,16 @@ def _not_so(record: Record, ran: Ran) -> Iterator[str]:
                 yield f"{change.account} has its keys off"
     elif not disturbed:
         meant = [look for look in settled.values() if _is_meant(ran, look)]
-        yield from (why for look in meant for why in _not_as_wished(ran, ran.given, look))
+        yield from (why for look in meant for why in _not_as_wished(ran, ran.in_force, look))
 
 
-def _not_as_wished(ran: Ran, given: InForce, look: Look) -> Iterator[str]:
+def _not_as_wished(ran: Ran, in_force: InForce, look: Look) -> Iterator[str]:
     """Say what is not as `exempt` was asked for it."""
     if ran.command.verb == "remove":
-        if look.ours(given) is not None:
+        if look.ours(in_force) is not None:
             yield f"{look.account} has its tag"
         return
-    if levels_say([look.tags], ran.today, given.tag) != "exempt":
+    if levels_say([look.tags], ran.today, in_force.tag) != "exempt":
         yield f"{look.account} is not exempt"
     if "--enable-keys" in ran.command.flags and not look.keys_on:
         yield f"{look.account} has its keys off"
@@ -539,22 +543,22 @@ def _not_as_wished(ran: Ran, given: InForce, look: Look) -> Iterator[str]:
 
 def _is_meant(ran: Ran, look: Look) -> bool:
     """Whether what was named can mean this account alone."""
-    assert ran.given is not None
+    assert ran.in_force is not None
     others = [
         other
         for other in ran.end
-        if other.account in ran.matches and other.subscription in ran.given.subscriptions
+        if other.account in ran.matches and other.subscription in ran.in_force.subscriptions
     ]
     return others == [look]
 
 
 def _odd(record: Record, ran: Ran) -> Iterator[str]:
     """Say what of the exit code and the text nothing explains, when nothing happened meanwhile."""
-    assert ran.given is not None
+    assert ran.in_force is not None
     puts = record.puts_of(ran)
-    if ran.code == 1 and ran.command.verb == "sweep" and not _left(ran, ran.given):
+    if ran.code == 1 and ran.command.verb == "sweep" and not _left(ran, ran.in_force):
         yield "ended with 1, and nothing is left"
-    if ran.code == 2 and ran.command.verb == "sweep" and ran.given.subscriptions:
+    if ran.code == 2 and ran.command.verb == "sweep" and ran.in_force.subscriptions:
         yield "ended with 2, and all was there to be read and done"
     given_back = re.search(r"^([0-9]+) accounts? given back", ran.out, re.MULTILINE)
     if given_back and int(given_back[1]) != sum(put.turns is True for put in puts):

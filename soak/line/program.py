@@ -41,7 +41,7 @@ SCOPES: tuple[Scope, ...] = Scope.__value__.__args__
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class AppSettings:
     """The app settings that the tenant's platform team has chosen."""
 
     mode: Literal["", "enforce", "audit"] = ""
@@ -154,7 +154,7 @@ class Program:
 
     accounts: tuple[Account, ...]
     steps: tuple[Step, ...]
-    said: Said = Said()
+    app_settings: AppSettings = AppSettings()
     concurrency: int = 1
     log_lag: int = 0
     """How many seconds the change log is behind."""
@@ -298,8 +298,8 @@ def programs(*, most_rounds: int = 4) -> st.SearchStrategy[Program]:
         steps=st.lists(_round, min_size=2, max_size=most_rounds).map(
             lambda rounds: tuple(step for steps in rounds for step in steps)
         ),
-        said=st.builds(
-            Said,
+        app_settings=st.builds(
+            AppSettings,
             _often(("", "", "enforce", "audit")),
             _often(("", "", "", "", "one", "mg-left", "mg-right", "one and three")),
             _often(("", "", "", "one", "two")),

@@ -39,6 +39,7 @@ from soak.line.program import (
     INTERRUPTIONS,
     PLACES,
     Account,
+    AppSettings,
     At,
     Colleague,
     Command,
@@ -46,7 +47,6 @@ from soak.line.program import (
     Keys,
     Meanwhile,
     Program,
-    Said,
     Scope,
     Tag,
     Timer,
@@ -126,7 +126,7 @@ class _World:
         self.clock = MovedClock()
         self.tenant = _tenant()
         site = _SITE.format(self.tenant.subscription("one").id)
-        settings = Settings(app_settings={site: self._values(program.said)})
+        settings = Settings(app_settings={site: self._values(program.app_settings)})
         self.azure = LocalAzure(
             self.tenant,
             clock=self.clock,
@@ -192,7 +192,7 @@ class _World:
     def _tick(self) -> None:
         """Let the Function sweep; what it makes of it is judged by the soak."""
         self.record.timers += 1
-        values = self._values(self.program.said)
+        values = self._values(self.program.app_settings)
         mode = values.pop("SWEEP_MODE", "enforce")
         thread = threading.Thread(
             target=lambda: asyncio.run(keysweep.sweep(self.azure, mode, **values))
@@ -278,7 +278,7 @@ class _World:
         )
 
     def _tags(self, tag: Tag) -> dict[str, str]:
-        name = self.program.said.tag
+        name = self.program.app_settings.tag
         today = self.clock.now().date()
         soon, later = today + timedelta(days=3), today + timedelta(days=60)
         values: dict[Tag, dict[str, str]] = {
@@ -321,9 +321,9 @@ class _World:
         ran.out = out.buffer.getvalue().decode()
         ran.err = self._err.getvalue() + self._tracebacks()
         self._bury()
-        said = _WAY_BACK.search(ran.err)
-        if said is not None:
-            ran.sweep_id, ran.way_back = said[1], tuple(shlex.split(said[2]))
+        way_back = _WAY_BACK.search(ran.err)
+        if way_back is not None:
+            ran.sweep_id, ran.way_back = way_back[1], tuple(shlex.split(way_back[2]))
         ran.end = self._looks()
 
     def _tracebacks(self) -> str:
@@ -347,14 +347,14 @@ class _World:
     def _prepared(self, command: Command) -> tuple[Ran, dict[str, str]]:
         """Return what is typed and set for a command, and what that means."""
         number = len(self.record.commands)
-        options, values, given = self._given(command, number)
+        options, values, in_force = self._given(command, number)
         matches: frozenset[str] = frozenset()
         arguments: list[str] = []
         swept: Ran | None = None
         if command.verb == "undo":
             arguments, swept, inherited = self._way_back(command)
             if inherited is not None:
-                options, values, given = inherited
+                options, values, in_force = inherited
                 options = ()
         else:
             arguments, matches = self._named(command)
@@ -364,12 +364,12 @@ class _World:
             arguments += ["--output", "json"]
         flags = command.flags if command.verb != "remove" else ()
         typed = (*arguments, *flags, *options)
-        self._settings_of[number] = (options, values, given)
+        self._settings_of[number] = (options, values, in_force)
         environ = environment(
             self.azure, XDG_STATE_HOME=str(self.folder / "state"), TERM="dumb", COLUMNS="240"
         )
         today = self.clock.now().date()
-        ran = Ran(number, command, typed, given, matches, today)
+        ran = Ran(number, command, typed, in_force, matches, today)
         ran.sweep = swept.number if swept is not None else None
         return ran, {**environ, **values}
 
@@ -426,7 +426,7 @@ class _World:
         self, command: Command, number: int
     ) -> tuple[tuple[str, ...], dict[str, str], InForce | None]:
         """Return the options and variables that say settings and scope, and what is in force."""
-        values = self._values(self.program.said)
+        values = self._values(self.program.app_settings)
         options: list[str] = []
         environ: dict[str, str] = {"SWEEP_CONCURRENCY": str(self.program.concurrency)}
         match command.settings:
@@ -441,9 +441,13 @@ class _World:
                 file.write_bytes(_file(source, values))
                 options += ["--settings", str(file)]
         options += self._scope_option(command.line)
-        said = self.program.said if command.settings != "nowhere" else Said()
+        app_settings = self.program.app_settings if command.settings != "nowhere" else AppSettings()
         wrong = command.settings in BROKEN or command.line == "empty"
-        return tuple(options), environ, None if wrong else self._in_force(said, command.line)
+        return (
+            tuple(options),
+            environ,
+            None if wrong else self._in_force(app_settings, command.line),
+        )
 
     def _scope_option(self, scope: Scope) -> list[str]:
         if scope.startswith("mg-"):
@@ -453,41 +457,44 @@ class _World:
         ids = [self.tenant.subscription(name).id for name in _names(scope)]
         return [part for name in ids for part in ("-s", name)]
 
-    def _in_force(self, said: Said, line: Scope) -> InForce:
-        names = set(_names(line or said.scope)) or set(HOME)
+    def _in_force(self, app_settings: AppSettings, line: Scope) -> InForce:
+        names = set(_names(line or app_settings.scope)) or set(HOME)
         ids = {self.tenant.subscription(name).id.lower() for name in names & set(HOME)}
-        if said.excluded:
-            ids.discard(self.tenant.subscription(said.excluded).id.lower())
-        kinds = frozenset(said.kinds.lower().split(",")) if said.kinds else KINDS
+        if app_settings.excluded:
+            ids.discard(self.tenant.subscription(app_settings.excluded).id.lower())
+        kinds = frozenset(app_settings.kinds.lower().split(",")) if app_settings.kinds else KINDS
         return InForce(
             frozenset(ids),
             kinds,
-            said.tag,
-            said.inherit,
-            said.mode == "audit" or said.notice,
-            said.most_changes,
+            app_settings.tag,
+            app_settings.inherit,
+            app_settings.mode == "audit" or app_settings.notice,
+            app_settings.most_changes,
         )
 
-    def _values(self, said: Said) -> dict[str, str]:
+    def _values(self, app_settings: AppSettings) -> dict[str, str]:
         """Return the app settings that say so."""
-        values = {"EXEMPTION_TAG": said.tag, "MAX_CHANGES_PER_SWEEP": str(said.most_changes)}
-        if said.mode:
-            values["SWEEP_MODE"] = said.mode
-        if said.scope.startswith("mg-"):
-            values["SWEEP_MANAGEMENT_GROUPS"] = said.scope
-        elif said.scope:
-            ids = (self.tenant.subscription(name).id for name in _names(said.scope))
+        values = {
+            "EXEMPTION_TAG": app_settings.tag,
+            "MAX_CHANGES_PER_SWEEP": str(app_settings.most_changes),
+        }
+        if app_settings.mode:
+            values["SWEEP_MODE"] = app_settings.mode
+        if app_settings.scope.startswith("mg-"):
+            values["SWEEP_MANAGEMENT_GROUPS"] = app_settings.scope
+        elif app_settings.scope:
+            ids = (self.tenant.subscription(name).id for name in _names(app_settings.scope))
             values["SWEEP_SUBSCRIPTIONS"] = ",".join(ids)
-        if said.excluded:
-            excluded = self.tenant.subscription(said.excluded).id
+        if app_settings.excluded:
+            excluded = self.tenant.subscription(app_settings.excluded).id
             values["SWEEP_EXCLUDE_SUBSCRIPTIONS"] = excluded
-        if said.kinds:
-            values["SWEEP_KINDS"] = said.kinds
-        if said.inherit:
+        if app_settings.kinds:
+            values["SWEEP_KINDS"] = app_settings.kinds
+        if app_settings.inherit:
             values["EXEMPTION_INHERIT"] = "true"
-        if said.trickle:
+        if app_settings.trickle:
             values["BRAKE"] = "trickle"
-        if said.notice:
+        if app_settings.notice:
             values["ENFORCE_FROM"] = (self.clock.now() + timedelta(days=30)).isoformat()
         return values
 
@@ -551,10 +558,10 @@ class _World:
         if ran.command.verb != "sweep":
             return
         text = self._err.getvalue()
-        said = _WAY_BACK.search(text)
-        if said is None:
+        way_back = _WAY_BACK.search(text)
+        if way_back is None:
             ran.unannounced.append(key)
-        sweep_id = said[1] if said else "?"
+        sweep_id = way_back[1] if way_back else "?"
         named = {
             change.account
             for file in self._files()

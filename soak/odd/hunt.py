@@ -1,14 +1,13 @@
 """The odd answers as a machine that the soak's hunt can drive."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from functools import partial
 
 from soak import planted
 from soak.driver import quiet
-from soak.hunt import LawBrokenError, Machine, Tally, without
+from soak.hunt import LawBrokenError, Machine, Tally, as_by_default, without
 from soak.odd.example import Example, Focus, Options, Subscription, examples
 from soak.odd.laws import judge
 from soak.odd.world import Happened, happen
@@ -16,7 +15,7 @@ from soak.odd.world import Happened, happen
 
 def run(example: Example, bug: planted.Bug | None = None) -> Happened:
     """Run an example, with a bug planted or without, and return what was recorded."""
-    with quiet(), planted.plant(bug) if bug else contextlib.nullcontext():
+    with quiet(), planted.plant(bug):
         return asyncio.run(happen(example))
 
 
@@ -43,7 +42,7 @@ def _smaller(example: Example) -> Iterator[Callable[[Example], Example]]:
         for index in reversed(range(len(example.subscriptions[number].accounts))):
             yield partial(_without_account, number=number, index=index)
     for option in fields(Options):
-        yield partial(_as_by_default, option=option.name)
+        yield partial(as_by_default, options="options", option=option.name)
 
 
 def _without_account(example: Example, *, number: int, index: int) -> Example:
@@ -52,8 +51,3 @@ def _without_account(example: Example, *, number: int, index: int) -> Example:
         smaller: Subscription = without(drawn[number], field="accounts", index=index)
         drawn[number] = smaller
     return replace(example, subscriptions=tuple(drawn))
-
-
-def _as_by_default(example: Example, *, option: str) -> Example:
-    options = replace(example.options, **{option: getattr(Options(), option)})
-    return replace(example, options=options)

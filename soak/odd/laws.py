@@ -41,7 +41,7 @@ def judge(happened: Happened) -> list[Broken]:
 
 def left_alone(happened: Happened) -> Iterator[str]:
     """Nothing is written that the truth protects or leaves out."""
-    truth = {each.account: each for each in happened.truth}
+    truth = {account.account: account for account in happened.truth}
     for write in happened.record.writes:
         account = truth[write.account]
         if not account.in_scope:
@@ -64,15 +64,17 @@ def seen(happened: Happened) -> Iterator[str]:
         read = set(happened.subscriptions)
     if missed:
         yield f"it calls itself whole, and never read {sorted(missed)}"
-    true = [each for each in happened.truth if each.in_scope and each.subscription in read]
+    true = [
+        account for account in happened.truth if account.in_scope and account.subscription in read
+    ]
     if not missed and int(done["accounts"]) != len(true) and read == happened.subscriptions:
         yield f"it counts {int(done['accounts'])} accounts, and there are {len(true)}"
-    told = {
+    reported = {
         event["accountId"]
         for name in ("DriftFound", "AccountHeld", "ExemptionObserved")
         for event in swept.named(name)
     }
-    untold = {each.account for each in true if each.keys_on} - told
+    untold = {account.account for account in true if account.keys_on} - reported
     if untold and not _is_lost(happened):
         yield f"it calls itself whole, and told nothing of {sorted(untold)}"
 
@@ -145,7 +147,7 @@ def outcomes(happened: Happened) -> Iterator[str]:
 def brake(happened: Happened) -> Iterator[str]:
     """No more accounts are written to than the brake lets through, or after its release."""
     options = happened.example.options
-    patches = [each for each in happened.record.requests if each.method == "PATCH"]
+    patches = [request for request in happened.record.requests if request.method == "PATCH"]
     most = options.most_changes
     written = {write.account for write in happened.record.writes}
     if options.released_for is None:
@@ -153,8 +155,8 @@ def brake(happened: Happened) -> Iterator[str]:
             yield f"it wrote to {len(written)} accounts, and the brake is at {most}"
         return
     until = START + timedelta(seconds=options.released_for)
-    late = [each for each in patches if each.arrived > until + _FRESH]
-    if late and len({each.account for each in patches}) > most:
+    late = [patch for patch in patches if patch.arrived > until + _FRESH]
+    if late and len({patch.account for patch in patches}) > most:
         yield f"{len(late)} changes came after the release of the brake had ended"
 
 
@@ -164,15 +166,15 @@ def named(happened: Happened) -> Iterator[str]:
         event["accountId"]: event["result"] for event in happened.swept.named("RemediationOutcome")
     }
     patches: dict[str, list[Asked]] = {}
-    for each in happened.asked:
-        if each.place == "patch":
-            patches.setdefault(each.path, []).append(each)
+    for asked in happened.asked:
+        if asked.place == "patch":
+            patches.setdefault(asked.path, []).append(asked)
     for account, sent in patches.items():
-        said = [str(shape) for shape in sent[-1].struck if str(shape) in RESULTS]
-        expected = RESULTS[said[0]] if said and len(sent[-1].struck) == 1 else ""
+        refusals = [str(shape) for shape in sent[-1].struck if str(shape) in RESULTS]
+        expected = RESULTS[refusals[0]] if refusals and len(sent[-1].struck) == 1 else ""
         result = results.get(account, expected)
         if expected and result != expected:
-            yield f"Azure said {said[0]}, and {account} is called {result}"
+            yield f"Azure said {refusals[0]}, and {account} is called {result}"
         alone = len(patches) == 1
         if result == "UNVERIFIED" and alone and _deserves_another(happened, sent):
             yield f"one PATCH to {account} was not answered, and no other was tried"
@@ -256,7 +258,7 @@ def turns(happened: Happened) -> Iterator[str]:
     before = happened.example.options.fired_before
     last = now - 1 if before is None else _firing(START - timedelta(minutes=before))
     due = {number % _TURNS for number in range(max(last + 1, now - _MOST_TURNS + 1), now + 1)}
-    listed = {each.path.split("/")[2] for each in happened.asked if each.place == "accounts"}
+    listed = {asked.path.split("/")[2] for asked in happened.asked if asked.place == "accounts"}
     for name in happened.subscriptions - listed:
         if zlib.crc32(name.encode()) % _TURNS in due:
             yield f"the turn of {name} has come, and ARM was not asked for its accounts"

@@ -180,7 +180,7 @@ class _World:
         self._truth = list(self._truths())
         self._served: dict[int, tuple[SeenRequest, datetime, Mapping[str, str], bool, str]] = {}
         self._arrived: dict[int, tuple[SeenRequest, Place]] = {}
-        self._told_before: dict[int, int] = {}
+        self._received_before: dict[int, int] = {}
         self._struck: dict[int, list[Shape]] = {}
         self._spoilt: set[int] = set()
         self._refused: set[int] = set()
@@ -269,7 +269,11 @@ class _World:
             settings["SWEEP_MANAGEMENT_GROUPS"] = _GROUP
         elif options.scope == "names":
             settings["SWEEP_SUBSCRIPTIONS"] = ",".join(self._ids)
-        excluded = [name for name, each in zip(self._ids, drawn, strict=True) if each.excluded]
+        excluded = [
+            name
+            for name, subscription in zip(self._ids, drawn, strict=True)
+            if subscription.excluded
+        ]
         if excluded:
             settings["SWEEP_EXCLUDE_SUBSCRIPTIONS"] = ",".join(excluded)
         return settings_of(self.azure, self._swept.mode, **settings)
@@ -469,7 +473,7 @@ class _World:
             return False
         self._arrived[seen.ordinal] = (seen, place)
         if seen.method == "PATCH":
-            self._told_before[seen.ordinal] = len(insights().telemetry)
+            self._received_before[seen.ordinal] = len(insights().telemetry)
         bearer = seen.headers.get("Authorization", "").removeprefix("Bearer ")
         if bearer:
             self._tokens.add(bearer)
@@ -496,13 +500,13 @@ class _World:
     def happened(self) -> Happened:
         """Put together what was seen."""
         options = self.example.options
-        told = insights().telemetry.envelopes
-        events = events_of(told).get(self._trace, [])
+        envelopes = insights().telemetry.envelopes
+        events = events_of(envelopes).get(self._trace, [])
         # What is sent again may be taken twice; readers drop doubles by the event's id.
         self._swept.events = list({event["eventId"]: event for event in events}.values())
         record = Record(options.inherit, frozenset(kind.lower() for kind in options.kinds))
         record.sweeps.append(self._swept)
-        statuses = {each.ordinal: each.status for each in self.azure.operations}
+        statuses = {operation.ordinal: operation.status for operation in self.azure.operations}
         asked = []
         for ordinal, (seen, place) in self._arrived.items():
             path = unquote(seen.path).lower()
@@ -526,10 +530,10 @@ class _World:
                     served[2],
                     served[3],
                     served[4],
-                    self._was_announced(ordinal, path, told),
+                    self._was_announced(ordinal, path, envelopes),
                 )
             )
-        record.requests.sort(key=lambda each: each.ordinal)
+        record.requests.sort(key=lambda request: request.ordinal)
         for write in self.azure.writes:
             operation = self.tenant.long_operations.get(write.operation or "")
             fails = operation is not None and operation.fails
@@ -543,25 +547,25 @@ class _World:
             self._truth,
             frozenset(
                 name.lower()
-                for name, each in drawn.items()
-                if each.standing in ("enabled", "warned") and not each.excluded
+                for name, subscription in drawn.items()
+                if subscription.standing in ("enabled", "warned") and not subscription.excluded
             ),
-            frozenset(name.lower() for name, each in drawn.items() if each.hidden),
+            frozenset(name.lower() for name, subscription in drawn.items() if subscription.hidden),
             asked,
             self._all_struck,
             self._connections_elsewhere,
-            list(self._secrets(told)),
+            list(self._secrets(envelopes)),
             self._error_text,
             self._endless,
         )
 
-    def _was_announced(self, ordinal: int, path: str, told: list[dict[str, Any]]) -> bool:
-        events = events_of(told[: self._told_before.get(ordinal, 0)]).get(self._trace, [])
+    def _was_announced(self, ordinal: int, path: str, envelopes: list[dict[str, Any]]) -> bool:
+        events = events_of(envelopes[: self._received_before.get(ordinal, 0)]).get(self._trace, [])
         return any(event["name"] == "DriftFound" and event["accountId"] == path for event in events)
 
-    def _secrets(self, told: list[dict[str, Any]]) -> Iterator[str]:
+    def _secrets(self, envelopes: list[dict[str, Any]]) -> Iterator[str]:
         """Return what nobody but Azure may see, of what was told or raised."""
-        text = json.dumps(told) + self._error_text
+        text = json.dumps(envelopes) + self._error_text
         for token in self._tokens:
             if len(token) >= _TOKEN and (token in text or token.rpartition(".")[2] in text):
                 yield "a token"

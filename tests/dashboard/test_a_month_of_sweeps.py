@@ -15,16 +15,22 @@ from tests.support.captured import Captured, naive
 from tests.support.queries import queries, steps
 from tools.month import START, Standing, Tick, Turn
 from tools.month_truth import (
+    SCOPE,
+    Drift,
+    Finding,
     History,
-    Seen,
     braked,
     counts,
+    covered,
+    drifts,
+    findings,
+    findings_in,
+    found_by,
     known_turns,
     mode,
-    readable,
-    result,
-    said,
-    seen,
+    newest_by_account,
+    reads,
+    tag_field,
     wrong_tag,
 )
 
@@ -40,127 +46,84 @@ MOMENTS = {
 }
 _DAY = timedelta(days=1)
 _FIXED = {"DISABLED", "ALREADY_OFF"}
+_STATES = {"Keys off": "COMPLIANT", "Exempt": "EXEMPT", "Held": "HELD", "Drift": "DRIFT"}
 
 
 def day(text: str) -> datetime:
     return datetime.combine(naive(text).date(), datetime.min.time())
 
 
-def minute(moment: datetime) -> datetime:
-    return moment.replace(second=0, microsecond=0)
+def minute(text: str) -> datetime:
+    return naive(text).replace(second=0, microsecond=0)
 
 
-def now(history: History, verdict: str) -> list[tuple[Tick, Seen]]:
+def count_rows(keys: Iterable[Any]) -> list[Row]:
+    """Return each key, or its parts, with how often it occurs."""
     return [
-        (tick, each)
-        for _, tick, found in history.now()
-        for each in found
-        if each.verdict == verdict
+        (*(key if isinstance(key, tuple) else (key,)), number)
+        for key, number in Counter(keys).items()
     ]
 
 
-def adrift(history: History) -> list[tuple[Tick, Seen, str]]:
-    return [(tick, each, result(tick, each.account)) for tick, each in now(history, "DRIFT")]
+# What stood at a moment: each subscription as the last sweep that read it found it
 
 
-def opened(history: History) -> list[tuple[Tick, Seen, str]]:
-    return [each for each in adrift(history) if each[2] not in _FIXED]
+def current(history: History, *verdicts: str) -> list[tuple[Tick, Finding]]:
+    return [
+        (tick, finding)
+        for _, tick, found in history.now()
+        for finding in found
+        if finding.verdict in verdicts
+    ]
 
 
-def all_drift(history: History) -> list[tuple[Tick, Seen]]:
-    return [(tick, each) for tick in history.read for each in seen(tick) if each.verdict == "DRIFT"]
+def open_drifts(history: History) -> list[Drift]:
+    return [drift for drift in drifts(current(history, "DRIFT")) if drift.result not in _FIXED]
 
 
-def told_results(history: History) -> list[tuple[Tick, Seen, str]]:
-    """Return what came of every drift, as far as sweeps lived to tell."""
-    found = [(tick, each, result(tick, each.account)) for tick, each in all_drift(history)]
-    return [each for each in found if each[2] != "NOT_TOLD"]
+def exempt(history: History) -> list[tuple[Finding, int | None]]:
+    """Return the exemptions in force, and the days that each has left."""
+    return [(finding, days_left(tick, finding)) for tick, finding in current(history, "EXEMPT")]
 
 
-def tagged(history: History, verdict: str = "EXEMPT") -> list[Seen]:
-    return [each for _, each in now(history, verdict)]
-
-
-def days_left(tick: Tick, each: Seen) -> int | None:
-    return (each.until - naive(tick.at).date()).days if each.until else None
-
-
-def exempt(history: History) -> list[tuple[Seen, int | None]]:
-    return [(each, days_left(tick, each)) for tick, each in now(history, "EXEMPT")]
+def days_left(tick: Tick, finding: Finding) -> int | None:
+    return (finding.until - naive(tick.at).date()).days if finding.until else None
 
 
 def held(history: History) -> list[Row]:
-    return [
-        (each.account.name, each.account.subscription, each.hold)
-        for _, each in now(history, "HELD")
-    ]
+    return [(*finding.names, finding.hold) for _, finding in current(history, "HELD")]
 
 
 def wrong_tags(history: History) -> list[Row]:
     return [
-        (each.account.name, each.account.subscription, wrong_tag(each),
-         "held" if each.verdict == "HELD" else "counts for nothing")
-        for _, _, found in history.now()
-        for each in found
-        if wrong_tag(each)
-    ]  # fmt: skip
+        (
+            *finding.names,
+            wrong_tag(finding),
+            "held" if finding.verdict == "HELD" else "counts for nothing",
+        )
+        for _, finding in current(history, *_STATES.values())
+        if wrong_tag(finding)
+    ]
 
 
 def unneeded(history: History) -> list[Row]:
     return [
-        (each.account.name, each.account.subscription)
-        for _, each in now(history, "COMPLIANT")
-        if each.account.tags.get("local-auth-exempt") == "true"
+        finding.names
+        for _, finding in current(history, "COMPLIANT")
+        if finding.account.tags.get("local-auth-exempt") == "true"
     ]
 
 
 def overview_now(history: History) -> list[Row]:
-    verdicts = counts([each for _, _, found in history.now() for each in found])
-    fixed = sum(what in _FIXED for _, _, what in adrift(history))
-    total = sum(verdicts.values())
+    verdicts = counts(finding for _, finding in current(history, *_STATES.values()))
+    still_open = len(open_drifts(history))
     return [
-        ("Open drift", len(opened(history))),
+        ("Open drift", still_open),
         ("Held", verdicts["HELD"]),
         ("Exempt", verdicts["EXEMPT"]),
-        ("Keys off", verdicts["COMPLIANT"] + fixed, f"of {total} accounts"),
+        ("Keys off", verdicts["COMPLIANT"] + verdicts["DRIFT"] - still_open),
         ("Unseen subscriptions", len(history.unseen())),
     ]
-
-
-def readings_by_day(history: History) -> dict[datetime, Counter[str]]:
-    newest: dict[tuple[datetime, str], Tick] = {}
-    for tick in history.read:
-        for name in readable(tick):
-            newest[day(tick.at), name] = tick
-    found: dict[datetime, Counter[str]] = {}
-    for (when, name), tick in newest.items():
-        mine = [each for each in seen(tick) if each.account.subscription == name]
-        found.setdefault(when, Counter()).update(counts(mine))
-    return found
-
-
-_STATES = {"Keys off": "COMPLIANT", "Exempt": "EXEMPT", "Held": "HELD", "Drift": "DRIFT"}
-
-
-def compliance(verdicts: Counter[str]) -> float:
-    return round(100 * (verdicts["COMPLIANT"] + verdicts["EXEMPT"]) / verdicts.total(), 1)
-
-
-def sweep_row(tick: Tick) -> Row:
-    found = seen(tick) if "200" in tick.answers else []
-    drift = [each for each in found if each.verdict == "DRIFT"]
-    read = len(readable(tick)) if "200" in tick.answers else 0
-    gaps = 5 - read if read else 1
-    fixed = sum(result(tick, each.account) == "DISABLED" for each in drift)
-    whole = "false" if tick.error else "true"
-    return (
-        minute(naive(tick.ended)), whole, mode(tick), read, gaps, len(found), len(drift), fixed
-    )  # fmt: skip
-
-
-def last_sweeps(history: History) -> list[Row]:
-    whole = [each for each in history.completed if not each.error]
-    return [("Newest", *sweep_row(history.completed[-1])), ("Newest whole", *sweep_row(whole[-1]))]
 
 
 def coverage(history: History) -> list[Row]:
@@ -169,93 +132,12 @@ def coverage(history: History) -> list[Row]:
         (
             name,
             "Unseen" if name in unseen else "Read",
-            minute(naive(tick.at)),
+            minute(tick.at),
             len(found),
             *(counts(found)[verdict] for verdict in _STATES.values()),
         )
         for name, tick, found in history.now()
     ]
-
-
-def would_do(history: History) -> list[Row]:
-    found = Counter(
-        each.account.subscription for _, each, what in opened(history) if what == "WOULD_DISABLE"
-    )
-    return list(found.items())
-
-
-def last_turn_on(history: History, tick: Tick, account: str) -> Turn | None:
-    """Return the last time that its keys were turned on, if the change log of 14 days shows it."""
-    at = naive(tick.at)
-    mine = [
-        turn
-        for turn in history.truth.turns
-        if turn.account == account
-        and turn.turned == "on"
-        and at - timedelta(days=14) <= naive(turn.at) <= at
-    ]
-    return max(mine, key=lambda turn: turn.at, default=None)
-
-
-def turned_on(history: History, tick: Tick, account: str) -> Row:
-    """Return who turned its keys on, and when, as far as the change log of 14 days shows.
-
-    Where it shows nothing, and Azure Resource Manager was read, it is whoever changed the account
-    last: the weaker author.
-    """
-    last = last_turn_on(history, tick, account)
-    if last is not None:
-        return last.by, naive(last.at)
-    standing = next(found for found in tick.before if found.id == account)
-    if standing.subscription in tick.listed:
-        return standing.changed_by, naive(standing.changed_at)
-    return "", None
-
-
-def flips(history: History, tick: Tick, account: str) -> int:
-    turns = known_turns(history.truth, tick) if tick in history.logged else {}
-    return len(turns.get(account, ()))
-
-
-def open_for(history: History, tick: Tick, seen: Seen) -> str:
-    """Return how long a drift is open: by the change log, or at least as long as that keeps."""
-    at = naive(tick.at)
-    _, since = turned_on(history, tick, seen.account.id)
-    span = at - since if since else timedelta(days=14)
-    if seen.until is not None:
-        span = min(span, at - datetime.combine(seen.until + _DAY, datetime.min.time()))
-    hours = int(span / timedelta(hours=1))
-    said = f"{hours} h" if hours < 48 else f"{hours // 24} days"
-    is_known = last_turn_on(history, tick, seen.account.id) or seen.until
-    return said if is_known else f"at least {said}"
-
-
-def opened_rows(history: History) -> list[Row]:
-    return [
-        (each.account.name, each.account.subscription, what, open_for(history, tick, each),
-         *turned_on(history, tick, each.account.id), flips(history, tick, each.account.id))
-        for tick, each, what in opened(history)
-    ]  # fmt: skip
-
-
-def results_by_day(history: History, wanted: set[str] | None = None) -> list[Row]:
-    found = {
-        (day(tick.at), what, each.account.id)
-        for tick, each, what in told_results(history)
-        if wanted is None or what in wanted
-    }
-    return [(*key, number) for key, number in Counter(each[:2] for each in found).items()]
-
-
-def last_results(history: History) -> list[Row]:
-    sweeps = Counter(each.account.id for _, each in all_drift(history))
-    newest = {each.account.id: (tick, each.account) for tick, each in all_drift(history)}
-    return [
-        (account.name, account.subscription, result(tick, account),
-         *turned_on(history, tick, key), flips(history, tick, key), sweeps[key],
-         minute(naive(tick.at)))
-        for key, (tick, account) in newest.items()
-    ]  # fmt: skip
 
 
 def exemptions_now(history: History) -> list[Row]:
@@ -269,54 +151,195 @@ def exemptions_now(history: History) -> list[Row]:
     ]
 
 
-def with_days(history: History, chosen: Callable[[int], bool]) -> list[Row]:
+def with_days(history: History, is_wanted: Callable[[int], bool]) -> list[Row]:
     return [
         (
-            each.account.name,
-            each.account.subscription,
+            *finding.names,
             left,
-            str(each.until),
-            said(each.account, "owner"),
-            said(each.account, "reason"),
+            str(finding.until),
+            tag_field(finding.account, "owner"),
+            tag_field(finding.account, "reason"),
         )
-        for each, left in exempt(history)
-        if left is not None and chosen(left)
+        for finding, left in exempt(history)
+        if left is not None and is_wanted(left)
     ]
 
 
-def lapsed(history: History) -> list[Row]:
-    found = {}
-    for tick in history.read:
-        for each in seen(tick):
-            if each.until is not None and each.until < naive(tick.at).date():
-                keys = str(each.account.keys_on).lower()
-                found[each.account.id] = (each.account.name, each.until.isoformat(), keys)
-    return list(found.values())
+# Drifts: who turned keys on, for how long they are open, and what came of them
+
+
+def last_turn_on(history: History, drift: Drift) -> Turn | None:
+    """Return the last time that its keys were turned on, if the change log of 14 days shows it."""
+    at = naive(drift.tick.at)
+    mine = [
+        turn
+        for turn in history.truth.turns
+        if turn.account == drift.account.id
+        and turn.turned == "on"
+        and at - timedelta(days=14) <= naive(turn.at) <= at
+    ]
+    return max(mine, key=lambda turn: turn.at, default=None)
+
+
+def turned_on(history: History, drift: Drift) -> tuple[str, datetime | None]:
+    """Return who turned its keys on, and when, as far as the change log of 14 days shows.
+
+    Where it shows nothing, and Azure Resource Manager was read, it is whoever changed the account
+    last: the weaker author.
+    """
+    last = last_turn_on(history, drift)
+    if last is not None:
+        return last.by, naive(last.at)
+    if drift.account.subscription in drift.tick.listed:
+        return drift.account.changed_by, naive(drift.account.changed_at)
+    return "", None
+
+
+def flips(history: History, drift: Drift) -> int:
+    turns = known_turns(history.truth, drift.tick) if drift.tick in history.logged else {}
+    return len(turns.get(drift.account.id, ()))
+
+
+def open_for(history: History, drift: Drift) -> str:
+    """Return how long a drift is open: by the change log, or at least as long as that keeps."""
+    at, until = naive(drift.tick.at), drift.finding.until
+    _, since = turned_on(history, drift)
+    span = at - since if since else timedelta(days=14)
+    if until is not None:
+        span = min(span, at - datetime.combine(until + _DAY, datetime.min.time()))
+    hours = int(span / timedelta(hours=1))
+    words = f"{hours} h" if hours < 48 else f"{hours // 24} days"
+    is_known = last_turn_on(history, drift) or until
+    return words if is_known else f"at least {words}"
+
+
+def open_rows(history: History) -> list[Row]:
+    return [
+        (
+            *drift.finding.names,
+            drift.result,
+            open_for(history, drift),
+            *turned_on(history, drift),
+            flips(history, drift),
+        )
+        for drift in open_drifts(history)
+    ]
 
 
 def failed_now(history: History) -> list[Row]:
     return [
         (
-            each.account.name,
-            each.account.subscription,
-            what,
-            open_for(history, tick, each),
-            tick.refused.get(each.account.id, ""),
+            *drift.finding.names,
+            drift.result,
+            open_for(history, drift),
+            drift.tick.refused.get(drift.account.id, ""),
         )
-        for tick, each, what in opened(history)
-        if what != "WOULD_DISABLE"
+        for drift in open_drifts(history)
+        if drift.result != "WOULD_DISABLE"
+    ]
+
+
+def all_drifts(history: History) -> list[Drift]:
+    return drifts(found_by(history.read))
+
+
+def known_results(history: History) -> list[Drift]:
+    """Return every drift whose sweep lived to tell what came of it."""
+    return [drift for drift in all_drifts(history) if drift.result != "NOT_TOLD"]
+
+
+def results_by_day(history: History, *wanted: str) -> list[Row]:
+    found = {
+        (day(drift.tick.at), drift.result, drift.account.id)
+        for drift in known_results(history)
+        if not wanted or drift.result in wanted
+    }
+    return count_rows((when, result) for when, result, _ in found)
+
+
+def last_results(history: History) -> list[Row]:
+    sweeps = Counter(drift.account.id for drift in all_drifts(history))
+    newest = {drift.account.id: drift for drift in all_drifts(history)}
+    return [
+        (
+            *drift.finding.names,
+            drift.result,
+            *turned_on(history, drift),
+            flips(history, drift),
+            sweeps[drift.account.id],
+            minute(drift.tick.at),
+        )
+        for drift in newest.values()
+    ]
+
+
+# What happened over time
+
+
+def readings_by_day(history: History) -> list[tuple[datetime, Counter[str]]]:
+    newest = {(day(tick.at), name): tick for tick in history.read for name in covered(tick)}
+    found: dict[datetime, Counter[str]] = {}
+    for (when, name), tick in newest.items():
+        found.setdefault(when, Counter()).update(counts(findings_in(tick, name)))
+    return list(found.items())
+
+
+def compliance(verdicts: Counter[str]) -> float:
+    return round(100 * (verdicts["COMPLIANT"] + verdicts["EXEMPT"]) / verdicts.total(), 1)
+
+
+def sweep_row(tick: Tick) -> Row:
+    found = list(found_by([tick]))
+    found_drifts = drifts(found)
+    read = len(covered(tick))
+    return (
+        minute(tick.ended),
+        whole(tick),
+        mode(tick),
+        read,
+        len(SCOPE) - read if read else 1,
+        len(found),
+        len(found_drifts),
+        sum(drift.result == "DISABLED" for drift in found_drifts),
+    )
+
+
+def whole(tick: Tick) -> str:
+    return "false" if tick.error else "true"
+
+
+def last_sweeps(history: History) -> list[Row]:
+    whole_ones = [tick for tick in history.completed if not tick.error]
+    return [
+        ("Newest", *sweep_row(history.completed[-1])),
+        ("Newest whole", *sweep_row(whole_ones[-1])),
+    ]
+
+
+def lapsed(history: History) -> list[Row]:
+    found = newest_by_account(
+        (tick, finding)
+        for tick, finding in found_by(history.read)
+        if finding.until is not None and finding.until < naive(tick.at).date()
+    )
+    return [
+        (finding.account.name, str(finding.until), str(finding.account.keys_on).lower())
+        for _, finding in found
     ]
 
 
 def brakes(history: History) -> list[Row]:
-    found = []
+    rows = []
     for tick in history.read:
-        verdicts = [each for each in seen(tick) if each.hold == "BRAKE" or each.verdict == "DRIFT"]
-        as_drift = [Seen(each.account, "DRIFT") for each in verdicts]
-        if braked(tick, as_drift):
+        changes = [
+            Finding(finding.account, "DRIFT")
+            for finding in findings(tick)
+            if finding.hold == "BRAKE" or finding.verdict == "DRIFT"
+        ]
+        if braked(tick, changes):
             limit = int(tick.settings["MAX_CHANGES_PER_SWEEP"])
-            found.append((minute(naive(tick.at)), mode(tick), len(verdicts), limit, len(verdicts)))
-    return found
+            rows.append((minute(tick.at), mode(tick), len(changes), limit, len(changes)))
+    return rows
 
 
 def by(history: History, who: str) -> str:
@@ -325,33 +348,27 @@ def by(history: History, who: str) -> str:
 
 def wars(history: History) -> list[Row]:
     return [
-        (account.rpartition("/")[2], number, by(history, on.by), naive(on.at),
-         by(history, off.by))
+        (account.rpartition("/")[2], number, by(history, on.by), naive(on.at), by(history, off.by))
         for account, (number, on, off) in history.wars().items()
-    ]  # fmt: skip
+    ]
 
 
 def changes(history: History) -> list[Row]:
     return [
-        (minute(naive(each.at)), each.account.rpartition("/")[2], each.turned, by(history, each.by))
-        for each in history.turns()
+        (minute(turn.at), turn.account.rpartition("/")[2], turn.turned, by(history, turn.by))
+        for turn in history.turns()
     ]
 
 
-def changes_by_day(history: History) -> list[Row]:
-    found = Counter((day(each.at), each.turned) for each in history.turns())
-    return [(*key, number) for key, number in found.items()]
-
-
 def wrong_settings(history: History) -> list[Tick]:
-    return [each for each in history.ticks if mode(each) not in {"audit", "enforce"}]
+    return [tick for tick in history.ticks if mode(tick) not in {"audit", "enforce"}]
 
 
 def health_now(history: History) -> list[Row]:
     return [
-        ("Never completed", sum(each.killed for each in history.ticks)),
+        ("Never completed", sum(tick.killed for tick in history.ticks)),
         ("Settings rejected", len(wrong_settings(history))),
-        ("Not whole", sum(bool(each.error) for each in history.completed)),
+        ("Not whole", sum(bool(tick.error) for tick in history.completed)),
         ("Completed", len(history.completed)),
     ]
 
@@ -367,16 +384,16 @@ def durations(history: History) -> list[Row]:
 
 
 def requests(history: History) -> list[Row]:
-    found: Counter[tuple[datetime, str]] = Counter()
-    for tick in history.ticks:
-        for answer, number in tick.answers.items():
-            found[day(tick.ended), answer] += number
-    return [(*key, number) for key, number in found.items()]
+    return count_rows(
+        (day(tick.ended), answer)
+        for tick in history.ticks
+        for answer in Counter(tick.answers).elements()
+    )
 
 
 def poor_sweeps(history: History) -> list[Row]:
     return [
-        (minute(naive(tick.ended)), "false" if tick.error else "true", tick.answers.get("429", 0))
+        (minute(tick.ended), whole(tick), tick.answers.get("429", 0))
         for tick in history.completed
         if tick.error or "429" in tick.answers
     ]
@@ -385,42 +402,43 @@ def poor_sweeps(history: History) -> list[Row]:
 def gap_spans(history: History) -> list[Row]:
     found: dict[tuple[str, str], list[datetime]] = {}
     for tick in history.completed:
-        missing = (
-            [("subscription", name) for name in {"logistics-prod", "lab"} - set(readable(tick))]
-            if tick in history.read
-            else [("tenant", "")]
-        )
-        for key in missing:
-            found.setdefault(key, []).append(minute(naive(tick.at)))
+        unread = {"logistics-prod", "lab"} - set(covered(tick))
+        gaps = [("subscription", name) for name in unread] if reads(tick) else [("tenant", "")]
+        for gap in gaps:
+            found.setdefault(gap, []).append(minute(tick.at))
     return [(kind, name, min(at), max(at), len(at)) for (kind, name), at in found.items()]
 
 
 def disagreements(history: History) -> list[Row]:
     """Return the turns that Resource Graph never heard of, at the sweep that looked twice."""
     return [
-        (each.account.rpartition("/")[2], "off, or absent", each.turned,
-         next(naive(tick.at) for tick in history.ticks if tick.at > each.at))
-        for each in history.truth.lost
-        if naive(each.at) < history.until
-    ]  # fmt: skip
+        (
+            turn.account.rpartition("/")[2],
+            "off, or absent",
+            turn.turned,
+            next(naive(tick.at) for tick in history.ticks if tick.at > turn.at),
+        )
+        for turn in history.truth.lost
+        if naive(turn.at) < history.until
+    ]
 
 
 ACCOUNT = ("Account", "Subscription")
 TITLED = ("Title", "Value")
 # What of each query's rows is compared, and with what.
 EXPECTED: dict[str, tuple[tuple[str, ...], Expectation]] = {
-    "overview-now": (TITLED, lambda h: [row[:2] for row in overview_now(h)]),
+    "overview-now": (TITLED, overview_now),
     "overview-states-over-time": (
         ("Time", "State", "Accounts"),
         lambda h: [
             (when, state, verdicts[verdict])
-            for when, verdicts in readings_by_day(h).items()
+            for when, verdicts in readings_by_day(h)
             for state, verdict in _STATES.items()
         ],
     ),
     "overview-compliance-over-time": (
         ("Time", "Compliance"),
-        lambda h: [(when, compliance(verdicts)) for when, verdicts in readings_by_day(h).items()],
+        lambda h: [(when, compliance(verdicts)) for when, verdicts in readings_by_day(h)],
     ),
     "overview-last-sweeps": (
         ("Sweep", "Finished", "Whole", "Mode", "Read", "Gaps", "Accounts", "Drift", "Disabled"),
@@ -434,16 +452,23 @@ EXPECTED: dict[str, tuple[tuple[str, ...], Expectation]] = {
         ("Kind", "Name"),
         lambda h: [("subscription", name) for name in h.unseen()],
     ),
-    "overview-would-do": (("Subscription", "Accounts"), would_do),
+    "overview-would-do": (
+        ("Subscription", "Accounts"),
+        lambda h: count_rows(
+            drift.account.subscription
+            for drift in open_drifts(h)
+            if drift.result == "WOULD_DISABLE"
+        ),
+    ),
     "drift-open": (
-        (*ACCOUNT, "Result", "OpenFor", "TurnedOnBy", "TurnedOnAt", "Flips"), opened_rows
+        (*ACCOUNT, "Result", "OpenFor", "TurnedOnBy", "TurnedOnAt", "Flips"), open_rows
     ),
     "drift-over-time": (("Time", "Result", "Accounts"), results_by_day),
     "drift-by-subscription": (
         ("Subscription", "Accounts"),
-        lambda h: Counter(
-            each[1] for each in {(e.account.id, e.account.subscription) for _, e in all_drift(h)}
-        ).items(),
+        lambda h: count_rows(
+            subscription for _, subscription in {drift.finding.names for drift in all_drifts(h)}
+        ),
     ),
     "drift-all": (
         (*ACCOUNT, "Result", "TurnedOnBy", "TurnedOnAt", "Flips", "Sweeps", "LastSeen"),
@@ -461,35 +486,36 @@ EXPECTED: dict[str, tuple[tuple[str, ...], Expectation]] = {
     "exemptions-endless": (
         ACCOUNT,
         lambda h: [
-            (each.account.name, each.account.subscription)
-            for each, left in exempt(h)
-            if left is None
+            finding.names for finding, left in exempt(h) if left is None
         ],
     ),
     "exemptions-wrong": ((*ACCOUNT, "Reason", "Effect"), wrong_tags),
     "exemptions-unneeded": (ACCOUNT, unneeded),
     "exemptions-lapsed": (("Account", "Until", "KeysOn"), lapsed),
     "held-by-reason": (
-        ("Reason", "Accounts"), lambda h: Counter(row[2] for row in held(h)).items()
+        ("Reason", "Accounts"), lambda h: count_rows(hold for _, _, hold in held(h))
     ),
     "failed-over-time": (
         ("Time", "Result", "Accounts"),
-        lambda h: results_by_day(h, {"LOCKED", "POLICY_DENIED", "UNVERIFIED", "FAILED"}),
+        lambda h: results_by_day(h, "LOCKED", "POLICY_DENIED", "UNVERIFIED", "FAILED"),
     ),
     "failed-now": ((*ACCOUNT, "Result", "OpenFor", "Code"), failed_now),
     "held-now": ((*ACCOUNT, "Reason"), held),
     "held-brake": (("Time", "Mode", "Changes", "Limit", "Held"), brakes),
     "wars": (("Account", "Flips", "TurnedOnBy", "TurnedOnAt", "TurnedOffBy"), wars),
-    "wars-over-time": (("Time", "Turned", "Changes"), changes_by_day),
+    "wars-over-time": (
+        ("Time", "Turned", "Changes"),
+        lambda h: count_rows((day(turn.at), turn.turned) for turn in h.turns()),
+    ),
     "wars-changes": (("At", "Account", "Turned", "By"), changes),
     "health-now": (TITLED, health_now),
     "health-duration": (("Time", "Longest", "Average"), durations),
     "health-requests": (("Time", "Answer", "Requests"), requests),
     "health-unfinished": (
-        ("Started",), lambda h: [(naive(each.at),) for each in h.ticks if each.killed]
+        ("Started",), lambda h: [(naive(tick.at),) for tick in h.ticks if tick.killed]
     ),
     "health-settings": (
-        ("Time",), lambda h: [(naive(each.at),) for each in wrong_settings(h)]
+        ("Time",), lambda h: [(naive(tick.at),) for tick in wrong_settings(h)]
     ),
     "health-sweeps": (("Finished", "Whole", "Throttled"), poor_sweeps),
     "health-gaps": (("Kind", "Name", "First", "Newest", "Sweeps"), gap_spans),
@@ -498,36 +524,24 @@ EXPECTED: dict[str, tuple[tuple[str, ...], Expectation]] = {
 
 
 def of_newest(history: History) -> list[Row]:
-    tick = history.completed[-1]
-    drift = [each for each in seen(tick) if each.verdict == "DRIFT"] if tick in history.read else []
-    found = [(each.account.id, result(tick, each.account)) for each in drift]
-    return [row for row in found if row[1] not in _FIXED]
+    found = drifts(found_by(history.completed[-1:]))
+    return [(drift.account.id, drift.result) for drift in found if drift.result not in _FIXED]
 
 
 def sweeps(history: History) -> list[Row]:
-    found = []
+    rows = []
     for tick in history.completed:
-        verdicts = counts(seen(tick) if tick in history.read else [])
-        numbers = [verdicts[each] for each in _STATES.values()]
-        found.append((minute(naive(tick.ended)), sum(numbers), *numbers))
-    return found
-
-
-def last_of_each(history: History, wanted: Callable[[Seen], bool]) -> list[tuple[Tick, Seen]]:
-    found = {
-        each.account.id: (tick, each)
-        for tick in history.read
-        for each in seen(tick)
-        if wanted(each)
-    }
-    return list(found.values())
+        verdicts = counts(finding for _, finding in found_by([tick]))
+        states = [verdicts[verdict] for verdict in _STATES.values()]
+        rows.append((minute(tick.ended), sum(states), *states))
+    return rows
 
 
 def turned_off(history: History) -> list[Row]:
     return [
-        (minute(naive(turned_off_at(history, tick, seen.account))), seen.account.id)
-        for tick, seen, what in told_results(history)
-        if what == "DISABLED"
+        (minute(turned_off_at(history, drift.tick, drift.account)), drift.account.id)
+        for drift in known_results(history)
+        if drift.result == "DISABLED"
     ]
 
 
@@ -543,19 +557,22 @@ def turned_off_at(history: History, tick: Tick, account: Standing) -> str:
 
 
 def turned_on_by_whom(history: History) -> list[Row]:
-    turns = [each for each in history.turns() if each.turned == "on"]
+    turns = [turn for turn in history.turns() if turn.turned == "on"]
     return [
-        (who, number, len({each.account for each in turns if each.by == who}))
-        for who, number in Counter(each.by for each in turns).items()
+        (who, number, len({turn.account for turn in turns if turn.by == who}))
+        for who, number in Counter(turn.by for turn in turns).items()
     ]
 
 
 def lapsing(history: History) -> list[Row]:
     # An account that lost its tag keeps its last event, as the query does.
+    newest = newest_by_account(
+        found for found in found_by(history.read) if found[1].until is not None
+    )
     return [
-        (each.account.id, days_left(tick, each), said(each.account, "owner"))
-        for tick, each in last_of_each(history, lambda each: each.until is not None)
-        if each.verdict == "EXEMPT" and (days_left(tick, each) or 0) <= 30
+        (finding.account.id, days_left(tick, finding), tag_field(finding.account, "owner"))
+        for tick, finding in newest
+        if finding.verdict == "EXEMPT" and (days_left(tick, finding) or 0) <= 30
     ]
 
 
@@ -566,7 +583,7 @@ READY: list[tuple[tuple[str, ...], Expectation]] = [
     (
         ("subscription", "readAt", "accounts", "drift"),
         lambda h: [
-            (name, minute(naive(tick.at)), len(found), counts(found)["DRIFT"])
+            (name, minute(tick.at), len(found), counts(found)["DRIFT"])
             for name, tick, found in h.now()
         ],
     ),
@@ -576,8 +593,10 @@ READY: list[tuple[tuple[str, ...], Expectation]] = [
     (
         ("accountId", "lastHeld", "holdReason"),
         lambda h: [
-            (each.account.id, minute(naive(tick.at)), each.hold)
-            for tick, each in last_of_each(h, lambda each: each.verdict == "HELD")
+            (finding.account.id, minute(tick.at), finding.hold)
+            for tick, finding in newest_by_account(
+                found for found in found_by(h.read) if found[1].verdict == "HELD"
+            )
         ],
     ),
     (
@@ -588,7 +607,7 @@ READY: list[tuple[tuple[str, ...], Expectation]] = [
     ),
     (
         ("timestamp", "mode"),
-        lambda h: [(naive(each.at), mode(each)) for each in h.ticks if each.killed],
+        lambda h: [(naive(tick.at), mode(tick)) for tick in h.ticks if tick.killed],
     ),
     (("day", "outcome", "requests"), requests),
 ]
@@ -596,42 +615,48 @@ _TO_THE_MINUTE = {"Finished", "LastRead", "First", "Newest", "At", "LastSeen",
                   "timestamp", "readAt", "lastHeld"}  # fmt: skip
 
 
-def shown(captured: Captured, kql: str, columns: tuple[str, ...], step: str) -> list[Row]:
-    rows = []
-    for row in captured.tables.query(kql).dicts():
-        values = [row[column] for column in columns]
-        for index, column in enumerate(columns):
-            value = values[index]
-            if isinstance(value, datetime) and (column in _TO_THE_MINUTE or step == "held-brake"):
-                values[index] = minute(value)
-            if step == "health-duration" and isinstance(value, float):
-                values[index] = round(value)
-            if step == "health-gaps" and row["Kind"] == "tenant" and column == "Name":
-                values[index] = ""
-        rows.append(tuple(values))
-    return rows
+def shown(captured: Captured, name: str, columns: tuple[str, ...], until: datetime) -> list[Row]:
+    """Return the rows of a query at a moment, with times to the minute where sweeps take some."""
+    captured.tables.window(until - timedelta(days=31), until)
+    kql = queries()[name].replace("2026-11-24T00:00:00Z", until.isoformat())
+    step = name.removeprefix("workbook ")
+
+    def value(row: dict[str, Any], column: str) -> Any:
+        match row[column]:
+            case datetime() as at if column in _TO_THE_MINUTE or step == "held-brake":
+                return at.replace(second=0, microsecond=0)
+            case float() as seconds if step == "health-duration":
+                return round(seconds)
+            case _ if step == "health-gaps" and row["Kind"] == "tenant" and column == "Name":
+                return ""
+            case same:
+                return same
+
+    rows = captured.tables.query(kql).dicts()
+    return [tuple(value(row, column) for column in columns) for row in rows]
 
 
-def ordered(rows: Iterable[Row]) -> list[Row]:
-    return sorted(rows, key=repr)
+def compare(captured: Captured, moment: str, name: str, expected: tuple[Any, ...]) -> None:
+    """Hold the rows of a query at a moment against what truly happened until then."""
+    until = START.replace(tzinfo=None) + timedelta(days=MOMENTS[moment])
+    columns, expectation = expected
+    rows: Iterable[Row] = shown(captured, name, columns, until)
+    truth = expectation(History(captured.truth, until))
+    if expectation is requests:
+        # A sweep that was killed did not hear every answer that the server gave.
+        killed = {day(tick.at) for tick in captured.truth.ticks if tick.killed}
+        rows, truth = ([row for row in found if row[0] not in killed] for found in (rows, truth))
+    assert sorted(rows, key=repr) == sorted(truth, key=repr)
 
 
 def test_no_query_of_the_workbook_goes_unjudged() -> None:
-    assert {each["name"] for each in steps() if each["type"] == 3} == set(EXPECTED)
+    assert {step["name"] for step in steps() if step["type"] == 3} == set(EXPECTED)
 
 
 @pytest.mark.parametrize("step", EXPECTED)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_the_workbook_shows_what_truly_happened(month: Captured, moment: str, step: str) -> None:
-    until = START.replace(tzinfo=None) + timedelta(days=MOMENTS[moment])
-    columns, expectation = EXPECTED[step]
-    kql = queries()[f"workbook {step}"].replace("2026-11-24T00:00:00Z", until.isoformat())
-    month.tables.window(until - timedelta(days=31), until)
-
-    rows, expected = shown(month, kql, columns, step), expectation(History(month.truth, until))
-    if step == "health-requests":
-        rows, expected = without_the_killed(month, rows), without_the_killed(month, expected)
-    assert ordered(rows) == ordered(expected)
+    compare(month, moment, f"workbook {step}", EXPECTED[step])
 
 
 def test_no_query_of_the_docs_goes_unjudged() -> None:
@@ -642,18 +667,4 @@ def test_no_query_of_the_docs_goes_unjudged() -> None:
 @pytest.mark.parametrize("number", range(1, len(READY) + 1))
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_ready_query_shows_what_truly_happened(month: Captured, moment: str, number: int) -> None:
-    until = START.replace(tzinfo=None) + timedelta(days=MOMENTS[moment])
-    columns, expectation = READY[number - 1]
-    month.tables.window(until - timedelta(days=31), until)
-
-    rows = shown(month, queries()[f"telemetry.md {number}"], columns, "")
-    expected = expectation(History(month.truth, until))
-    if "requests" in columns:
-        rows, expected = without_the_killed(month, rows), without_the_killed(month, expected)
-    assert ordered(rows) == ordered(expected)
-
-
-def without_the_killed(captured: Captured, rows: Iterable[Row]) -> list[Row]:
-    """Leave out the day of the killed sweep: it did not hear every answer that the server gave."""
-    killed = {day(each.at) for each in captured.truth.ticks if each.killed}
-    return [row for row in rows if row[0] not in killed]
+    compare(month, moment, f"telemetry.md {number}", READY[number - 1])

@@ -26,7 +26,7 @@ DIMENSIONS = {field.name for field in FIELDS if not field.is_measurement} | {
 MEASUREMENTS = {field.name for field in FIELDS if field.is_measurement}
 
 
-def ask(asked: dict[str, str]) -> dict[str, dict[str, Any]]:
+def check(queries: dict[str, str]) -> dict[str, dict[str, Any]]:
     node = which("node")
     if node is None or not (KQL / "node_modules").exists():
         pytest.skip(
@@ -35,7 +35,7 @@ def ask(asked: dict[str, str]) -> dict[str, dict[str, Any]]:
         )
     answer = subprocess.run(  # noqa: S603 - our own script
         [node, str(KQL / "check.js")],
-        input=json.dumps(asked),
+        input=json.dumps(queries),
         capture_output=True,
         check=True,
         text=True,
@@ -45,7 +45,7 @@ def ask(asked: dict[str, str]) -> dict[str, dict[str, Any]]:
 
 @cache
 def checked() -> dict[str, dict[str, Any]]:
-    return ask(QUERIES)
+    return check(QUERIES)
 
 
 @pytest.mark.parametrize("name", QUERIES)
@@ -66,7 +66,7 @@ def test_the_language_service_would_find_an_error() -> None:
         "function": "customEvents | extend x = tostrng(name)",
         "key": "customEvents | project tostring(customDimensions.nosuch)",
     }
-    answers = ask(wrong)
+    answers = check(wrong)
     assert {name for name, answer in answers.items() if answer["errors"]} == {
         "column", "table", "function",
     }  # fmt: skip

@@ -6,7 +6,6 @@ Azure drops what it does not know in silence, and nobody sees it before the port
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,23 +13,31 @@ import pytest
 from infra.workbook import written
 from tests.support.captured import Captured
 from tests.support.queries import ROOT, WORKBOOK, queries, steps
-from tools.bicep import DEPLOYMENTS
+from tools import bicep
 
 VALUES: dict[str, Any] = json.loads(
     (ROOT / "tests" / "data" / "workbook" / "values.json").read_text()
 )
 STEPS = list(steps())
-QUERIES = [each for each in STEPS if each["type"] == 3]
+QUERIES = [step for step in STEPS if step["type"] == 3]
 PARAMETER = re.compile(r"\{(\w+)(?::(\w+))?\}")
+every_step = pytest.mark.parametrize("step", STEPS, ids=lambda step: step["name"])
+every_query = pytest.mark.parametrize("step", QUERIES, ids=lambda step: step["name"])
 
 
-def formatters() -> Iterator[dict[str, Any]]:
-    for step in QUERIES:
-        content = step["content"]
-        yield from content.get("gridSettings", {}).get("formatters", ())
-        for name, each in content.get("tileSettings", {}).items():
-            if name.endswith("Content"):
-                yield each
+def of_type(number: int) -> dict[str, Any]:
+    """Return the one item of the workbook that has this type."""
+    (found,) = (item for item in WORKBOOK["items"] if item["type"] == number)
+    return dict(found)
+
+
+def tile_formatters(content: dict[str, Any]) -> list[dict[str, Any]]:
+    tiles = content.get("tileSettings", {})
+    return [formatter for name, formatter in tiles.items() if name.endswith("Content")]
+
+
+def formatters(content: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*content.get("gridSettings", {}).get("formatters", ()), *tile_formatters(content)]
 
 
 def test_the_json_is_as_its_definition_writes_it() -> None:
@@ -51,11 +58,10 @@ def test_it_names_no_subscription_no_template_and_no_resource() -> None:
 
 
 def test_it_is_deployed_as_it_is_with_the_telemetry_that_it_is_about() -> None:
-    snapshot = json.loads((DEPLOYMENTS / "enforce.snapshot.json").read_text())
     (deployed,) = (
-        each["properties"]
-        for each in snapshot["predictedResources"]
-        if each["type"] == "Microsoft.Insights/workbooks"
+        resource["properties"]
+        for resource in bicep.resources("enforce")
+        if resource["type"] == "Microsoft.Insights/workbooks"
     )
     content = json.loads(deployed["serializedData"])
     assert content.pop("fallbackResourceIds") == [deployed["sourceId"]]
@@ -67,7 +73,7 @@ def test_it_fits_into_what_bicep_can_load() -> None:
     assert len((ROOT / "infra" / "workbook.json").read_text()) < 131_072
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: step["name"])
+@every_step
 def test_a_step_has_a_known_type_and_known_keys(step: dict[str, Any]) -> None:
     kind = str(step["type"])
     assert kind in VALUES["stepTypes"]
@@ -85,12 +91,14 @@ def test_a_step_has_a_known_type_and_known_keys(step: dict[str, Any]) -> None:
 def test_names_and_ids_are_there_once() -> None:
     names = Counter(step["name"] for step in STEPS)
     ids = Counter(re.findall(r'"id": "([^"]+)"', json.dumps(WORKBOOK)))
-    assert max(names.values()) == max(ids.values()) == 1
-    assert all(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", each) for each in ids)
-    assert not any(re.fullmatch(r"\w+ - \d+", name) for name in names)
+    assert [name for name, number in (names + ids).items() if number > 1] == []
+    for identifier in ids:
+        assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", identifier)
+    for name in names:
+        assert not re.fullmatch(r"\w+ - \d+", name)
 
 
-@pytest.mark.parametrize("step", QUERIES, ids=lambda step: step["name"])
+@every_query
 def test_a_query_is_drawn_as_others_are_and_bound_to_the_time_range(step: dict[str, Any]) -> None:
     content = step["content"]
     assert content["visualization"] in VALUES["query"]["visualization"]
@@ -111,92 +119,91 @@ def test_a_query_is_drawn_as_others_are_and_bound_to_the_time_range(step: dict[s
         assert series["color"] in VALUES["chartSettings"]["seriesColors"]
 
 
-def test_formatters_are_known_with_known_options() -> None:
-    found = list(formatters())
-    assert found
-    for each in found:
-        number = str(each["formatter"])
-        options = each.get("formatOptions", {})
-        assert set(each) <= set(VALUES["formatters"]["ruleKeys"])
+@every_query
+def test_formatters_are_known_with_known_options(step: dict[str, Any]) -> None:
+    for formatter in formatters(step["content"]):
+        number = str(formatter["formatter"])
+        options = formatter.get("formatOptions", {})
+        assert set(formatter) <= set(VALUES["formatters"]["ruleKeys"])
         assert number in VALUES["formatters"]["counts"]
         assert set(options) <= set(VALUES["formatters"]["formatOptionKeysByFormatter"][number])
         if "palette" in options:
             assert options["palette"] in VALUES["palettes"]["all"]
         if "linkTarget" in options:
             assert options["linkTarget"] in VALUES["linkTargets"]["formatters"]
-        if "dateFormat" in each:
-            assert each["dateFormat"]["formatName"] in VALUES["dateFormat"]["formatName"]
-        if "numberFormat" in each:
-            assert str(each["numberFormat"]["unit"]) in VALUES["numberFormat"]["unit"]
+        if "dateFormat" in formatter:
+            assert formatter["dateFormat"]["formatName"] in VALUES["dateFormat"]["formatName"]
+        if "numberFormat" in formatter:
+            assert str(formatter["numberFormat"]["unit"]) in VALUES["numberFormat"]["unit"]
         if number == "18":
             assert_thresholds(options)
 
 
 def assert_thresholds(options: dict[str, Any]) -> None:
-    grid = options["thresholdsGrid"]
     assert options["thresholdsOptions"] in VALUES["thresholds"]["options"]
-    assert [each["operator"] for each in grid].index("Default") == len(grid) - 1
-    for each in grid:
-        assert set(each) <= set(VALUES["thresholds"]["itemKeys"])
-        assert each["operator"] in VALUES["thresholds"]["operators"]
-        assert each["representation"] in VALUES["thresholds"]["icons"]
-        if each["operator"] == "Default":
-            assert each["thresholdValue"] is None
-        else:
-            assert isinstance(each["thresholdValue"], str)
+    *compared, default = options["thresholdsGrid"]
+    assert default["operator"] == "Default"
+    assert default["thresholdValue"] is None
+    for threshold in compared:
+        assert threshold["operator"] != "Default"
+        assert isinstance(threshold["thresholdValue"], str)
+    for threshold in (*compared, default):
+        assert set(threshold) <= set(VALUES["thresholds"]["itemKeys"])
+        assert threshold["operator"] in VALUES["thresholds"]["operators"]
+        assert threshold["representation"] in VALUES["thresholds"]["icons"]
 
 
-def test_every_parameter_that_is_used_is_declared_above() -> None:
-    (declared,) = [each for each in WORKBOOK["items"] if each["type"] == 9]
-    (links,) = [each for each in WORKBOOK["items"] if each["type"] == 11]
-    names = {each["name"] for each in declared["content"]["parameters"]}
-    for step in QUERIES:
-        for name, specifier in PARAMETER.findall(step["content"]["query"]):
-            assert name in names, name
-            assert not specifier or specifier in VALUES["parameters"]["formatSpecifiers"]
-    order = [each["type"] for each in WORKBOOK["items"]]
+@every_query
+def test_every_parameter_that_a_query_uses_is_declared(step: dict[str, Any]) -> None:
+    names = {parameter["name"] for parameter in of_type(9)["content"]["parameters"]}
+    for name, specifier in PARAMETER.findall(step["content"]["query"]):
+        assert name in names, name
+        assert not specifier or specifier in VALUES["parameters"]["formatSpecifiers"]
+
+
+def test_parameters_come_first_then_the_tabs_then_what_each_shows() -> None:
+    order = [item["type"] for item in WORKBOOK["items"]]
     assert order.index(9) < order.index(11) < order.index(12)
-    tabs = {(link["cellValue"], link["subTarget"]) for link in links["content"]["links"]}
-    groups = [each for each in WORKBOOK["items"] if each["type"] == 12]
-    conditions = [each["conditionalVisibility"] for each in groups]
-    assert {(each["parameterName"], each["value"]) for each in conditions} == tabs
-    assert all(each["comparison"] == "isEqualTo" for each in conditions)
+    shown = [item["conditionalVisibility"] for item in WORKBOOK["items"] if item["type"] == 12]
+    assert [(tab["parameterName"], tab["comparison"], tab["value"]) for tab in shown] == [
+        (link["cellValue"], "isEqualTo", link["subTarget"])
+        for link in of_type(11)["content"]["links"]
+    ]
 
 
-def test_parameters_and_tabs_have_known_keys() -> None:
-    for step in STEPS:
-        if step["type"] == 9:
-            for each in step["content"]["parameters"]:
-                assert set(each) <= set(VALUES["parameters"]["keysByType"][str(each["type"])])
-                assert set(each["typeSettings"]) <= set(VALUES["parameters"]["typeSettingsKeys"])
-                assert each["label"]
-                assert each["isRequired"] is True
-                for span in each["typeSettings"].get("selectableValues", ()):
-                    known = VALUES["parameters"]["selectableDurationsMs"]
-                    assert str(span["durationMs"]) in known
-        if step["type"] == 11:
-            assert step["content"]["style"] in VALUES["links"]["styles"]
-            for link in step["content"]["links"]:
-                assert set(link) <= set(VALUES["links"]["tabItemKeys"])
+def test_parameters_have_known_keys() -> None:
+    known = VALUES["parameters"]
+    for parameter in of_type(9)["content"]["parameters"]:
+        assert set(parameter) <= set(known["keysByType"][str(parameter["type"])])
+        assert set(parameter["typeSettings"]) <= set(known["typeSettingsKeys"])
+        assert parameter["label"]
+        assert parameter["isRequired"] is True
+        for span in parameter["typeSettings"].get("selectableValues", ()):
+            assert str(span["durationMs"]) in known["selectableDurationsMs"]
 
 
-@pytest.mark.parametrize("step", QUERIES, ids=lambda step: step["name"])
+def test_tabs_have_known_keys() -> None:
+    tabs = of_type(11)["content"]
+    assert tabs["style"] in VALUES["links"]["styles"]
+    for link in tabs["links"]:
+        assert set(link) <= set(VALUES["links"]["tabItemKeys"])
+
+
+@every_query
 def test_settings_name_only_columns_that_the_query_returns(
     month: Captured, step: dict[str, Any]
 ) -> None:
     content = step["content"]
     columns = month.tables.query(queries()[f"workbook {step['name']}"]).columns
     grid = content.get("gridSettings", {})
-    for each in grid.get("formatters", ()):
-        assert [name for name in columns if re.search(each["columnMatch"], name)], each
-        linked = each.get("formatOptions", {}).get("linkColumn")
+    for formatter in grid.get("formatters", ()):
+        assert [name for name in columns if re.search(formatter["columnMatch"], name)], formatter
+        linked = formatter.get("formatOptions", {}).get("linkColumn")
         assert linked is None or linked in columns
-    for each in grid.get("labelSettings", ()):
-        assert each["columnId"] in columns
-    for name, each in content.get("tileSettings", {}).items():
-        if name.endswith("Content"):
-            assert each["columnMatch"] in columns
+    for label in grid.get("labelSettings", ()):
+        assert label["columnId"] in columns
+    for formatter in tile_formatters(content):
+        assert formatter["columnMatch"] in columns
     if content["visualization"] == "table":
-        small = [name for name in columns if name[0].islower()]
-        covered = [each["columnMatch"] for each in grid["formatters"] if each["formatter"] == 5]
-        assert [f"^{name}$" for name in small] == covered
+        hidden = [rule["columnMatch"] for rule in grid["formatters"] if rule["formatter"] == 5]
+        assert hidden == [f"^{name}$" for name in columns if name[0].islower()]

@@ -3,16 +3,15 @@
 from typing import Any
 
 from dashboard.tables import Tables
+from tests.support.envelopes import event_envelope
 from tests.support.queries import queries
 
 A, B = "aaaaaaaa-0000-4000-8000-000000000000", "bbbbbbbb-0000-4000-8000-000000000000"
 
 
 def event(name: str, hour: int, numbers: dict[str, int] | None = None, **words: str) -> Any:
-    properties = {"sweepId": f"sweep-{hour}", "mode": "enforce", **words}
-    data = {"name": name, "properties": properties, "measurements": numbers or {}}
     moment = f"2026-11-23T{hour:02}:{'30' if name == 'SweepCompleted' else '00'}:00Z"
-    return {"time": moment, "tags": {}, "data": {"baseType": "EventData", "baseData": data}}
+    return event_envelope(name, moment, numbers, sweepId=f"sweep-{hour}", mode="enforce", **words)
 
 
 def read(subscription: str, hour: int) -> Any:
@@ -39,9 +38,10 @@ def shown(step: str, *events: Any, subscription: str = "*") -> list[dict[str, An
     return Tables(events).query(kql).dicts()
 
 
-def told(step: str, *events: Any, subscription: str = "*") -> dict[str, tuple[int, str]]:
-    rows = shown(step, *events, subscription=subscription)
-    return {each["Title"]: (each["Value"], each["status"]) for each in rows}
+def tiles(*events: Any, subscription: str = "*") -> dict[str, tuple[int, str]]:
+    """Return the value and the status of each big number of the overview, by its title."""
+    rows = shown("overview-now", *events, subscription=subscription)
+    return {row["Title"]: (row["Value"], row["status"]) for row in rows}
 
 
 def test_no_telemetry_is_no_good_news() -> None:
@@ -52,27 +52,27 @@ def test_no_telemetry_is_no_good_news() -> None:
 
 def test_a_first_day_on_which_nothing_could_be_read_looks_bad() -> None:
     events = (gap("tenant", 1), completed(1, whole="false"))
-    tiles = told("overview-now", *events)
-    assert tiles["Open drift"] == (0, "bad")
-    assert tiles["Unseen subscriptions"] == (0, "bad")
-    assert tiles["Held"] == tiles["Keys off"] == (0, "")
+    numbers = tiles(*events)
+    assert numbers["Open drift"] == (0, "bad")
+    assert numbers["Unseen subscriptions"] == (0, "bad")
+    assert numbers["Held"] == (0, "")
+    assert numbers["Keys off"] == (0, "")
     assert shown("exemptions-now", *events) == []
 
 
 def test_what_is_unseen_elsewhere_is_not_told_of_the_chosen_subscription() -> None:
     events = (read(A, 1), read(B, 1), completed(1), read(A, 2), gap("subscription", 2, B),
               completed(2, whole="false"))  # fmt: skip
-    assert told("overview-now", *events)["Unseen subscriptions"] == (1, "bad")
-    assert told("overview-now", *events, subscription=B)["Unseen subscriptions"] == (1, "bad")
-    assert told("overview-now", *events, subscription=A)["Unseen subscriptions"] == (0, "good")
+    assert tiles(*events)["Unseen subscriptions"] == (1, "bad")
+    assert tiles(*events, subscription=B)["Unseen subscriptions"] == (1, "bad")
+    assert tiles(*events, subscription=A)["Unseen subscriptions"] == (0, "good")
 
 
 def test_a_gap_of_the_whole_tenant_is_told_of_each_subscription() -> None:
     events = (read(A, 1), completed(1), gap("tenant", 2), completed(2, whole="false"))
     for chosen in ("*", A):
-        assert [each["Kind"] for each in shown("health-gaps", *events, subscription=chosen)] == [
-            "tenant"
-        ]
+        (gap_shown,) = shown("health-gaps", *events, subscription=chosen)
+        assert gap_shown["Kind"] == "tenant", chosen
 
 
 def test_a_sweep_that_has_not_told_yet_does_not_show_what_an_earlier_one_did() -> None:
@@ -80,7 +80,8 @@ def test_a_sweep_that_has_not_told_yet_does_not_show_what_an_earlier_one_did() -
         "RemediationOutcome", 1, subscriptionId=A, accountId="/a/bot", result="DISABLED"
     )
     events = (drift(1), read(A, 1), outcome, completed(1), drift(2), read(A, 2))
-    assert [each["Result"] for each in shown("drift-all", *events)] == ["NOT_TOLD"]
-    (row,) = shown("drift-open", *events)
-    assert row["Result"] == "NOT_TOLD"
-    assert "still runs" in row["ToDo"]
+    (listed,) = shown("drift-all", *events)
+    (still_open,) = shown("drift-open", *events)
+    assert listed["Result"] == "NOT_TOLD"
+    assert still_open["Result"] == "NOT_TOLD"
+    assert "still runs" in still_open["ToDo"]

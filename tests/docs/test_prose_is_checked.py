@@ -3,7 +3,6 @@
 import ast
 import json
 import re
-import subprocess
 import sys
 from datetime import date
 from pathlib import Path
@@ -23,6 +22,7 @@ from shared.core.model import (
     Verdict,
 )
 from shared.core.settings import SETTINGS
+from tests.support.checkout import tracked
 from tools.prose import (
     BLOCKS,
     COMMAND_LINE,
@@ -98,7 +98,7 @@ def test_every_verdict_and_every_result_is_in_the_readme_with_whether_it_fails()
         for name in row[0].split(", ")
         if name in set(Result)
     }
-    assert results == {each.value: each.fails_the_sweep for each in Result}
+    assert results == {result.value: result.fails_the_sweep for result in Result}
 
 
 def test_every_setting_that_the_readme_names_exists() -> None:
@@ -155,23 +155,14 @@ def test_core_imports_the_standard_library_and_itself_alone(path: Path) -> None:
 
 
 def test_nothing_tracked_names_a_registry_or_a_machine() -> None:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"],  # noqa: S607 - git is what made the checkout
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    if listed.returncode != 0:
-        pytest.skip("not a git checkout")
     registries = ("pypi" + ".org", "python" + "hosted", "registry." + "npmjs", "deb." + "debian")
     machine_paths = re.compile(r"(?<![\w.])/(?:root|home|work|Users)/\w")
-    for name in filter(None, listed.stdout.split("\0")):
+    for name in tracked():
         path = ROOT / name
         assert not path.is_symlink(), f"{name} leads to one machine's own place"
         if not path.is_file() or path.suffix in {".png", ".svg"}:
             continue
         text = path.read_text(errors="replace")
-        assert not any(each in text for each in registries), name
+        assert not any(registry in text for registry in registries), name
         if not name.startswith("tests/data/"):
             assert not machine_paths.search(text), name

@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable
 from math import prod
 from typing import Any
 
 import pytest
 
-from local_azure import LocalAzure, scenarios
+from local_azure import scenarios
 from tests.support.real_sweeps import sweep
+from tests.support.serving import Serve
 from tools.prose import DEPLOYING
 
 TEXT = DEPLOYING.read_text().replace("\N{MULTIPLICATION SIGN}", "x")
@@ -23,15 +23,15 @@ def said(pattern: str) -> float:
 
 
 def kilobytes(envelopes: list[dict[str, Any]]) -> float:
-    return sum(len(json.dumps(each, separators=(",", ":"))) for each in envelopes) / 1000
+    return sum(len(json.dumps(envelope, separators=(",", ":"))) for envelope in envelopes) / 1000
 
 
 def named(envelopes: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
-    return [each for each in envelopes if each["data"]["baseData"].get("name") in names]
+    return [envelope for envelope in envelopes if envelope["data"]["baseData"].get("name") in names]
 
 
 async def test_a_calm_sweep_of_a_thousand_accounts_sends_what_the_readme_says(
-    serve: Callable[..., LocalAzure],
+    serve: Serve,
 ) -> None:
     tenant = scenarios.large(1000, drifted=0, subscriptions=SUBSCRIPTIONS)
     for account in list(tenant.accounts)[:EXEMPT]:
@@ -39,21 +39,22 @@ async def test_a_calm_sweep_of_a_thousand_accounts_sends_what_the_readme_says(
         account.tags = {"local-auth-exempt": TAG}
     sent = (await sweep(serve(tenant))).envelopes
     read, exempt = named(sent, "SubscriptionRead"), named(sent, "ExemptionObserved")
-    assert (len(read), len(exempt)) == (SUBSCRIPTIONS, EXEMPT)
+    assert len(read) == SUBSCRIPTIONS
+    assert len(exempt) == EXEMPT
     assert kilobytes(read) / SUBSCRIPTIONS == pytest.approx(
         said(r", ([\d.]+) kB for each subscription"), rel=0.05
     )
     assert kilobytes(exempt) / EXEMPT == pytest.approx(
         said(r"([\d.]+) kB for each account that is exempt"), rel=0.05
     )
-    rest = [each for each in sent if each not in read and each not in exempt]
+    rest = [envelope for envelope in sent if envelope not in read and envelope not in exempt]
     assert kilobytes(rest) == pytest.approx(said(r"a sweep sends ([\d.]+) kB"), rel=0.1)
     host = said(r"the host adds some ([\d.]+) kB")
     assert kilobytes(sent) + host == pytest.approx(said(r"= ([\d.]+) kB a sweep"), rel=0.05)
 
 
 async def test_an_account_with_keys_on_sends_what_the_readme_says(
-    serve: Callable[..., LocalAzure],
+    serve: Serve,
 ) -> None:
     azure = serve(scenarios.large(200, drifted=100, subscriptions=10))
     sent = (await sweep(azure, "audit")).envelopes
@@ -70,7 +71,7 @@ def test_the_months_arithmetic_is_right() -> None:
     for factors, total in re.findall(
         r"((?:[\d,.]+ (?:k?B |s |GB )?x )+[\d,.]+(?: k?B)?)[^=|]*= ([\d,.]+) G", TEXT
     ):
-        numbers = [float(each.replace(",", "")) for each in re.findall(r"\d[\d,.]*", factors)]
+        numbers = [float(number.replace(",", "")) for number in re.findall(r"\d[\d,.]*", factors)]
         product = prod(numbers)
         scale = 1e6 if "kB" in factors else 1
         assert product / scale == pytest.approx(float(total.replace(",", "")), rel=0.03), factors

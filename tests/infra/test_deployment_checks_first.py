@@ -5,8 +5,8 @@ import json
 import re
 import shlex
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -51,22 +51,32 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AzureCli:
     return found
 
 
-def refused(environ: dict[str, str]) -> str:
+def preprovision(ask: Any = None, **settings: str) -> None:
+    """Run the hook with these settings beside the usual ones."""
+    deploy.preprovision({**ENVIRON, **settings}, NOW, ask)
+
+
+def refused(**settings: str) -> str:
+    """Return why these settings are refused."""
     with pytest.raises(deploy.DeploymentStopped) as stopped:
-        deploy.preprovision(environ, NOW, None)
+        preprovision(**settings)
     return str(stopped.value)
+
+
+def problems(answer: str) -> list[str]:
+    return [line for line in answer.splitlines() if line.startswith("- ")]
 
 
 def changes(cli: AzureCli) -> list[list[str]]:
     reads = {"show", "list", "get", "list-flexconsumption-locations"}
-    return [each for each in cli.calls if not reads & set(each)]
+    return [call for call in cli.calls if not reads & set(call)]
 
 
 # Before anything is deployed
 
 
 def test_what_is_right_passes_and_changes_nothing(cli: AzureCli) -> None:
-    deploy.preprovision(ENVIRON, NOW, None)
+    preprovision()
     assert changes(cli) == []
 
 
@@ -99,24 +109,24 @@ def test_a_wrong_value_is_refused_with_its_name_and_what_is_allowed(
     cli: AzureCli, name: str, value: str, allowed: str
 ) -> None:
     cli.refuse("az account management-group show --name contoso-typo", "(NotFound) not there")
-    said = refused({**ENVIRON, name: value})
-    assert said.startswith("Nothing was deployed.")
-    (line,) = [each for each in said.splitlines() if each.startswith(f"- {name} is ")]
-    assert value in line
-    assert allowed in line
+    answer = refused(**{name: value})
+    assert answer.startswith("Nothing was deployed.")
+    (problem,) = [line for line in problems(answer) if line.startswith(f"- {name} is ")]
+    assert value in problem
+    assert allowed in problem
     assert changes(cli) == []
 
 
 def test_a_misspelled_setting_in_azds_environment_is_refused_and_its_value_not_shown(
     cli: AzureCli,
 ) -> None:
-    said = refused({**ENVIRON, "EXEMPTON_TAG": "hunter2", "PRINCIPAL_ID": "x", "PATH": "/bin"})
-    assert said.splitlines()[1:] == ["- EXEMPTON_TAG is no setting: EXEMPTION_TAG?"]
+    answer = refused(EXEMPTON_TAG="hunter2", PRINCIPAL_ID="x", PATH="/bin")
+    assert answer.splitlines()[1:] == ["- EXEMPTON_TAG is no setting: EXEMPTION_TAG?"]
     assert changes(cli) == []
 
 
 def test_audit_can_be_deployed_while_the_brake_is_released(cli: AzureCli) -> None:
-    deploy.preprovision({**ENVIRON, "BRAKE_RELEASE_UNTIL": "2027-03-31T08:00Z"}, NOW, None)
+    preprovision(BRAKE_RELEASE_UNTIL="2027-03-31T08:00Z")
     assert changes(cli) == []
 
 
@@ -124,65 +134,65 @@ def test_audit_can_be_deployed_while_the_brake_is_released(cli: AzureCli) -> Non
 def test_a_missing_value_is_refused_by_name_where_nobody_can_be_asked(
     cli: AzureCli, name: str
 ) -> None:
-    said = refused({key: value for key, value in ENVIRON.items() if key != name})
-    assert f"- {name} is" in said
+    assert f"- {name} is" in refused(**{name: ""})
     assert changes(cli) == []
 
 
 def test_all_problems_are_in_one_answer(cli: AzureCli) -> None:
-    said = refused({"AZURE_LOCATION": "mars", "SWEEP_SCHEDULE": "never", "SWEEP_MODE": "x"})
-    for name in ("SWEEP_SCHEDULE", "SWEEP_MODE", "SWEEP_KINDS", "AZURE_TENANT_ID"):
-        assert f"- {name} " in said
+    answer = refused(SWEEP_SCHEDULE="never", SWEEP_MODE="x", SWEEP_KINDS="", AZURE_TENANT_ID="")
+    named = {problem.split()[1] for problem in problems(answer)}
+    assert named >= {"SWEEP_SCHEDULE", "SWEEP_MODE", "SWEEP_KINDS", "AZURE_TENANT_ID"}
     assert cli.called("az", "deployment") == []
 
 
 def test_another_tenant_than_the_one_signed_in_to_is_refused(cli: AzureCli) -> None:
     other = "99999999-9999-9999-9999-999999999999"
     cli.answer("az account show", {"tenantId": other, "environmentName": "AzureCloud"})
-    assert f"signed in to tenant {other}" in refused(ENVIRON)
+    assert f"signed in to tenant {other}" in refused()
 
 
 def test_azure_government_is_refused_plainly(cli: AzureCli) -> None:
     cli.answer("az account show", {"tenantId": TENANT, "environmentName": "AzureUSGovernment"})
-    assert "Azure Government has no Flex Consumption" in refused(ENVIRON)
-    again = refused({**ENVIRON, "AZURE_SDK_CLOUD_CONF": "AZURE_US_GOVERNMENT"})
+    assert "Azure Government has no Flex Consumption" in refused()
+    again = refused(AZURE_SDK_CLOUD_CONF="AZURE_US_GOVERNMENT")
     assert "AZURE_SDK_CLOUD_CONF is AZURE_US_GOVERNMENT" in again
 
 
 def test_nobody_signed_in_is_told_to_sign_in(cli: AzureCli) -> None:
     cli.refuse("az account show", "Please run 'az login' to setup account.")
-    assert "run `az login`" in refused(ENVIRON)
+    assert "run `az login`" in refused()
 
 
 def test_no_azure_cli_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "az is not installed" in refused(ENVIRON)
+    assert "az is not installed" in refused()
 
 
 # Asking
 
 
-def answering(**answers: str) -> tuple[list[str], Any]:
-    asked: list[str] = []
+class Deployer:
+    """Answers a question by the first of its words that occurs in it, and else with nothing."""
 
-    def ask(question: str) -> str:
-        asked.append(question)
-        for word, answer in answers.items():
-            if word in question:
-                return answer
-        return ""
+    def __init__(self, **answers: str) -> None:
+        self._answers = answers
+        self.questions: list[str] = []
 
-    return asked, ask
+    def __call__(self, question: str) -> str:
+        """Answer."""
+        self.questions.append(question)
+        words = (answer for word, answer in self._answers.items() if word in question)
+        return next(words, "")
 
 
 def kept(cli: AzureCli) -> dict[str, str]:
-    return {each[3]: each[4] for each in cli.called("azd", "env", "set")}
+    return {name: value for *_, name, value in cli.called("azd", "env", "set")}
 
 
 def test_the_deployer_is_asked_for_what_only_they_can_say_and_it_is_kept(cli: AzureCli) -> None:
-    asked, ask = answering(SWEEP_MODE="enforce", AZURE_MANAGEMENT_GROUP_ID=GROUP, brake="y")
-    deploy.preprovision({"AZURE_ENV_NAME": "prod", "AZURE_LOCATION": "westeurope"}, NOW, ask)
-    assert len(asked) == 5
+    deployer = Deployer(SWEEP_MODE="enforce", AZURE_MANAGEMENT_GROUP_ID=GROUP, brake="y")
+    preprovision(deployer, **dict.fromkeys(deploy.ASKED, ""))
+    assert len(deployer.questions) == 5
     assert kept(cli) == {
         "SWEEP_MODE": "enforce",
         "SWEEP_KINDS": "OpenAI,AIServices",
@@ -193,24 +203,23 @@ def test_the_deployer_is_asked_for_what_only_they_can_say_and_it_is_kept(cli: Az
 
 
 def test_the_brake_stays_unless_somebody_says_yes_and_is_asked_for_once(cli: AzureCli) -> None:
-    asked, ask = answering()
-    deploy.preprovision({**ENVIRON, "SWEEP_MODE": "enforce"}, NOW, ask)
+    deployer = Deployer()
+    preprovision(deployer, SWEEP_MODE="enforce")
     assert kept(cli) == {"BRAKE_RELEASE_UNTIL": ""}
-    deploy.preprovision({**ENVIRON, "SWEEP_MODE": "enforce", **kept(cli)}, NOW, ask)
-    assert len(asked) == 1
+    preprovision(deployer, SWEEP_MODE="enforce", **kept(cli))
+    assert len(deployer.questions) == 1
 
 
 def test_audit_asks_nothing_about_the_brake(cli: AzureCli) -> None:
-    asked, ask = answering()
-    deploy.preprovision(ENVIRON, NOW, ask)
-    assert asked == []
+    deployer = Deployer()
+    preprovision(deployer)
+    assert deployer.questions == []
     assert kept(cli) == {}
 
 
 def test_a_wrong_answer_is_not_kept(cli: AzureCli) -> None:
-    _, ask = answering(SWEEP_MODE="maybe")
     with pytest.raises(deploy.DeploymentStopped, match="SWEEP_MODE is 'maybe'"):
-        deploy.preprovision({**ENVIRON, "SWEEP_MODE": ""}, NOW, ask)
+        preprovision(Deployer(SWEEP_MODE="maybe"), SWEEP_MODE="")
     assert kept(cli) == {}
 
 
@@ -221,28 +230,27 @@ def test_who_lacks_rights_is_told_beforehand(
     cli: AzureCli, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cli.answer("az rest --method get", {"value": CONTRIBUTOR})
-    deploy.preprovision(ENVIRON, NOW, None)
-    said = capsys.readouterr().out
-    assert "You lack Microsoft.Authorization/roleDefinitions/write" in said
-    assert "Microsoft.Resources/deployments/write" not in said
+    preprovision()
+    warning = capsys.readouterr().out
+    assert "You lack Microsoft.Authorization/roleDefinitions/write" in warning
+    assert "Microsoft.Resources/deployments/write" not in warning
 
 
 def test_rights_that_can_not_be_seen_are_not_taken_for_missing_nor_for_there(
     cli: AzureCli, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cli.refuse("az rest --method get", "Forbidden")
-    deploy.preprovision(ENVIRON, NOW, None)
+    preprovision()
     assert "can't be seen" in capsys.readouterr().out
 
 
 def test_who_may_not_deploy_into_the_subscription_is_refused(cli: AzureCli) -> None:
     subscription = "22222222-2222-2222-2222-222222222222"
     cli.answer(f"az rest --method get --url /subscriptions/{subscription}/", {"value": CONTRIBUTOR})
-    said = refused({**ENVIRON, "AZURE_SUBSCRIPTION_ID": subscription})
-    (line,) = [each for each in said.splitlines() if each.startswith("- ")]
-    assert line.startswith(f"- AZURE_SUBSCRIPTION_ID is '{subscription}': you lack ")
-    assert "Microsoft.Authorization/roleAssignments/write there" in line
-    assert "Microsoft.Web/sites/write" not in line
+    (problem,) = problems(refused(AZURE_SUBSCRIPTION_ID=subscription))
+    assert problem.startswith(f"- AZURE_SUBSCRIPTION_ID is '{subscription}': you lack ")
+    assert "Microsoft.Authorization/roleAssignments/write there" in problem
+    assert "Microsoft.Web/sites/write" not in problem
     assert changes(cli) == []
 
 
@@ -264,7 +272,7 @@ def test_the_tenants_part_is_deployed_with_what_was_asked_for(cli: AzureCli) -> 
         {**PROVISIONED, "KEYSWEEP_GUARDRAIL": "deny", "EXEMPTION_TAG": "keys allowed"}
     )
     (command,) = cli.called("az", "deployment", "mg", "create")
-    values = dict(each.split("=", 1) for each in command[command.index("--parameters") + 1 : -2])
+    values = dict(word.split("=", 1) for word in command[command.index("--parameters") + 1 : -2])
     assert values == {
         "principalId": PROVISIONED["PRINCIPAL_ID"],
         "environmentName": "prod",
@@ -276,8 +284,9 @@ def test_the_tenants_part_is_deployed_with_what_was_asked_for(cli: AzureCli) -> 
     }
     assert command[command.index("--management-group-id") + 1] == GROUP
     parameters = bicep.compiled("tenant")["parameters"]
-    needed = {name for name, each in parameters.items() if "defaultValue" not in each}
-    assert needed <= set(values) <= set(parameters)
+    needed = {name for name, rule in parameters.items() if "defaultValue" not in rule}
+    assert needed <= set(values)
+    assert set(values) <= set(parameters)
     assert (ROOT / command[command.index("--template-file") + 1]).exists()
 
 
@@ -287,39 +296,36 @@ def test_who_lacks_rights_is_stopped_with_the_exact_command_for_who_has_them(
     cli.refuse("az deployment mg create", "(AuthorizationFailed) The client has no authorization")
     environ = {**PROVISIONED, "EXEMPTION_TAG": "keys allowed; really"}
     assert deploy.main(["postprovision"], environ) == 1
-    said = capsys.readouterr().err
-    assert "AuthorizationFailed" in said
-    assert "azd deploy" in said
-    (line,) = [each for each in said.splitlines() if each.startswith("    az ")]
+    reason = capsys.readouterr().err
+    assert "AuthorizationFailed" in reason
+    assert "azd deploy" in reason
+    (command,) = [line for line in reason.splitlines() if line.startswith("    az ")]
     (tried,) = cli.called("az", "deployment")
-    assert shlex.split(line) == tried[:-2]
+    assert shlex.split(command) == tried[:-2]
 
 
+@pytest.mark.parametrize(("schedule", "code"), [("0 0 0 31 4 *", 1), ("0 0 * * * *", 0)])
 def test_the_command_line_checks_a_parameter_file(
-    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+    cli: AzureCli, capsys: pytest.CaptureFixture[str], schedule: str, code: int
 ) -> None:
-    parameters = {
-        "location": {"value": "westeurope"},
-        "sweepMode": {"value": "audit"},
-        "sweepKinds": {"value": "OpenAI"},
-        "azureTenantId": {"value": TENANT},
-        "maxChangesPerSweep": {"value": 1},
-        "exemptionRequireUntil": {"value": True},
-        "sweepSchedule": {"value": "0 0 0 31 4 *"},
+    values = {
+        "location": "westeurope",
+        "sweepMode": "audit",
+        "sweepKinds": "OpenAI",
+        "azureTenantId": TENANT,
+        "maxChangesPerSweep": 1,
+        "exemptionRequireUntil": True,
+        "sweepSchedule": schedule,
     }
-
-    def built() -> dict[str, str]:
-        return {"parametersJson": json.dumps({"parameters": parameters})}
-
-    cli.answer("az bicep build-params --file infra/main.bicepparam", built())
-    assert deploy.main(["check", "--management-group", GROUP], {}) == 1
-    said = capsys.readouterr().err
-    assert [line for line in said.splitlines() if line.startswith("- ")] == [
-        line for line in said.splitlines() if "SWEEP_SCHEDULE is '0 0 0 31 4 *'" in line
-    ]
-    parameters["sweepSchedule"] = {"value": "0 0 * * * *"}
-    cli.answer("az bicep build-params --file infra/main.bicepparam", built())
-    assert deploy.main(["check", "--management-group", GROUP], {}) == 0
+    parameters = {"parameters": {name: {"value": value} for name, value in values.items()}}
+    cli.answer(
+        "az bicep build-params --file infra/main.bicepparam",
+        {"parametersJson": json.dumps(parameters)},
+    )
+    assert deploy.main(["check", "--management-group", GROUP], {}) == code
+    found = problems(capsys.readouterr().err)
+    assert len(found) == code
+    assert all(problem.startswith(f"- SWEEP_SCHEDULE is '{schedule}'") for problem in found)
 
 
 # Removal
@@ -348,12 +354,12 @@ def test_removal_takes_away_what_the_deployment_made_and_nothing_else(cli: Azure
     for kind in ("policy assignment", "policy definition", "role assignment", "role definition"):
         cli.answer(f"az {kind} delete", None)
     deploy.remove(GROUP, "prod")
-    deleted = [each for each in cli.calls if "delete" in each]
-    assert [(each[1], each[2], each[5]) for each in deleted] == [
-        ("policy", "assignment", "keysweep-1"),
-        ("policy", "definition", "keysweep-prod"),
-        ("role", "assignment", "/ours"),
-        ("role", "definition", role),
+    deleted = [" ".join(call[1:6]) for call in cli.calls if "delete" in call]
+    assert deleted == [
+        "policy assignment delete --name keysweep-1",
+        "policy definition delete --name keysweep-prod",
+        "role assignment delete --ids /ours",
+        f"role definition delete --name {role}",
     ]
     cli.refuse("az role definition delete", "(AuthorizationFailed)")
     with pytest.raises(deploy.DeploymentStopped, match="Left to do"):
@@ -367,61 +373,67 @@ def test_an_environment_that_was_never_provisioned_has_nothing_to_remove(cli: Az
 
 # The package
 
+TOKEN = "a-token"
 
-class Endpoint:
-    """The deployment endpoint of a Function App, with what it answers and what it saw."""
+
+@dataclass(frozen=True)
+class Request:
+    """A request as the deployment endpoint got it."""
+
+    method: str
+    path: str
+    authorization: str | None
+    body: bytes
+
+
+class Endpoint(HTTPServer):
+    """The deployment endpoint of a Function App: it gives its answers one after the other."""
 
     def __init__(self, *answers: tuple[int, str]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.answers = list(answers)
-        self.seen: list[tuple[str, str, str | None, bytes]] = []
-        self.address = ""
+        self.requests: list[Request] = []
+
+    def upload(self, sleep: Callable[[float], None] = lambda _: None) -> None:
+        """Let a package be sent here."""
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        try:
+            deploy.upload(f"http://127.0.0.1:{self.server_port}", TOKEN, b"zip", sleep)
+        finally:
+            self.shutdown()
+            self.server_close()
 
 
-@contextmanager
-def serving(endpoint: Endpoint) -> Iterator[Endpoint]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self._answer()
+class _Handler(BaseHTTPRequestHandler):
+    server: Endpoint
 
-        def do_GET(self) -> None:
-            self._answer()
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        authorization = self.headers.get("Authorization")
+        self.server.requests.append(Request(self.command, self.path, authorization, body))
+        status, text = self.server.answers.pop(0)
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(text.encode())
 
-        def _answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            endpoint.seen.append((self.command, self.path, self.headers.get("Authorization"), body))
-            status, text = endpoint.answers.pop(0)
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    endpoint.address = f"http://127.0.0.1:{server.server_port}"
-    try:
-        yield endpoint
-    finally:
-        server.shutdown()
-        server.server_close()
+    do_GET = do_POST = _answer  # noqa: N815 - the base class looks for these names
 
 
 def test_a_package_is_sent_as_it_is_and_waited_for() -> None:
-    answers = [(202, '"deployment-1"'), (200, '{"status": 1}'), (200, '{"status": 4}')]
-    with serving(Endpoint(*answers)) as endpoint:
-        deploy.upload(endpoint.address, "token", b"zip", sleep=lambda _: None)
-    method, path, authorization, body = endpoint.seen[0]
-    assert (method, authorization, body) == ("POST", "Bearer token", b"zip")
-    assert "RemoteBuild=false" in path
-    assert [path for _, path, _, _ in endpoint.seen[1:]] == ["/api/deployments/deployment-1"] * 2
+    endpoint = Endpoint((202, '"deployment-1"'), (200, '{"status": 1}'), (200, '{"status": 4}'))
+    endpoint.upload()
+    sent, *polls = endpoint.requests
+    assert sent.method == "POST"
+    assert sent.authorization == f"Bearer {TOKEN}"
+    assert sent.body == b"zip"
+    assert "RemoteBuild=false" in sent.path
+    assert [poll.path for poll in polls] == ["/api/deployments/deployment-1"] * 2
 
 
 def test_an_upload_waits_for_the_identitys_right_to_its_storage() -> None:
     late = (400, "BlobUploadFailedException: 403")
     waits: list[float] = []
-    with serving(Endpoint(late, late, (202, "1"), (404, ""))) as endpoint:
-        deploy.upload(endpoint.address, "token", b"zip", sleep=waits.append)
+    Endpoint(late, late, (202, "1"), (404, "")).upload(sleep=waits.append)
     assert waits == [30, 30]
 
 
@@ -433,13 +445,9 @@ def test_an_upload_waits_for_the_identitys_right_to_its_storage() -> None:
     ],
 )
 def test_a_deployment_that_fails_says_so_in_azures_words(answers: list[tuple[int, str]]) -> None:
-    words = answers[-1][1]
-    with (
-        serving(Endpoint(*answers)) as endpoint,
-        pytest.raises(deploy.DeploymentStopped, match=re.escape(words)) as stopped,
-    ):
-        deploy.upload(endpoint.address, "a-token", b"zip", sleep=lambda _: None)
-    assert "a-token" not in str(stopped.value)
+    with pytest.raises(deploy.DeploymentStopped, match=re.escape(answers[-1][1])) as stopped:
+        Endpoint(*answers).upload()
+    assert TOKEN not in str(stopped.value)
 
 
 # azd's files
@@ -480,14 +488,16 @@ def test_azd_gives_every_parameter_of_the_app_from_its_setting() -> None:
     given = json.loads((ROOT / "infra/app.parameters.json").read_text())["parameters"]
     parameters = bicep.compiled("app")["parameters"]
     assert set(given) == set(parameters)
-    for each in SETTINGS:
-        name = deploy.parameter_of(each.name)
+    for setting in SETTINGS:
+        name = deploy.parameter_of(setting.name)
         if name in parameters:
-            assert given[name] == {"value": f"${{{each.name}}}"}
+            assert given[name] == {"value": f"${{{setting.name}}}"}
     # azd asks for what has no default, and so only for what a deployer must say.
-    asked = {name for name, each in parameters.items() if "defaultValue" not in each}
-    optional = {name for name, each in parameters.items() if each.get("nullable")}
-    assert asked - optional == {
+    assert {
+        name
+        for name, rule in parameters.items()
+        if "defaultValue" not in rule and not rule.get("nullable")
+    } == {
         "environmentName",
         "location",
         "managementGroupId",

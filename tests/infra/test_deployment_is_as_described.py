@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
+from infra.deploy import PLACEHOLDERS, parameter_of
 from shared.core.exemption import NO
 from shared.core.settings import FUNCTION_TIMEOUT_SECONDS, SETTINGS, Settings, read_settings
 from tools import bicep
@@ -14,7 +15,7 @@ from tools.prose import ROOT
 
 GROUP = "/providers/Microsoft.Management/managementGroups/contoso-landingzones"
 # Not parameters: they come from resources that the deployment makes.
-MADE = {"AZURE_CLIENT_ID", "APPLICATIONINSIGHTS_CONNECTION_STRING"}
+MADE = set(PLACEHOLDERS)
 # What host.md asks for beside the product's own settings, and the identity-based connections.
 HOST_SETTINGS = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
@@ -35,8 +36,12 @@ BUILT_IN = {
 every_case = pytest.mark.parametrize("case", bicep.CASES)
 
 
+def all_of(case: str, kind: str) -> list[dict[str, Any]]:
+    return [resource for resource in bicep.resources(case) if resource["type"] == kind]
+
+
 def one(case: str, kind: str) -> dict[str, Any]:
-    (found,) = [each for each in bicep.resources(case) if each["type"] == kind]
+    (found,) = all_of(case, kind)
     return found
 
 
@@ -53,26 +58,17 @@ def role_actions(case: str) -> list[str]:
     return actions
 
 
-def parameter_of(setting: str) -> str:
-    first, *rest = setting.lower().split("_")
-    return first + "".join(word.capitalize() for word in rest)
-
-
 # App settings
 
 
 @every_case
 def test_the_app_settings_are_those_that_the_product_and_the_host_know(case: str) -> None:
-    assert set(app_settings(case)) == {each.name for each in SETTINGS} | HOST_SETTINGS
+    assert set(app_settings(case)) == {setting.name for setting in SETTINGS} | HOST_SETTINGS
 
 
 def product_settings(case: str) -> Settings:
     """Read a deployment's app settings as the Function will."""
-    made = {
-        "AZURE_CLIENT_ID": "",
-        "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={'0' * 36}",
-    }
-    return read_settings({**app_settings(case), **made})
+    return read_settings({**app_settings(case), **PLACEHOLDERS})
 
 
 @every_case
@@ -87,27 +83,25 @@ def test_the_product_takes_the_app_settings_as_they_are(case: str) -> None:
 def test_what_nobody_sets_is_the_products_own_default() -> None:
     asked = {"SWEEP_MODE", "SWEEP_MANAGEMENT_GROUPS", "AZURE_TENANT_ID"}
     settings = app_settings("audit")
-    for each in SETTINGS:
-        if each.name not in asked | MADE:
-            assert settings[each.name] == each.default, each.name
+    for setting in SETTINGS:
+        if setting.name not in asked | MADE:
+            assert settings[setting.name] == setting.default, setting.name
 
 
 def test_every_parameter_reaches_its_app_setting() -> None:
     plain, everything = app_settings("audit"), app_settings("everything")
     # Given both, groups and subscriptions are an error, so the case leaves the second empty.
     same = {"SWEEP_SUBSCRIPTIONS", "AZURE_TENANT_ID"}
-    for each in SETTINGS:
-        if each.name not in MADE | same:
-            assert plain[each.name] != everything[each.name], each.name
+    for name in {setting.name for setting in SETTINGS} - MADE - same:
+        assert plain[name] != everything[name], name
 
 
 @pytest.mark.parametrize("entry", ["app", "main"])
 def test_every_setting_is_a_described_parameter_that_names_it(entry: str) -> None:
     parameters = bicep.compiled(entry)["parameters"]
-    for each in SETTINGS:
-        if each.name not in MADE:
-            described = parameters[parameter_of(each.name)]["metadata"]["description"]
-            assert described.startswith(f"Sets {each.name}"), each.name
+    for setting in {setting.name for setting in SETTINGS} - MADE:
+        described = parameters[parameter_of(setting)]["metadata"]["description"]
+        assert described.startswith(f"Sets {setting}"), setting
     for name, parameter in parameters.items():
         assert parameter["metadata"]["description"].endswith("."), name
         assert parameter["type"] not in {"securestring", "secureObject"}, name
@@ -127,9 +121,9 @@ def test_both_ways_of_deploying_have_the_same_parameters() -> None:
 
 def test_allowed_values_of_parameters_are_those_of_the_settings() -> None:
     parameters = bicep.compiled("app")["parameters"]
-    for each in SETTINGS:
-        for value in parameters.get(parameter_of(each.name), {}).get("allowedValues", []):
-            each.form.parse(value)
+    for setting in SETTINGS:
+        for value in parameters.get(parameter_of(setting.name), {}).get("allowedValues", []):
+            setting.form.parse(value)
     # The budget must leave a minute of the host's time-out.
     assert parameters["sweepBudgetSeconds"]["maxValue"] == FUNCTION_TIMEOUT_SECONDS - 60
 
@@ -152,7 +146,7 @@ def test_an_action_that_only_a_setting_needs_comes_with_that_setting() -> None:
 
 def test_the_roles_actions_are_the_list_that_the_readme_shows() -> None:
     listed = json.loads((ROOT / "infra" / "role-actions.json").read_text())["actions"]
-    assert role_actions("everything") == [each["name"] for each in listed]
+    assert role_actions("everything") == [action["name"] for action in listed]
 
 
 @every_case
@@ -161,22 +155,17 @@ def test_the_role_is_defined_and_assigned_at_the_management_group_alone(case: st
     assert role["properties"]["assignableScopes"] == [GROUP]
     assert role["id"].startswith(f"{GROUP}/providers/")
     assert re.fullmatch(r"[0-9a-f-]{36}", role["name"])
-    assignments = [
-        each
-        for each in bicep.resources(case)
-        if each["type"] == "Microsoft.Authorization/roleAssignments"
-    ]
-    at_group = [each for each in assignments if each["id"].startswith("[managementGroup")]
-    assert [each["properties"]["roleDefinitionId"] for each in at_group] == [role["id"]]
-    others = {
-        each["properties"]["roleDefinitionId"].rpartition("/")[2]
-        for each in assignments
-        if each not in at_group
-    }
+    roles_at_group, others = [], set()
+    for assignment in all_of(case, "Microsoft.Authorization/roleAssignments"):
+        properties = assignment["properties"]
+        assert properties["principalType"] == "ServicePrincipal"
+        assert "/userAssignedIdentities/id-keysweep-" in properties["principalId"]
+        if assignment["id"].startswith("[managementGroup"):
+            roles_at_group.append(properties["roleDefinitionId"])
+        else:
+            others.add(properties["roleDefinitionId"].rpartition("/")[2])
+    assert roles_at_group == [role["id"]]
     assert others == set(BUILT_IN)
-    for each in assignments:
-        assert each["properties"]["principalType"] == "ServicePrincipal"
-        assert "/userAssignedIdentities/id-keysweep-" in each["properties"]["principalId"]
 
 
 # No keys, no way in
@@ -220,9 +209,8 @@ def test_nobody_can_call_the_app_and_packages_need_entra_id(case: str) -> None:
     assert config["scmIpSecurityRestrictionsUseMain"] is False
     assert config["minTlsVersion"] == config["scmMinTlsVersion"] == "1.2"
     policies = {
-        each["name"].rpartition("/")[2]: each["properties"]["allow"]
-        for each in bicep.resources(case)
-        if each["type"].endswith("/basicPublishingCredentialsPolicies")
+        policy["name"].rpartition("/")[2]: policy["properties"]["allow"]
+        for policy in all_of(case, "Microsoft.Web/sites/basicPublishingCredentialsPolicies")
     }
     assert policies == {"ftp": False, "scm": False}
 
@@ -254,15 +242,15 @@ def test_names_are_such_as_azure_takes(case: str) -> None:
     """Microsoft's naming rules; a host's id is the first 32 characters of its app's."""
     assert re.fullmatch(r"[a-z0-9]{3,24}", one(case, "Microsoft.Storage/storageAccounts")["name"])
     assert re.fullmatch(r"[a-z0-9-]{2,32}", one(case, "Microsoft.Web/sites")["name"])
-    ids = [each["id"].lower() for each in bicep.resources(case)]
+    ids = [resource["id"].lower() for resource in bicep.resources(case)]
     assert len(ids) == len(set(ids))
 
 
 def test_exactly_one_resource_is_azds_service() -> None:
     tagged = [
-        each["type"]
-        for each in bicep.resources("audit")
-        if "azd-service-name" in each.get("tags", {})
+        resource["type"]
+        for resource in bicep.resources("audit")
+        if "azd-service-name" in resource.get("tags", {})
     ]
     assert tagged == ["Microsoft.Web/sites"]
 
@@ -270,13 +258,10 @@ def test_exactly_one_resource_is_azds_service() -> None:
 @every_case
 def test_no_alert_asks_so_often_that_it_costs_more(case: str) -> None:
     """Below a quarter of an hour a rule costs two and three times as much."""
-    rules = [
-        each["properties"]
-        for each in bicep.resources(case)
-        if each["type"] == "Microsoft.Insights/scheduledQueryRules"
-    ]
+    rules = all_of(case, "Microsoft.Insights/scheduledQueryRules")
+    frequencies = {rule["properties"]["evaluationFrequency"] for rule in rules}
     assert len(rules) == 11
-    assert {each["evaluationFrequency"] for each in rules} <= {"PT15M", "PT1H", "PT6H", "P1D"}
+    assert frequencies <= {"PT15M", "PT1H", "PT6H", "P1D"}
 
 
 # The guardrail
@@ -290,7 +275,8 @@ def policy_rule(case: str) -> dict[str, Any]:
 
 
 def test_no_policy_is_made_unless_it_is_asked_for() -> None:
-    assert not [each for each in bicep.resources("audit") if "policy" in each["type"].lower()]
+    kinds = {resource["type"] for resource in bicep.resources("audit")}
+    assert not [kind for kind in kinds if "policy" in kind.lower()]
 
 
 def test_both_guardrails_have_the_one_condition() -> None:
@@ -301,17 +287,17 @@ def test_both_guardrails_have_the_one_condition() -> None:
 def test_the_guardrail_has_the_functions_kinds_and_tag(case: str) -> None:
     settings = app_settings(case)
     properties = one(case, "Microsoft.Authorization/policyAssignments")["properties"]
-    given = {name: each["value"] for name, each in properties["parameters"].items()}
+    given = {name: parameter["value"] for name, parameter in properties["parameters"].items()}
     assert tuple(given["kinds"]) == product_settings(case).scope.kinds
     assert given["exemptionTag"] == settings["EXEMPTION_TAG"]
-    excluded = [each.strip() for each in settings["SWEEP_EXCLUDE_SUBSCRIPTIONS"].split(",")]
-    assert properties["notScopes"] == [f"/subscriptions/{each}" for each in excluded if each]
+    excluded = settings["SWEEP_EXCLUDE_SUBSCRIPTIONS"].replace(" ", "").split(",")
+    assert properties["notScopes"] == [f"/subscriptions/{name}" for name in excluded if name]
     assert len(one(case, "Microsoft.Authorization/policyAssignments")["name"]) <= 24
 
 
 def test_an_explicit_no_in_the_tag_is_no_exemption_for_the_guardrail_either() -> None:
-    (tag,) = [each for each in policy_rule("enforce")["if"]["allOf"] if "anyOf" in each]
-    (words,) = [each["in"] for each in tag["anyOf"] if "in" in each]
+    (tag,) = [part for part in policy_rule("enforce")["if"]["allOf"] if "anyOf" in part]
+    (words,) = [part["in"] for part in tag["anyOf"] if "in" in part]
     assert set(words) == NO
 
 
@@ -331,7 +317,7 @@ def judged(rule: dict[str, Any], account: dict[str, Any], kinds: list[str], tag:
         value = account["properties"].get("disableLocalAuth")
     else:
         assert field == "[concat('tags[', parameters('exemptionTag'), ']')]"
-        value = {name.lower(): each for name, each in account["tags"].items()}.get(tag.lower())
+        value = {name.lower(): value for name, value in account["tags"].items()}.get(tag.lower())
     match rule:
         case {"equals": wanted}:
             return bool(value == wanted)

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ import pytest
 from infra import package
 from local_azure import LocalAzure, scenarios
 from local_azure.clock import RunningClock
+from tests.support.checkout import tracked
+from tests.support.serving import Serve
 from tools.prose import ROOT
 
 SCHEDULE = "0 */15 * * * *"
@@ -78,14 +79,14 @@ def fire(app: Path, runtime: Path, azure: LocalAzure) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_the_unpacked_package_sweeps_with_its_own_packages_alone(
-    unpacked: Path, runtime: Path, serve: Callable[..., LocalAzure]
+    unpacked: Path, runtime: Path, serve: Serve
 ) -> None:
     azure = serve(scenarios.four_accounts(), clock=RunningClock())
     answer = fire(unpacked, runtime, azure)
     assert answer["succeeded"], answer["message"]
-    assert [each.flag for each in azure.tenant.accounts] == [True] * 4
+    assert [account.flag for account in azure.tenant.accounts] == [True] * 4
     assert "SweepCompleted" in {
-        each["data"]["baseData"]["name"] for each in azure.telemetry.events()
+        envelope["data"]["baseData"]["name"] for envelope in azure.telemetry.events()
     }
     # Nothing came from the virtual environment that runs the tests.
     homes = (
@@ -123,17 +124,7 @@ def test_the_package_holds_the_product_and_its_packages_and_nothing_else(archive
     with zipfile.ZipFile(archived) as zipped:
         names = zipped.namelist()
     ours = [name for name in names if not name.startswith(".python_packages/lib/site-packages/")]
-    listed = subprocess.run(
-        ["git", "ls-files", "function_app.py", "host.json", "shared"],  # noqa: S607
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    if listed.returncode != 0:
-        pytest.skip("not a git checkout")
-    tracked = listed.stdout.split()
-    assert sorted(ours) == sorted(tracked)
+    assert sorted(ours) == sorted(tracked("function_app.py", "host.json", "shared"))
     assert not [name for name in names if "__pycache__" in name or "/bin/" in name]
 
 

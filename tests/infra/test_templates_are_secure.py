@@ -37,8 +37,8 @@ def test_security_policies_pass(tmp_path: Path) -> None:
     )
     answer = json.loads(done.stdout)
     failed = [
-        f"{each['check_id']} {each['check_name']}: {each['resource']}"
-        for each in answer.get("results", {}).get("failed_checks", [])
+        f"{check['check_id']} {check['check_name']}: {check['resource']}"
+        for check in answer.get("results", {}).get("failed_checks", [])
     ]
     assert failed == []
     # It passes a file in which it finds nothing.

@@ -3,14 +3,14 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
-from local_azure import LocalAzure, MovedClock, RunningClock, Tenant
+from local_azure import MovedClock, RunningClock, Tenant
 from local_azure.clock import START
-from tests.support.plain_client import arm
+from tests.support.plain_client import SUBSCRIPTIONS, arm
+from tests.support.serving import Serve
 
 
 async def test_sleepers_wake_in_the_order_of_their_deadlines_and_nobody_waits_for_real() -> None:
@@ -107,11 +107,11 @@ async def test_the_running_clock_runs_and_can_be_moved_past_a_sleeper() -> None:
     assert clock.now() - before >= timedelta(hours=1)
 
 
-def test_answers_carry_the_clocks_date(serve: Callable[..., LocalAzure]) -> None:
+def test_answers_carry_the_clocks_date(serve: Serve) -> None:
     azure = serve(Tenant.with_one_subscription(), clock=MovedClock())
     azure.clock.advance(3600)
 
-    reply = arm(azure, "/subscriptions?api-version=2022-12-01")
+    reply = arm(azure, SUBSCRIPTIONS)
 
     assert reply.headers["Date"] == "Tue, 24 Nov 2026 10:00:00 GMT"
 

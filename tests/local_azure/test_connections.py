@@ -7,20 +7,14 @@ import socket
 import ssl
 import threading
 import warnings
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
 from local_azure import LocalAzure, SeenRequest, Tenant, trust
-from tests.support.plain_client import arm
-
-type Serve = Callable[..., LocalAzure]
-
-SUBSCRIPTIONS = "/subscriptions?api-version=2022-12-01"
-VERSION = "?api-version=2025-09-01"
-OFF = {"properties": {"disableLocalAuth": True}}
+from tests.support.plain_client import ACCOUNTS_VERSION, OFF, SUBSCRIPTIONS, arm
+from tests.support.serving import Serve
 
 
 def test_the_next_connection_takes_its_time_and_no_other(serve: Serve) -> None:
@@ -114,7 +108,7 @@ async def test_a_write_can_need_a_connection_that_comes_nine_seconds_after_its_r
 
     azure.before(late)
     token = {"Authorization": f"Bearer {azure.token_for(tenant.function)}"}
-    url = azure.environ["ARM_ENDPOINT"] + account.id + VERSION
+    url = azure.environ["ARM_ENDPOINT"] + account.id + ACCOUNTS_VERSION
     async with aiohttp.ClientSession(headers=token) as session:
         async with session.get(url) as read:
             assert read.headers["Connection"] == "close"

@@ -2,28 +2,15 @@
 
 import http.client
 import threading
-from collections.abc import Callable
 
 import pytest
 
 from local_azure import LocalAzure, Tenant
 from local_azure.clock import START
-from tests.support.plain_client import arm
+from tests.support.plain_client import ACCOUNTS_VERSION, arm, patch_account, read_account
+from tests.support.serving import Serve
 
-type Serve = Callable[..., LocalAzure]
-
-VERSION = "?api-version=2025-09-01"
-OFF = {"properties": {"disableLocalAuth": True}}
 WRITE = "Microsoft.CognitiveServices/accounts/write"
-
-
-@pytest.fixture
-def tenant() -> Tenant:
-    """Two accounts."""
-    tenant = Tenant.with_one_subscription()
-    tenant.add_account("one")
-    tenant.add_account("two")
-    return tenant
 
 
 def test_the_nth_matching_request_is_hit_and_no_other(serve: Serve, tenant: Tenant) -> None:
@@ -31,22 +18,24 @@ def test_the_nth_matching_request_is_hit_and_no_other(serve: Serve, tenant: Tena
     fault = azure.faults.on(method="GET", path="*/accounts/ONE", skip=1, times=2)
     fault.answer(429, {"error": {"code": "TooManyRequests", "message": ""}}, {"Retry-After": "7"})
 
-    one = [arm(azure, tenant.account("one").id + VERSION) for _ in range(4)]
-    two = arm(azure, tenant.account("two").id + VERSION)
+    one = [read_account(azure, tenant.account("one")) for _ in range(4)]
+    two = read_account(azure, tenant.account("two"))
 
     assert [reply.status for reply in one] == [200, 429, 429, 200]
     assert one[1].headers["Retry-After"] == "7"
     assert two.status == 200
-    assert (fault.seen, fault.hits) == (4, 2)
+    assert fault.seen == 4
+    assert fault.hits == 2
 
 
 def test_a_text_is_sent_as_it_is(serve: Serve, tenant: Tenant) -> None:
     azure = serve(tenant)
     azure.faults.on(action=WRITE).answer(503, "<html>busy</html>")
 
-    reply = arm(azure, tenant.account("one").id + VERSION, "PATCH", body=OFF)
+    reply = patch_account(azure, tenant.account("one"))
 
-    assert (reply.status, reply.text) == (503, "<html>busy</html>")
+    assert reply.status == 503
+    assert reply.text == "<html>busy</html>"
     assert reply.headers["Content-Type"] == "text/html"
     assert azure.writes == ()
 
@@ -56,7 +45,7 @@ def test_a_connection_cut_before_acting_wrote_nothing(serve: Serve, tenant: Tena
     azure.faults.on(action=WRITE).cut()
 
     with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
-        arm(azure, tenant.account("one").id + VERSION, "PATCH", body=OFF)
+        patch_account(azure, tenant.account("one"))
 
     assert azure.writes == ()
     assert [o.status for o in azure.operations] == [None]
@@ -67,7 +56,7 @@ def test_a_connection_cut_after_acting_wrote(serve: Serve, tenant: Tenant) -> No
     azure.faults.on(action=WRITE).cut(after_acting=True)
 
     with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
-        arm(azure, tenant.account("one").id + VERSION, "PATCH", body=OFF)
+        patch_account(azure, tenant.account("one"))
 
     assert [w.account_id for w in azure.writes] == [tenant.account("one").id]
 
@@ -76,16 +65,17 @@ def test_an_error_after_acting_wrote_as_well(serve: Serve, tenant: Tenant) -> No
     azure = serve(tenant)
     azure.faults.on(action=WRITE).answer(500, {"error": {}}, after_acting=True)
 
-    reply = arm(azure, tenant.account("one").id + VERSION, "PATCH", body=OFF)
+    reply = patch_account(azure, tenant.account("one"))
 
-    assert (reply.status, len(azure.writes)) == (500, 1)
+    assert reply.status == 500
+    assert len(azure.writes) == 1
 
 
 def test_a_hang_holds_the_request_until_the_clock_says_so(serve: Serve, tenant: Tenant) -> None:
     azure = serve(tenant)
     azure.faults.on(method="GET").hang(300)
 
-    reply = arm(azure, tenant.account("one").id + VERSION)
+    reply = read_account(azure, tenant.account("one"))
 
     assert reply.status == 200
     assert azure.clock.monotonic() == 300
@@ -95,9 +85,10 @@ def test_a_hang_may_come_after_the_write(serve: Serve, tenant: Tenant) -> None:
     azure = serve(tenant)
     azure.faults.on(action=WRITE).hang(300, after_acting=True)
 
-    reply = arm(azure, tenant.account("one").id + VERSION, "PATCH", body=OFF)
+    reply = patch_account(azure, tenant.account("one"))
 
-    assert (reply.status, azure.clock.monotonic()) == (202, 300)
+    assert reply.status == 202
+    assert azure.clock.monotonic() == 300
     assert (azure.writes[0].at - START).total_seconds() == 0
 
 
@@ -107,7 +98,7 @@ def test_a_hang_without_end_ends_with_the_server(tenant: Tenant) -> None:
         azure.faults.on(method="GET").hang()
         arrived = threading.Event()
         azure.before(lambda _: arrived.set())
-        path = tenant.account("one").id + VERSION
+        path = tenant.account("one").id + ACCOUNTS_VERSION
 
         def ask() -> None:
             try:
@@ -126,7 +117,8 @@ def test_a_hang_without_end_ends_with_the_server(tenant: Tenant) -> None:
 def test_faults_can_be_cleared(serve: Serve, tenant: Tenant) -> None:
     azure = serve(tenant)
     azure.faults.on(times=None).answer(500)
-    first = arm(azure, tenant.account("one").id + VERSION).status
+    first = read_account(azure, tenant.account("one")).status
     azure.faults.clear()
 
-    assert (first, arm(azure, tenant.account("one").id + VERSION).status) == (500, 200)
+    assert first == 500
+    assert read_account(azure, tenant.account("one")).status == 200

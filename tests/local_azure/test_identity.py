@@ -1,15 +1,11 @@
 """The managed identity endpoint."""
 
-from collections.abc import Callable
-
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import ManagedIdentityCredential
 
-from local_azure import LocalAzure
 from tests.support.plain_client import send
-
-type Serve = Callable[..., LocalAzure]
+from tests.support.serving import Serve
 
 QUERY = "?api-version=2019-08-01&resource=https://management.azure.com/"
 

@@ -9,28 +9,22 @@ import pytest
 
 from local_azure import LocalAzure
 from local_azure.services import Settings
-from tests.support.plain_client import Reply, send
-
-type Serve = Callable[..., LocalAzure]
-
-
-def connection(azure: LocalAzure) -> dict[str, str]:
-    text = azure.environ["APPLICATIONINSIGHTS_CONNECTION_STRING"]
-    return dict(part.split("=", 1) for part in text.split(";"))
+from tests.support.plain_client import Reply, send, telemetry_settings
+from tests.support.serving import Serve
 
 
 def envelope(azure: LocalAzure, name: str) -> dict[str, Any]:
     return {
         "name": "Microsoft.ApplicationInsights.Event",
         "time": "2026-11-24T09:00:00.1234567Z",
-        "iKey": connection(azure)["InstrumentationKey"],
+        "iKey": telemetry_settings(azure)["InstrumentationKey"],
         "data": {"baseType": "EventData", "baseData": {"ver": 2, "name": name, "properties": {}}},
     }
 
 
 def track(azure: LocalAzure, data: bytes, headers: dict[str, str] | None = None) -> Reply:
     token = azure.token_for(azure.tenant.function, "https://monitor.azure.com/")
-    url = connection(azure)["IngestionEndpoint"] + "v2.1/track"
+    url = telemetry_settings(azure)["IngestionEndpoint"] + "v2.1/track"
     bearer = {"Authorization": f"Bearer {token}"}
     return send(url, "POST", body=data, headers={**bearer, **(headers or {})})
 
@@ -45,7 +39,8 @@ def test_arrays_lines_and_gzip_are_all_taken(serve: Serve) -> None:
     packed = track(azure, zipped, {"Content-Encoding": "gzip"})
 
     assert array.body == {"itemsReceived": 1, "itemsAccepted": 1, "errors": []}
-    assert (lines.body["itemsAccepted"], packed.status) == (2, 200)
+    assert lines.body["itemsAccepted"] == 2
+    assert packed.status == 200
     names = [e["data"]["baseData"]["name"] for e in azure.telemetry.events()]
     assert names == ["One", "Two", "Three", "One"]
     assert len(azure.telemetry.events("One")) == 2
@@ -177,9 +172,11 @@ def test_a_malformed_envelope_is_refused_in_its_place_and_the_others_are_kept(
     none = track(azure, json.dumps(batch[1:2]).encode())
 
     error = {"statusCode": 400, "message": message}
-    assert (some.status, some.reason) == (206, message.strip())
+    assert some.status == 206
+    assert some.reason == message.strip()
     assert some.body == {"itemsReceived": 3, "itemsAccepted": 2, "errors": [{"index": 1} | error]}
-    assert (none.status, none.reason) == (400, message.strip())
+    assert none.status == 400
+    assert none.reason == message.strip()
     assert none.body == {"itemsReceived": 1, "itemsAccepted": 0, "errors": [{"index": 0} | error]}
     kept = [e["data"]["baseData"]["name"] for e in azure.telemetry.events()]
     assert kept == ["One", "Three"]
@@ -194,7 +191,8 @@ def test_what_sampling_drops_is_told_item_by_item(serve: Serve) -> None:
 
     reply = track(azure, json.dumps(batch).encode())
 
-    assert (reply.status, reply.reason) == (206, "Telemetry sampled out.")
+    assert reply.status == 206
+    assert reply.reason == "Telemetry sampled out."
     assert reply.body["errors"] == [
         {"index": 0, "statusCode": 206, "message": "Telemetry sampled out."}
     ]
@@ -205,11 +203,12 @@ def test_a_token_of_an_identity_without_the_role_is_refused(serve: Serve) -> Non
     azure = serve()
     stranger = azure.tenant.add_principal("stranger")
     token = azure.token_for(stranger, "https://monitor.azure.com/")
-    url = connection(azure)["IngestionEndpoint"] + "v2.1/track"
+    url = telemetry_settings(azure)["IngestionEndpoint"] + "v2.1/track"
 
     reply = send(url, "POST", body=[], headers={"Authorization": f"Bearer {token}"})
 
-    assert (reply.status, reply.text) == (403, "")
+    assert reply.status == 403
+    assert reply.text == ""
 
 
 def test_without_a_token_it_depends_on_whether_local_auth_is_on(serve: Serve) -> None:
@@ -217,16 +216,17 @@ def test_without_a_token_it_depends_on_whether_local_auth_is_on(serve: Serve) ->
     lenient = serve(settings=Settings(require_entra_for_telemetry=False))
 
     def status(azure: LocalAzure) -> int:
-        url = connection(azure)["IngestionEndpoint"] + "v2.1/track"
+        url = telemetry_settings(azure)["IngestionEndpoint"] + "v2.1/track"
         return send(url, "POST", body=[envelope(azure, "One")]).status
 
-    assert (status(strict), status(lenient)) == (401, 200)
+    assert status(strict) == 401
+    assert status(lenient) == 200
     assert len(strict.telemetry) == 0
 
 
 def test_what_the_exporter_asks_besides_is_seen_and_not_modelled(serve: Serve) -> None:
     azure = serve()
-    url = connection(azure)["LiveEndpoint"] + "QuickPulseService.svc/ping"
+    url = telemetry_settings(azure)["LiveEndpoint"] + "QuickPulseService.svc/ping"
 
     assert send(url, "POST", body=b"{}").status == 501
     assert [(o.host, o.status) for o in azure.operations] == [("ingestion", 501)]

@@ -14,7 +14,7 @@ from local_azure.state import ids
 from local_azure.state.account import Account
 from local_azure.state.changes import SYSTEM, Author, change_row
 from local_azure.state.tenant import OTHER_TENANT
-from tests.support.plain_client import Reply, send
+from tests.support.plain_client import Reply, send, telemetry_settings
 from tests.support.recorded_exchanges import body_differences, header_differences, recorded
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
@@ -623,11 +623,7 @@ def _url(azure: LocalAzure, path: str) -> str:
     if path.startswith("https://"):
         return path
     if path.endswith("/track"):
-        settings = dict(
-            part.split("=", 1)
-            for part in azure.environ["APPLICATIONINSIGHTS_CONNECTION_STRING"].split(";")
-        )
-        return settings["IngestionEndpoint"].rstrip("/") + path
+        return telemetry_settings(azure)["IngestionEndpoint"].rstrip("/") + path
     return azure.environ["ARM_ENDPOINT"] + path
 
 

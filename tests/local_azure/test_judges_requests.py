@@ -6,26 +6,31 @@ from datetime import timedelta
 
 import pytest
 
-from local_azure import LocalAzure, Tenant
+from local_azure import Account, LocalAzure, Tenant
 from local_azure.allowance import Rates
 from local_azure.clock import START
 from local_azure.services import Settings
 from local_azure.state import ids
 from local_azure.state.tenant import OTHER_TENANT
-from tests.support.plain_client import arm, send
-
-VERSION = "?api-version=2025-09-01"
-OFF = {"properties": {"disableLocalAuth": True}}
-
-type Serve = Callable[..., LocalAzure]
+from tests.support.plain_client import (
+    ACCOUNTS_VERSION,
+    SUBSCRIPTIONS,
+    Reply,
+    arm,
+    patch_account,
+    read_account,
+    send,
+)
+from tests.support.serving import Serve
 
 
 def test_a_request_without_a_token_is_challenged(serve: Serve) -> None:
     azure = serve()
 
-    reply = send(azure.environ["ARM_ENDPOINT"] + "/subscriptions?api-version=2022-12-01")
+    reply = send(azure.environ["ARM_ENDPOINT"] + SUBSCRIPTIONS)
 
-    assert (reply.status, reply.body["error"]["code"]) == (401, "AuthenticationFailed")
+    assert reply.status == 401
+    assert reply.code == "AuthenticationFailed"
     assert reply.headers["WWW-Authenticate"].startswith("Bearer authorization_uri=")
 
 
@@ -34,35 +39,37 @@ def test_a_token_that_somebody_else_signed_is_not_taken(serve: Serve) -> None:
     token = other.token_for(other.tenant.function)
 
     reply = send(
-        azure.environ["ARM_ENDPOINT"] + "/subscriptions?api-version=2022-12-01",
+        azure.environ["ARM_ENDPOINT"] + SUBSCRIPTIONS,
         headers={"Authorization": f"Bearer {token}"},
     )
 
-    assert (reply.status, reply.body["error"]["code"]) == (401, "InvalidAuthenticationToken")
+    assert reply.status == 401
+    assert reply.code == "InvalidAuthenticationToken"
 
 
 def test_a_token_expires_by_the_clock(serve: Serve) -> None:
     azure = serve(token_lifetime=600)
     token = {"Authorization": f"Bearer {azure.token_for(azure.tenant.function)}"}
-    url = azure.environ["ARM_ENDPOINT"] + "/subscriptions?api-version=2022-12-01"
+    url = azure.environ["ARM_ENDPOINT"] + SUBSCRIPTIONS
 
     before = send(url, headers=token).status
     azure.clock.advance(600)
 
-    assert (before, send(url, headers=token).status) == (200, 401)
+    assert before == 200
+    assert send(url, headers=token).status == 401
 
 
 def test_revoked_tokens_are_expired_and_new_ones_work(serve: Serve) -> None:
     azure = serve()
     token = {"Authorization": f"Bearer {azure.token_for(azure.tenant.function)}"}
-    url = azure.environ["ARM_ENDPOINT"] + "/subscriptions?api-version=2022-12-01"
+    url = azure.environ["ARM_ENDPOINT"] + SUBSCRIPTIONS
     azure.services.tokens.revoke()
 
     old = send(url, headers=token)
     azure.clock.advance(1)
 
-    assert old.body["error"]["code"] == "ExpiredAuthenticationToken"
-    assert arm(azure, "/subscriptions?api-version=2022-12-01").status == 200
+    assert old.code == "ExpiredAuthenticationToken"
+    assert arm(azure, SUBSCRIPTIONS).status == 200
 
 
 @pytest.mark.parametrize(
@@ -91,7 +98,8 @@ def test_each_refusal_has_its_code(serve: Serve, path: str, status: int, code: s
 
     reply = arm(azure, path.format(account=account.id))
 
-    assert (reply.status, reply.body["error"]["code"]) == (status, code)
+    assert reply.status == status
+    assert reply.code == code
 
 
 def test_a_subscription_that_cannot_be_read_is_refused_as_any_scope_is(serve: Serve) -> None:
@@ -123,16 +131,17 @@ def fabrikam() -> Tenant:
     return tenant
 
 
-@pytest.mark.parametrize("method", ["GET", "PATCH"])
+@pytest.mark.parametrize("request_account", [read_account, patch_account])
 def test_a_token_of_ours_is_not_taken_in_a_subscription_of_another_tenant(
-    serve: Serve, fabrikam: Tenant, method: str
+    serve: Serve, fabrikam: Tenant, request_account: Callable[[LocalAzure, Account], Reply]
 ) -> None:
     azure = serve(fabrikam)
     account = fabrikam.account("foreign-bot")
 
-    reply = arm(azure, account.id + VERSION, method, body=OFF if method == "PATCH" else None)
+    reply = request_account(azure, account)
 
-    assert (reply.status, reply.body["error"]["code"]) == (401, "InvalidAuthenticationTokenTenant")
+    assert reply.status == 401
+    assert reply.code == "InvalidAuthenticationTokenTenant"
     assert OTHER_TENANT in reply.headers["WWW-Authenticate"]
     assert azure.writes == ()
 
@@ -141,14 +150,14 @@ def test_one_that_is_delegated_to_our_tenant_takes_it(serve: Serve, fabrikam: Te
     azure = serve(fabrikam)
     account = fabrikam.account("delegated-bot")
 
-    assert arm(azure, account.id + VERSION).status == 200
-    assert arm(azure, account.id + VERSION, "PATCH", body=OFF).status == 202
+    assert read_account(azure, account).status == 200
+    assert patch_account(azure, account).status == 202
 
 
 def test_the_list_has_the_delegated_one_with_its_home_tenant_and_not_the_other(
     serve: Serve, fabrikam: Tenant
 ) -> None:
-    listed = arm(serve(fabrikam), "/subscriptions?api-version=2022-12-01").body["value"]
+    listed = arm(serve(fabrikam), SUBSCRIPTIONS).body["value"]
 
     theirs = [row for row in listed if row["tenantId"] == OTHER_TENANT]
     assert [row["displayName"] for row in theirs] == ["delegated"]
@@ -161,11 +170,12 @@ def test_a_subscription_that_is_given_to_another_tenant_refuses_us_from_then_on(
     tenant = Tenant.with_one_subscription()
     account = tenant.add_account("bot")
     azure = serve(tenant)
-    before = arm(azure, account.id + VERSION).status
+    before = read_account(azure, account).status
     tenant.transfer(tenant.subscription("contoso-prod"))
 
-    assert (before, arm(azure, account.id + VERSION).status) == (200, 401)
-    assert arm(azure, "/subscriptions?api-version=2022-12-01").body["value"] == []
+    assert before == 200
+    assert read_account(azure, account).status == 401
+    assert arm(azure, SUBSCRIPTIONS).body["value"] == []
 
 
 def test_a_challenge_names_the_subscriptions_own_tenant(serve: Serve, fabrikam: Tenant) -> None:
@@ -174,7 +184,8 @@ def test_a_challenge_names_the_subscriptions_own_tenant(serve: Serve, fabrikam: 
 
     reply = send(f"{url}?api-version=2022-12-01")
 
-    assert (reply.status, reply.body["error"]["code"]) == (401, "AuthenticationFailed")
+    assert reply.status == 401
+    assert reply.code == "AuthenticationFailed"
     assert OTHER_TENANT in reply.headers["WWW-Authenticate"]
 
 
@@ -184,9 +195,10 @@ def test_a_missing_role_comes_before_a_missing_account(serve: Serve) -> None:
     stranger = tenant.add_principal("stranger")
     azure = serve(tenant)
 
-    reply = arm(azure, f"{account.id}x{VERSION}", by=stranger)
+    reply = arm(azure, f"{account.id}x{ACCOUNTS_VERSION}", by=stranger)
 
-    assert (reply.status, reply.body["error"]["code"]) == (403, "AuthorizationFailed")
+    assert reply.status == 403
+    assert reply.code == "AuthorizationFailed"
     assert "x-ms-ratelimit-remaining-subscription-reads" not in reply.headers
 
 
@@ -199,9 +211,9 @@ def test_what_is_below_a_role_is_allowed_and_what_is_beside_it_is_not(serve: Ser
     tenant.assign(team, str(scope), ["Microsoft.CognitiveServices/*/read"])
     azure = serve(tenant)
 
-    assert arm(azure, here.id.upper() + VERSION, by=team).status == 200
-    assert arm(azure, there.id + VERSION, by=team).status == 403
-    assert arm(azure, here.id + VERSION, "PATCH", body=OFF, by=team).status == 403
+    assert arm(azure, here.id.upper() + ACCOUNTS_VERSION, by=team).status == 200
+    assert read_account(azure, there, by=team).status == 403
+    assert patch_account(azure, here, by=team).status == 403
 
 
 def test_a_deny_assignment_wins_over_a_role(serve: Serve) -> None:
@@ -211,14 +223,12 @@ def test_a_deny_assignment_wins_over_a_role(serve: Serve) -> None:
     tenant.deny(tenant.function, account.id, [write], name="frozen")
     azure = serve(tenant)
 
-    reply = arm(azure, account.id + VERSION, "PATCH", body=OFF)
+    reply = patch_account(azure, account)
 
-    assert (reply.status, reply.body["error"]["code"]) == (
-        403,
-        "DenyAssignmentAuthorizationFailed",
-    )
+    assert reply.status == 403
+    assert reply.code == "DenyAssignmentAuthorizationFailed"
     assert "'frozen'" in reply.body["error"]["message"]
-    assert arm(azure, account.id + VERSION).status == 200
+    assert read_account(azure, account).status == 200
 
 
 def test_a_deny_assignment_wins_from_above_as_well(serve: Serve) -> None:
@@ -228,7 +238,7 @@ def test_a_deny_assignment_wins_from_above_as_well(serve: Serve) -> None:
     tenant.deny(tenant.function, root, ["Microsoft.CognitiveServices/*"])
     azure = serve(tenant)
 
-    assert arm(azure, account.id + VERSION).status == 403
+    assert read_account(azure, account).status == 403
 
 
 def test_a_role_may_take_its_time_and_the_list_is_empty_until_then(serve: Serve) -> None:
@@ -239,13 +249,14 @@ def test_a_role_may_take_its_time_and_the_list_is_empty_until_then(serve: Serve)
     azure = serve(tenant)
 
     def listed() -> list[str]:
-        body = arm(azure, "/subscriptions?api-version=2022-12-01").body
+        body = arm(azure, SUBSCRIPTIONS).body
         return [s["displayName"] for s in body["value"]]
 
     before = listed()
     azure.clock.advance(600)
 
-    assert (before, listed()) == ([], ["late"])
+    assert before == []
+    assert listed() == ["late"]
 
 
 def test_a_lock_comes_before_a_policy_and_both_before_the_provider(serve: Serve) -> None:
@@ -254,7 +265,7 @@ def test_a_lock_comes_before_a_policy_and_both_before_the_provider(serve: Serve)
     azure = serve(tenant)
 
     def refused() -> str:
-        body = arm(azure, account.id + VERSION, "PATCH", body=OFF).body
+        body = patch_account(azure, account).body
         return str(body["error"]["code"])
 
     codes = [refused()]
@@ -273,7 +284,7 @@ def test_a_lock_against_deletion_lets_a_patch_pass(serve: Serve) -> None:
     tenant.add_lock(account.id, level="CanNotDelete")
     azure = serve(tenant)
 
-    assert arm(azure, account.id + VERSION, "PATCH", body=OFF).status == 202
+    assert patch_account(azure, account).status == 202
 
 
 def test_a_policy_without_a_message_names_its_identifiers(serve: Serve) -> None:
@@ -282,7 +293,7 @@ def test_a_policy_without_a_message_names_its_identifiers(serve: Serve) -> None:
     policy = tenant.add_policy(account.id, name="freeze", assigned_as="Year's end", version="2.1.0")
     azure = serve(tenant)
 
-    error = arm(azure, account.id + VERSION, "PATCH", body=OFF).body["error"]
+    error = patch_account(azure, account).body["error"]
 
     assert list(error) == ["code", "target", "message", "additionalInfo"]
     assert error["message"].startswith("Resource 'bot' was disallowed by policy. Policy identif")
@@ -301,8 +312,8 @@ def test_a_policy_is_asked_about_the_account_as_it_would_be(serve: Serve) -> Non
     tenant.add_policy(account.id, denies=lambda a: a["properties"].get("disableLocalAuth") is True)
     azure = serve(tenant)
 
-    assert arm(azure, account.id + VERSION, "PATCH", body={"tags": {"a": "b"}}).status == 200
-    assert arm(azure, account.id + VERSION, "PATCH", body=OFF).status == 403
+    assert patch_account(azure, account, {"tags": {"a": "b"}}).status == 200
+    assert patch_account(azure, account).status == 403
 
 
 def test_a_management_group_that_is_not_there_looks_like_one_that_is_not_yours(
@@ -320,7 +331,7 @@ def test_pages_together_are_the_whole_list(serve: Serve) -> None:
     names = {tenant.add_account(f"bot-{number}").name for number in range(7)}
     azure = serve(tenant, settings=Settings(account_page=3))
     subscription = next(iter(tenant.subscriptions.values()))
-    url = f"{subscription.scope}/providers/Microsoft.CognitiveServices/accounts{VERSION}"
+    url = f"{subscription.scope}/providers/Microsoft.CognitiveServices/accounts{ACCOUNTS_VERSION}"
 
     pages = []
     while url:
@@ -360,7 +371,7 @@ def test_the_list_of_subscriptions_may_leave_tags_out_where_one_shows_them(
     one = tenant.add_subscription("one", tags={"cost": "4711"})
     azure = serve(tenant, settings=Settings(list_shows_tags=shown))
 
-    (row,) = arm(azure, "/subscriptions?api-version=2022-12-01", by=tenant.team).body["value"]
+    (row,) = arm(azure, SUBSCRIPTIONS, by=tenant.team).body["value"]
 
     assert ("tags" in row) == shown
     whole = arm(azure, f"{one.scope}?api-version=2022-12-01", by=tenant.team).body
@@ -387,8 +398,8 @@ def test_every_request_is_logged_with_its_action_and_by_whom(serve: Serve) -> No
     tenant = Tenant.with_one_subscription()
     account = tenant.add_account("bot")
     azure = serve(tenant)
-    arm(azure, account.id + VERSION)
-    arm(azure, account.id + VERSION, "PATCH", body=OFF)
+    read_account(azure, account)
+    patch_account(azure, account)
     arm(azure, "/tenants?api-version=2022-12-01", by=tenant.team)
 
     seen = [(o.method, o.action, o.status, o.principal) for o in azure.operations]
@@ -413,11 +424,12 @@ def test_a_hook_sees_each_request_before_it_is_answered_and_may_change_the_tenan
     azure = serve(tenant)
     remove = azure.before(lambda request: tenant.tag(account, {"n": str(request.ordinal)}))
 
-    first = arm(azure, account.id + VERSION).body["tags"]
+    first = read_account(azure, account).body["tags"]
     remove()
-    second = arm(azure, account.id + VERSION).body["tags"]
+    second = read_account(azure, account).body["tags"]
 
-    assert (first, second) == ({"n": "1"}, {"n": "1"})
+    assert first == {"n": "1"}
+    assert second == {"n": "1"}
 
 
 def test_tokens_of_a_bucket_are_counted_and_refused_only_where_that_is_switched_on(
@@ -427,14 +439,15 @@ def test_tokens_of_a_bucket_are_counted_and_refused_only_where_that_is_switched_
     account = tenant.add_account("bot")
     azure = serve(tenant, settings=Settings(rates={"reads": Rates(3, 1)}))
 
-    free = [arm(azure, account.id + VERSION).status for _ in range(5)]
+    free = [read_account(azure, account).status for _ in range(5)]
     azure.services.buckets.enforced = True
-    refused = arm(azure, account.id + VERSION)
+    refused = read_account(azure, account)
     azure.clock.advance(1)
-    again = arm(azure, account.id + VERSION)
+    again = read_account(azure, account)
 
     assert free == [200] * 5
-    assert (refused.status, refused.headers["Retry-After"]) == (429, "1")
+    assert refused.status == 429
+    assert refused.headers["Retry-After"] == "1"
     assert refused.headers["Connection"] == "close"
     assert again.status == 200
     assert again.headers["x-ms-ratelimit-remaining-subscription-reads"] == "0"

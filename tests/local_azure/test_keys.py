@@ -1,30 +1,15 @@
 """The keys of an account, as listKeys shows them."""
 
-from collections.abc import Callable
-
-import pytest
-
 from local_azure import LocalAzure, Tenant
-from tests.support.plain_client import arm
+from tests.support.plain_client import ACCOUNTS_VERSION, arm
+from tests.support.serving import Serve
 
-type Serve = Callable[..., LocalAzure]
-
-VERSION = "?api-version=2025-09-01"
 LIST_KEYS = "Microsoft.CognitiveServices/accounts/listKeys/action"
-
-
-@pytest.fixture
-def tenant() -> Tenant:
-    """Two accounts with keys."""
-    tenant = Tenant.with_one_subscription()
-    tenant.add_account("one", local_auth=True)
-    tenant.add_account("two", local_auth=True)
-    return tenant
 
 
 def keys(azure: LocalAzure, name: str) -> list[str]:
     account = azure.tenant.account(name)
-    reply = arm(azure, f"{account.id}/listKeys{VERSION}", "POST", by=azure.tenant.team)
+    reply = arm(azure, f"{account.id}/listKeys{ACCOUNTS_VERSION}", "POST", by=azure.tenant.team)
     assert reply.status == 200
     return [reply.body["key1"], reply.body["key2"]]
 
@@ -48,9 +33,10 @@ def test_a_read_only_lock_refuses_it_and_names_the_account(serve: Serve, tenant:
     tenant.add_lock(account.id)
     azure = serve(tenant)
 
-    reply = arm(azure, f"{account.id}/listKeys{VERSION}", "POST", by=tenant.team)
+    reply = arm(azure, f"{account.id}/listKeys{ACCOUNTS_VERSION}", "POST", by=tenant.team)
 
-    assert (reply.status, reply.body["error"]["code"]) == (409, "ScopeLocked")
+    assert reply.status == 409
+    assert reply.code == "ScopeLocked"
     assert reply.body["error"]["message"].startswith(
         f"The scope '{account.id}' cannot perform write operation"
     )
@@ -60,7 +46,8 @@ def test_whoever_may_not_list_them_is_told_of_the_account(serve: Serve, tenant: 
     account = tenant.account("one")
     azure = serve(tenant)
 
-    reply = arm(azure, f"{account.id}/listKeys{VERSION}", "POST")
+    reply = arm(azure, f"{account.id}/listKeys{ACCOUNTS_VERSION}", "POST")
 
-    assert (reply.status, reply.body["error"]["code"]) == (403, "AuthorizationFailed")
+    assert reply.status == 403
+    assert reply.code == "AuthorizationFailed"
     assert f"action '{LIST_KEYS}' over scope '{account.id}'" in reply.body["error"]["message"]

@@ -1,6 +1,5 @@
 """The local Azure's log queries: what they find, when, and what they do not tell."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +10,7 @@ from local_azure.services import Settings
 from local_azure.state.access import Principal
 from tests.support.plain_client import Reply, send
 from tests.support.recorded_exchanges import recorded
-
-type Serve = Callable[..., LocalAzure]
+from tests.support.serving import Serve
 
 API = "https://api.loganalytics.io"
 
@@ -96,13 +94,18 @@ def test_values_are_written_as_recorded(serve: Serve) -> None:
     )
     ((at, dimensions, nothing, role),) = rows(ask(azure, query))
     assert at.endswith("Z")
-    assert (dimensions, nothing, role) == ('{"sweepId": "s"}', None, "")
+    assert dimensions == '{"sweepId": "s"}'
+    assert nothing is None
+    assert role == ""
 
 
 def test_no_rows_have_all_columns(serve: Serve) -> None:
     found = ask(serve(), "customEvents | project name, itemCount")
     assert rows(found) == []
-    assert [each["name"] for each in found.body["tables"][0]["columns"]] == ["name", "itemCount"]
+    assert [column["name"] for column in found.body["tables"][0]["columns"]] == [
+        "name",
+        "itemCount",
+    ]
 
 
 def test_telemetry_is_found_some_time_after_it_came(serve: Serve) -> None:
@@ -120,7 +123,8 @@ def test_an_answer_is_kept_for_two_minutes_unless_that_is_declined(serve: Serve)
     event(azure, "One")
     azure.clock.advance(76)
     kept = ask(azure)
-    assert (rows(kept), kept.headers["Age"]) == ([], "76")
+    assert rows(kept) == []
+    assert kept.headers["Age"] == "76"
     fresh = ask(azure, Cache_Control="no-cache")
     assert rows(fresh) == [["One"]]
     assert "Age" not in fresh.headers
@@ -247,8 +251,8 @@ def arm(azure: LocalAzure, method: str, path: str, sender: Principal | None = No
 
 def test_arm_says_where_logs_are(serve: Serve) -> None:
     azure = serve()
-    told = arm(azure, "GET", "/metadata/endpoints?api-version=2022-09-01")
-    assert told.body["logAnalyticsResourceId"] == azure.services.logs_url()
+    endpoints = arm(azure, "GET", "/metadata/endpoints?api-version=2022-09-01")
+    assert endpoints.body["logAnalyticsResourceId"] == azure.services.logs_url()
 
 
 def test_app_settings_are_read_by_a_post_and_by_who_may(serve: Serve) -> None:

@@ -1,6 +1,5 @@
 """Resource Graph as a service: lag, quota and scope. The language is tested with the engine."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -14,12 +13,10 @@ from local_azure.state import ids
 from local_azure.state.changes import FirstValues
 from local_azure.state.tenant import OTHER_TENANT
 from tests.support import azure_clients
-from tests.support.plain_client import Reply, arm
-
-type Serve = Callable[..., LocalAzure]
+from tests.support.plain_client import Reply, arm, patch_account
+from tests.support.serving import Serve
 
 PATH = "/providers/Microsoft.ResourceGraph/resources?api-version=2021-03-01"
-OFF = {"properties": {"disableLocalAuth": True}}
 FLAGS = (
     "resources | where type =~ 'microsoft.cognitiveservices/accounts' "
     "| project id, name, flag = tostring(properties.disableLocalAuth) | order by id asc"
@@ -62,7 +59,7 @@ def test_a_change_shows_when_the_lag_has_passed(serve: Serve) -> None:
     tenant = Tenant.with_one_subscription()
     account = tenant.add_account("bot", local_auth=True)
     azure = serve(tenant)
-    arm(azure, f"{account.id}?api-version=2025-09-01", "PATCH", body=OFF)
+    patch_account(azure, account)
 
     seen = []
     for _ in range(3):
@@ -97,7 +94,8 @@ def test_a_deleted_account_is_shown_until_then(serve: Serve) -> None:
     before = len(rows(azure, FLAGS))
     azure.clock.advance(60)
 
-    assert (before, len(rows(azure, FLAGS))) == (1, 0)
+    assert before == 1
+    assert len(rows(azure, FLAGS)) == 0
 
 
 def test_a_new_account_and_a_new_tag_show_as_late(serve: Serve) -> None:
@@ -110,14 +108,15 @@ def test_a_new_account_and_a_new_tag_show_as_late(serve: Serve) -> None:
     before = rows(azure, query)
     azure.clock.advance(60)
 
-    assert (before, [row["owner"] for row in rows(azure, query)]) == ([], ["ann"])
+    assert before == []
+    assert [row["owner"] for row in rows(azure, query)] == ["ann"]
 
 
 def test_who_turned_keys_off_is_in_the_change_log_later_still(serve: Serve) -> None:
     tenant = Tenant.with_one_subscription()
     account = tenant.add_account("bot", local_auth=True)
     azure = serve(tenant)
-    arm(azure, f"{account.id}?api-version=2025-09-01", "PATCH", body=OFF)
+    patch_account(azure, account)
     query = (
         "resourcechanges | extend c = properties.changes['properties.disableLocalAuth'] "
         "| where isnotnull(c) | project id, was = tostring(c.previousValue), "
@@ -129,7 +128,8 @@ def test_who_turned_keys_off_is_in_the_change_log_later_still(serve: Serve) -> N
     (row,) = rows(azure, query)
 
     assert before == []
-    assert (row["was"], row["now"]) == ("False", "True")
+    assert row["was"] == "False"
+    assert row["now"] == "True"
     assert row["who"] == tenant.function.client_id
 
 
@@ -155,7 +155,7 @@ def test_the_sixteenth_query_in_five_seconds_is_throttled_with_the_quota_headers
     assert [reply.status for reply in replies] == [200] * 15 + [429]
     assert [r.headers["x-ms-user-quota-remaining"] for r in replies[:2]] == ["14", "13"]
     last = replies[-1]
-    assert last.body["error"]["code"] == "RateLimiting"
+    assert last.code == "RateLimiting"
     assert last.headers["x-ms-user-quota-remaining"] == "0"
     assert last.headers["x-ms-user-quota-resets-after"] == "00:00:05"
     assert "Retry-After" not in last.headers
@@ -253,7 +253,8 @@ def test_too_many_subscriptions_under_a_scope_are_refused_or_cut_if_that_is_allo
     (detail,) = whole.body["error"]["details"]
     assert detail["code"] == "TooManySubscriptionsUnderScope"
     assert "x-ms-tenant-subscription-limit-hit" not in whole.headers
-    assert (part.status, part.body["count"]) == (200, 1)
+    assert part.status == 200
+    assert part.body["count"] == 1
     assert part.headers["x-ms-tenant-subscription-limit-hit"] == "true"
 
 
@@ -261,7 +262,7 @@ FIRST = "properties.disableLocalAuth"
 
 
 @pytest.mark.parametrize(
-    ("told", "entry"),
+    ("first_values", "entry"),
     [
         ("unlisted", None),
         ("null", {"previousValue": None, "newValue": "True"}),
@@ -269,10 +270,10 @@ FIRST = "properties.disableLocalAuth"
     ],
 )
 def test_a_first_value_is_told_in_the_change_log_as_the_tenant_says(
-    serve: Serve, told: FirstValues, entry: dict[str, Any] | None
+    serve: Serve, first_values: FirstValues, entry: dict[str, Any] | None
 ) -> None:
     tenant = Tenant.with_one_subscription()
-    tenant.first_values = told
+    tenant.first_values = first_values
     account = tenant.add_account("bot")
     tenant.disable_keys(account, at=START - timedelta(days=1))
 
@@ -288,7 +289,8 @@ def test_a_disabled_subscription_is_not_eligible(serve: Serve, three: Tenant) ->
     azure = serve(three)
     reply = ask(azure, FLAGS)
 
-    assert (reply.status, reply.body["error"]["code"]) == (403, "AccessDenied")
+    assert reply.status == 403
+    assert reply.code == "AccessDenied"
 
 
 def test_containers_tell_states_and_groups(serve: Serve, three: Tenant) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from local_azure.graph import GraphTables
 from local_azure.graph.rows import full_row
+from tests.support.graph_engine import answered
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ONE = full_row(
@@ -53,16 +54,7 @@ def tables() -> GraphTables:
 
 
 def rows(tables: GraphTables, query: str) -> Any:
-    answer = tables.answer(
-        {"query": query},
-        subscriptions=["s1", "s2"],
-        management_groups=[],
-        api_version="2021-03-01",
-        now=NOW,
-        correlation_id="c",
-    )
-    assert answer.status == 200, answer.body
-    return answer.body["data"]
+    return answered(tables, query, {}, subscriptions=["s1", "s2"], now=NOW)["data"]
 
 
 WHERE = [

@@ -13,6 +13,7 @@ from typing import Any
 
 from local_azure.graph import GraphAnswer, GraphTables
 from local_azure.graph.rows import full_row
+from tests.support.graph_engine import ask_engine
 
 RECORDED = Path(__file__).parent.parent / "data" / "recorded_graph"
 NOW = datetime(2019, 12, 12, 3, 2, 52, 256809, tzinfo=UTC)
@@ -34,11 +35,12 @@ def ask(
     *subscriptions: str,
     now: datetime = NOW,
 ) -> GraphAnswer:
-    return tables.answer(
+    return ask_engine(
+        tables,
         body,
         subscriptions=subscriptions or (HERE,),
-        management_groups=["PolicyUIMG", "AzGovTest5"],
-        api_version=version,
+        groups=["PolicyUIMG", "AzGovTest5"],
+        version=version,
         now=now,
         correlation_id="dcfb51de-e1d1-44cc-ade0-c7b186674eac",
     )

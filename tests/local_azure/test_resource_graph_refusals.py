@@ -9,6 +9,7 @@ import pytest
 
 from local_azure.graph import GraphAnswer, GraphTables, NotModelled
 from local_azure.graph.syntax import OPERATORS
+from tests.support.graph_engine import ask_engine
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, 1, tzinfo=UTC)
 
@@ -18,15 +19,8 @@ def tables() -> GraphTables:
     return GraphTables()
 
 
-def ask(tables: GraphTables, body: object, version: str = "2021-03-01") -> GraphAnswer:
-    return tables.answer(
-        body,
-        subscriptions=["s"],
-        management_groups=[],
-        api_version=version,
-        now=NOW,
-        correlation_id="11111111-1111-1111-1111-111111111111",
-    )
+def ask(tables: GraphTables, body: object) -> GraphAnswer:
+    return ask_engine(tables, body, now=NOW, correlation_id="11111111-1111-1111-1111-111111111111")
 
 
 def details(tables: GraphTables, query: str) -> list[dict[str, Any]]:
@@ -193,19 +187,18 @@ def test_a_parser_failure_says_where(
     tables: GraphTables, query: str, line: int, column: int, token: str
 ) -> None:
     found = details(tables, query)[1]
-    assert (found["code"], found["line"], found["characterPositionInLine"], found["token"]) == (
-        "ParserFailure",
-        line,
-        column,
-        token,
-    )
+    assert found["code"] == "ParserFailure"
+    assert found["line"] == line
+    assert found["characterPositionInLine"] == column
+    assert found["token"] == token
 
 
 def test_an_unfinished_string_comes_before_the_parsers_failure(tables: GraphTables) -> None:
     # Azure/aztfexport#485: the second place and token are those that a user got.
     query = "Resources | where resourceGroup =~ DEV-T24' and type contains 'Microsoft.Network'"
     unfinished, failure = details(tables, query)[1:]
-    assert (unfinished["characterPositionInLine"], unfinished["expectedToken"]) == (80, "'")
+    assert unfinished["characterPositionInLine"] == 80
+    assert unfinished["expectedToken"] == "'"
     assert failure == {
         "code": "ParserFailure",
         "message": "ParserFailure",

@@ -10,10 +10,8 @@ from azure.mgmt.cognitiveservices.models import AccountProperties
 
 from local_azure import ABSENT, Account, LocalAzure, MovedClock, PatchForm, Tenant
 from tests.support import azure_clients
-from tests.support.plain_client import arm
-
-OFF = {"properties": {"disableLocalAuth": True}}
-VERSION = "?api-version=2025-09-01"
+from tests.support.plain_client import OFF, patch_account, read_account
+from tests.support.serving import Serve
 
 type Client = Callable[[LocalAzure], CognitiveServicesManagementClient]
 
@@ -49,7 +47,7 @@ async def turn_off(client: CognitiveServicesManagementClient, account: Account) 
     "form", [form for form in PatchForm if form is not PatchForm.OPERATION_FAILS]
 )
 async def test_the_sdk_follows_every_form_to_its_end(
-    serve: Callable[..., LocalAzure], client: Client, form: PatchForm
+    serve: Serve, client: Client, form: PatchForm
 ) -> None:
     tenant = Tenant.with_one_subscription()
     account = tenant.add_account("bot", local_auth=True, patch=form, stale_reads=0)
@@ -64,7 +62,7 @@ async def test_the_sdk_follows_every_form_to_its_end(
 
 
 async def test_a_failed_operation_leaves_the_keys_on_and_the_account_failed(
-    serve: Callable[..., LocalAzure], client: Client
+    serve: Serve, client: Client
 ) -> None:
     tenant = Tenant.with_one_subscription()
     account = tenant.add_account("bot", local_auth=True, patch=PatchForm.OPERATION_FAILS)
@@ -80,13 +78,13 @@ async def test_a_failed_operation_leaves_the_keys_on_and_the_account_failed(
 
 
 async def test_the_body_of_the_202_shows_the_new_value_and_accepted(
-    serve: Callable[..., LocalAzure],
+    serve: Serve,
 ) -> None:
     tenant = Tenant.with_one_subscription()
     account = tenant.add_account("bot")
     azure = serve(tenant)
 
-    reply = arm(azure, account.id + VERSION, "PATCH", body=OFF)
+    reply = patch_account(azure, account)
 
     assert reply.status == 202
     assert reply.body["properties"]["disableLocalAuth"] is True
@@ -95,17 +93,17 @@ async def test_the_body_of_the_202_shows_the_new_value_and_accepted(
 
 
 async def test_the_etag_changes_once_at_the_patch_and_once_at_the_end(
-    serve: Callable[..., LocalAzure],
+    serve: Serve,
 ) -> None:
     tenant = Tenant.with_one_subscription()
     account = tenant.add_account("bot")
     azure = serve(tenant)
 
-    first = arm(azure, account.id + VERSION).headers["ETag"]
-    second = arm(azure, account.id + VERSION, "PATCH", body=OFF).headers["ETag"]
-    during = arm(azure, account.id + VERSION).headers["ETag"]
+    first = read_account(azure, account).headers["ETag"]
+    second = patch_account(azure, account).headers["ETag"]
+    during = read_account(azure, account).headers["ETag"]
     azure.clock.advance(10)
-    last = arm(azure, account.id + VERSION)
+    last = read_account(azure, account)
 
     assert len({first, second, last.headers["ETag"]}) == 3
     assert during == second
@@ -113,32 +111,32 @@ async def test_the_etag_changes_once_at_the_patch_and_once_at_the_end(
 
 
 async def test_a_get_shows_the_old_flag_twice_and_the_tags_at_once(
-    serve: Callable[..., LocalAzure],
+    serve: Serve,
 ) -> None:
     tenant = Tenant.with_one_subscription()
     account = tenant.add_account("bot", local_auth=True, patch=PatchForm.OK_200)
     azure = serve(tenant)
-    arm(azure, account.id + VERSION, "PATCH", body=OFF)
+    patch_account(azure, account)
     tenant.tag(account, {"local-auth-exempt": "true"})
 
-    reads = [arm(azure, account.id + VERSION).body for _ in range(3)]
+    reads = [read_account(azure, account).body for _ in range(3)]
 
     assert [r["properties"]["disableLocalAuth"] for r in reads] == [False, False, True]
     assert [r["tags"] for r in reads] == [{"local-auth-exempt": "true"}] * 3
 
 
 async def test_a_second_patch_meets_a_conflict_until_the_first_is_done(
-    serve: Callable[..., LocalAzure], client: Client
+    serve: Serve, client: Client
 ) -> None:
     tenant = Tenant.with_one_subscription()
     account = tenant.add_account("bot")
     azure = serve(tenant, clock=MovedClock(auto=False))
-    arm(azure, account.id + VERSION, "PATCH", body=OFF)
+    patch_account(azure, account)
 
     with pytest.raises(ResourceExistsError) as conflict:
         await turn_off(client(azure), account)
     azure.clock.advance(10)
-    later = arm(azure, account.id + VERSION, "PATCH", body={"tags": {"a": "b"}})
+    later = patch_account(azure, account, {"tags": {"a": "b"}})
 
     assert conflict.value.error is not None
     assert conflict.value.error.code == "RequestConflict"
@@ -146,45 +144,46 @@ async def test_a_second_patch_meets_a_conflict_until_the_first_is_done(
 
 
 async def test_a_patch_of_tags_is_done_at_once_and_replaces_them(
-    serve: Callable[..., LocalAzure],
+    serve: Serve,
 ) -> None:
     tenant = Tenant.with_one_subscription()
     account = tenant.add_account("bot", tags={"owner": "ann"})
     azure = serve(tenant)
 
-    reply = arm(azure, account.id + VERSION, "PATCH", body={"tags": {"costCenter": "4711"}})
+    reply = patch_account(azure, account, {"tags": {"costCenter": "4711"}})
 
-    assert (reply.status, reply.body["tags"]) == (200, {"costCenter": "4711"})
+    assert reply.status == 200
+    assert reply.body["tags"] == {"costCenter": "4711"}
     assert reply.body["properties"]["provisioningState"] == "Succeeded"
     assert "disableLocalAuth" not in reply.body["properties"]
 
 
 async def test_a_write_is_kept_with_the_state_before_and_after_it(
-    serve: Callable[..., LocalAzure],
+    serve: Serve,
 ) -> None:
     tenant = Tenant.with_one_subscription()
     account = tenant.add_account("bot", tags={"owner": "ann"})
     azure = serve(tenant)
-    arm(azure, account.id + VERSION, "PATCH", body=OFF)
+    patch_account(azure, account)
     tenant.tag(account, {"owner": "bob"})
 
     (write,) = azure.writes
 
-    assert (write.account_id, write.body) == (account.id, OFF)
+    assert write.account_id == account.id
+    assert write.body == OFF
     assert write.principal == tenant.function.object_id
     assert write.before.disable_local_auth is ABSENT
     assert write.after.disable_local_auth is True
     assert write.before.tags == write.after.tags == {"owner": "ann"}
 
 
-async def test_a_flag_that_is_no_boolean_is_refused(serve: Callable[..., LocalAzure]) -> None:
+async def test_a_flag_that_is_no_boolean_is_refused(serve: Serve) -> None:
     tenant = Tenant.with_one_subscription()
     account = tenant.add_account("bot")
     azure = serve(tenant)
 
-    reply = arm(
-        azure, account.id + VERSION, "PATCH", body={"properties": {"disableLocalAuth": "yes"}}
-    )
+    reply = patch_account(azure, account, {"properties": {"disableLocalAuth": "yes"}})
 
-    assert (reply.status, reply.body["error"]["code"]) == (400, "InvalidRequestContent")
+    assert reply.status == 400
+    assert reply.code == "InvalidRequestContent"
     assert azure.writes == ()

@@ -36,7 +36,7 @@ def test_a_planted_bug_breaks_its_law_and_without_it_none_is_broken(bug: Bug) ->
 ACCOUNT = "/subscriptions/s/resourcegroups/g/providers/microsoft.cognitiveservices/accounts/bot"
 NAMESAKE = ACCOUNT.replace("/g/", "/h/")
 TODAY = date(2026, 11, 24)
-GIVEN = InForce(
+IN_FORCE = InForce(
     subscriptions=frozenset({"s"}),
     kinds=frozenset({"openai"}),
     tag="local-auth-exempt",
@@ -53,10 +53,10 @@ def blameless() -> Record:
     flag = {"properties": {"disableLocalAuth": True}}
     put = Put(1, 9, ACCOUNT, 0, flag, read=ON, read_at=8, before=ON, turned=True)
     arguments = ("sweep", "--yes")
-    swept = Ran(0, Command("sweep"), arguments, GIVEN, frozenset(), TODAY, code=0, end=[OFF])
+    swept = Ran(0, Command("sweep"), arguments, IN_FORCE, frozenset(), TODAY, code=0, end=[OFF])
     swept.record = [Change(ACCOUNT, "DISABLED")]
     shows = Command("undo", flags=("--dry-run",))
-    undone = Ran(1, shows, ("undo",), GIVEN, frozenset(), TODAY, code=1, sweep=0, end=[OFF])
+    undone = Ran(1, shows, ("undo",), IN_FORCE, frozenset(), TODAY, code=1, sweep=0, end=[OFF])
     return Record(commands=[swept, undone], puts=[put])
 
 
@@ -84,7 +84,7 @@ def nobody_said_yes(record: Record) -> None:
 
 
 def exempt_when_read(record: Record) -> None:
-    exempt = replace(ON, tags={GIVEN.tag: "true"})
+    exempt = replace(ON, tags={IN_FORCE.tag: "true"})
     record.puts[0] = replace(record.puts[0], read=exempt, before=exempt)
 
 

@@ -140,7 +140,7 @@ def test_a_sweep_cut_at_any_request_loses_nothing_that_it_changed(
 def test_what_the_soak_found_stays_mended(name: str) -> None:
     program, law = examples.FINDINGS[name]
 
-    broken = {each.law for each in judge(run(program))}
+    broken = {breach.law for breach in judge(run(program))}
 
     assert law not in broken
 

@@ -26,7 +26,7 @@ def after(seconds: float) -> datetime:
 def test_a_planted_bug_breaks_its_law_in_the_program_that_found_it(bug: Bug) -> None:
     broken = judge(run(PLANTED[bug], bug))
 
-    assert BREAKS[bug].law in {each.law for each in broken}
+    assert BREAKS[bug].law in {breach.law for breach in broken}
 
 
 @pytest.mark.parametrize("bug", PLANTED)
@@ -242,7 +242,7 @@ def test_each_law_can_be_broken(law: str, how: Callable[[Record], None]) -> None
     record = blameless()
     how(record)
 
-    assert law in {each.law for each in judge(record)}
+    assert law in {breach.law for breach in judge(record)}
 
 
 def test_every_law_is_broken_above_by_something() -> None:

@@ -1,4 +1,4 @@
-"""A bare HTTPS client for tests that look at what is on the wire."""
+"""A bare HTTPS client for tests that look at what the local Azure sends, byte for byte."""
 
 import http.client
 import json
@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from local_azure import LocalAzure, Principal, trust
+from local_azure import Account, LocalAzure, Principal, trust
+
+OFF = {"properties": {"disableLocalAuth": True}}
+"""The body of a PATCH that turns keys off."""
+SUBSCRIPTIONS = "/subscriptions?api-version=2022-12-01"
+ACCOUNTS_VERSION = "?api-version=2025-09-01"
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,11 @@ class Reply:
     def body(self) -> Any:
         """The JSON of the body, or nothing."""
         return json.loads(self.text) if self.text else None
+
+    @property
+    def code(self) -> str:
+        """The code of the error that the body describes."""
+        return str(self.body["error"]["code"])
 
 
 def send(
@@ -53,6 +63,12 @@ def send(
         connection.close()
 
 
+def telemetry_settings(azure: LocalAzure) -> dict[str, str]:
+    """Return the parts of the connection string for telemetry."""
+    text = azure.environ["APPLICATIONINSIGHTS_CONNECTION_STRING"]
+    return dict(part.split("=", 1) for part in text.split(";"))
+
+
 def arm(
     azure: LocalAzure,
     path: str,
@@ -68,3 +84,15 @@ def arm(
     return send(
         url, method, body=body, headers={"Authorization": f"Bearer {token}", **(headers or {})}
     )
+
+
+def read_account(azure: LocalAzure, account: Account, *, by: Principal | None = None) -> Reply:
+    """Read an account from ARM, as the Function unless said otherwise."""
+    return arm(azure, account.id + ACCOUNTS_VERSION, by=by)
+
+
+def patch_account(
+    azure: LocalAzure, account: Account, body: Any = OFF, *, by: Principal | None = None
+) -> Reply:
+    """Send a PATCH of an account to ARM, as the Function unless said otherwise."""
+    return arm(azure, account.id + ACCOUNTS_VERSION, "PATCH", body=body, by=by)
