@@ -153,7 +153,7 @@ def test_an_answer_that_does_not_account_for_every_item_is_none(body: object) ->
     assert refused_in(sent, 3) is None
 
 
-def test_such_an_answer_is_told_as_a_proxys(wire: Wire) -> None:
+def test_such_an_answer_is_told_as_that_of_a_proxy(wire: Wire) -> None:
     wire.emit("one")
     wire.answer = b"<html>"
     wire.send(envelope("one"))
