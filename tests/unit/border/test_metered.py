@@ -20,9 +20,11 @@ from shared.border.lanes import Lanes
 from shared.border.pacing import UNITS_PER_SUBSCRIPTION, Pace, Pacing
 from shared.core.deadline import Deadline
 from shared.core.errors import Stale, Throttled
+from shared.core.settings import OPERATOR_SETTINGS, read_settings
 from tests.support.border import Reply, Transport
 from tests.support.virtual_time import VirtualClock, VirtualLoop
 
+DEFAULT_CONCURRENCY = read_settings({"SWEEP_MODE": "audit"}, OPERATOR_SETTINGS).concurrency
 SECONDS: dict[str, float] = {"GET": 0.05, "PATCH": 0.2}
 TENTH: dict[Kind, Rates] = {"reads": Rates(25, 2.5), "writes": Rates(20, 1)}
 
@@ -59,7 +61,7 @@ async def changed(
     *,
     subscriptions: int = 1,
     levels: int = 0,
-    concurrency: int = 48,
+    concurrency: int = DEFAULT_CONCURRENCY,
 ) -> tuple[float, Metered]:
     """Change so many accounts of each subscription; return the seconds, and what answered."""
     began = clock.monotonic()
