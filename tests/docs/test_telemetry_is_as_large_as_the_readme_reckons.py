@@ -30,6 +30,17 @@ def named(envelopes: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
     return [envelope for envelope in envelopes if envelope["data"]["baseData"].get("name") in names]
 
 
+def steady(envelopes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out what hangs on the machine: the exporter describes the app once a batch of spans."""
+    metrics = [envelope for envelope in envelopes if envelope["data"]["baseType"] == "MetricData"]
+    described = [
+        envelope
+        for envelope in metrics
+        if envelope["data"]["baseData"]["metrics"][0]["name"] == "_OTELRESOURCE_"
+    ]
+    return [envelope for envelope in envelopes if envelope not in described[1:]]
+
+
 async def test_a_calm_sweep_of_a_thousand_accounts_sends_what_the_readme_says(
     serve: Serve,
 ) -> None:
@@ -37,7 +48,7 @@ async def test_a_calm_sweep_of_a_thousand_accounts_sends_what_the_readme_says(
     for account in list(tenant.accounts)[:EXEMPT]:
         account.flag = False
         account.tags = {"local-auth-exempt": TAG}
-    sent = (await sweep(serve(tenant))).envelopes
+    sent = steady((await sweep(serve(tenant))).envelopes)
     read, exempt = named(sent, "SubscriptionRead"), named(sent, "ExemptionObserved")
     assert len(read) == SUBSCRIPTIONS
     assert len(exempt) == EXEMPT
