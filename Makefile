@@ -22,7 +22,7 @@ test: .venv/.installed ## Run the fast tests
 test-slow: .venv/.installed ## Run the slow ones: months of sweeps, the soak's share, time-outs in real time
 	@$(PYTEST) -m slow
 
-test-nightly: .venv/.installed ## Run those that take minutes each: a hundred thousand accounts
+test-nightly: .venv/.installed ## Run those that take minutes: a hundred thousand accounts, a month by the hour
 	@.venv/bin/python -m pytest -m nightly
 
 coverage: .venv/.installed ## Measure which branches the fast tests run: build/coverage/html/index.html

@@ -100,7 +100,7 @@ async def _slow_ingestion(mode: str, accounts: int) -> dict[str, Any]:
         return {"took": took, "error": str(swept.error), "unannounced": len(wrote - announced)}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize(("mode", "accounts"), [("audit", 6_000), ("enforce", 2_000)])
 async def test_the_tick_ends_inside_its_budget_however_slow_application_insights_is(
     mode: str, accounts: int

@@ -344,7 +344,7 @@ async def _with_a_burst_and_no_ingestion() -> dict[str, Any]:
         return {"error": str(swept.error), "took": took}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 async def test_a_burst_into_an_ingestion_that_is_down_is_counted_and_ends_in_bounded_time() -> None:
     found = await alone(_with_a_burst_and_no_ingestion)
     assert "acknowledged 0 of 10022 events" in found["error"]
@@ -370,7 +370,7 @@ async def _with_no_token_for_telemetry() -> dict[str, Any]:
         return {"took": took, "message": invocation.message}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 async def test_a_token_that_never_comes_does_not_hold_the_sweep_for_ever() -> None:
     found = await alone(_with_no_token_for_telemetry)
     assert found["took"] < 40

@@ -229,7 +229,7 @@ def test_no_alert_fires_in_calm_days_with_a_sweep_an_hour(calm: Captured, name: 
     stays_silent(calm, BY_NAME[name])
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_no_alert_fires_in_a_calm_month_with_a_sweep_an_hour(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
