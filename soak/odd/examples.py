@@ -43,7 +43,7 @@ PLANTED: Mapping[Bug, Example] = {
         (Bend("account", "slow"),),
         Options(most_changes=1, released_for=3, concurrency=1),
     ),
-    Bug.HUGE_NUMBERS: Example(_TWO_HIDDEN, (Bend("accounts", "huge numbers"),), Options(page=1)),
+    Bug.HUGE_NUMBERS: Example(_HIDDEN, (Bend("accounts", "429 for years"),)),
     Bug.NO_DATES: Example(_HIDDEN, (Bend("accounts", "429 until a date"),)),
     Bug.FIRST_WORD: Example(_HIDDEN, (Bend("accounts", "429 in two words"),)),
     Bug.DISALLOWED_IS_NO_ROLE: Example(_ONE, (Bend("patch", "disallowed by Azure"),)),
