@@ -77,9 +77,9 @@ class Parts:
     arm: ArmReader
     graph: Graph
 
-    def again(self, settings: Settings | None = None) -> "Parts":
+    def again(self) -> "Parts":
         """Return the parts for a person's next step, whose time budget begins now."""
-        return self.connections.parts(settings or self.settings, self.observer)
+        return self.connections.parts(self.settings, self.observer)
 
     def discovery(self) -> Discovery:
         """Return what finds the accounts in scope."""

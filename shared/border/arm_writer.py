@@ -12,8 +12,10 @@ from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
 
 from shared.border.answers import an_object
 from shared.border.arm import ArmReader
+from shared.border.pacing import Pace
 from shared.border.refusals import AFTER_A_WRITE, azure_error, code_and_message, is_azures
-from shared.border.tokens import NoCredential
+from shared.border.tokens import NoCredential, TokenCache
+from shared.border.transport import Pipeline
 from shared.core.deadline import within
 from shared.core.errors import Refused, Unfinished
 from shared.core.model import AccountId
@@ -27,6 +29,12 @@ _READ_BACK_SECONDS = 35.0
 
 class ArmWriter(ArmReader):
     """Also turns local auth off. Only a sweep that enforces is handed one."""
+
+    def __init__(
+        self, endpoint: str, scope: str, pipeline: Pipeline, tokens: TokenCache, pace: Pace
+    ) -> None:
+        super().__init__(endpoint, scope, pipeline, tokens, pace)
+        self._clients: dict[str, CognitiveServicesManagementClient] = {}
 
     async def disable_local_auth(self, account_id: AccountId, leave_by: float) -> None:
         """PATCH the one property, once, and follow the operation to its end.
@@ -73,7 +81,12 @@ class ArmWriter(ArmReader):
             ) from error
 
     def _client(self, subscription_id: str) -> CognitiveServicesManagementClient:
-        return CognitiveServicesManagementClient(subscription_id=subscription_id, **self._sdk)
+        """Return the client of a subscription: to make one takes more than a millisecond."""
+        if subscription_id not in self._clients:
+            self._clients[subscription_id] = CognitiveServicesManagementClient(
+                subscription_id=subscription_id, **self._sdk
+            )
+        return self._clients[subscription_id]
 
     @property
     def _sdk(self) -> dict[str, Any]:
