@@ -674,13 +674,17 @@ class Tenant:
         row = self._subscription_row(subscription)
         self._publish("resourcecontainers", subscription.scope, row)
 
-    def _group_row(self, group: ManagementGroup) -> dict[str, Any]:
+    def _ancestors(self, parent: str | None) -> list[dict[str, str]]:
+        """Return the management groups from a parent up to the root, as a row of theirs has it."""
         chain: list[dict[str, str]] = []
-        above = group.parent
-        while above is not None:
-            node = self.management_groups[above.lower()]
+        while parent is not None:
+            node = self.management_groups[parent.lower()]
             chain.append({"name": node.name, "displayName": node.display_name})
-            above = node.parent
+            parent = node.parent
+        return chain
+
+    def _group_row(self, group: ManagementGroup) -> dict[str, Any]:
+        chain = self._ancestors(group.parent)
         parent = self.management_groups.get((group.parent or "").lower())
         return _container_row(
             group.id,
@@ -709,12 +713,7 @@ class Tenant:
         "documented",
     )
     def _subscription_row(self, subscription: Subscription) -> dict[str, Any]:
-        chain: list[dict[str, str]] = []
-        above = subscription.parent
-        while above is not None:
-            node = self.management_groups[above.lower()]
-            chain.append({"name": node.name, "displayName": node.display_name})
-            above = node.parent
+        chain = self._ancestors(subscription.parent)
         return _container_row(
             subscription.scope,
             subscription.name,
