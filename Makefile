@@ -12,8 +12,8 @@ help: ## Show what there is
 demo: .venv/.installed ## Sweep a realistic tenant: no Azure needed
 	@.venv/bin/python -m tools.demo
 
-# One more worker than two cores: a third of the time of each is spent waiting for the local Azure's
-# clock, which moves when all is quiet.
+# One more worker than two cores: now and then each waits for programs that it starts, and for
+# time-outs of telemetry, which are in real time.
 PYTEST = .venv/bin/python -m pytest -n 3 --dist worksteal
 
 test: .venv/.installed ## Run the fast tests

@@ -11,8 +11,9 @@ import pytest
 
 from local_azure import LocalAzure
 from shared.core.model import Result
-from tests.support.contoso import TAG, Serve, adrift, before, each_patch_follows_a_read, methods
+from tests.support.contoso import TAG, adrift, before, each_patch_follows_a_read, methods
 from tests.support.real_sweeps import sweep
+from tests.support.serving import Serve
 
 THROTTLED = {"error": {"code": "TooManyRequests", "message": "Later."}}
 

@@ -8,8 +8,9 @@ import pytest
 from local_azure import PatchForm
 from local_azure.faults import Fault
 from shared.core.model import Result
-from tests.support.contoso import Serve, adrift, each_patch_follows_a_read, keys_on, methods
+from tests.support.contoso import adrift, each_patch_follows_a_read, keys_on, methods
 from tests.support.real_sweeps import Swept, sweep
+from tests.support.serving import Serve
 
 HTML = "<html><body><h1>502 Bad Gateway</h1></body></html>"
 JSON = {"Content-Type": "application/json; charset=utf-8"}

@@ -26,7 +26,6 @@ from tests.support.bent_answers import (
     LISTING,
     TAG,
     Bend,
-    Serve,
     accounts_of,
     bend_queries,
     bots,
@@ -41,6 +40,7 @@ from tests.support.bent_answers import (
     without,
 )
 from tests.support.real_sweeps import sweep
+from tests.support.serving import Serve
 
 HUGE = "9" * 400
 

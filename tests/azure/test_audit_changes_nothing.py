@@ -10,8 +10,9 @@ import pytest
 
 from local_azure import LocalAzure, scenarios
 from local_azure.scenarios import Scenario
-from tests.support.contoso import MANY, Serve
+from tests.support.contoso import MANY
 from tests.support.real_sweeps import Swept, sweep
+from tests.support.serving import Serve
 
 QUERY = "Microsoft.ResourceGraph/resources/read"
 

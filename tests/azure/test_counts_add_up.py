@@ -8,8 +8,9 @@ from typing import Any
 from local_azure import Tenant
 from local_azure.state import ids
 from local_azure.state.tenant import OTHER_TENANT
-from tests.support.contoso import TAG, Serve, keys_on, written
+from tests.support.contoso import TAG, keys_on, written
 from tests.support.real_sweeps import sweep
+from tests.support.serving import Serve
 
 SUBSCRIPTIONS = ("shown", "hidden", "unread", "disabled", "excluded", "warned", "lighthouse")
 ACCOUNTS: dict[str, dict[str, Any]] = {

@@ -17,7 +17,6 @@ from local_azure.state import ids
 from tests.support.bent_answers import (
     CENSUS,
     LISTING,
-    Serve,
     accounts_of,
     bend_queries,
     bots,
@@ -30,6 +29,7 @@ from tests.support.bent_answers import (
     two_subscriptions,
 )
 from tests.support.real_sweeps import process, sweep, tick
+from tests.support.serving import Serve
 
 QUARTER = timedelta(minutes=15)
 

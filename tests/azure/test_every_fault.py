@@ -17,8 +17,8 @@ from local_azure.faults import Fault
 from local_azure.state.access import FUNCTION_ACTIONS
 from shared.core.model import Result
 from tests.support.real_sweeps import insights, process, sweep, tick
+from tests.support.serving import Serve
 
-type Serve = Callable[..., LocalAzure]
 type Strike = Callable[[LocalAzure], object]
 
 ROOT = Path(__file__).parent.parent.parent

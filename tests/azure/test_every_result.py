@@ -14,9 +14,10 @@ from local_azure import Account, LocalAzure, PatchForm, Tenant
 from local_azure.faults import Fault
 from local_azure.state import ids
 from shared.core.model import Result
-from tests.support.contoso import MANY, TAG, Serve, before, keys_on, methods
+from tests.support.contoso import MANY, TAG, before, keys_on, methods
 from tests.support.functions_worker import ROOT
 from tests.support.real_sweeps import sweep
+from tests.support.serving import Serve
 
 type Arrange = Callable[[LocalAzure, Account], object]
 

@@ -12,8 +12,9 @@ import pytest
 from local_azure import MovedClock, PatchForm, Tenant
 from local_azure.clock import START
 from shared.core.model import Result
-from tests.support.bent_answers import Serve, bots, completed, only
+from tests.support.bent_answers import bots, completed, only
 from tests.support.real_sweeps import sweep
+from tests.support.serving import Serve
 
 QUARTER = timedelta(minutes=15)
 FOREVER = 10**6

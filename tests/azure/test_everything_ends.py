@@ -4,7 +4,6 @@ Lanes, deadlines and the brake's release are shown in tests/unit; here is what t
 """
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,8 +11,7 @@ import pytest
 from local_azure import LocalAzure, PatchForm, RunningClock, Tenant, scenarios
 from tests.support.alone import alone
 from tests.support.real_sweeps import insights, process, sweep, tick
-
-type Serve = Callable[..., LocalAzure]
+from tests.support.serving import Serve
 
 HOUR = 3600
 HUGE = "9" * 400

@@ -6,18 +6,17 @@ The judge is the server's log, which names the action of every request that it s
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from local_azure import LocalAzure, Tenant, scenarios
+from local_azure import Tenant, scenarios
 from local_azure.journal import Entry
 from local_azure.state import ids
 from tests.support.functions_worker import ROOT
 from tests.support.real_sweeps import sweep
 from tests.support.role_in_use import differences
-
-type Serve = Callable[..., LocalAzure]
+from tests.support.serving import Serve
 
 GRAPH = "Microsoft.ResourceGraph/resources/read"
 MANY = "100000"

@@ -3,7 +3,7 @@
 import base64
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,9 +11,8 @@ import pytest
 
 from local_azure import LocalAzure, Tenant, scenarios
 from tests.support.real_sweeps import insights, sweep
+from tests.support.serving import Serve
 from tests.support.terminal import at_once, keysweep
-
-type Serve = Callable[..., LocalAzure]
 
 PASSWORD = "hunter2-of-the-netrc"
 

@@ -29,8 +29,9 @@ from shared.border import telemetry
 from shared.core.errors import SweepNotWhole, TelemetryLost
 from shared.core.model import Result
 from tests.support.alone import alone
-from tests.support.contoso import Serve, adrift, keys_on
+from tests.support.contoso import adrift, keys_on
 from tests.support.real_sweeps import ONE_SWEEP, Swept, insights, process, sweep, tick
+from tests.support.serving import Serve
 
 NAMES = {"bot-0", "bot-1", "bot-2", "bot-3"}
 

@@ -5,7 +5,7 @@ import io
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,8 +16,7 @@ from local_azure.faults import Fault
 from tests.support.alone import alone
 from tests.support.functions_worker import FunctionsWorker, Invocation
 from tests.support.real_sweeps import TRACE_PARENT, insights, sweep, worker
-
-type Serve = Callable[..., LocalAzure]
+from tests.support.serving import Serve
 
 # As long as that no ordinary text contains one by chance.
 SIGNATURE_LENGTH = 12

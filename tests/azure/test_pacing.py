@@ -6,7 +6,6 @@ judge is the server: when each request arrived, how it was answered, and what wa
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,8 +16,7 @@ from local_azure.server import Server
 from local_azure.services import Settings
 from shared.core.model import Result
 from tests.support.real_sweeps import sweep
-
-type Serve = Callable[..., LocalAzure]
+from tests.support.serving import Serve
 
 MANY = {"MAX_CHANGES_PER_SWEEP": "100000"}
 BUSY = {"error": {"code": "TooManyRequests", "message": "Later."}}

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,8 +12,7 @@ import pytest
 from local_azure import LocalAzure, PatchForm, RunningClock, Tenant, scenarios
 from tests.support.functions_worker import ROOT
 from tests.support.real_sweeps import sweep
-
-type Serve = Callable[..., LocalAzure]
+from tests.support.serving import Serve
 
 # What the worker process may take at its peak, the imports included.
 MOST_MB = 160

@@ -1,7 +1,6 @@
 """Wrong settings: nothing is read from Azure, and everybody who looks sees what is wrong."""
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,8 +11,7 @@ from shared.core.settings import OPERATOR_SETTINGS, read_settings
 from tests.support.alone import alone
 from tests.support.functions_worker import FunctionsWorker
 from tests.support.real_sweeps import TRACE, TRACE_PARENT, Swept, insights, sweep, worker
-
-type Serve = Callable[..., LocalAzure]
+from tests.support.serving import Serve
 
 WRONG: dict[str, Any] = {
     "SWEEP_SCHEDULE": "0 0 31 2 *",

@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,8 +20,7 @@ from shared.core.wire import fields_of
 from tests.support.alone import alone
 from tests.support.functions_worker import FunctionsWorker
 from tests.support.real_sweeps import TRACE, TRACE_PARENT, Swept, insights, sweep, worker
-
-type Serve = Callable[..., LocalAzure]
+from tests.support.serving import Serve
 
 NO_BRAKE = "100000"
 
@@ -273,9 +272,7 @@ WRONG_KEY = {
         pytest.param(401, None, {}, id="no token taken"),
         pytest.param(200, "<html>", {}, id="a page of a proxy"),
         pytest.param(503, None, {"Retry-After": "3600"}, id="down"),
-        pytest.param(
-            439, None, {"Retry-After": "86400"}, id="over the daily cap", marks=pytest.mark.slow
-        ),
+        pytest.param(439, None, {"Retry-After": "86400"}, id="over the daily cap"),
     ],
 )
 @pytest.mark.slow

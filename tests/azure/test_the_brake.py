@@ -10,8 +10,9 @@ import pytest
 from local_azure import Tenant
 from local_azure.clock import START
 from shared.core.model import Result
-from tests.support.contoso import Serve, adrift, keys_on, written
+from tests.support.contoso import adrift, keys_on, written
 from tests.support.real_sweeps import process, sweep, tick
+from tests.support.serving import Serve
 
 QUARTER = 15 * 60
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"

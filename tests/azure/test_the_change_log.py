@@ -16,8 +16,9 @@ from local_azure.state.account import Flag
 from local_azure.state.changes import FirstValues
 from shared.core.model import Result
 from tests.support.bent_answers import bend_queries, changed
-from tests.support.contoso import GRAPH, Serve, adrift
+from tests.support.contoso import GRAPH, adrift
 from tests.support.real_sweeps import Swept, process, sweep, tick
+from tests.support.serving import Serve
 
 QUARTER = timedelta(minutes=15)
 ANN = "ann@contoso.com"

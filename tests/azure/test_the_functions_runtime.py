@@ -4,7 +4,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,7 @@ from local_azure import LocalAzure, PatchForm, RunningClock, Tenant, scenarios
 from shared.core.settings import SETTINGS
 from tests.support.functions_worker import ROOT, FunctionsWorker, Invocation
 from tests.support.real_sweeps import TRACE, TRACE_PARENT, insights, worker
-
-type Serve = Callable[..., LocalAzure]
+from tests.support.serving import Serve
 
 
 def keys_on(azure: LocalAzure) -> set[str]:

@@ -10,16 +10,9 @@ from typing import Any
 import pytest
 
 from local_azure import ABSENT, PatchForm, SeenRequest, Tenant, scenarios
-from tests.support.contoso import (
-    MANY,
-    TAG,
-    Serve,
-    adrift,
-    each_patch_follows_a_read,
-    keys_on,
-    methods,
-)
+from tests.support.contoso import MANY, TAG, adrift, each_patch_follows_a_read, keys_on, methods
 from tests.support.real_sweeps import sweep
+from tests.support.serving import Serve
 
 BODY = b'{"properties": {"disableLocalAuth": true}}'
 QUERY = "Microsoft.ResourceGraph/resources/read"

@@ -12,8 +12,9 @@ import pytest
 from local_azure import LocalAzure, PatchForm, Tenant
 from local_azure.faults import Fault
 from shared.core.model import Result
-from tests.support.contoso import GRAPH, Serve, adrift, keys_on, written
+from tests.support.contoso import GRAPH, adrift, keys_on, written
 from tests.support.real_sweeps import Swept, sweep
+from tests.support.serving import Serve
 
 MARGIN = 10
 """Seconds that a sweep may outlive its budget by."""

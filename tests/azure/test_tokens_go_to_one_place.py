@@ -18,8 +18,8 @@ from local_azure.faults import Fault
 from local_azure.services import Settings
 from local_azure.state import ids
 from tests.support.real_sweeps import process, sweep, tick
+from tests.support.serving import Serve
 
-type Serve = Callable[..., LocalAzure]
 type Bend = Callable[[Answer], Answer]
 
 

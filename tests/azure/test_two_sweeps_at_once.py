@@ -5,8 +5,9 @@ import os
 import sys
 
 from local_azure import RunningClock, SeenRequest
-from tests.support.contoso import TAG, Serve, adrift, keys_on
+from tests.support.contoso import TAG, adrift, keys_on
 from tests.support.real_sweeps import ONE_SWEEP
+from tests.support.serving import Serve
 
 HARMLESS = {"DISABLED", "ALREADY_OFF", "BUSY"}
 

@@ -9,8 +9,7 @@ from local_azure import LocalAzure, PatchForm, SeenRequest, Tenant
 from local_azure.faults import Fault
 from local_azure.server import Server
 from tests.support.real_sweeps import process, tick, worker
-
-type Serve = Callable[..., LocalAzure]
+from tests.support.serving import Serve
 
 QUARTER = 15 * 60
 YEARS = 10 * 365 * 86_400

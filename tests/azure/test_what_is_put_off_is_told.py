@@ -14,9 +14,10 @@ from dashboard.tables import Tables
 from local_azure import Account, LocalAzure
 from local_azure.clock import START
 from local_azure.state import ids
-from tests.support.contoso import GRAPH, TAG, Serve, adrift
+from tests.support.contoso import GRAPH, TAG, adrift
 from tests.support.queries import ALERTS, queries
 from tests.support.real_sweeps import Swept, sweep
+from tests.support.serving import Serve
 
 type Arrange = Callable[[LocalAzure, Account], object]
 

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,8 @@ import pytest
 
 from keysweep.record import read_record
 from local_azure import LocalAzure, Tenant
+from tests.support.serving import Serve
 from tests.support.terminal import COMMAND, ROOT, Ran, at_once, environment, keysweep
-
-type Serve = Callable[..., LocalAzure]
 
 TAG = "local-auth-exempt"
 ASCII: dict[str, Any] = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}

@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,8 @@ import pytest
 from keysweep.record import read_record
 from local_azure import LocalAzure, RunningClock, Tenant, scenarios
 from local_azure.handlers.keys import keys_of
+from tests.support.serving import Serve
 from tests.support.terminal import COMMAND, ROOT, at_once, environment, in_terminal
-
-type Serve = Callable[..., LocalAzure]
 
 QUESTION = "[y/N]"
 TAG = "local-auth-exempt"

@@ -1,19 +1,17 @@
 """`keysweep probe` against the local Azure: what is sent to the gateway, and what never is."""
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from local_azure import LocalAzure, MovedClock, Tenant
+from local_azure import MovedClock, Tenant
 from local_azure.handlers.keys import keys_of
 from local_azure.log import SeenRequest
 from local_azure.services import Settings
+from tests.support.serving import Serve
 from tests.support.terminal import at_once, here
-
-type Serve = Callable[..., LocalAzure]
 
 MODELS = "Microsoft.CognitiveServices/accounts/OpenAI/models/read"
 CHAT = "Microsoft.CognitiveServices/accounts/OpenAI/deployments/chat/completions/action"

@@ -5,7 +5,6 @@ executed over it.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +13,8 @@ import pytest
 from local_azure import LocalAzure, Tenant
 from local_azure.telemetry import Envelope
 from tests.support.real_sweeps import Swept, sweep
+from tests.support.serving import Serve
 from tests.support.terminal import Ran, at_once, here
-
-type Serve = Callable[..., LocalAzure]
 
 BOTS = {"bot-0", "bot-1"}
 

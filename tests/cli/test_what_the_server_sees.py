@@ -4,7 +4,6 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,8 @@ import pytest
 
 from local_azure import LocalAzure, Tenant, scenarios
 from local_azure.log import SeenRequest
+from tests.support.serving import Serve
 from tests.support.terminal import at_once, here
-
-type Serve = Callable[..., LocalAzure]
 
 TAG = "local-auth-exempt"
 FOUR = {"contoso-chat", "contoso-search", "contoso-agents", "contoso-docs"}

@@ -10,7 +10,6 @@ from local_azure.exchange import Answer
 from local_azure.state import ids
 from tests.support.real_sweeps import Swept
 
-type Serve = Callable[..., LocalAzure]
 type Bend = Callable[[Answer], Answer]
 
 TAG = "local-auth-exempt"

@@ -5,8 +5,6 @@ from typing import Any
 
 from local_azure import Account, LocalAzure, PatchForm, SeenRequest, Tenant
 
-type Serve = Callable[..., LocalAzure]
-
 TAG = "local-auth-exempt"
 GRAPH = "*/microsoft.resourcegraph/resources"
 MANY = {"MAX_CHANGES_PER_SWEEP": "100000"}

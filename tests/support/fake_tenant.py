@@ -304,14 +304,7 @@ class Arm:
     async def disable_local_auth(self, account_id: AccountId, leave_by: float) -> None:
         """Turn the keys off, if it is not too late."""
         tenant, key = self.tenant, account_id.key
-        await tenant.is_asked("patch", key)
-        if tenant.clock.monotonic() >= leave_by:
-            raise Stale("its decision is no longer fresh")
-        account = self._existing(account_id)
-        if key in tenant.without_role:
-            raise an_error(NoRole, 403, "AuthorizationFailed")
-        if key in tenant.locked:
-            raise an_error(Locked, 409, "ScopeLocked")
+        account = await self._to_be_changed("patch", account_id, leave_by)
         if key in tenant.forbidden:
             raise an_error(PolicyDenied, 403, "RequestDisallowedByPolicy")
         if account.provisioning_state.lower() not in _AT_REST:
@@ -321,6 +314,19 @@ class Arm:
         tenant.journal.append(write)
         tenant.put(replace(account, keys_on=False))
         await tenant.was_asked("patch", key)
+
+    async def _to_be_changed(self, what: What, account_id: AccountId, leave_by: float) -> Account:
+        """Return the account, if the change leaves in time and the identity may make it."""
+        tenant, key = self.tenant, account_id.key
+        await tenant.is_asked(what, key)
+        if tenant.clock.monotonic() >= leave_by:
+            raise Stale("its read is no longer fresh")
+        account = self._existing(account_id)
+        if key in tenant.without_role:
+            raise an_error(NoRole, 403, "AuthorizationFailed")
+        if key in tenant.locked:
+            raise an_error(Locked, 409, "ScopeLocked")
+        return account
 
 
 @dataclass(frozen=True)

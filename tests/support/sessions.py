@@ -13,13 +13,11 @@ from keysweep.explanation import Lock
 from keysweep.screen import Screen
 from keysweep.session import Session
 from shared.core.deadline import Deadline
-from shared.core.errors import Locked, NoRole, Stale
 from shared.core.model import Account, AccountId, Answer, KeyChange
-from shared.core.settings import Settings
 from shared.steps.ports import Permits
 from shared.steps.remediation import Remediation
 from shared.workspace import Parts
-from tests.support.fake_tenant import Arm, FakePermits, FakeTenant, ResourceGraph, What, an_error
+from tests.support.fake_tenant import Arm, FakePermits, FakeTenant, ResourceGraph, What
 from tests.support.unobserved import Unobserved
 
 ANN = "ann@contoso.com"
@@ -129,18 +127,11 @@ class PersonsArm(Arm):
         leave_by: float,
         changed: Callable[[Account], dict[str, Any]],
     ) -> None:
-        tenant, key = self.tenant, account_id.key
-        await tenant.is_asked(what, key)
-        if tenant.clock.monotonic() >= leave_by:
-            raise Stale("its read is no longer fresh")
-        account = self._existing(account_id)
-        if key in tenant.without_role:
-            raise an_error(NoRole, 403, "AuthorizationFailed")
-        if key in tenant.locked:
-            raise an_error(Locked, 409, "ScopeLocked")
+        tenant = self.tenant
+        account = await self._to_be_changed(what, account_id, leave_by)
         tenant.changed.append((what, account))
         tenant.change(account, **changed(account), changed_at=tenant.clock.now(), changed_by=ANN)
-        await tenant.was_asked(what, key)
+        await tenant.was_asked(what, account_id.key)
 
 
 @dataclass(frozen=True)
@@ -172,9 +163,8 @@ class PersonsGraph(ResourceGraph):
 class _FakeParts(Parts):
     """Parts whose remediation writes to the tenant in memory."""
 
-    def again(self, settings: Settings | None = None) -> Parts:
-        deadline = Deadline.after(self.clock, self.settings.budget)
-        return replace(self, settings=settings or self.settings, deadline=deadline)
+    def again(self) -> Parts:
+        return replace(self, deadline=Deadline.after(self.clock, self.settings.budget))
 
     def remediation(self, permits: Permits | None = None) -> Remediation:
         arm = self.arm

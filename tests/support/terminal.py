@@ -25,6 +25,7 @@ from local_azure.services import Settings
 from local_azure.state.account import PatchForm
 from local_azure.state.tenant import Tenant
 from shared.core.model import Clock
+from tests.support.serving import Serve
 
 ROOT = Path(__file__).parent.parent.parent
 COMMAND = (sys.executable, "-m", "keysweep")
@@ -35,8 +36,6 @@ _ESCAPE = re.compile(r"\x1b(\[[0-9;?]*[a-zA-Z]|\][^\x07]*\x07)")
 
 # Where records of sweeps are kept: not among those of whoever runs the tests.
 _STATE = tempfile.TemporaryDirectory(prefix="keysweep-state-")
-
-type Served = Callable[..., LocalAzure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class Ran:
         return " ".join(_ESCAPE.sub("", self.out).split())
 
 
-def at_once(serve: Served, tenant: Tenant, **settings: Any) -> LocalAzure:
+def at_once(serve: Serve, tenant: Tenant, **settings: Any) -> LocalAzure:
     """Serve a tenant in real time, whose changes are done and seen at once."""
     for account in tenant.accounts:
         account.patch, account.stale_reads = PatchForm.OK_200, 0
