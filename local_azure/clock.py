@@ -186,7 +186,7 @@ class MovedClock:
         self._counted.add(loop)
         chosen = getattr(loop, "_default_executor", None)
         if chosen is None or chosen._thread_name_prefix == _THREADS_OF_ASYNCIO:
-            loop.set_default_executor(_CountedThreads(self._add_work))
+            loop.set_default_executor(CountedThreads(self._add_work))
 
     def _note_activity(self) -> None:
         self._activity += 1
@@ -231,19 +231,40 @@ class MovedClock:
         )
 
 
-class _CountedThreads(ThreadPoolExecutor):
-    """The threads of one loop, which say when they begin to work and when they end."""
+class CountedThreads(ThreadPoolExecutor):
+    """The threads of one loop. One is at work until the loop knows what came of it."""
 
     def __init__(self, add_work: Callable[[int], None]) -> None:
         super().__init__()
         self._add_work = add_work
 
     def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Hand a call to a thread."""
+        """Hand a call to a thread.
+
+        The future is our own: the loop's callback is then done before the work is over. A thread
+        calls back in the order of asking, and the loop asks after us.
+        """
         self._add_work(1)
-        future = super().submit(fn, *args, **kwargs)
-        future.add_done_callback(lambda _: self._add_work(-1))
-        return future
+        known: Future[T] = Future()
+
+        def tell(done: Future[T]) -> None:
+            try:
+                if known.set_running_or_notify_cancel():
+                    _hand_over(done, known)
+            finally:
+                self._add_work(-1)
+
+        super().submit(fn, *args, **kwargs).add_done_callback(tell)
+        return known
+
+
+def _hand_over[T](done: Future[T], to: Future[T]) -> None:
+    """Give one future what came of another."""
+    error = done.exception()
+    if error is not None:
+        to.set_exception(error)
+    else:
+        to.set_result(done.result())
 
 
 def _are_at_rest(loops: Iterable[asyncio.AbstractEventLoop]) -> bool:
@@ -270,14 +291,17 @@ def _is_idle(loop: asyncio.AbstractEventLoop) -> bool:
 def work_off(loop: asyncio.AbstractEventLoop, then: Callable[[bool], None]) -> None:
     """Let a loop turn until nothing is ready in it; say then whether it had anything to do.
 
-    Call it on the loop. What its sockets have for it by now counts as ready.
+    Call it on the loop. What its sockets have for it by now counts as ready, and so does what is
+    ready when this is called: a task that goes on before the next turn leaves nothing behind. The
+    loop's own alarm, by which another thread wakes it to call this, is nothing to do.
     """
     ready = loop._ready  # type: ignore[attr-defined]
+    alarm = loop._read_from_self  # type: ignore[attr-defined]
     idle, worked = 0, False
 
     def look() -> None:
         nonlocal idle, worked
-        if ready:
+        if any(handle._callback != alarm for handle in ready):
             idle, worked = 0, True
         else:
             idle += 1
@@ -286,7 +310,7 @@ def work_off(loop: asyncio.AbstractEventLoop, then: Callable[[bool], None]) -> N
         else:
             then(worked)
 
-    loop.call_soon(look)
+    look()
 
 
 class RunningClock:

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from local_azure.clock import Clock
+from local_azure.clock import ServerClock
 from local_azure.log import Host
 
 # So many turns every connection is given to see that it was cut.
@@ -78,7 +78,7 @@ class Listener:
         protocol: Callable[[], asyncio.Protocol],
         context: ssl.SSLContext | None,
         connections: Connections,
-        clock: Clock,
+        clock: ServerClock,
     ) -> None:
         self._host: Host = host
         self._protocol = protocol
@@ -143,6 +143,7 @@ class Listener:
         except BaseException:
             connection.close()
             raise
-        # The client may have gone, or take no part in TLS.
-        with contextlib.suppress(OSError):
+        # The client may have gone, or take no part in TLS. Its request comes once TLS stands: until
+        # then a clock that moves itself would move over it.
+        with contextlib.suppress(OSError), self._clock.working():
             await loop.connect_accepted_socket(self._protocol, connection, ssl=self._context)

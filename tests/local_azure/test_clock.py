@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from local_azure import MovedClock, RunningClock, Tenant
-from local_azure.clock import START
+from local_azure.clock import START, CountedThreads, work_off
 from tests.support.plain_client import SUBSCRIPTIONS, arm
 from tests.support.serving import Serve
 
@@ -76,6 +76,58 @@ async def test_it_does_not_move_while_a_request_is_worked_on() -> None:
             await sleeping
 
     assert asleep
+
+
+async def test_a_loop_has_something_to_do_while_a_task_of_it_is_about_to_go_on() -> None:
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[None] = loop.create_future()
+    worked: asyncio.Future[bool] = loop.create_future()
+
+    async def send_the_next_request() -> None:
+        await answer
+
+    sending = loop.create_task(send_the_next_request())
+    await asyncio.sleep(0)
+    loop.call_soon(answer.set_result, None)
+    loop.call_soon(work_off, loop, worked.set_result)
+
+    assert await worked, "the task goes on before the loop's next turn, and leaves nothing behind"
+    await sending
+
+
+async def test_a_loop_that_another_thread_wakes_to_look_at_it_has_nothing_to_do() -> None:
+    loop = asyncio.get_running_loop()
+    worked: asyncio.Future[bool] = loop.create_future()
+
+    asking = threading.Thread(
+        target=loop.call_soon_threadsafe, args=(work_off, loop, worked.set_result)
+    )
+    asking.start()
+
+    assert not await worked
+    asking.join()
+
+
+def test_a_thread_is_at_work_until_who_asked_knows_what_it_found() -> None:
+    seen: list[object] = []
+    release = threading.Event()
+    threads = CountedThreads(seen.append)
+    found = threads.submit(release.wait)
+    found.add_done_callback(lambda _: seen.append("known"))
+    release.set()
+    threads.shutdown()
+
+    assert seen == [1, "known", -1]
+
+
+async def test_what_a_thread_raises_is_raised() -> None:
+    def fail() -> None:
+        raise LookupError("no proxy")
+
+    asyncio.get_running_loop().set_default_executor(CountedThreads(lambda _: None))
+
+    with pytest.raises(LookupError, match="no proxy"):
+        await asyncio.to_thread(fail)
 
 
 async def test_a_sleep_can_be_cancelled_and_is_forgotten() -> None:

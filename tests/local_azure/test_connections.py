@@ -71,8 +71,7 @@ def test_a_connection_that_hangs_ends_with_the_server() -> None:
 
         asking = threading.Thread(target=ask)
         asking.start()
-        while not azure.connections.asked():
-            threading.Event().wait(0.01)
+        _until_asked(azure)
     asking.join(10)
 
     assert len(ended) == 1
@@ -92,6 +91,29 @@ async def test_whoever_waits_by_the_same_clock_can_give_up_a_connection_that_han
 
     assert waiting
     assert azure.clock.monotonic() == 30
+
+
+def _until_asked(azure: LocalAzure) -> None:
+    while not azure.connections.asked():
+        threading.Event().wait(0.01)
+
+
+async def test_a_clock_that_moves_itself_waits_for_tls(serve: Serve) -> None:
+    azure = serve()
+    address = urlsplit(azure.environ["ARM_ENDPOINT"])
+    context = ssl.create_default_context(cafile=str(trust.bundle()))
+    with socket.create_connection((str(address.hostname), int(address.port or 0))) as plain:
+        await asyncio.to_thread(_until_asked, azure)
+        sleeping = asyncio.ensure_future(azure.clock.sleep(60))
+        await asyncio.sleep(0.1)
+        moved = azure.clock.monotonic()
+        secure = await asyncio.to_thread(
+            context.wrap_socket, plain, server_hostname=address.hostname
+        )
+        await sleeping
+        secure.close()
+
+    assert moved == 0
 
 
 async def test_a_write_can_need_a_connection_that_comes_nine_seconds_after_its_read(
