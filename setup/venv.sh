@@ -12,5 +12,5 @@ fi
 count=$(grep -c '^[a-z].*==' "$pins")
 echo "Making $folder: $count pinned packages, each checked by its hash ..."
 setup/uv.sh venv --quiet --clear --python "$(setup/python.sh)" "$folder"
-setup/uv.sh pip sync --quiet --require-hashes --python "$folder/bin/python" "$pins"
+setup/uv.sh pip sync --quiet --require-hashes --compile-bytecode --python "$folder/bin/python" "$pins"
 cp "$pins" "$folder/.installed"
