@@ -103,7 +103,7 @@ class _Translator:
         try:
             query = lower(self._text.edited)
         except KqlError as error:
-            raise _told(error) from error
+            raise _refusal(error) from error
         _check_sizes(query)
         query = self._mended(query)
         columns = self._columns(query)
@@ -218,7 +218,7 @@ class _Translator:
             with clock(moment):
                 return str(write_sql(query, _SCHEMA))
         except KqlError as error:
-            raise _told(error) from error
+            raise _refusal(error) from error
 
     def _columns(self, query: ir.Query) -> Columns:
         sql = f"SELECT * FROM ({self._sql(query)}) LIMIT 0"  # noqa: S608 - our own SQL
@@ -314,7 +314,7 @@ def _check_names(names: Sequence[str], known: Sequence[str]) -> None:
         raise invalid_query("InvalidColumnNames", f"Invalid column names: [{', '.join(unknown)}].")
 
 
-def _told(error: KqlError) -> Refused | NotModelled:
+def _refusal(error: KqlError) -> Refused | NotModelled:
     """Say what duckdb-kql can't do as this engine says it."""
     text = str(error)
     if isinstance(error, KqlUnsupportedError):

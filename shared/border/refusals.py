@@ -129,12 +129,12 @@ def _in_body(error: HttpResponseError) -> tuple[str, str]:
     if not isinstance(inner, dict):
         return "", ""
     details = inner.get("details")
-    told = [
+    inner_refusals = [
         f"{_text(detail, 'code')}: {_text(detail, 'message')}"
         for detail in (details if isinstance(details, list) else ())
         if isinstance(detail, dict)
     ]
-    return _text(inner, "code"), " ".join([*told, _text(inner, "message")]).strip()
+    return _text(inner, "code"), " ".join([*inner_refusals, _text(inner, "message")]).strip()
 
 
 def _text(part: dict[str, object], name: str) -> str:

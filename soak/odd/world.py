@@ -198,7 +198,7 @@ class _World:
         tenant = self.tenant
         tenant.add_management_group(_GROUP)
         tenant.assign_function(ids.management_group_scope(_GROUP))
-        made = []
+        subscriptions = []
         for number, drawn in enumerate(self.example.subscriptions):
             delegated = drawn.standing == "delegated"
             subscription = tenant.add_subscription(
@@ -212,7 +212,7 @@ class _World:
             )
             if delegated:
                 tenant.assign_function(subscription.scope)
-            made.append(subscription.id)
+            subscriptions.append(subscription.id)
             for index, tag in enumerate(drawn.group_tags):
                 name = f"rg-{index}"
                 tags = tags_of(tag, START) or None
@@ -228,7 +228,7 @@ class _World:
                 )
                 if account.locked:
                     tenant.add_lock(added.id)
-        return made
+        return subscriptions
 
     def _truths(self) -> Iterator[Truth]:
         options = self.example.options
@@ -403,8 +403,8 @@ class _World:
 
     def _bent(self, bend: Bend, ordinal: int, answer: Answer) -> Answer:
         """Bend the answer to a request, and note it."""
-        made = self._bender.bent(bend.place, bend.shape, answer, self.azure.now())
-        if made is answer and bend.shape not in _INGESTION_DROPS:
+        bent = self._bender.bent(bend.place, bend.shape, answer, self.azure.now())
+        if bent is answer and bend.shape not in _INGESTION_DROPS:
             return answer
         if bend.shape == "late connection":
             self.azure.connections.late(LATE_SECONDS)
@@ -414,7 +414,7 @@ class _World:
             bend.shape == "an earlier answer" and self._bender.is_of_another(bend.place, answer)
         )
         self._note(bend, ordinal, spoilt=spoilt)
-        return made
+        return bent
 
     def _note(self, bend: Bend, ordinal: int, *, spoilt: bool) -> None:
         self._all_struck.append((bend.place, bend.shape))

@@ -482,8 +482,11 @@ async def test_what_could_not_be_seen_is_said(serve: Serve, case: Unseen) -> Non
     gaps = swept.events("CoverageGap")
     (completed,) = swept.events("SweepCompleted")
     assert [gap["gapKind"] for gap in gaps] == [case.gap] * bool(case.gap)
-    told = [gap["problem"] for gap in gaps] or [completed["resourceGraph"], completed["changeLog"]]
-    assert case.says in " ".join(told)
+    problems = [gap["problem"] for gap in gaps] or [
+        completed["resourceGraph"],
+        completed["changeLog"],
+    ]
+    assert case.says in " ".join(problems)
     assert swept.whole is not bool(case.gap)
     if not case.gap:
         assert completed["subscriptionsReadDirectly"] == case.directly

@@ -26,7 +26,9 @@ PERMISSIONS = ROOT / "tests" / "data" / "permissions"
 def role(*only: str) -> list[str]:
     """Return the actions of the role: what every sweep needs, and what `only` some need."""
     listed = json.loads((ROOT / "infra" / "role-actions.json").read_text())
-    return [str(each["name"]) for each in listed["actions"] if each.get("only", "") in {"", *only}]
+    return [
+        str(action["name"]) for action in listed["actions"] if action.get("only", "") in {"", *only}
+    ]
 
 
 ENFORCE = ("enforce",)
@@ -35,13 +37,13 @@ ALL = ("enforce", "inherit")
 
 def lowered(actions: set[str] | list[str]) -> set[str]:
     """Return them as ARM compares them."""
-    return {each.lower() for each in actions}
+    return {action.lower() for action in actions}
 
 
 def microsofts_names() -> Iterator[str]:
     """Return the actions that Microsoft documents for four resource providers."""
     for file in PERMISSIONS.glob("Microsoft.*.json"):
-        yield from (str(each["name"]) for each in json.loads(file.read_text())["actions"])
+        yield from (str(action["name"]) for action in json.loads(file.read_text())["actions"])
 
 
 def with_the_role_alone(*only: str) -> Tenant:
@@ -89,9 +91,9 @@ async def test_the_role_alone_is_enough(serve: Serve, *, inherit: str, graph: bo
     swept = await sweep(azure, SWEEP_MANAGEMENT_GROUPS="contoso", EXEMPTION_INHERIT=inherit)
 
     assert swept.whole
-    left = {each.name for each in azure.tenant.accounts if each.keys_on}
+    left = {account.name for account in azure.tenant.accounts if account.keys_on}
     assert left == {"exempt-shown", "exempt-hidden"}
-    assert not [each for each in azure.operations if each.status in {401, 403}]
+    assert not [request for request in azure.operations if request.status in {401, 403}]
 
 
 async def test_an_audit_needs_nothing_that_is_for_enforcing_only(serve: Serve) -> None:
@@ -101,7 +103,7 @@ async def test_an_audit_needs_nothing_that_is_for_enforcing_only(serve: Serve) -
 
     assert swept.whole
     assert lowered(azure.actions()) == lowered(role())
-    assert {each.rpartition("/")[2] for each in role()} == {"read"}
+    assert {action.rpartition("/")[2] for action in role()} == {"read"}
 
 
 async def test_no_key_is_ever_fetched_and_nothing_is_created_or_deleted(serve: Serve) -> None:
@@ -109,12 +111,12 @@ async def test_no_key_is_ever_fetched_and_nothing_is_created_or_deleted(serve: S
 
     await sweep(azure, MAX_CHANGES_PER_SWEEP=MANY)
 
-    arm = [each for each in azure.operations if each.host == "arm"]
-    assert not [each.path for each in arm if "listkeys" in each.path.lower()]
-    assert {each.method for each in arm} == {"GET", "POST", "PATCH"}
-    assert {each.action for each in arm if each.method == "POST"} == {GRAPH}
-    assert all(each.action for each in arm)
-    assert {each.principal for each in arm} == {azure.tenant.function.object_id}
+    arm = [request for request in azure.operations if request.host == "arm"]
+    assert not [request.path for request in arm if "listkeys" in request.path.lower()]
+    assert {request.method for request in arm} == {"GET", "POST", "PATCH"}
+    assert {request.action for request in arm if request.method == "POST"} == {GRAPH}
+    assert all(request.action for request in arm)
+    assert {request.principal for request in arm} == {azure.tenant.function.object_id}
 
 
 def test_every_action_of_the_role_is_one_of_microsofts() -> None:
@@ -125,10 +127,10 @@ def test_the_role_reads_but_for_one_action_and_names_each_once() -> None:
     every = role(*ALL)
     listed = json.loads((ROOT / "infra" / "role-actions.json").read_text())["actions"]
     assert len(lowered(every)) == len(every) == len(listed)
-    assert [each for each in every if not each.endswith("/read")] == [
+    assert [action for action in every if not action.endswith("/read")] == [
         "Microsoft.CognitiveServices/accounts/write"
     ]
-    assert not [each for each in every if "*" in each]
+    assert not [action for action in every if "*" in action]
 
 
 # Over a whole run

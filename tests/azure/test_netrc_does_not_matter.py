@@ -33,10 +33,10 @@ def basic(authorization: str) -> str:
 
 
 def seen_by(azure: LocalAzure) -> list[str]:
-    """Note what a local Azure is told by Basic authorization from now on."""
-    told: list[str] = []
-    azure.before(lambda request: told.append(basic(request.headers.get("Authorization", ""))))
-    return told
+    """Note what a local Azure is sent by Basic authorization from now on."""
+    sent: list[str] = []
+    azure.before(lambda request: sent.append(basic(request.headers.get("Authorization", ""))))
+    return sent
 
 
 def usable() -> Tenant:
@@ -53,18 +53,18 @@ def test_a_command_sends_no_password_of_the_netrc(
 ) -> None:
     netrc(tmp_path, "localhost", "127.0.0.1")
     azure = at_once(serve, usable())
-    told = seen_by(azure)
+    sent = seen_by(azure)
     ran = keysweep(azure, *arguments, HOME=str(tmp_path))
-    assert len(told) > 1, ran.err
-    assert set(told) == {""}
+    assert len(sent) > 1, ran.err
+    assert set(sent) == {""}
 
 
 async def test_a_sweep_of_the_function_sends_none_either(serve: Serve, tmp_path: Path) -> None:
     azure = serve(scenarios.four_accounts())
-    told, told_insights = seen_by(azure), seen_by(insights())
+    sent, sent_to_insights = seen_by(azure), seen_by(insights())
     swept = await sweep(azure, NETRC=str(netrc(tmp_path, "localhost", "127.0.0.1")))
-    assert set(told) == {""}
-    assert set(told_insights) == {""}
+    assert set(sent) == {""}
+    assert set(sent_to_insights) == {""}
     assert swept.error is None
 
 
@@ -90,7 +90,7 @@ def proxy() -> Iterator[tuple[int, list[str]]]:
 
 
 def authorizations(asked: list[str]) -> set[str]:
-    """Return what a proxy was told by Basic authorization."""
+    """Return what a proxy was sent by Basic authorization."""
     lines = [line for head in asked for line in head.splitlines()]
     name = "proxy-authorization: "
     return {basic(line[len(name) :]) for line in lines if line.lower().startswith(name)}
@@ -103,7 +103,7 @@ def test_a_proxy_of_the_environment_is_used_with_its_own_password_alone(
     netrc(tmp_path, "localhost", "127.0.0.1")
     azure = at_once(serve, usable())
     with proxy() as (port, asked):
-        for user, told in (("", set()), ("eve:s%40crt@", {"eve:s@crt"})):
+        for user, sent in (("", set()), ("eve:s%40crt@", {"eve:s@crt"})):
             asked.clear()
             ran = keysweep(
                 azure, "scan", HOME=str(tmp_path), HTTPS_PROXY=f"http://{user}127.0.0.1:{port}"
@@ -111,7 +111,7 @@ def test_a_proxy_of_the_environment_is_used_with_its_own_password_alone(
             assert ran.code == 2
             assert asked
             assert all(head.startswith("CONNECT ") for head in asked)
-            assert authorizations(asked) == told
+            assert authorizations(asked) == sent
             assert "s@crt" not in ran.err
             assert "s%40crt" not in ran.err
     assert {seen.host for seen in azure.operations} == {"identity"}, "which is plain http here"

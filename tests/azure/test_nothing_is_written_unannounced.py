@@ -386,8 +386,10 @@ async def test_a_thread_that_can_not_be_started_cancels_nothing_and_is_told(
     assert refused
     assert set(swept.results) == NAMES
     assert len(azure.writes) == (4 if skip else 0)
-    told = {e["accountId"] for e in swept.events("RemediationOutcome") if e["accepted"] == "true"}
-    assert {write.account_id.lower() for write in azure.writes} == told
+    accepted = {
+        e["accountId"] for e in swept.events("RemediationOutcome") if e["accepted"] == "true"
+    }
+    assert {write.account_id.lower() for write in azure.writes} == accepted
     assert skip or isinstance(swept.error, SweepNotWhole | TelemetryLost)
 
 

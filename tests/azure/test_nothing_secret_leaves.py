@@ -45,7 +45,7 @@ class Secrets:
 
     def within(self, text: str) -> set[str]:
         """Say which kinds of secret a text contains."""
-        return {kind for kind, some in self.found.items() for each in some if each in text}
+        return {kind for kind, some in self.found.items() for secret in some if secret in text}
 
 
 @contextmanager
@@ -76,20 +76,22 @@ class Records(logging.Handler):
 def logged(level: int, *, everything: bool) -> Iterator[list[str]]:
     """Set the root as the Functions worker does; or every logger there is, the SDKs' too."""
     root = logging.getLogger()
-    others = [each for each in root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
-    before = [(each, each.level) for each in (root, *others)]
+    others = [
+        logger for logger in root.manager.loggerDict.values() if isinstance(logger, logging.Logger)
+    ]
+    before = [(logger, logger.level) for logger in (root, *others)]
     records = Records()
     root.addHandler(records)
     root.setLevel(level)
     if everything:
-        for each in others:
-            each.setLevel(level)
+        for logger in others:
+            logger.setLevel(level)
     try:
         yield records.texts
     finally:
         root.removeHandler(records)
-        for each, was in before:
-            each.setLevel(was)
+        for logger, was in before:
+            logger.setLevel(was)
 
 
 def make_every_error_path_speak(azure: LocalAzure) -> list[Fault]:
@@ -142,13 +144,13 @@ async def test_nothing_secret_is_in_any_log_record_or_envelope_whatever_goes_wro
     ingestion.faults.remove(lost)
 
     envelopes = ingestion.telemetry.envelopes[before:]
-    assert [each for each in faults if not each.hits] == []
+    assert [fault for fault in faults if not fault.hits] == []
     assert all(secrets.found.values())
     assert len(secrets.found["signature"]) > 10
     assert (invocation.succeeded, len(texts) > 1, len(envelopes) > 200) == (False, True, True)
     out, err = capfd.readouterr()
     said = [*texts, out, err, invocation.message, invocation.stack_trace]
-    for text in (*said, *(json.dumps(each) for each in envelopes)):
+    for text in (*said, *(json.dumps(envelope) for envelope in envelopes)):
         assert secrets.within(text) == set(), text
         assert connection not in text
         assert "InstrumentationKey=" not in text
@@ -169,9 +171,9 @@ async def test_a_polling_url_that_azure_repeats_in_a_message_loses_its_signature
     with watched(azure) as secrets:
         swept = await sweep(azure, "enforce")
 
-    messages = [each["azureMessage"] for each in swept.events("RemediationOutcome")]
+    messages = [event["azureMessage"] for event in swept.events("RemediationOutcome")]
     assert secrets.found["signature"]
-    assert any("operation at" in each for each in messages)
+    assert any("operation at" in message for message in messages)
     assert secrets.within(json.dumps(swept.envelopes)) == set()
 
 
@@ -207,9 +209,9 @@ async def _with_the_root_logger_at_info() -> dict[str, Any]:
             await asyncio.sleep(2.5)  # more than the log exporter's own rhythm
             sent += [ended - began, len(_ingested(azure)) - ended]
         await functions.close()
-        types = {each["data"]["baseType"] for each in azure.telemetry}
+        types = {envelope["data"]["baseType"] for envelope in azure.telemetry}
         return {
-            "succeeded": [each.succeeded for each in fired],
+            "succeeded": [invocation.succeeded for invocation in fired],
             "while it ran": [0 < sent[0] < 10, 0 < sent[2] < 10],
             "while idle": [sent[1], sent[3]],
             "log lines sent": "MessageData" in types,
@@ -218,7 +220,7 @@ async def _with_the_root_logger_at_info() -> dict[str, Any]:
 
 
 def _ingested(azure: LocalAzure) -> list[Any]:
-    return [each for each in azure.operations if each.host == "ingestion"]
+    return [request for request in azure.operations if request.host == "ingestion"]
 
 
 @pytest.mark.slow

@@ -45,11 +45,11 @@ def fire(azure: LocalAzure, mode: str) -> dict[str, Any]:
 
 
 def keys_on(azure: LocalAzure) -> int:
-    return sum(each.flag is not True for each in azure.tenant.accounts)
+    return sum(account.flag is not True for account in azure.tenant.accounts)
 
 
 def asked(azure: LocalAzure) -> Counter[str]:
-    return Counter(f"{each.method} {each.action}" for each in azure.operations)
+    return Counter(f"{request.method} {request.action}" for request in azure.operations)
 
 
 async def _calm(serve: Serve, accounts: int, subscriptions: int) -> Counter[str]:

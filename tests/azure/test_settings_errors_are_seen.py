@@ -23,7 +23,7 @@ WRONG: dict[str, Any] = {
 
 
 def of(swept: Swept, base_type: str) -> list[dict[str, Any]]:
-    return [each for each in swept.envelopes if each["data"]["baseType"] == base_type]
+    return [envelope for envelope in swept.envelopes if envelope["data"]["baseType"] == base_type]
 
 
 def test_what_the_local_azure_sets_is_taken(serve: Serve) -> None:
@@ -110,14 +110,14 @@ async def _first_tick_then_mended() -> dict[str, Any]:
         functions = FunctionsWorker()
         await functions.load()
         wrong = await functions.fire(trace_parent=TRACE_PARENT)
-        hosts = sorted({each.host for each in azure.operations})
+        hosts = sorted({request.host for request in azure.operations})
         os.environ["SWEEP_MODE"] = "audit"
         right = await functions.fire(trace_parent=TRACE_PARENT)
         await functions.close()
         return {
             "succeeded": [wrong.succeeded, right.succeeded],
             "hosts": hosts,
-            "events": [each["data"]["baseData"]["name"] for each in azure.telemetry.events()],
+            "events": [event["data"]["baseData"]["name"] for event in azure.telemetry.events()],
         }
 
 

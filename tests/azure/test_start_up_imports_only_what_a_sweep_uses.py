@@ -57,19 +57,19 @@ class Unread(collections.abc.MutableMapping):
     __getitem__ = __setitem__ = __delitem__ = __iter__ = __len__ = __contains__ = refuse
     get = keys = items = values = refuse
 
-for name in [each for each in sys.modules if each.split(".")[0] in {"function_app", "shared"}]:
+for name in [name for name in sys.modules if name.split(".")[0] in {"function_app", "shared"}]:
     del sys.modules[name]
 environ, os.environ = os.environ, Unread()
 os.getenv = os.environ.refuse
 import function_app
 os.environ = environ
-print(json.dumps(sorted(each for each in sys.modules if each.startswith("shared."))))
+print(json.dumps(sorted(name for name in sys.modules if name.startswith("shared."))))
 """
 
 _QUIET = """
 import json, logging, os, socket, sys, threading
 wanted = set(json.loads(sys.argv[1]))
-read, made = [], []
+read, calls = [], []
 
 class Watched(type(os.environ)):
     def __getitem__(self, name):
@@ -79,12 +79,12 @@ class Watched(type(os.environ)):
 
 os.environ.__class__ = Watched
 loud = {"socket.connect", "socket.sendto", "socket.getaddrinfo"}
-sys.addaudithook(lambda event, _: made.append(event) if event in loud else None)
+sys.addaudithook(lambda event, _: calls.append(event) if event in loud else None)
 root = logging.getLogger()
 before = (root.level, list(root.handlers), threading.active_count())
 import function_app
 after = (root.level, list(root.handlers), threading.active_count())
-print(json.dumps({"read": read, "asked": made, "the same": before == after}))
+print(json.dumps({"read": read, "asked": calls, "the same": before == after}))
 """
 
 
@@ -110,14 +110,14 @@ def imported() -> list[str]:
 
 
 def test_no_package_is_imported_that_is_not_on_the_list(imported: list[str]) -> None:
-    names = {each.partition(".")[0] for each in imported} - sys.stdlib_module_names
-    found = {each for each in names if not each.startswith("_")}
+    names = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names
+    found = {name for name in names if not name.startswith("_")}
     assert found <= PACKAGES
     assert {"flask", "django", "fastapi", "tests", "duckdb", "rich", "pandas"}.isdisjoint(found)
 
 
 def test_of_azure_only_what_a_sweep_asks_is_imported(imported: list[str]) -> None:
-    depth = {each: each.count(".") for each in AZURE}
+    depth = {name: name.count(".") for name in AZURE}
     for name in imported:
         if name.startswith("azure.") and name != "azure.mgmt":
             cut = {".".join(name.split(".")[: 1 + count]) for count in set(depth.values())}
@@ -129,11 +129,11 @@ def test_of_a_package_of_many_apis_only_those_that_are_used(
     imported: list[str], package: str
 ) -> None:
     parts = {
-        each.removeprefix(f"{package}.").partition(".")[0]
-        for each in imported
-        if each.startswith(f"{package}.")
+        name.removeprefix(f"{package}.").partition(".")[0]
+        for name in imported
+        if name.startswith(f"{package}.")
     }
-    assert {each for each in parts if not each.startswith("_")} <= PARTS[package]
+    assert {name for name in parts if not name.startswith("_")} <= PARTS[package]
 
 
 def test_nothing_of_ours_reads_the_environment_at_import() -> None:
@@ -142,5 +142,5 @@ def test_nothing_of_ours_reads_the_environment_at_import() -> None:
 
 def test_nobody_else_reads_our_settings_at_import_and_nothing_is_opened_or_started() -> None:
     # azure-core settles its cloud when it is imported; ours is passed to every client.
-    ours = [each.name for each in SETTINGS if each.name != "AZURE_SDK_CLOUD_CONF"]
+    ours = [setting.name for setting in SETTINGS if setting.name != "AZURE_SDK_CLOUD_CONF"]
     assert run(_QUIET, json.dumps(ours)) == {"read": [], "asked": [], "the same": True}

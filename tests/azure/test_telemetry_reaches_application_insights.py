@@ -37,21 +37,21 @@ async def demo_swept(mode: str) -> tuple[Swept, LocalAzure]:
 
 
 def keys_on(azure: LocalAzure) -> set[str]:
-    return {each.name for each in azure.tenant.accounts if each.flag is not True}
+    return {account.name for account in azure.tenant.accounts if account.flag is not True}
 
 
 def of(swept: Swept, *base_types: str) -> list[dict[str, Any]]:
     """Return what is in the envelopes of these types."""
     return [
-        each["data"]["baseData"]
-        for each in swept.envelopes
-        if each["data"]["baseType"] in base_types
+        envelope["data"]["baseData"]
+        for envelope in swept.envelopes
+        if envelope["data"]["baseType"] in base_types
     ]
 
 
 def metrics(swept: Swept) -> dict[str, dict[tuple[str, ...], float]]:
     """Return values by metric and by its dimensions' values, in the declared order."""
-    declared = {each.name: each for each in METRICS}
+    declared = {metric.name: metric for metric in METRICS}
     found: dict[str, dict[tuple[str, ...], float]] = {name: {} for name in declared}
     for point in of(swept, "MetricData"):
         (metric,) = point["metrics"]
@@ -59,7 +59,7 @@ def metrics(swept: Swept) -> dict[str, dict[tuple[str, ...], float]]:
             continue
         dimensions = declared[metric["name"]].dimensions
         assert set(point["properties"]) == set(dimensions)
-        values = tuple(point["properties"][each] for each in dimensions)
+        values = tuple(point["properties"][dimension] for dimension in dimensions)
         assert values not in found[metric["name"]]
         found[metric["name"]][values] = metric["value"]
     return found
@@ -86,8 +86,8 @@ async def test_every_event_has_its_declared_fields_and_no_other(mode: str) -> No
 async def test_a_sweep_opens_with_its_start_and_ends_with_its_completion() -> None:
     swept, _ = await demo_swept("enforce")
 
-    names = [each["name"] for each in of(swept, "EventData")]
-    ids = {each["properties"]["sweepId"] for each in of(swept, "EventData")}
+    names = [event["name"] for event in of(swept, "EventData")]
+    ids = {event["properties"]["sweepId"] for event in of(swept, "EventData")}
     assert (names[0], names[-1]) == ("SweepStarted", "SweepCompleted")
     assert (names.count("SweepStarted"), names.count("SweepCompleted")) == (1, 1)
     assert len(ids) == 1
@@ -96,15 +96,17 @@ async def test_a_sweep_opens_with_its_start_and_ends_with_its_completion() -> No
 async def test_events_dependencies_and_exceptions_are_under_the_invocations_operation() -> None:
     swept, _ = await demo_swept("enforce")
 
-    traced = [each for each in swept.envelopes if each["data"]["baseType"] != "MetricData"]
-    types = {each["data"]["baseType"] for each in traced}
+    traced = [
+        envelope for envelope in swept.envelopes if envelope["data"]["baseType"] != "MetricData"
+    ]
+    types = {envelope["data"]["baseType"] for envelope in traced}
     assert types == {"EventData", "RemoteDependencyData", "ExceptionData"}
-    assert {each["tags"]["ai.operation.id"] for each in traced} == {TRACE}
+    assert {envelope["tags"]["ai.operation.id"] for envelope in traced} == {TRACE}
 
 
 async def test_every_envelope_names_the_function_app_as_its_role() -> None:
     swept, _ = await demo_swept("audit")
-    assert {each["tags"]["ai.cloud.role"] for each in swept.envelopes} == {"func-keysweep"}
+    assert {envelope["tags"]["ai.cloud.role"] for envelope in swept.envelopes} == {"func-keysweep"}
 
 
 # Metrics
@@ -137,7 +139,7 @@ async def test_the_requests_metric_counts_what_the_server_saw_by_its_answers(ser
 
     found = metrics(await sweep(azure, "enforce"))
 
-    seen = Counter((each.method, str(each.status)) for each in arm(azure))
+    seen = Counter((request.method, str(request.status)) for request in arm(azure))
     assert found["keysweep.requests"] == dict(seen)
     assert seen["POST", "503"] == 1
 
@@ -146,16 +148,18 @@ async def test_the_requests_metric_counts_what_the_server_saw_by_its_answers(ser
 
 
 def arm(azure: LocalAzure) -> list[Any]:
-    return [each for each in azure.operations if each.host == "arm"]
+    return [request for request in azure.operations if request.host == "arm"]
 
 
 async def test_every_request_to_azure_is_a_dependency_and_none_is_lost() -> None:
     swept, azure = await demo_swept("enforce")
 
-    calls = [each for each in of(swept, "RemoteDependencyData") if each["type"] == "HTTP"]
-    seen = Counter((f"{each.method} {each.path}", str(each.status)) for each in arm(azure))
+    calls = [call for call in of(swept, "RemoteDependencyData") if call["type"] == "HTTP"]
+    seen = Counter(
+        (f"{request.method} {request.path}", str(request.status)) for request in arm(azure)
+    )
     assert len(calls) > 100
-    assert Counter((each["name"], each["resultCode"]) for each in calls) == seen
+    assert Counter((call["name"], call["resultCode"]) for call in calls) == seen
     for call in calls:
         status = int(call["resultCode"])
         assert call["success"] == (status < 400), call
@@ -168,8 +172,8 @@ async def test_no_dependency_shows_a_query_since_polling_urls_carry_a_signature(
     azure = serve(scenarios.four_accounts())
     swept = await sweep(azure, "enforce")
 
-    polls = [each for each in arm(azure) if "/operationresults/" in each.path.lower()]
-    assert all({"c", "s", "h"} <= set(each.query) for each in polls)
+    polls = [request for request in arm(azure) if "/operationresults/" in request.path.lower()]
+    assert all({"c", "s", "h"} <= set(request.query) for request in polls)
     assert len(polls) >= 4
     for call in of(swept, "RemoteDependencyData"):
         assert "?" not in json.dumps(call)
@@ -184,9 +188,9 @@ async def test_a_request_whose_connection_was_cut_is_a_dependency_that_failed(
     swept = await sweep(azure, "enforce")
 
     (patch,) = [
-        each
-        for each in of(swept, "RemoteDependencyData")
-        if each["name"].startswith("PATCH") and each["name"].endswith("contoso-docs")
+        call
+        for call in of(swept, "RemoteDependencyData")
+        if call["name"].startswith("PATCH") and call["name"].endswith("contoso-docs")
     ]
     assert (patch["success"], patch["resultCode"]) == (False, "0")
     assert metrics(swept)["keysweep.requests"]["PATCH", "no answer"] == 1
@@ -201,8 +205,10 @@ async def test_the_span_of_a_sweep_that_is_not_whole_failed_with_its_exception(
     swept = await sweep(azure, "enforce")
 
     assert isinstance(swept.error, SweepNotWhole)
-    (span,) = [each for each in of(swept, "RemoteDependencyData") if each["name"] == "sweep"]
-    (envelope,) = [each for each in swept.envelopes if each["data"]["baseType"] == "ExceptionData"]
+    (span,) = [call for call in of(swept, "RemoteDependencyData") if call["name"] == "sweep"]
+    (envelope,) = [
+        envelope for envelope in swept.envelopes if envelope["data"]["baseType"] == "ExceptionData"
+    ]
     (exception,) = envelope["data"]["baseData"]["exceptions"]
     assert span["success"] is False
     assert envelope["tags"]["ai.operation.parentId"] == span["id"]
@@ -222,11 +228,11 @@ async def test_nothing_of_a_burst_is_lost_though_ingestion_is_slow(serve: Serve)
         swept = await sweep(azure, "audit", MAX_CHANGES_PER_SWEEP=NO_BRAKE)
 
     assert swept.error is None
-    names = Counter(each["name"] for each in of(swept, "EventData"))
+    names = Counter(event["name"] for event in of(swept, "EventData"))
     assert names["DriftFound"] == names["RemediationOutcome"] == 5_000
-    drifted = {each.id.lower() for each in azure.tenant.accounts}
+    drifted = {account.id.lower() for account in azure.tenant.accounts}
     for name in ("DriftFound", "RemediationOutcome"):
-        assert {each["accountId"] for each in swept.events(name)} == drifted
+        assert {event["accountId"] for event in swept.events(name)} == drifted
     assert fault.hits > 10
 
 
@@ -386,18 +392,18 @@ async def _in_production(site: str) -> dict[str, Any]:
         await functions.load()
         before = len(azure.operations)
         invocation = await functions.fire(trace_parent=TRACE_PARENT)
-        sent = [each for each in azure.operations if each.host == "ingestion"]
+        sent = [request for request in azure.operations if request.host == "ingestion"]
         await asyncio.sleep(2.5)  # the log exporter's own rhythm is a second
-        after = [each for each in azure.operations if each.host == "ingestion"]
+        after = [request for request in azure.operations if request.host == "ingestion"]
         await functions.close()
         return {
             "before": before,
             "succeeded": invocation.succeeded,
-            "roles": sorted({each["tags"]["ai.cloud.role"] for each in azure.telemetry}),
-            "events": [each["data"]["baseData"]["name"] for each in azure.telemetry.events()],
-            "senders": sorted({each.principal or "" for each in sent}),
+            "roles": sorted({envelope["tags"]["ai.cloud.role"] for envelope in azure.telemetry}),
+            "events": [event["data"]["baseData"]["name"] for event in azure.telemetry.events()],
+            "senders": sorted({request.principal or "" for request in sent}),
             "function": tenant.function.object_id,
-            "paths": sorted({each.path.lstrip("/") for each in sent}),
+            "paths": sorted({request.path.lstrip("/") for request in sent}),
             "idle": len(after) - len(sent),
         }
 

@@ -123,14 +123,14 @@ async def test_a_change_that_shows_late_is_told_when_it_shows_each_time_under_th
     first = await sweep_after(azure, START - QUARTER, "audit")
     assert turns(first) == []
 
-    told = []
+    events = []
     for _ in range(2):
         last = azure.now()
         azure.clock.advance(QUARTER)
-        told += (await sweep_after(azure, last, "audit")).events("KeyAccessChanged")
+        events += (await sweep_after(azure, last, "audit")).events("KeyAccessChanged")
 
-    assert [event["changedBy"] for event in told] == [ANN, ANN]
-    (change,) = {event["changeId"] for event in told}
+    assert [event["changedBy"] for event in events] == [ANN, ANN]
+    (change,) = {event["changeId"] for event in events}
     assert "/providers/Microsoft.Resources/changes/" in change
 
 
@@ -209,8 +209,8 @@ async def test_a_flag_that_appears_for_the_first_time_is_read_for_what_it_says(
 
     swept = await sweep(serve(tenant), "audit")
 
-    told = {event["accountName"]: event["turned"] for event in swept.events("KeyAccessChanged")}
-    assert told == ({} if first_values == "unlisted" else {"off": "off"})
+    turned = {event["accountName"]: event["turned"] for event in swept.events("KeyAccessChanged")}
+    assert turned == ({} if first_values == "unlisted" else {"off": "off"})
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tests.support.serving import Serve
 
 
 def keys_on(azure: LocalAzure) -> set[str]:
-    return {each.name for each in azure.tenant.accounts if each.flag is not True}
+    return {account.name for account in azure.tenant.accounts if account.flag is not True}
 
 
 async def test_there_is_one_function_and_it_is_a_timer_that_never_runs_by_itself() -> None:
@@ -84,7 +84,7 @@ async def test_wrong_settings_fail_the_invocation_and_the_next_one_runs_when_the
 
     async with worker(azure, mode="enfroce", SWEEP_CONCURRENCY="none") as functions:
         wrong = await functions.fire()
-        asked = [each for each in azure.operations if each.host == "arm"]
+        asked = [request for request in azure.operations if request.host == "arm"]
         os.environ.update(SWEEP_MODE="enforce", SWEEP_CONCURRENCY="")
         mended = await functions.fire()
 
@@ -131,11 +131,11 @@ async def test_the_hosts_trace_is_kept_and_its_absence_does_no_harm(
         invocation = await functions.fire(trace_parent=trace_parent)
 
     traced: list[dict[str, Any]] = [
-        each
-        for each in insights().telemetry.envelopes[before:]
-        if each["data"]["baseType"] in {"EventData", "RemoteDependencyData"}
+        envelope
+        for envelope in insights().telemetry.envelopes[before:]
+        if envelope["data"]["baseType"] in {"EventData", "RemoteDependencyData"}
     ]
-    found = {each["tags"]["ai.operation.id"] for each in traced}
+    found = {envelope["tags"]["ai.operation.id"] for envelope in traced}
     assert invocation.succeeded
     assert len(traced) > 3
     if operation is None:

@@ -67,8 +67,8 @@ async def within(azure: LocalAzure, budget: int) -> Swept:
     done = {name for name, result in swept.results.items() if result is Result.DISABLED}
     assert done.isdisjoint(keys_on(azure))
     outcomes = swept.events("RemediationOutcome")
-    told = {event["accountName"] for event in outcomes if event["accepted"] == "true"}
-    assert set(written(azure)) <= told
+    accepted = {event["accountName"] for event in outcomes if event["accepted"] == "true"}
+    assert set(written(azure)) <= accepted
     return swept
 
 

@@ -26,9 +26,9 @@ async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
             monkeypatch.setenv(name, value)
         identity = azure_clients.credential(azure)
         subscription = next(iter(azure.tenant.subscriptions.values()))
-        made = azure_clients.accounts_client(azure, identity, subscription.id)
-        opened.extend([made, identity])
-        return made
+        client = azure_clients.accounts_client(azure, identity, subscription.id)
+        opened.extend([client, identity])
+        return client
 
     yield connect
     for thing in opened:

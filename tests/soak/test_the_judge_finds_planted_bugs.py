@@ -61,7 +61,7 @@ def outcome(result: str = "DISABLED", accepted: str = "true") -> dict[str, Any]:
     return event("RemediationOutcome", accountId=ACCOUNT, result=result, accepted=accepted)
 
 
-def told(at: datetime, ours: str = "true") -> dict[str, Any]:
+def key_change(at: datetime, ours: str = "true") -> dict[str, Any]:
     when = at.isoformat()
     return event("KeyAccessChanged", accountId=ACCOUNT, changedAt=when, ours=ours, turned="off")
 
@@ -157,7 +157,7 @@ def untold(record: Record) -> None:
 
 
 def someone_elses(record: Record) -> None:
-    record.sweeps[0].events.append(told(after(700)))
+    record.sweeps[0].events.append(key_change(after(700)))
 
 
 def never_read_back(record: Record) -> None:

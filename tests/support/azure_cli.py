@@ -13,7 +13,7 @@ with open(folder + "/log", "a") as log:
     log.write(json.dumps(called) + "\\n")
 answers = json.load(open(folder + "/answers.json"))
 line = " ".join(called)
-for prefix, (status, text) in sorted(answers.items(), key=lambda each: -len(each[0])):
+for prefix, (status, text) in sorted(answers.items(), key=lambda answer: -len(answer[0])):
     if line.startswith(prefix):
         print(text, file=sys.stderr if status else sys.stdout)
         sys.exit(status)
@@ -57,7 +57,7 @@ class AzureCli:
 
     def called(self, *words: str) -> list[list[str]]:
         """Return the command lines that begin with these words."""
-        return [each for each in self.calls if each[: len(words)] == list(words)]
+        return [call for call in self.calls if call[: len(words)] == list(words)]
 
     def _save(self) -> None:
         (self.folder / "answers.json").write_text(json.dumps(self._answers))

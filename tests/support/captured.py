@@ -52,14 +52,14 @@ def _truth(raw: dict[str, Any]) -> Truth:
         return [Standing(**row) for row in rows]
 
     ticks = [
-        Tick(**{**each, "before": standing(each["before"]), "after": standing(each["after"])})
-        for each in raw["ticks"]
+        Tick(**{**tick, "before": standing(tick["before"]), "after": standing(tick["after"])})
+        for tick in raw["ticks"]
     ]
     return Truth(
         subscriptions=raw["subscriptions"],
         ticks=ticks,
-        turns=[Turn(**each) for each in raw["turns"]],
-        lost=[Turn(**each) for each in raw["lost"]],
+        turns=[Turn(**turn) for turn in raw["turns"]],
+        lost=[Turn(**turn) for turn in raw["lost"]],
         function=raw["function"],
     )
 

@@ -92,20 +92,20 @@ class FunctionsWorker:
         if answer.result.status != _PROTOS.StatusResult.Success:
             raise RuntimeError(answer.result.exception.message)
         indexed = await runtime.functions_metadata_request(_request())
-        for each in indexed.function_metadata_results or []:
-            self._functions[each.name] = each
+        for function in indexed.function_metadata_results or []:
+            self._functions[function.name] = function
             loaded = await runtime.function_load_request(
                 _request(
                     function_load_request=SimpleNamespace(
-                        function_id=each.function_id, metadata=each
+                        function_id=function.function_id, metadata=function
                     )
                 )
             )
             if loaded.result.status != _PROTOS.StatusResult.Success:
                 raise RuntimeError(loaded.result.exception.message)
         return {
-            name: [json.loads(binding) for binding in each.raw_bindings]
-            for name, each in self._functions.items()
+            name: [json.loads(binding) for binding in function.raw_bindings]
+            for name, function in self._functions.items()
         }
 
     @property

@@ -27,10 +27,10 @@ _PARAMETERS = {
 
 def steps(items: list[dict[str, Any]] | None = None) -> Iterator[dict[str, Any]]:
     """Every step of the workbook, those in groups too."""
-    for each in WORKBOOK["items"] if items is None else items:
-        yield each
-        if each["type"] == 12:
-            yield from steps(each["content"]["items"])
+    for item in WORKBOOK["items"] if items is None else items:
+        yield item
+        if item["type"] == 12:
+            yield from steps(item["content"]["items"])
 
 
 def filled(kql: str) -> str:

@@ -86,22 +86,22 @@ class Swept:
     def events(self, name: str | None = None) -> list[dict[str, Any]]:
         """Return events as {name, **properties, **measurements}, of one name if given."""
         data = [
-            each["data"]["baseData"]
-            for each in self.envelopes
-            if each["data"]["baseType"] == "EventData"
+            envelope["data"]["baseData"]
+            for envelope in self.envelopes
+            if envelope["data"]["baseType"] == "EventData"
         ]
         return [
-            {"name": each["name"], **each["properties"], **(each.get("measurements") or {})}
-            for each in data
-            if name in {None, each["name"]}
+            {"name": event["name"], **event["properties"], **(event.get("measurements") or {})}
+            for event in data
+            if name in {None, event["name"]}
         ]
 
     @property
     def results(self) -> dict[str, Result]:
         """Result by account name, from the events."""
         return {
-            each["accountName"]: Result(each["result"])
-            for each in self.events("RemediationOutcome")
+            event["accountName"]: Result(event["result"])
+            for event in self.events("RemediationOutcome")
         }
 
     @property
@@ -115,7 +115,9 @@ class Swept:
         """Return the outcome of the account with this name."""
         assert self.report is not None
         (found,) = [
-            each for each in self.report.outcomes if each.decision.account.id.name == account
+            outcome
+            for outcome in self.report.outcomes
+            if outcome.decision.account.id.name == account
         ]
         return found
 
@@ -158,11 +160,11 @@ async def process(
     """Give a process that lives for several ticks, on the clock of its local Azure."""
     environ = settings_of(azure, mode, **settings)
     with environ_of(environ):
-        made = Process(environ, azure.clock)
+        process = Process(environ, azure.clock)
         try:
-            yield made
+            yield process
         finally:
-            await made.close()
+            await process.close()
 
 
 async def sweep(azure: LocalAzure, mode: str = "enforce", **settings: str) -> Swept:

@@ -16,7 +16,7 @@ from tests.support.functions_worker import FunctionsWorker
 def memory(field: str) -> float:
     """Return a field of this process's own status in MB. VmHWM is the peak of what was resident."""
     status = Path("/proc/self/status").read_text()
-    (line,) = [each for each in status.splitlines() if each.startswith(f"{field}:")]
+    (line,) = [row for row in status.splitlines() if row.startswith(f"{field}:")]
     return int(line.split()[1]) / 1024
 
 

@@ -269,10 +269,10 @@ def test_every_survivor_that_is_listed_is_a_mutant_of_the_code_as_it_is() -> Non
     from tools.mutation.__main__ import FILES  # noqa: PLC0415 - imports what trials need
     from tools.mutation.session import ROOT  # noqa: PLC0415
 
-    made = {
+    of_today = {
         mutant.name
         for file, only in FILES.items()
         for mutant in mutants(file, (ROOT / file).read_text(), only)
     }
     listed = survivors.read(survivors.FILE.read_text())
-    assert [entry.name for entry in listed if entry.name not in made] == []
+    assert [entry.name for entry in listed if entry.name not in of_today] == []

@@ -102,8 +102,8 @@ def floor(rates: dict[Kind, Rates], accounts: int, levels: int = 0) -> float:
     """Return the seconds before which no client could be done with one subscription."""
     needed: dict[Kind, int] = {"reads": (2 + levels) * accounts, "writes": accounts}
     by_buckets = [(needed[kind] - rates[kind].size) / rates[kind].refill for kind in needed]
-    each = SECONDS["GET"] * (2 + levels) + SECONDS["PATCH"]
-    return max(*by_buckets, each * accounts / UNITS_PER_SUBSCRIPTION)
+    seconds_of_one = SECONDS["GET"] * (2 + levels) + SECONDS["PATCH"]
+    return max(*by_buckets, seconds_of_one * accounts / UNITS_PER_SUBSCRIPTION)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ class Identity:
     answers: Iterable[Answer] = field(default_factory=lambda: repeat(HOUR))
     seconds: float = 0.0
     asked: list[str] = field(default_factory=list)
-    made: list[Credential] = field(default_factory=list)
+    credentials: list[Credential] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.answers = iter(self.answers)
@@ -69,8 +69,8 @@ class Identity:
 
     def _make(self) -> Credential:
         assert isinstance(self.answers, Iterator)
-        self.made.append(Credential(self.clock, self.answers, self.seconds, self.asked))
-        return self.made[-1]
+        self.credentials.append(Credential(self.clock, self.answers, self.seconds, self.asked))
+        return self.credentials[-1]
 
 
 async def test_a_token_is_fetched_once_and_kept(clock: VirtualClock) -> None:
@@ -80,7 +80,7 @@ async def test_a_token_is_fetched_once_and_kept(clock: VirtualClock) -> None:
 
 
 async def test_nothing_is_made_before_a_token_is_asked_for(clock: VirtualClock) -> None:
-    assert Identity(clock).made == []
+    assert Identity(clock).credentials == []
 
 
 async def test_whoever_asks_at_the_same_time_gets_the_same_token(clock: VirtualClock) -> None:
@@ -93,7 +93,7 @@ async def test_whoever_asks_at_the_same_time_gets_the_same_token(clock: VirtualC
 async def test_each_scope_has_a_token_of_its_own(clock: VirtualClock) -> None:
     identity = Identity(clock)
     assert await identity.tokens.token(SCOPE) != await identity.tokens.token(OTHER)
-    assert len(identity.made) == 1
+    assert len(identity.credentials) == 1
 
 
 @pytest.mark.parametrize(("left", "token"), [(300, "token-1"), (299, "token-2")])
@@ -231,7 +231,7 @@ async def test_a_renewal_that_hangs_leaves_the_token_that_there_is(clock: Virtua
     identity = Identity(clock)
     await identity.tokens.token(SCOPE)
     await clock.sleep(HOUR - 200)
-    identity.made[0].seconds = 1000
+    identity.credentials[0].seconds = 1000
     assert await identity.tokens.token(SCOPE) == "token-1"
     assert clock.monotonic() == HOUR - 170
 
@@ -245,7 +245,7 @@ async def test_a_token_that_azure_refused_is_fetched_anew_from_a_new_credential(
     identity = Identity(clock)
     identity.tokens.forget(SCOPE, await identity.tokens.token(SCOPE))
     assert await identity.tokens.token(SCOPE) == "token-2"
-    assert [credential.is_closed for credential in identity.made] == [True, False]
+    assert [credential.is_closed for credential in identity.credentials] == [True, False]
 
 
 async def test_it_is_made_anew_once(clock: VirtualClock) -> None:
@@ -253,7 +253,7 @@ async def test_it_is_made_anew_once(clock: VirtualClock) -> None:
     identity.tokens.forget(SCOPE, await identity.tokens.token(SCOPE))
     await identity.tokens.token(SCOPE)
     await identity.tokens.token(OTHER)
-    assert len(identity.made) == 2
+    assert len(identity.credentials) == 2
 
 
 async def test_an_old_token_that_is_refused_late_costs_nothing(clock: VirtualClock) -> None:
@@ -271,13 +271,13 @@ async def test_a_cache_that_is_closed_lets_go_of_its_credential(clock: VirtualCl
     identity = Identity(clock)
     await identity.tokens.token(SCOPE)
     await identity.tokens.close()
-    assert identity.made[0].is_closed
+    assert identity.credentials[0].is_closed
 
 
 async def test_one_that_never_had_a_credential_closes_too(clock: VirtualClock) -> None:
     identity = Identity(clock)
     await identity.tokens.close()
-    assert identity.made == []
+    assert identity.credentials == []
 
 
 async def test_after_that_a_new_credential_is_made(clock: VirtualClock) -> None:
@@ -285,4 +285,4 @@ async def test_after_that_a_new_credential_is_made(clock: VirtualClock) -> None:
     await identity.tokens.token(SCOPE)
     await identity.tokens.close()
     await identity.tokens.token(OTHER)
-    assert len(identity.made) == 2
+    assert len(identity.credentials) == 2

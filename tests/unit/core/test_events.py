@@ -105,21 +105,21 @@ def test_numbers_are_measurements_booleans_are_words_and_none_is_left_out() -> N
     assert "until" not in properties(event)
 
 
-@pytest.mark.parametrize("event_type", EVENTS, ids=lambda each: each.name)
+@pytest.mark.parametrize("event_type", EVENTS, ids=lambda event: event.name)
 def test_every_field_says_what_it_means(event_type: type[Event]) -> None:
     declared = fields_of(event_type)
     assert len(declared) == len(fields(event_type))
-    assert all(each.meaning.endswith((".", "`")) for each in declared)
+    assert all(field.meaning.endswith((".", "`")) for field in declared)
     assert event_type.name == event_type.__name__
     assert event_type.__doc__
 
 
 def test_names_are_unique() -> None:
-    assert len({each.name for each in EVENTS}) == len(EVENTS)
-    assert len({each.name for each in METRICS}) == len(METRICS)
-    every = {each.name for each in fields_of(SweepContext)}
+    assert len({event.name for event in EVENTS}) == len(EVENTS)
+    assert len({metric.name for metric in METRICS}) == len(METRICS)
+    every = {field.name for field in fields_of(SweepContext)}
     for event_type in EVENTS:
-        assert not every & {each.name for each in fields_of(event_type)}
+        assert not every & {field.name for field in fields_of(event_type)}
 
 
 def test_a_subscription_is_told_with_what_was_found_there() -> None:
@@ -150,7 +150,7 @@ def test_a_subscription_is_told_with_what_was_found_there() -> None:
     assert second.accounts == 2
 
 
-def told(
+def announced(
     decision: Decision, change: KeyChange | None, flips: int, opened: OpenSince | None = None
 ) -> DriftFound:
     return drift_found(decision, change, flips, opened or NotKnown(), NOW)
@@ -158,7 +158,7 @@ def told(
 
 def test_a_drift_names_who_turned_keys_on_from_the_change_log() -> None:
     change = a_change(Turned.ON, NOW - timedelta(hours=1))
-    event = told(a_decision(changed_by="somebody", changed_at=NOW), change, 3)
+    event = announced(a_decision(changed_by="somebody", changed_at=NOW), change, 3)
     assert event.attribution == "changeLog"
     assert event.changed_by == "ann@contoso.com"
     assert event.changed_by_type == "User"
@@ -168,7 +168,7 @@ def test_a_drift_names_who_turned_keys_on_from_the_change_log() -> None:
 
 
 def test_a_drift_that_the_change_log_does_not_know_names_who_changed_the_account_last() -> None:
-    event = told(a_decision(changed_by="somebody", changed_at=NOW), None, 0)
+    event = announced(a_decision(changed_by="somebody", changed_at=NOW), None, 0)
     assert event.attribution == "lastModified"
     assert event.changed_by == "somebody"
     assert event.changed_by_type == ""
@@ -178,20 +178,20 @@ def test_a_drift_that_the_change_log_does_not_know_names_who_changed_the_account
 
 
 def test_a_drift_that_nobody_knows_anything_of_says_so() -> None:
-    event = told(a_decision(changed_at=NOW), None, 0)
+    event = announced(a_decision(changed_at=NOW), None, 0)
     assert event.attribution == "unknown"
     assert event.changed_by == ""
     assert event.changed_at is None
 
 
 def test_a_last_change_without_its_moment_names_who_all_the_same() -> None:
-    event = told(a_decision(changed_by="somebody"), None, 0)
+    event = announced(a_decision(changed_by="somebody"), None, 0)
     assert event.attribution == "lastModified"
     assert event.changed_at is None
 
 
 def test_what_is_told_of_an_account() -> None:
-    event = told(a_decision(), None, 0)
+    event = announced(a_decision(), None, 0)
     assert event.account_id == a_decision().account.id.key
     assert event.subscription_id == SUBSCRIPTION_ID
     assert event.account_name == "bot"
@@ -203,7 +203,7 @@ def test_what_is_told_of_an_account() -> None:
 
 
 def test_an_account_without_a_subdomain_is_told_as_such() -> None:
-    assert told(a_decision(custom_subdomain=None), None, 0).no_custom_subdomain is True
+    assert announced(a_decision(custom_subdomain=None), None, 0).no_custom_subdomain is True
 
 
 def test_a_change_of_keys_is_told_as_the_change_log_has_it() -> None:
@@ -259,32 +259,32 @@ def test_a_held_account_is_told_with_its_reason_and_what_to_mend() -> None:
 
 
 def test_a_drift_is_told_with_since_when_it_is_open() -> None:
-    event = told(a_decision(), None, 0, Exactly(NOW - timedelta(hours=30)))
+    event = announced(a_decision(), None, 0, Exactly(NOW - timedelta(hours=30)))
     assert event.open_since == "2026-11-23T03:00:00+00:00"
     assert event.open_since_known == "exactly"
     assert event.open_hours == 30
 
 
 def test_hours_are_told_to_the_hundredth() -> None:
-    event = told(a_decision(), None, 0, Exactly(NOW - timedelta(minutes=20)))
+    event = announced(a_decision(), None, 0, Exactly(NOW - timedelta(minutes=20)))
     assert event.open_hours == 0.33
 
 
 def test_a_drift_that_is_open_for_at_least_so_long_says_so() -> None:
-    event = told(a_decision(), None, 0, AtLeast(NOW - timedelta(days=14)))
+    event = announced(a_decision(), None, 0, AtLeast(NOW - timedelta(days=14)))
     assert event.open_since_known == "atLeast"
     assert event.open_hours == 336
 
 
 def test_a_drift_of_which_nobody_knows_the_age_has_none() -> None:
-    event = told(a_decision(), None, 0)
+    event = announced(a_decision(), None, 0)
     assert event.open_since is None
     assert event.open_since_known == "unknown"
     assert event.open_hours is None
 
 
 def test_an_outcome_is_told_with_the_age_that_was_announced() -> None:
-    announcement = told(a_decision(), None, 0, Exactly(NOW - timedelta(hours=30)))
+    announcement = announced(a_decision(), None, 0, Exactly(NOW - timedelta(hours=30)))
     event = remediation_outcome(an_outcome(Result.LOCKED), announcement)
     assert event.open_since == announcement.open_since
     assert event.open_since_known == announcement.open_since_known
@@ -299,7 +299,7 @@ def test_an_outcome_is_told_with_azures_own_words() -> None:
         azure_message="The scope is locked.",
         accepted=True,
     )
-    event = remediation_outcome(outcome, told(a_decision(), None, 0))
+    event = remediation_outcome(outcome, announced(a_decision(), None, 0))
     assert event.account_name == "bot"
     assert event.result == "LOCKED"
     assert event.detail == "A lock forbids it."
@@ -447,7 +447,7 @@ def test_a_field_says_what_kind_of_thing_it_is(name: str, kind: str, is_measurem
 
 
 def test_a_duration_is_a_number() -> None:
-    (duration,) = [each for each in fields_of(SweepCompleted) if each.kind == "number"]
+    (duration,) = [field for field in fields_of(SweepCompleted) if field.kind == "number"]
     assert duration.attribute == "duration_seconds"
     assert duration.is_measurement
 

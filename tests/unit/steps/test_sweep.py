@@ -521,7 +521,7 @@ def changed(*hours: float) -> list[KeyChange | str]:
 
 
 @pytest.mark.parametrize(
-    ("last", "told"),
+    ("last", "authors"),
     [
         (None, ["25", "24.5", "1"]),
         (NOW - timedelta(hours=2), ["3", "1"]),
@@ -529,13 +529,13 @@ def changed(*hours: float) -> list[KeyChange | str]:
     ],
 )
 async def test_changes_since_the_last_firing_and_an_hour_are_told(
-    last: datetime | None, told: list[str]
+    last: datetime | None, authors: list[str]
 ) -> None:
     tenant = FakeTenant.of(bot())
     hours = {None: (25, 24.5, 25.1, 1), NOW - timedelta(hours=2): (3, 3.1, 1)}
     tenant.changes = changed(*hours.get(last, (73, 73.1, 26, 1)))
     found = await swept(tenant, last=last)
-    assert [event.changed_by for event in found.events(KeyAccessChanged)] == told
+    assert [event.changed_by for event in found.events(KeyAccessChanged)] == authors
 
 
 async def test_a_change_that_is_told_says_how_often_its_account_flipped() -> None:
@@ -592,8 +592,10 @@ async def test_an_outcome_is_told_when_it_is_known() -> None:
     tenant = FakeTenant.of(bot("quick"), bot("slow", OTHER))
     tenant.meanwhile("patch", bot("slow", OTHER).id.key, [4])
     found = await swept(tenant)
-    told = zip(found.telemetry.events, found.telemetry.times, strict=True)
-    times = {event.account_name: at for event, at in told if isinstance(event, RemediationOutcome)}
+    emitted = zip(found.telemetry.events, found.telemetry.times, strict=True)
+    times = {
+        event.account_name: at for event, at in emitted if isinstance(event, RemediationOutcome)
+    }
     assert times == {"quick": 0, "slow": 4}
 
 
