@@ -45,7 +45,12 @@ from soak.program import (
     Team,
     Wait,
 )
-from tests.support.real_sweeps import environ_of, insights, settings_of
+from tests.support.real_sweeps import (
+    SENT_BY_THE_PRODUCT_ALONE,
+    environ_of,
+    insights,
+    settings_of,
+)
 
 # In the past of whoever runs this: azure-identity compares its tokens with the real time. And just
 # before midnight, since days end.
@@ -640,7 +645,7 @@ def _alias(tenant: Tenant, actor: int) -> Any:
 def _own_telemetry(azure: LocalAzure) -> dict[str, str]:
     """Return what makes a child tell its own local Azure what it has to tell."""
     name = "APPLICATIONINSIGHTS_CONNECTION_STRING"
-    return {name: azure.environ[name]}
+    return {name: azure.environ[name], **SENT_BY_THE_PRODUCT_ALONE}
 
 
 def _is_gated(seen: SeenRequest) -> bool:
