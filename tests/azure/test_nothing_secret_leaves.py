@@ -147,7 +147,9 @@ async def test_nothing_secret_is_in_any_log_record_or_envelope_whatever_goes_wro
     assert [fault for fault in faults if not fault.hits] == []
     assert all(secrets.found.values())
     assert len(secrets.found["signature"]) > 10
-    assert (invocation.succeeded, len(texts) > 1, len(envelopes) > 200) == (False, True, True)
+    assert not invocation.succeeded
+    assert len(texts) > 1
+    assert len(envelopes) > 200
     out, err = capfd.readouterr()
     said = [*texts, out, err, invocation.message, invocation.stack_trace]
     for text in (*said, *(json.dumps(envelope) for envelope in envelopes)):

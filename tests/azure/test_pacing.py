@@ -116,7 +116,8 @@ async def test_every_patch_that_is_sent_has_a_read_of_its_own_right_before_it(
     assert len(sent) >= 2
     for patch in sent:
         before = azure.operations[azure.operations.index(patch) - 1]
-        assert (before.method, before.path) == ("GET", patch.path)
+        assert before.method == "GET"
+        assert before.path == patch.path
 
 
 async def test_a_tag_added_while_the_patch_waits_ten_minutes_in_a_closed_lane_still_wins(

@@ -88,8 +88,10 @@ async def test_a_sweep_opens_with_its_start_and_ends_with_its_completion() -> No
 
     names = [event["name"] for event in of(swept, "EventData")]
     ids = {event["properties"]["sweepId"] for event in of(swept, "EventData")}
-    assert (names[0], names[-1]) == ("SweepStarted", "SweepCompleted")
-    assert (names.count("SweepStarted"), names.count("SweepCompleted")) == (1, 1)
+    assert names[0] == "SweepStarted"
+    assert names[-1] == "SweepCompleted"
+    assert names.count("SweepStarted") == 1
+    assert names.count("SweepCompleted") == 1
     assert len(ids) == 1
 
 
@@ -192,7 +194,8 @@ async def test_a_request_whose_connection_was_cut_is_a_dependency_that_failed(
         for call in of(swept, "RemoteDependencyData")
         if call["name"].startswith("PATCH") and call["name"].endswith("contoso-docs")
     ]
-    assert (patch["success"], patch["resultCode"]) == (False, "0")
+    assert patch["success"] is False
+    assert patch["resultCode"] == "0"
     assert metrics(swept)["keysweep.requests"]["PATCH", "no answer"] == 1
 
 

@@ -51,7 +51,8 @@ def test_without_a_real_keys_own_refusal_nothing_is_proved(serve: Serve, off_by:
     assert "Azure lists no keys" in listed.out
     wrong = here(azure, "probe", "bot", "--key-from-stdin", stdin="0123456789abcdef\n")
     assert "Can't tell: 401" in wrong.out
-    assert (listed.code, wrong.code) == (2, 2)
+    assert listed.code == 2, listed.err
+    assert wrong.code == 2, wrong.err
 
 
 @pytest.mark.parametrize("text", ["", "\n", "two words\n", "schlüssel\n", "a\x1bb\n"])

@@ -166,8 +166,10 @@ async def test_a_unit_holds_room_for_its_reads_and_its_write(clock: VirtualClock
     pace = a_pace(clock)
     reads, writes = pace.lanes.lane(A, "read"), pace.lanes.lane(A, "write")
     async with pace.unit(A, 3):
-        assert (reads.under_way, writes.under_way) == (3, 1)
-    assert (reads.under_way, writes.under_way) == (0, 0)
+        assert reads.under_way == 3
+        assert writes.under_way == 1
+    assert reads.under_way == 0
+    assert writes.under_way == 0
 
 
 async def test_a_unit_that_fails_gives_back_its_room_and_its_place(clock: VirtualClock) -> None:

@@ -98,7 +98,8 @@ def test_a_refusal_is_called_by_its_name(status: int, code: str, name: type[Azur
     error = called(coded(status, code) if code else refusal(status, ""))
 
     assert type(error) is name
-    assert (error.status, error.code) == (status, code or f"HTTP{status}")
+    assert error.status == status
+    assert error.code == (code or f"HTTP{status}")
 
 
 @pytest.mark.parametrize(("status", "code", "name"), NAMES)
@@ -138,7 +139,8 @@ def test_no_answer_is_a_definite_no_only_where_nothing_was_sent(
 ) -> None:
     found = called(error)
 
-    assert (type(found), found.status) == (name, None)
+    assert type(found) is name
+    assert found.status is None
 
 
 def test_a_connection_that_was_never_made_is_a_definite_no() -> None:
@@ -226,4 +228,5 @@ def test_law_every_refusal_has_a_name_and_a_code(status: int, body: object) -> N
     error = called(refusal(status, body))
 
     assert isinstance(error, Refused) is (400 <= status < 500 and status != 408)
-    assert (error.status, bool(error.code)) == (status, True)
+    assert error.status == status
+    assert error.code

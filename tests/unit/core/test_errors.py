@@ -67,14 +67,16 @@ def test_every_error_but_a_persons_own_stop_says_what_to_do_next(kind: type[Azur
 
 def test_azures_words_are_told_apart_from_ours() -> None:
     error = NoRole("Reading", "bot", code="AuthorizationFailed", message="No.", status=403)
-    assert (error.azure_code, error.azure_message) == ("AuthorizationFailed", "No.")
+    assert error.azure_code == "AuthorizationFailed"
+    assert error.azure_message == "No."
     assert error.own_words == ""
     assert error.detail == NoRole.advice
 
 
 def test_what_azure_did_not_answer_has_words_of_ours_alone() -> None:
     error = Unclear("Reading", "bot", code="Timeout", message="Nothing came")
-    assert (error.azure_code, error.azure_message) == ("", "")
+    assert error.azure_code == ""
+    assert error.azure_message == ""
     assert error.own_words == "Nothing came."
     assert error.detail == f"Nothing came. {Unclear.advice}"
 

@@ -287,7 +287,8 @@ async def test_a_read_that_is_refused_says_why(kind: type[AzureError], result: R
     tenant.meanwhile("account", KEY, [an_error(kind, 403, code="Why")])
     outcome = await remediated(tenant)
     assert outcome.result is result
-    assert (outcome.azure_code, outcome.azure_message) == ("Why", "No.")
+    assert outcome.azure_code == "Why"
+    assert outcome.azure_message == "No."
     assert outcome.detail == kind.advice
     assert outcome.accepted is False
     assert tenant.times("patch") == 0
@@ -426,7 +427,8 @@ async def test_a_permit_that_outlasts_the_sweep_puts_it_off_and_says_so() -> Non
     tenant = FakeTenant.of(BOT)
     outcome = await remediated(tenant, waits=[OutOfTime(5000, 1200)])
     assert outcome.result is Result.DEFERRED
-    assert (outcome.azure_code, outcome.azure_message) == ("", "")
+    assert outcome.azure_code == ""
+    assert outcome.azure_message == ""
     assert outcome.detail == OutOfTime(5000, 1200).detail
     assert tenant.asked == []
 
@@ -640,7 +642,8 @@ async def test_a_read_back_that_fails_for_good_is_unverified_and_says_why() -> N
     tenant.meanwhile("account", KEY, [None, *repeat(an_error(status=500, code="Odd"), 20)])
     outcome = await remediated(tenant)
     assert outcome.result is Result.UNVERIFIED
-    assert (outcome.azure_code, outcome.azure_message) == ("Odd", "No.")
+    assert outcome.azure_code == "Odd"
+    assert outcome.azure_message == "No."
     assert outcome.detail == "The change was sent, and the account could not be read back."
     assert outcome.accepted is True
 
