@@ -30,7 +30,15 @@ from shared.core.errors import SweepNotWhole, TelemetryLost
 from shared.core.model import Result
 from tests.support.alone import alone
 from tests.support.contoso import adrift, keys_on
-from tests.support.real_sweeps import ONE_SWEEP, Swept, insights, process, sweep, tick
+from tests.support.real_sweeps import (
+    ONE_SWEEP,
+    Swept,
+    exporters_timer_fires,
+    insights,
+    process,
+    sweep,
+    tick,
+)
 from tests.support.serving import Serve
 
 NAMES = {"bot-0", "bot-1", "bot-2", "bot-3"}
@@ -376,12 +384,8 @@ async def test_a_thread_that_can_not_be_started_cancels_nothing_and_is_told(
     with no_thread("keysweep-flush", skip=skip) as refused:
         swept = await sweep(azure)
 
-    def so_far() -> Swept:
-        return replace(swept, envelopes=insights().telemetry.envelopes[before:])
-
-    # OpenTelemetry's own thread goes on sending.
-    await until(lambda: bool(so_far().events("SweepCompleted")))
-    swept = so_far()
+    exporters_timer_fires()
+    swept = replace(swept, envelopes=insights().telemetry.envelopes[before:])
 
     assert refused
     assert set(swept.results) == NAMES
