@@ -22,8 +22,9 @@ test: .venv/.installed ## Run the fast tests
 test-slow: .venv/.installed ## Run the slow ones: months of sweeps, the soak's share, time-outs in real time
 	@$(PYTEST) -m slow
 
-test-nightly: .venv/.installed ## Run those that take minutes: a hundred thousand accounts, a month by the hour
+test-nightly: .venv/.installed ## Run those that take minutes: a hundred thousand accounts, a month by the hour, new examples
 	@.venv/bin/python -m pytest -m nightly
+	@.venv/bin/python -m pytest tests/unit -k test_law --hypothesis-profile=anew
 
 coverage: .venv/.installed ## Measure which branches the fast tests run: build/coverage/html/index.html
 	@$(PYTEST) -m "not slow and not nightly" --cov --cov-report=term --cov-report=html

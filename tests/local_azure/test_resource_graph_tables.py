@@ -187,6 +187,7 @@ def _account(number: int) -> Mapping[str, Any]:
     )
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_accounts_are_counted_in_time() -> None:
     tables = GraphTables()
     started = time.process_time()
