@@ -11,6 +11,9 @@ Doubled events change nothing: rows are grouped by what they are about, and coun
 sums or counts rows of `events` as they came.
 """
 
+# The workbook's choice of subscriptions. Sweeps and subscriptions are counted before it is made.
+IS_CHOSEN = "'*' in ({Subscription}) or subscriptionId in ({Subscription})"
+
 # Every event with the keys that all others are joined by. Two deployments are two worlds.
 _KEYS = """| extend deployment = cloud_RoleName,
     sweepId = tostring(customDimensions.sweepId), accountId = tostring(customDimensions.accountId),
@@ -22,17 +25,13 @@ let events = customEvents
 CHOSEN_EVENTS = f"""
 let events = customEvents
 | where cloud_RoleName == '{{Deployment}}'
-{_KEYS};
+{_KEYS}
+| where accountId == '' or {IS_CHOSEN};
 """.strip()
 
 # A sweep's id begins with the UTC time at which it began: 20261124T090000Z.
-BEGAN = r"""todatetime(replace_regex(sweepId, @'^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*$',
+BEGAN = r"""todatetime(replace_regex(sweepId, @'^(\d\d\d\d)(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*$',
     @'\1-\2-\3T\4:\5:\6Z'))"""
-
-# An event without an id, of a version that gave none, counts as itself.
-EVENT_KEY = """iff(isnotempty(tostring(customDimensions.eventId)),
-    tostring(customDimensions.eventId),
-    strcat(timestamp, name, tostring(customDimensions), tostring(customMeasurements)))"""
 
 # What each completed sweep counted, and how much of that was told. `isTold`: all of it.
 SWEEPS = f"""
@@ -88,7 +87,7 @@ let names = materialize(named
 # - Incomplete: that sweep read it, and fewer were told: its numbers hold, its lists may not;
 # - Unseen: that sweep says that it could not read it: what is known is as old as `readAt`;
 # - Left the scope: a later sweep saw all of the scope, and this was not in it.
-READINGS = """
+_READINGS = """
 let current = events
 | where name == 'SubscriptionRead'
 | lookup kind=inner wholeTold on deployment, sweepId
@@ -140,10 +139,17 @@ let readings = materialize(current
     heldTold = coalesce(heldTold, 0), exemptTold = coalesce(exemptTold, 0), isTold,
     Problem = case(Seen == 'Incomplete', 'fewer accounts were told than counted: late, or lost',
         Seen != 'Unseen', '', isnotnull(unreadBegan) and (isnull(began) or unreadBegan > began),
-        problem, wideProblem));
+        problem, wideProblem)
+<chosen>);
 let present = readings
 | where Seen != 'Left the scope';
 """.strip()
+
+
+def readings(chosen: str = "") -> str:
+    """Return the statements that make `readings` and `present`, where a condition holds."""
+    return _READINGS.replace("\n<chosen>", f"\n| where {chosen}" if chosen else "")
+
 
 # Of account events, those of the reading of their subscription, once each.
 CURRENT = """
@@ -175,7 +181,8 @@ let drifted = materialize(events
 | where isnull(readBegan) or sweepId == readSweep or foundBegan > readBegan
 | summarize arg_max(foundBegan, *) by deployment, accountId
 | join kind=leftouter outcomes on deployment, sweepId, accountId
-| extend Result = iff(isempty(Result), 'NOT_TOLD', Result),
+| extend Account = tostring(customDimensions.accountName),
+    Result = iff(isempty(Result), 'NOT_TOLD', Result),
     Subscription = iff(isempty(Subscription), subscriptionId, Subscription),
     isOfReading = sweepId == readSweep, hours = todouble(customMeasurements.openHours),
     known = tostring(customDimensions.openSinceKnown));
