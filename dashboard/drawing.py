@@ -7,7 +7,7 @@ page offers. What a query shows is data: the page puts it in as text, never as H
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +27,9 @@ _WIDEST_GRAIN = "1d"
 # More than this and the page offers all of them together only: each costs all queries again.
 _MOST_SUBSCRIPTIONS = 6
 _SUBSCRIPTION = "the chosen subscription"
+_DEPLOYMENT = "the chosen deployment"
+# Where telemetry names no deployment, it is of one.
+_UNNAMED = {"value": "", "label": "(no name)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ def is_page(file: Path) -> bool:
 def _model(workbook: Workbook, tables: Tables) -> dict[str, Any]:
     ends = tables.ends or datetime.now(UTC).replace(tzinfo=None)
     begins = tables.begins or ends
-    queries = [step for tab in workbook.tabs for step in tab.steps if step.query]
+    steps = (*workbook.above, *(step for tab in workbook.tabs for step in tab.steps))
+    queries = [step for step in steps if step.query]
     seen: dict[str, int] = {}
     results: list[dict[str, Any]] = []
 
@@ -79,29 +83,46 @@ def _model(workbook: Workbook, tables: Tables) -> dict[str, Any]:
         return seen[text]
 
     tables.window(ends - timedelta(days=workbook.chosen), ends)
-    subscriptions = _subscriptions(workbook, tables)
-    choices: dict[str, dict[str, dict[str, int]]] = {}
-    whole: dict[str, dict[str, int]] | None = None
+    deployments = _offered(tables, workbook.deployments) or [_UNNAMED]
+    subscriptions = {
+        deployment["value"]: _few(
+            _offered(
+                tables,
+                workbook.subscriptions.replace("{Deployment}", _DEPLOYMENT),
+                {_DEPLOYMENT: deployment["value"]},
+            )
+        )
+        for deployment in deployments
+    }
+    choices: dict[str, dict[str, dict[str, dict[str, int]]]] = {}
+    whole: dict[str, dict[str, dict[str, int]]] | None = None
     for days in sorted(workbook.ranges):
         if whole is None:
             tables.window(ends - timedelta(days=days), ends)
         choices[f"{days:g}"] = whole or {
-            value: {
-                name: keep(drawn)
-                for name, drawn in _drawn_steps(queries, tables, days, ends, value).items()
+            deployment: {
+                value: {
+                    name: keep(drawn)
+                    for name, drawn in _drawn_steps(
+                        queries, tables, days, ends, workbook.fixed, deployment, value
+                    ).items()
+                }
+                for value in [_EVERY, *(subscription["value"] for subscription in offered)]
             }
-            for value in [_EVERY, *(subscription["value"] for subscription in subscriptions)]
+            for deployment, offered in subscriptions.items()
         }
         if ends - timedelta(days=days) < begins:
             whole = choices[f"{days:g}"]  # a longer range shows the same
     return {
         "title": workbook.title,
+        "above": [_shown(step) for step in workbook.above],
         "tabs": [
             {"name": tab.name, "steps": [_shown(step) for step in tab.steps]}
             for tab in workbook.tabs
         ],
         "ranges": [f"{days:g}" for days in workbook.ranges],
         "chosen": f"{workbook.chosen:g}",
+        "deployments": deployments,
         "subscriptions": subscriptions,
         "begins": begins.isoformat(),
         "ends": ends.isoformat(),
@@ -110,14 +131,18 @@ def _model(workbook: Workbook, tables: Tables) -> dict[str, Any]:
     }
 
 
-def _subscriptions(workbook: Workbook, tables: Tables) -> list[dict[str, str]]:
+def _offered(
+    tables: Tables, query: str, chosen: Mapping[str, str] | None = None
+) -> list[dict[str, str]]:
     try:
-        found = tables.query(workbook.subscriptions).rows
+        found = tables.query(query, chosen).rows
     except QueryError:
         return []  # the steps that need them say what is wrong with the telemetry
-    if len(found) > _MOST_SUBSCRIPTIONS:
-        return []
     return [{"value": str(value), "label": str(label)} for value, label in found]
+
+
+def _few(subscriptions: list[dict[str, str]]) -> list[dict[str, str]]:
+    return subscriptions if len(subscriptions) <= _MOST_SUBSCRIPTIONS else []
 
 
 def _shown(step: Step) -> dict[str, Any]:
@@ -127,7 +152,13 @@ def _shown(step: Step) -> dict[str, Any]:
 
 
 def _drawn_steps(
-    steps: Sequence[Step], tables: Tables, days: float, ends: datetime, subscription: str
+    steps: Sequence[Step],
+    tables: Tables,
+    days: float,
+    ends: datetime,
+    fixed: Mapping[str, str],
+    deployment: str,
+    subscription: str,
 ) -> dict[str, Drawn]:
     start = ends - timedelta(days=days)
     covered = (ends - max(start, tables.begins or start)) / timedelta(days=1)
@@ -135,13 +166,16 @@ def _drawn_steps(
 
     def drawn(step: Step) -> Drawn:
         kql = (
-            step.query.replace("{Subscription}", f"'{_SUBSCRIPTION}'")
+            _filled(step.query, fixed)
+            .replace("{Deployment}", _DEPLOYMENT)
+            .replace("{Subscription}", f"'{_SUBSCRIPTION}'")
             .replace("{TimeRange:grain}", grain)
             .replace("{TimeRange:start}", f"datetime({start.isoformat()})")
             .replace("{TimeRange:end}", f"datetime({ends.isoformat()})")
         )
         try:
-            result = tables.query(kql, {_SUBSCRIPTION: subscription})
+            chosen = {_SUBSCRIPTION: subscription, _DEPLOYMENT: deployment}
+            result = tables.query(kql, chosen)
         except QueryError as error:
             return Drawn(problem=f"The query of {step.name} failed: {error}")
         missing = _missing(step, result.columns)
@@ -153,6 +187,12 @@ def _drawn_steps(
 
     with ThreadPoolExecutor(2) as pool:
         return dict(zip((step.name for step in steps), pool.map(drawn, steps), strict=True))
+
+
+def _filled(kql: str, values: Mapping[str, str]) -> str:
+    for name, value in values.items():
+        kql = kql.replace(f"{{{name}}}", value)
+    return kql
 
 
 def _missing(step: Step, columns: tuple[str, ...]) -> list[str]:

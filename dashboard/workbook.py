@@ -1,6 +1,7 @@
-"""A workbook's JSON, read as far as it is drawn here: tabs of steps, and two parameters."""
+"""A workbook's JSON, read as far as it is drawn here: tabs of steps, and its parameters."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,12 +46,18 @@ class Workbook:
     """All of it."""
 
     title: str
+    above: tuple[Step, ...]
+    """What is shown above the tabs, whichever is chosen."""
     tabs: tuple[Tab, ...]
     ranges: tuple[float, ...]
     """The time ranges offered, in days."""
     chosen: float
+    deployments: str
+    """The query whose rows are the deployments offered: value and label."""
     subscriptions: str
-    """The query whose rows are the subscriptions offered: value and label."""
+    """The query whose rows are the subscriptions of one deployment: value and label."""
+    fixed: Mapping[str, str]
+    """Values of the parameters that are not offered here."""
 
 
 def read_workbook(file: Path = FILE) -> Workbook:
@@ -73,6 +80,7 @@ def read_workbook(file: Path = FILE) -> Workbook:
         times = offered["TimeRange"]
         return Workbook(
             title=title.lstrip("# "),
+            above=tuple(_step(step) for step in steps if step["type"] == _QUERY),
             tabs=tuple(
                 Tab(link["linkLabel"], tuple(_step(item) for item in groups[link["subTarget"]]))
                 for link in links
@@ -81,7 +89,13 @@ def read_workbook(file: Path = FILE) -> Workbook:
                 _days(value["durationMs"]) for value in times["typeSettings"]["selectableValues"]
             ),
             chosen=_days(times["value"]["durationMs"]),
+            deployments=offered["Deployment"]["query"],
             subscriptions=offered["Subscription"]["query"],
+            fixed={
+                name: parameter["value"]
+                for name, parameter in offered.items()
+                if "jsonData" in parameter
+            },
         )
     except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
         raise WorkbookError(

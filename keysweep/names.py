@@ -134,9 +134,10 @@ async def _namesakes(
     """
     graph = session.parts.graph
     visible = await graph.visible([subscription.id for subscription in in_scope.subscriptions])
-    namesakes = await graph.named(visible.rows, name)
+    names = [subscription_id for subscription_id, _ in visible.rows]
+    namesakes = await graph.named(names, name)
     # What Resource Graph could not say, ARM's own lists show at a higher price.
-    shown = set(visible.rows) - namesakes.unread.keys()
+    shown = set(names) - namesakes.unread.keys()
     found = list(namesakes.rows)
     unread = []
     for subscription in in_scope.subscriptions:

@@ -204,7 +204,7 @@ async def _planned(session: Session, taken: Taken) -> _Plan:
         in_scope = await scope_of(session)
         subscriptions = {change.account.subscription_id for change in taken.changes}
         visible = await parts.graph.visible(sorted(filter(in_scope.has, subscriptions)))
-        in_log = frozenset(visible.rows)
+        in_log = frozenset(name for name, _ in visible.rows)
         unread = "; ".join(dict.fromkeys(map(for_person, visible.unread.values())))
         log = await parts.changes().read(sorted(in_log))
         known = Known(

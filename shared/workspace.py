@@ -138,6 +138,7 @@ class Parts:
             changes=self.changes(identity),
             remediation=remediation,
             emitter=emitter,
+            throttling=self.pace,
             last=self.last,
         )
 

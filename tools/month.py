@@ -277,11 +277,15 @@ def _moment(day: float) -> datetime:
 def _on_the_clock(envelopes: list[dict[str, Any]], ended: str) -> list[dict[str, Any]]:
     """Events carry the product's clock; the exporter stamps metrics and spans with the machine's.
 
-    So those are moved to the end of their tick, where a Function's exporter would stamp them.
+    So those are moved to the end of their tick, where a Function's exporter would stamp them: each
+    a microsecond after the other, since no two exports have the same time.
     """
+    end = datetime.fromisoformat(ended)
     return [
-        envelope if envelope["data"]["baseType"] == "EventData" else {**envelope, "time": ended}
-        for envelope in envelopes
+        envelope
+        if envelope["data"]["baseType"] == "EventData"
+        else {**envelope, "time": (end + timedelta(microseconds=number)).isoformat()}
+        for number, envelope in enumerate(envelopes)
     ]
 
 

@@ -101,7 +101,9 @@ class History:
         self.read = list(filter(reads, self.ticks))
         self.logged = list(filter(reads_change_log, self.ticks))
         self.completed = list(filter(completes, self.ticks))
-        self.last_reads = {name: tick for tick in self.read for name in readable(tick)}
+        self.told = [tick for tick in self.read if completes(tick)]
+        """Those that read something, and ran to their end: what readers go by."""
+        self.last_reads = {name: tick for tick in self.told for name in readable(tick)}
 
     def now(self) -> Iterator[tuple[str, Tick, list[Finding]]]:
         """Each subscription, the last tick that read it, and what that had to see."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from infra.ready_queries import DEFINITION, READY_QUERIES
 from keysweep.__main__ import keysweep
 from shared.core.events import EVENTS, METRICS, Event, SweepContext
 from shared.core.settings import SETTINGS
@@ -209,6 +210,17 @@ def _metric_fields() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _definition() -> str:
+    return f"```kusto\n{DEFINITION}\n```\n"
+
+
+def _queries() -> str:
+    parts = [
+        f"{question}:\n\n```kusto\n{kql.strip()}\n```\n" for question, kql in READY_QUERIES.items()
+    ]
+    return "\n".join(parts)
+
+
 def _help(*path: str) -> str:
     """Return the help of `keysweep`, or of one of its commands, as a terminal of 96 shows it."""
     command: click.Command = keysweep
@@ -232,6 +244,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "fields": _fields,
     "common_fields": _common_fields,
     "metric_fields": _metric_fields,
+    "definition": _definition,
+    "queries": _queries,
     "help": _help,
     "resources": _resources,
 }

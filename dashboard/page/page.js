@@ -14,6 +14,7 @@
   const DAYS = { 1: "Last 24 hours" };
   const main = document.querySelector("main");
   const range = document.getElementById("range");
+  const deployment = document.getElementById("deployment");
   const subscription = document.getElementById("subscription");
   let charts = [];
   let fits = [];
@@ -59,7 +60,7 @@
       const rule = threshold(settings.secondaryContent.formatOptions.thresholdsGrid, status);
       const tile = element("div", `tile ${status || ""}`);
       tile.append(element("h3", "", cell("titleContent")));
-      tile.append(element("div", "value", number(cell("leftContent"))));
+      tile.append(element("div", "value", number(cell("leftContent")) || "–"));
       const note = element("div", "note");
       const text = filled(rule.text, data, row, status);
       note.append(element("span", `status ${rule.representation}`, text));
@@ -295,8 +296,8 @@
     charts = [];
     fits = [];
     main.replaceChildren();
-    const results = model.choices[range.value][subscription.value];
-    for (const step of model.tabs.find((each) => each.name === chosenTab).steps) {
+    const results = model.choices[range.value][deployment.value][subscription.value];
+    for (const step of [...model.above, ...model.tabs.find((each) => each.name === chosenTab).steps]) {
       const section = element("section", step.width <= 50 ? "half" : "");
       section.dataset.step = step.name;
       main.append(section);
@@ -324,8 +325,12 @@
   document.querySelector("h1").textContent = model.title;
   document.querySelector(".span").textContent = `Telemetry from ${moment(model.begins)} to ${moment(model.ends)} UTC. Time ranges end at the last of it.`;
   for (const days of model.ranges) range.append(new Option(DAYS[days] || `Last ${days} days`, days, days === model.chosen, days === model.chosen));
-  subscription.append(new Option("All", "*"));
-  for (const each of model.subscriptions) subscription.append(new Option(each.label, each.value));
+  for (const each of model.deployments) deployment.append(new Option(each.label, each.value));
+  function offerSubscriptions() {
+    const offered = model.subscriptions[deployment.value];
+    subscription.replaceChildren(new Option("All", "*"), ...offered.map((each) => new Option(each.label, each.value)));
+  }
+  offerSubscriptions();
   for (const { name } of model.tabs) {
     const button = element("button", "", name);
     button.setAttribute("role", "tab");
@@ -339,6 +344,10 @@
   const named = decodeURIComponent(location.hash.slice(1));
   if (model.tabs.some((each) => each.name === named)) chosenTab = named;
   range.addEventListener("change", draw);
+  deployment.addEventListener("change", () => {
+    offerSubscriptions();
+    draw();
+  });
   subscription.addEventListener("change", draw);
   window.addEventListener("resize", () => {
     charts.forEach((each) => each.resize());

@@ -709,7 +709,8 @@ class Tenant:
 
     @behaviour(
         "resourcecontainers: a row a subscription, whose properties tell state and ancestors",
-        "azure-docs samples of resourcecontainers queries; no recording",
+        "azure-docs samples of resourcecontainers queries; no recording. That the chain begins "
+        "with the nearest group is known from public tools that build the hierarchy from it",
         "documented",
     )
     def _subscription_row(self, subscription: Subscription) -> dict[str, Any]:

@@ -23,7 +23,16 @@ from shared.border.transport import Pipeline
 from shared.core.addresses import Links
 from shared.core.errors import AzureError, Unclear
 from shared.core.exemption import resembling_pattern
-from shared.core.model import Account, AccountId, Answer, Census, KeyChange, Turned, in_utc
+from shared.core.model import (
+    Account,
+    AccountId,
+    Answer,
+    Census,
+    GroupsAbove,
+    KeyChange,
+    Turned,
+    in_utc,
+)
 
 PAGE = 1000
 """Rows in an answer: Resource Graph's most."""
@@ -100,9 +109,9 @@ _SUBSCRIPTIONS = _Query(
     """\
 resourcecontainers
 | where type =~ 'microsoft.resources/subscriptions'
-| project id, subscriptionId
+| project id, subscriptionId, chain = properties.managementGroupAncestorsChain
 | order by id asc""",
-    ("id", "subscriptionId"),
+    ("id", "subscriptionId", "chain"),
     "subscriptionId",
 )
 
@@ -126,11 +135,12 @@ class Graph:
         rows = await self._rows(_SUBSCRIPTIONS, None)
         return frozenset(row["subscriptionId"].lower() for row in rows)
 
-    async def visible(self, subscriptions: Sequence[str]) -> Answer[str]:
-        """Say which of the subscriptions Resource Graph shows, empty ones too."""
-        return await self._asked(
-            _SUBSCRIPTIONS, subscriptions, lambda row, _: row["subscriptionId"].lower()
-        )
+    async def visible(self, subscriptions: Sequence[str]) -> Answer[tuple[str, GroupsAbove]]:
+        """Say which of the subscriptions Resource Graph shows, empty ones too.
+
+        Each row is the subscription and the management groups above it; None: it does not say.
+        """
+        return await self._asked(_SUBSCRIPTIONS, subscriptions, _shown)
 
     async def census(
         self, subscriptions: Sequence[str], kinds: Sequence[str]
@@ -262,6 +272,22 @@ def _counted(row: Mapping[str, Any], _: Collection[str]) -> tuple[str, Census]:
     if not all(is_count(count) for count in counts):
         raise _incomplete("a row without its counts")
     return row["subscriptionId"].lower(), Census(*counts)
+
+
+def _shown(row: Mapping[str, Any], _: Collection[str]) -> tuple[str, GroupsAbove]:
+    return row["subscriptionId"].lower(), _groups_above(row["chain"])
+
+
+def _groups_above(chain: object) -> GroupsAbove:
+    """Read the groups above a subscription. People sort by them, and they decide nothing.
+
+    So a chain that can't be read spoils no answer. The nearest group comes first: no page of
+    Microsoft's says so, and what the public makes of the chain relies on it.
+    """
+    groups = chain if isinstance(chain, list) else [None]
+    names = [group.get("name") if isinstance(group, dict) else None for group in groups]
+    readable = [name for name in names if isinstance(name, str) and is_text(name)]
+    return tuple(readable) if len(readable) == len(names) else None
 
 
 def _group(row: Mapping[str, Any], _: Collection[str]) -> tuple[tuple[str, str], Mapping[str, str]]:

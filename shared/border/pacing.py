@@ -49,12 +49,16 @@ _permit: ContextVar[_Permit | None] = ContextVar("permit", default=None)
 
 
 class Pace:
-    """Admits the requests and the units of one sweep, until its deadline."""
+    """Admits the requests and the units of one sweep, until its deadline.
+
+    `throttled` counts the answers that said that there were too many requests.
+    """
 
     def __init__(self, lanes: Lanes, clock: Clock, deadline: Deadline, concurrency: int) -> None:
         self.lanes = lanes
         self.clock = clock
         self.deadline = deadline
+        self.throttled = 0
         self._unit_places = asyncio.Semaphore(concurrency)
         self._page_places = asyncio.Semaphore(min(concurrency, _PAGES_AT_A_TIME))
         self._places_in: dict[str, asyncio.Semaphore] = {}
@@ -203,6 +207,7 @@ class Pacing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     def _learn(self, lane: Lane, status: int, headers: Mapping[str, str]) -> None:
         """Let the lane know what an answer says of it."""
         now, moment = self._pace.clock.monotonic(), self._pace.clock.now()
+        self._pace.throttled += status == _THROTTLED
         lane.answered(headers, now)
         if status == _THROTTLED or (status in _TRANSIENT and retry_after(headers, moment)):
             lane.refused(headers, now, moment)

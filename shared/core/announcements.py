@@ -1,7 +1,7 @@
 """Events, made of what a sweep found."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
@@ -54,6 +54,7 @@ def subscriptions_read(
         yield SubscriptionRead(
             subscription_id=subscription.id,
             subscription_name=subscription.name,
+            management_groups=_path(subscription.management_groups),
             source=coverage.source,
             accounts=keys_off + exempt + held + drift,
             compliant=keys_off,
@@ -61,6 +62,10 @@ def subscriptions_read(
             held=held,
             drift=drift,
         )
+
+
+def _path(groups: Sequence[str] | None) -> str | None:
+    return None if groups is None else "/".join(groups)
 
 
 def drift_found(

@@ -101,6 +101,7 @@ class SweepCompleted(Event):
     disabled: Annotated[int, "Accounts whose keys this sweep turned off, as read back."]
     needing_attention: Annotated[int, "Drifts that ended NO_ROLE, UNVERIFIED or FAILED."]
     deferred: Annotated[int, "Drifts that were not attempted: the next sweep carries on."]
+    throttled: Annotated[int, "Requests that Azure answered with 429: too many."]
     brake: Annotated[str, "What the brake did, or in audit mode would do; empty: nothing."]
     change_log: Annotated[
         str,
@@ -119,6 +120,11 @@ class SubscriptionRead(Event):
     name: ClassVar[str] = "SubscriptionRead"
     subscription_id: Annotated[str, "The subscription's id."]
     subscription_name: Annotated[str, "Its name."]
+    management_groups: Annotated[
+        str | None,
+        "The names of the management groups above it, the nearest first, with `/` between them; "
+        "absent: not known.",
+    ]
     source: Annotated[str, "Who showed its accounts: `graph` or `arm`."]
     accounts: Annotated[int, "Its accounts of the kinds in scope."]
     compliant: Annotated[int, "Those with keys off."]

@@ -240,6 +240,10 @@ class SubscriptionState(StrEnum):
         return self not in {SubscriptionState.DISABLED, SubscriptionState.DELETED}
 
 
+type GroupsAbove = tuple[str, ...] | None
+"""The names of the management groups above a subscription, the nearest first; None: not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """A subscription as ARM lists it. The id is in lower case."""
@@ -249,6 +253,8 @@ class Subscription:
     state: str
     tenant_id: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    management_groups: GroupsAbove = None
+    """Resource Graph tells them; ARM's list does not."""
 
 
 @dataclass(frozen=True, slots=True)

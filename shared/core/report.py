@@ -35,6 +35,8 @@ class SweepReport:
     """Why the platform's change log could not be read; empty if it was."""
     change_log_lacking: int = 0
     """Rows of it that lack what we need."""
+    throttled: int = 0
+    """Requests that Azure answered with 429."""
 
     @property
     def change_log(self) -> str:
@@ -141,6 +143,7 @@ class SweepReport:
             disabled=self.results.get(Result.DISABLED, 0),
             needing_attention=len(self.failures),
             deferred=self.results.get(Result.DEFERRED, 0),
+            throttled=self.throttled,
             brake=self.brake,
             change_log=self.change_log,
             resource_graph=self.inventory.graph_unread or "read",

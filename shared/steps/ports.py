@@ -17,6 +17,7 @@ from shared.core.model import (
     Answer,
     Census,
     Decision,
+    GroupsAbove,
     Inventory,
     KeyChange,
     Level,
@@ -67,8 +68,11 @@ class GraphQueries(Protocol):
         """Say which subscriptions it shows at all, those of other tenants included."""
         ...
 
-    async def visible(self, subscriptions: Sequence[str]) -> Answer[str]:
-        """Say which of the subscriptions it shows."""
+    async def visible(self, subscriptions: Sequence[str]) -> Answer[tuple[str, GroupsAbove]]:
+        """Say which of the subscriptions it shows, and which management groups are above each.
+
+        They are named from the nearest one up; None: it does not say.
+        """
         ...
 
     async def census(
@@ -171,6 +175,15 @@ class Remediator(Protocol):
 
         Never raises for what Azure answers: the outcome says it.
         """
+        ...
+
+
+class Throttling(Protocol):
+    """Counts what Azure throttles."""
+
+    @property
+    def throttled(self) -> int:
+        """Return how many requests of this sweep Azure answered with 429 so far."""
         ...
 
 

@@ -40,7 +40,7 @@ from shared.core.model import (
 from shared.core.report import SweepReport
 from shared.core.settings import Mode, Settings
 from shared.steps.allowance import Allowance
-from shared.steps.ports import ChangeLogReader, Discoverer, Emitter, Remediator
+from shared.steps.ports import ChangeLogReader, Discoverer, Emitter, Remediator, Throttling
 
 _log = logging.getLogger("keysweep")
 
@@ -63,6 +63,7 @@ class Sweep:
     changes: ChangeLogReader
     remediation: Remediator | None
     emitter: Emitter
+    throttling: Throttling
     last: datetime | None = None
     """When the timer fired before this, as far as is known."""
 
@@ -113,6 +114,7 @@ class Sweep:
             brake=brake,
             change_log_unread=log.unread,
             change_log_lacking=log.lacking,
+            throttled=self.throttling.throttled,
         )
         await self.emitter.emit(report.completed())
         return report

@@ -5,7 +5,7 @@ A calm sweep so costs the same at a hundred accounts and at a hundred thousand.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.core.decision import Scope
 from shared.core.model import (
@@ -49,7 +49,12 @@ class GraphReader:
     async def read(self, subscriptions: Sequence[Subscription]) -> Shown:
         """Read those of the subscriptions that Resource Graph shows."""
         visible = await self.graph.visible([subscription.id for subscription in subscriptions])
-        shown = [subscription for subscription in subscriptions if subscription.id in visible.rows]
+        groups_above = dict(visible.rows)
+        shown = [
+            replace(subscription, management_groups=groups_above[subscription.id])
+            for subscription in subscriptions
+            if subscription.id in groups_above
+        ]
         first = await self._counted_and_listed(shown)
         disputed = [
             subscription

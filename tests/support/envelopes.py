@@ -12,4 +12,5 @@ def event_envelope(
         "properties": {"sweepId": "s", "mode": "audit", **properties},
         "measurements": measurements or {},
     }
-    return {"time": time, "tags": {}, "data": {"baseType": "EventData", "baseData": data}}
+    tags = {"ai.cloud.role": "func-keysweep"}
+    return {"time": time, "tags": tags, "data": {"baseType": "EventData", "baseData": data}}

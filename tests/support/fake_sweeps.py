@@ -126,6 +126,7 @@ async def swept(
         changes=ChangeReader(tenant.graph, clock, tenant.arm),
         remediation=(remediator or remediation) if writes else None,
         emitter=telemetry,
+        throttling=pace,
         last=last,
     )
     return Swept(tenant, telemetry, await sweep.run())

@@ -34,6 +34,7 @@ from shared.core.model import (
     AccountId,
     Answer,
     Census,
+    GroupsAbove,
     KeyChange,
     Level,
     Subscription,
@@ -243,7 +244,7 @@ class Arm:
         """List the subscriptions."""
         await self.tenant.is_asked("subscriptions", "")
         return [
-            subscription
+            replace(subscription, management_groups=None)
             for subscription in self.tenant.subscriptions.values()
             if subscription.id not in self.tenant.unlisted
         ]
@@ -340,10 +341,17 @@ class ResourceGraph:
         await self.tenant.is_asked("everywhere", "")
         return frozenset(self.tenant.subscriptions.keys() - self.tenant.unshown)
 
-    async def visible(self, subscriptions: Sequence[str]) -> Answer[str]:
-        """Say which of these it shows."""
+    async def visible(self, subscriptions: Sequence[str]) -> Answer[tuple[str, GroupsAbove]]:
+        """Say which of these it shows, and the management groups above each."""
         known = self.tenant.subscriptions.keys() - self.tenant.unshown
-        return await self._answer("visible", subscriptions, lambda batch: known & set(batch))
+        return await self._answer(
+            "visible",
+            subscriptions,
+            lambda batch: (
+                (name, self.tenant.subscriptions[name].management_groups)
+                for name in known & set(batch)
+            ),
+        )
 
     async def census(
         self, subscriptions: Sequence[str], kinds: Sequence[str]

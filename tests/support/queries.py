@@ -17,6 +17,8 @@ LAPSE_DAYS = "14"
 _KUSTO = re.compile(r"```kusto\n(.*?)```", re.DOTALL)
 # As the portal writes them: every subscription, a month by the day.
 _PARAMETERS = {
+    "{Deployment}": "func-keysweep",
+    "{StaleAfter}": "2d",
     "{Subscription}": "'*'",
     "{TimeRange:grain}": "1d",
     "{TimeRange:start}": "datetime(2026-10-24T00:00:00Z)",
@@ -54,6 +56,10 @@ def queries() -> dict[str, str]:
     found["keysweep undo"] = events_query("20261124T090000Z-1f3a9c0d", event_table(component))
     found |= {f"alert {alert['name']}": alert["query"] for alert in ALERTS}
     for document in (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))):
-        for number, kql in enumerate(_KUSTO.findall(document.read_text()), 1):
-            found[f"{document.name} {number}"] = kql
+        blocks = _KUSTO.findall(document.read_text())
+        # What ends in a semicolon is a definition, which goes above the queries after it.
+        defined = "".join(kql for kql in blocks if kql.rstrip().endswith(";"))
+        ready = [kql for kql in blocks if not kql.rstrip().endswith(";")]
+        for number, kql in enumerate(ready, 1):
+            found[f"{document.name} {number}"] = defined + kql
     return {name: filled(kql) for name, kql in found.items()}

@@ -13,7 +13,7 @@ from keysweep.explanation import Lock
 from keysweep.screen import Screen
 from keysweep.session import Session
 from shared.core.deadline import Deadline
-from shared.core.model import Account, AccountId, Answer, KeyChange
+from shared.core.model import Account, AccountId, Answer, GroupsAbove, KeyChange
 from shared.steps.ports import Permits
 from shared.steps.remediation import Remediation
 from shared.workspace import Parts
@@ -148,7 +148,7 @@ class PersonsGraph(ResourceGraph):
             )
         )
 
-    async def visible(self, subscriptions: Sequence[str]) -> Answer[str]:
+    async def visible(self, subscriptions: Sequence[str]) -> Answer[tuple[str, GroupsAbove]]:
         """Say which of these it shows."""
         return await super().visible(subscriptions) if subscriptions else Answer(())
 

@@ -45,7 +45,7 @@ def border() -> Border:
 type Ask = Callable[[Border], Awaitable[object]]
 
 ONE = [SUBSCRIPTION]
-SHOWN = {"id": f"/subscriptions/{SUBSCRIPTION}", "subscriptionId": SUBSCRIPTION}
+SHOWN = {"id": f"/subscriptions/{SUBSCRIPTION}", "subscriptionId": SUBSCRIPTION, "chain": []}
 ASKED: dict[str, tuple[object, Ask]] = {
     "account": (ACCOUNT, lambda b: b.arm.account(BOT_ID)),
     "subscription": (HOME, lambda b: b.arm.subscription(SUBSCRIPTION)),
@@ -58,7 +58,7 @@ ASKED: dict[str, tuple[object, Ask]] = {
     "accounts": ({"value": [ACCOUNT], "nextLink": None}, lambda b: b.accounts()),
     "descendants": ({"value": [DESCENDANT]}, lambda b: b.arm.descendants("mg")),
     "visible": (
-        rows({"id": "x", **COUNTED}),
+        rows({"id": "x", "chain": [], **COUNTED}),
         lambda b: b.answered(b.graph.visible([SUBSCRIPTION])),
     ),
     "everywhere": (rows(SHOWN), lambda b: b.graph.everywhere()),

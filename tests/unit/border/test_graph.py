@@ -8,10 +8,14 @@ import pytest
 
 from shared.core.change_log import KEPT
 from shared.core.errors import Unclear
-from shared.core.model import Answer, Census
+from shared.core.model import Answer, Census, GroupsAbove
 from tests.support.border import BOT, CHANGE, COUNTED, LISTED, OTHER, SUBSCRIPTION, Border, rows
 
-SHOWN: Mapping[str, Any] = {"id": f"/subscriptions/{SUBSCRIPTION}", "subscriptionId": SUBSCRIPTION}
+SHOWN: Mapping[str, Any] = {
+    "id": f"/subscriptions/{SUBSCRIPTION}",
+    "subscriptionId": SUBSCRIPTION,
+    "chain": [{"name": "mg-bots", "displayName": "Bots"}, {"name": "root", "displayName": "Root"}],
+}
 BOTH = [SUBSCRIPTION, OTHER]
 
 
@@ -26,7 +30,7 @@ def without(row: Mapping[str, Any], column: str) -> dict[str, Any]:
 
 
 async def visible(border: Border) -> set[str]:
-    return set(await border.answered(border.graph.visible(BOTH)))
+    return {name for name, _ in await border.answered(border.graph.visible(BOTH))}
 
 
 # Which subscriptions are shown
@@ -40,7 +44,8 @@ async def test_the_subscriptions_that_are_shown_are_named(border: Border) -> Non
 async def test_a_subscription_in_other_letters_is_the_same(border: Border) -> None:
     name = "0000000A-0000-4000-8000-000000000001"
     border.says(rows({**SHOWN, "subscriptionId": name}))
-    assert (await border.graph.visible([name.lower()])).rows == (name.lower(),)
+    shown = await border.answered(border.graph.visible([name.lower()]))
+    assert [subscription for subscription, _ in shown] == [name.lower()]
 
 
 async def test_none_is_shown_where_there_is_none(border: Border) -> None:
@@ -48,9 +53,35 @@ async def test_none_is_shown_where_there_is_none(border: Border) -> None:
     assert await visible(border) == set()
 
 
+async def groups_above(border: Border, chain: object) -> GroupsAbove:
+    border.says(rows({**SHOWN, "chain": chain}))
+    ((_, groups),) = await border.answered(border.graph.visible(BOTH))
+    return groups
+
+
+async def test_the_management_groups_above_a_subscription_are_named_from_the_nearest_up(
+    border: Border,
+) -> None:
+    assert await groups_above(border, SHOWN["chain"]) == ("mg-bots", "root")
+
+
+async def test_a_subscription_may_have_no_management_group_above_it(border: Border) -> None:
+    assert await groups_above(border, []) == ()
+
+
+@pytest.mark.parametrize(
+    "chain", [None, "root", {}, 5, [None], ["root"], [{}], [{"name": ""}], [{"name": 5}]], ids=str
+)
+async def test_management_groups_that_can_not_be_read_are_not_known_and_spoil_nothing(
+    border: Border, chain: object
+) -> None:
+    assert await groups_above(border, chain) is None
+
+
 NO_SUBSCRIPTIONS: list[Any] = [
     without(SHOWN, "subscriptionId"),
     without(SHOWN, "id"),
+    without(SHOWN, "chain"),
     {**SHOWN, "subscriptionId": None},
     {**SHOWN, "subscriptionId": ""},
     {**SHOWN, "subscriptionId": 5},
@@ -188,7 +219,7 @@ async def test_a_batch_that_fails_takes_nothing_from_what_the_others_say(border:
     border.says(rows({**SHOWN, "subscriptionId": MANY[400]}))
     border.transport.next = [500]
     answer = await border.graph.visible(MANY[:401])
-    assert answer.rows == (MANY[400],)
+    assert [subscription for subscription, _ in answer.rows] == [MANY[400]]
     assert list(answer.unread) == MANY[:400]
     assert "HTTP500" in answer.unread[MANY[0]]
 

@@ -140,6 +140,16 @@ async def test_who_is_not_admitted_takes_no_room(clock: VirtualClock) -> None:
     assert lane.under_way == 0
 
 
+async def test_answers_that_said_too_many_requests_are_counted_and_no_others(
+    clock: VirtualClock,
+) -> None:
+    pace, transport = a_pace(clock), Transport()
+    transport.next = [429, 503, 429, 200]
+    pipeline: Any = AsyncPipeline(transport, [Pacing(pace)])
+    await pipeline.run(HttpRequest("GET", f"https://management.azure.com/subscriptions/{A}/x"))
+    assert pace.throttled == 2
+
+
 # A unit
 
 

@@ -5,8 +5,11 @@ import json
 import re
 from dataclasses import fields, replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.core.announcements import (
     account_held,
@@ -123,7 +126,7 @@ def test_names_are_unique() -> None:
 
 
 def test_a_subscription_is_told_with_what_was_found_there() -> None:
-    one, two = a_subscription(1), a_subscription(2)
+    one, two = a_subscription(1, management_groups=("mg-bots", "root")), a_subscription(2)
     inventory = Inventory(
         (a_coverage(one, keys_off=5), a_coverage(two, Source.ARM, keys_off=1)), (), ()
     )
@@ -139,6 +142,7 @@ def test_a_subscription_is_told_with_what_was_found_there() -> None:
     assert first == SubscriptionRead(
         subscription_id=one.id,
         subscription_name="sub-1",
+        management_groups="mg-bots/root",
         source="graph",
         accounts=14,
         compliant=5,
@@ -395,6 +399,43 @@ def test_an_event_that_is_sent_twice_has_one_id() -> None:
     assert identified(CONTEXT, GAP) == identified(CONTEXT, replace(GAP))
 
 
+def events() -> st.SearchStrategy[Event]:
+    """Return events of every type, that say little and so often nearly the same."""
+    texts, numbers = st.sampled_from(["", "a", "b", "1", "a/b"]), st.integers(0, 2)
+    kinds: dict[str, st.SearchStrategy[Any]] = {
+        "text": texts,
+        "true or false": st.booleans(),
+        "whole number": numbers,
+        "number": numbers.map(float),
+    }
+
+    def said(event_type: type[Event]) -> st.SearchStrategy[Event]:
+        contents = {
+            field.attribute: kinds[field.kind.removesuffix("?")]
+            | (st.none() if field.kind.endswith("?") else st.nothing())
+            for field in fields_of(event_type)
+        }
+        return st.builds(event_type, **contents)
+
+    return st.sampled_from(EVENTS).flatmap(said)
+
+
+@given(st.lists(events(), unique=True, max_size=8))
+def test_law_the_events_of_a_sweep_have_ids_of_their_own_and_keep_them_when_sent_again(
+    batch: list[Event],
+) -> None:
+    ids = [identified(CONTEXT, event).event_id for event in batch]
+    assert len(set(ids)) == len(batch)
+    sent_again = [identified(CONTEXT, replace(event)).event_id for event in reversed(batch)]
+    assert sent_again == ids[::-1]
+
+
+@given(events())
+def test_law_what_two_sweeps_say_alike_has_two_ids(event: Event) -> None:
+    other = replace(CONTEXT, sweep_id="other")
+    assert identified(CONTEXT, event).event_id != identified(other, event).event_id
+
+
 def test_the_id_of_an_event_is_32_hexadecimal_digits() -> None:
     assert re.fullmatch(r"[0-9a-f]{32}", identified(CONTEXT, GAP).event_id)
 
@@ -407,6 +448,7 @@ def test_events_that_differ_in_sweep_name_text_or_number_have_ids_of_their_own()
     read = SubscriptionRead(
         subscription_id="s",
         subscription_name="s",
+        management_groups=None,
         source="arm",
         accounts=1,
         compliant=1,

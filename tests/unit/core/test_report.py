@@ -202,6 +202,10 @@ def test_the_event_tells_what_the_sweep_did() -> None:
     assert event.duration_seconds == 12.5
 
 
+def test_the_event_tells_how_many_requests_azure_throttled() -> None:
+    assert a_report(throttled=3).completed().throttled == 3
+
+
 def test_of_a_sweep_that_did_nothing_the_event_counts_nothing() -> None:
     event = a_report().completed()
     assert event.disabled == 0

@@ -25,8 +25,10 @@ from shared.core.events import (
     RemediationOutcome,
     SubscriptionRead,
     SweepCompleted,
+    SweepContext,
 )
 from shared.core.model import Account, AccountId
+from shared.core.wire import identified
 from tests.support.builders import TAG, TODAY
 from tests.support.fake_sweeps import Swept, swept
 from tests.support.fake_tenant import FakeTenant, an_error
@@ -262,6 +264,9 @@ def accounts_of(events: Iterable[Any]) -> list[str]:
 def check_counts(world: World, swept: Swept, expected: dict[str, str]) -> None:
     """Fail unless accounts = compliant + exempt + held + drift, each as the tenant's state says."""
     completed = swept.event(SweepCompleted)
+    context = SweepContext(swept.report.sweep_id, swept.report.mode, "1.0")
+    ids = {identified(context, event).event_id for event in swept.telemetry.events}
+    assert len(ids) == len(swept.telemetry.events)
     by_verdict = {
         name: sorted(account for account, found in expected.items() if found == name)
         for name in ("compliant", "exempt", "held", "drift")

@@ -107,6 +107,27 @@ async def test_accounts_with_keys_on_are_found() -> None:
     assert found.gaps == []
 
 
+async def test_a_subscription_is_known_with_the_management_groups_above_it() -> None:
+    tenant = FakeTenant.of(bot())
+    tenant.subscribe(HOME, management_groups=("mg-bots", "root"))
+    found = await discover(tenant)
+    assert found.coverage().subscription.management_groups == ("mg-bots", "root")
+
+
+async def test_the_management_groups_are_known_too_where_both_sources_were_read() -> None:
+    tenant = FakeTenant.of(bot())
+    tenant.subscribe(HOME, management_groups=("mg-bots", "root"))
+    found = await discover(tenant, turns=TURN)
+    assert found.sources == {HOME: Source.ARM}
+    assert found.coverage().subscription.management_groups == ("mg-bots", "root")
+
+
+async def test_the_management_groups_are_not_known_where_resource_graph_shows_nothing() -> None:
+    tenant = FakeTenant.of(bot(), unshown={HOME})
+    tenant.subscribe(HOME, management_groups=("mg-bots", "root"))
+    assert (await discover(tenant)).coverage().subscription.management_groups is None
+
+
 async def test_compliant_accounts_are_counted_and_not_kept() -> None:
     found = await discover(FakeTenant.of(bot("a"), off("b"), off("c")))
     assert found.names == ["a"]

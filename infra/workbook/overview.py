@@ -1,0 +1,205 @@
+"""The first tab: how it stands."""
+
+from infra.readings import CHOSEN_EVENTS, IS_CHOSEN, SWEEPS
+from infra.workbook.freshness import NOW, NOW_WITH_DRIFTS
+from infra.workbook.lists import listed
+from infra.workbook.steps import Step, bar, chart, grid, icon, moment, tab, tiles
+from infra.workbook.words import ICONS_SEEN, ICONS_WHOLE, STATES
+
+# The newest reading of each subscription in each interval of a chart, by sweeps told whole.
+READ_OVER_TIME = f"""
+{CHOSEN_EVENTS}
+{SWEEPS}
+events
+| where name == 'SubscriptionRead'
+| where {IS_CHOSEN}
+| lookup kind=inner wholeTold on deployment, sweepId
+| summarize arg_max(began, customMeasurements)
+    by subscriptionId, Time = bin(timestamp, {{TimeRange:grain}})
+""".strip()
+
+
+def overview() -> Step:
+    """Return the tab."""
+    return tab(
+        "Overview",
+        _now(),
+        _states_over_time(),
+        _compliance_over_time(),
+        _last_sweeps(),
+        _coverage(),
+        _gaps(),
+        _would_do(),
+    )
+
+
+def _now() -> Step:
+    return tiles(
+        "overview-now",
+        "Now: as the newest reading of each subscription left it",
+        f"""
+{NOW_WITH_DRIFTS}
+let numbers = present
+| summarize accounts = sum(accounts), compliant = sum(compliant), exempt = sum(exempt),
+    held = sum(held), unseen = countif(Seen == 'Unseen'), read = countif(isnotnull(readAt))
+| extend open = toscalar(open | summarize count()),
+    fixed = toscalar(drifted | summarize countif(isOfReading
+        and Result in ('DISABLED', 'ALREADY_OFF'))),
+    nowExempt = toscalar(drifted | summarize countif(isOfReading and Result == 'NOW_EXEMPT')),
+    nowHeld = toscalar(drifted | summarize countif(isOfReading and Result == 'NOW_HELD')),
+    gone = toscalar(drifted | summarize countif(isOfReading
+        and Result in ('GONE', 'OUT_OF_SCOPE'))),
+    wide = coalesce(toscalar(newest | summarize max(wide)), 0), isKnown = isempty(doubt)
+| extend nothing = case(read == 0, 'nothing was read', isKnown, '', 'not sure: see above'),
+    unsure = case(read == 0, 'bad', isKnown, 'good', 'warn');
+union
+(numbers | project place = 1, Title = 'Open drift',
+    Value = iff(read == 0 and open == 0, long(null), open),
+    status = iff(open > 0, 'bad', unsure),
+    Note = case(open > 0, 'see Drift', isKnown, 'none', nothing)),
+(numbers | project place = 2, Title = 'Held', Value = iff(read == 0, long(null), held + nowHeld),
+    status = iff(held + nowHeld > 0, 'warn', unsure),
+    Note = case(held + nowHeld > 0, 'see Held and failed', isKnown, 'none', nothing)),
+(numbers | project place = 3, Title = 'Exempt',
+    Value = iff(read == 0, long(null), exempt + nowExempt), status = '',
+    Note = iff(read == 0, nothing, 'see Exemptions')),
+(numbers | project place = 4, Title = 'Keys off',
+    Value = iff(read == 0, long(null), compliant + fixed), status = iff(isKnown, 'good', ''),
+    Note = iff(read == 0, nothing, strcat('of ', tostring(accounts - gone), ' accounts'))),
+(numbers | project place = 5, Title = 'Unseen subscriptions', Value = unseen,
+    status = iff(unseen + wide > 0, 'bad', unsure),
+    Note = case(wide > 0, 'a whole scope could not be read', unseen > 0, 'unseen is not fixed',
+        isKnown, 'all were read', nothing))
+""",
+        "Nothing was received in this time range.",
+    )
+
+
+def _states_over_time() -> Step:
+    return chart(
+        "overview-states-over-time",
+        "Accounts that were read, by what the sweeps found",
+        f"""
+{READ_OVER_TIME}
+| summarize a = sum(toint(customMeasurements.compliant)),
+    b = sum(toint(customMeasurements.exempt)), c = sum(toint(customMeasurements.held)),
+    d = sum(toint(customMeasurements.drift)) by Time
+| mv-expand State = dynamic(['Keys off', 'Exempt', 'Held', 'Drift']) to typeof(string)
+| project Time, State, Accounts = case(State == 'Keys off', a, State == 'Exempt', b,
+    State == 'Held', c, d)
+| order by Time asc""",
+        "No sweep that was told whole read a subscription in this time range.",
+        "barchart",
+        STATES,
+    )
+
+
+def _compliance_over_time() -> Step:
+    return chart(
+        "overview-compliance-over-time",
+        "Compliance of what was read: keys off or exempt, %",
+        f"""
+{READ_OVER_TIME}
+| summarize good = sum(toint(customMeasurements.compliant) + toint(customMeasurements.exempt)),
+    every = sum(toint(customMeasurements.accounts)) by Time
+| where every > 0
+| project Time, Compliance = round(100.0 * good / every, 1)
+| order by Time asc""",
+        "No sweep that was told whole read a subscription in this time range.",
+        "linechart",
+        {"Compliance": "green"},
+        unit=1,
+    )
+
+
+def _last_sweeps() -> Step:
+    return grid(
+        "overview-last-sweeps",
+        "The newest sweep, and the newest whole one, of those that were told whole",
+        f"""
+{CHOSEN_EVENTS}
+{SWEEPS}
+let completed = events
+| where name == 'SweepCompleted'
+| summarize arg_max(timestamp, customDimensions, customMeasurements) by deployment, sweepId
+| join kind=inner (sweeps | where isTold | project deployment, sweepId, began, isWhole)
+    on deployment, sweepId
+| project began, Finished = timestamp, isWhole, Whole = tostring(customDimensions.whole),
+    Mode = tostring(customDimensions.mode),
+    Read = toint(customMeasurements.subscriptionsRead), Gaps = toint(customMeasurements.gaps),
+    Accounts = toint(customMeasurements.accounts), Drift = toint(customMeasurements.drift),
+    Disabled = toint(customMeasurements.disabled), Why = tostring(customDimensions.reasons);
+union
+(completed | top 1 by began desc | extend Sweep = 'Newest'),
+(completed | where isWhole | top 1 by began desc | extend Sweep = 'Newest whole')
+| project Sweep, Finished, Whole, Mode, Read, Gaps, Accounts, Drift, Disabled, Why
+| order by Sweep asc""",
+        "No sweep was told whole in this time range: look at Health.",
+        [*moment("Finished"), icon("Whole", ICONS_WHOLE)],
+        {"Read": "Subscriptions read", "Why": "Why it is not whole"},
+    )
+
+
+def _coverage() -> Step:
+    return grid(
+        "overview-coverage",
+        "Coverage: every subscription, and when it was last seen",
+        listed(
+            NOW,
+            """readings
+| project Subscription, Seen, LastRead = readAt, Accounts = accounts, Compliant = compliant,
+    Exempt = exempt, Held = held, Drift = drift, Source, Problem,
+    place = case(Seen == 'Unseen', 0, Seen == 'Incomplete', 1, Seen == 'Read', 2, 3)""",
+            "Subscription, Seen, LastRead, Accounts, Compliant, Exempt, Held, Drift, Source, "
+            "Problem",
+            "place asc, Drift desc, Held desc, Subscription asc",
+            "Subscription",
+        ),
+        "No sweep was told whole in this time range: look at Health.",
+        [*moment("LastRead"), icon("Seen", ICONS_SEEN)],
+        {"LastRead": "Last read", "Compliant": "Keys off", "Drift": "Drift, as found"},
+    )
+
+
+def _gaps() -> Step:
+    return grid(
+        "overview-gaps",
+        "Gaps of the newest sweep: what is behind them is unseen, not fixed",
+        listed(
+            NOW,
+            f"""gaps
+| where isempty(subscriptionId) or {IS_CHOSEN}
+| join kind=inner (newest | project deployment, sweepId) on deployment, sweepId
+| join kind=leftouter names on deployment, subscriptionId
+| project Kind = gapKind, Name = iff(gapKind == 'subscription' and isnotempty(Subscription),
+    Subscription, gapName), Subscription, Problem = problem""",
+            "Kind, Name, Subscription, Problem",
+            "Kind asc, Name asc",
+            "Name",
+        ),
+        "The newest sweep told of no gap, and read everything.",
+        fine=True,
+    )
+
+
+def _would_do() -> Step:
+    return grid(
+        "overview-would-do",
+        "While in audit: what enforce would do",
+        f"""
+{NOW_WITH_DRIFTS}
+open
+| where Result == 'WOULD_DISABLE'
+| summarize Accounts = count(), NoSubdomain = countif(
+    tostring(customDimensions.noCustomSubdomain) == 'true'), Detail = min(Detail)
+    by subscriptionId, Subscription
+| order by Accounts desc, Subscription asc
+| project Subscription, Accounts, NoSubdomain, Detail""",
+        "The newest readings are not of audit mode, or there is nothing to change.",
+        [bar("Accounts")],
+        {
+            "Accounts": "Would turn off",
+            "NoSubdomain": "Of them without a subdomain: not reachable by Entra ID",
+            "Detail": "How",
+        },
+    )

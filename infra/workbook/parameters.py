@@ -1,0 +1,106 @@
+"""What a reader chooses: the time range, the deployment, subscriptions, and what age is too old."""
+
+import json
+
+from infra.readings import EVENTS, NAMES
+from infra.workbook.steps import COMPONENT, Step, identifier
+
+_DAYS_MS = 86_400_000
+# The one that was heard of last comes first, and is chosen.
+_DEPLOYMENTS = """
+customEvents
+| where isnotempty(cloud_RoleName)
+| summarize heardOf = max(timestamp) by value = cloud_RoleName
+| order by heardOf desc, value asc
+| project value, label = value""".strip()
+_SUBSCRIPTIONS = f"""
+{EVENTS}
+{NAMES}
+names
+| where deployment == '{{Deployment}}'
+| project value = subscriptionId, label = Subscription
+| order by label asc""".strip()
+# A reading is stale after twice the usual time between sweeps, and after this in any case.
+_AGES = {"1h": "1 hour", "6h": "6 hours", "1d": "1 day", "2d": "2 days", "7d": "7 days",
+         "30d": "30 days"}  # fmt: skip
+
+
+def parameters() -> Step:
+    """Return the row of what a reader chooses."""
+    ranges = (1, 7, 30, 90)
+    return {
+        "type": 9,
+        "content": {
+            "version": "KqlParameterItem/1.0",
+            "parameters": [
+                {
+                    "id": identifier("TimeRange"),
+                    "version": "KqlParameterItem/1.0",
+                    "name": "TimeRange",
+                    "label": "Time range",
+                    "type": 4,
+                    "isRequired": True,
+                    "value": {"durationMs": 30 * _DAYS_MS},
+                    "typeSettings": {
+                        "selectableValues": [{"durationMs": days * _DAYS_MS} for days in ranges],
+                        "allowCustom": True,
+                    },
+                },
+                {
+                    "id": identifier("Deployment"),
+                    "version": "KqlParameterItem/1.0",
+                    "name": "Deployment",
+                    "label": "Deployment",
+                    "type": 2,
+                    "isRequired": True,
+                    "query": _DEPLOYMENTS,
+                    "typeSettings": {
+                        "additionalResourceOptions": ["value::1"],
+                        "showDefault": False,
+                    },
+                    "timeContext": {"durationMs": 0},
+                    "timeContextFromParameter": "TimeRange",
+                    "defaultValue": "value::1",
+                    **COMPONENT,
+                },
+                {
+                    "id": identifier("Subscription"),
+                    "version": "KqlParameterItem/1.0",
+                    "name": "Subscription",
+                    "label": "Subscription",
+                    "type": 2,
+                    "isRequired": True,
+                    "multiSelect": True,
+                    "quote": "'",
+                    "delimiter": ",",
+                    "query": _SUBSCRIPTIONS,
+                    "typeSettings": {
+                        "additionalResourceOptions": ["value::all"],
+                        "selectAllValue": "*",
+                        "showDefault": False,
+                    },
+                    "timeContext": {"durationMs": 0},
+                    "timeContextFromParameter": "TimeRange",
+                    "defaultValue": "value::all",
+                    **COMPONENT,
+                    "value": ["value::all"],
+                },
+                {
+                    "id": identifier("StaleAfter"),
+                    "version": "KqlParameterItem/1.0",
+                    "name": "StaleAfter",
+                    "label": "Stale after",
+                    "type": 2,
+                    "isRequired": True,
+                    "typeSettings": {"showDefault": False},
+                    "jsonData": json.dumps(
+                        [{"value": value, "label": label} for value, label in _AGES.items()]
+                    ),
+                    "value": "2d",
+                },
+            ],
+            "style": "above",
+            **COMPONENT,
+        },
+        "name": "parameters",
+    }
