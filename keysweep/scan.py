@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -24,7 +25,7 @@ from keysweep.session import Session
 from keysweep.watch import Collected, Seen, watched
 from keysweep.words import counted, distinct
 from shared.core.change_log import ChangeLog
-from shared.core.model import Decision, Gap, GapKind, Inventory, Result
+from shared.core.model import Decision, Gap, GapKind, Inventory, Result, Verdict
 from shared.core.report import SweepReport
 from shared.steps.sweep import new_sweep_id
 
@@ -155,6 +156,17 @@ def _brief(message: str) -> str:
     return brief if len(brief) <= _LONGEST_MESSAGE else f"{brief[:_LONGEST_MESSAGE]}…"
 
 
+def _ring_lines(report: SweepReport) -> list[Text]:
+    """Say of the drift in which ring it is, and from when on that is in force; none: no rings."""
+    if not report.rings.listed:
+        return []
+    drift = Counter(report.standing(decision) for decision in report.with_verdict(Verdict.DRIFT))
+    return [
+        shown(f"{counted(count, 'account')} adrift: {standing}", "dim")
+        for standing, count in sorted(drift.items(), key=lambda pair: str(pair[0]))
+    ]
+
+
 def not_seen(gap: Gap) -> str:
     """Say what could not be read, and why."""
     return f"{gap.kind} {gap.name}: {for_person(gap.problem)}"
@@ -180,6 +192,7 @@ def totals(report: SweepReport) -> list[Text]:
     )
     if report.change_log_unread:
         lines.append(shown(f"The change log could not be read: {report.change_log_unread}", "dim"))
+    lines.extend(_ring_lines(report))
     results = report.results
     would = results.get(Result.WOULD_DISABLE, 0)
     if report.brake.startswith("would"):
