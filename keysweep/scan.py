@@ -175,8 +175,8 @@ def not_seen(gap: Gap) -> str:
 def totals(report: SweepReport) -> list[Text]:
     """Return the lines under a table: counts, what was not seen, what enforcing would do."""
     inventory = report.inventory
-    where = counted(len(inventory.coverage), "subscription")
-    parts = [f"{counted(report.accounts, 'account')} in {where}"]
+    subscriptions = counted(len(inventory.coverage), "subscription")
+    parts = [f"{counted(report.accounts, 'account')} in {subscriptions}"]
     parts += [f"{count} {verdict.lower()}" for verdict, count in report.verdicts.items() if count]
     lines = [shown(" · ".join(parts), "bold")]
     left_alone = inventory.left_alone
@@ -197,10 +197,10 @@ def totals(report: SweepReport) -> list[Text]:
     would = results.get(Result.WOULD_DISABLE, 0)
     if report.brake.startswith("would"):
         lines.append(shown(f"Enforcing {report.brake}.", "bold yellow"))
-    elif would:
-        lines.append(
-            shown(f"Enforcing would turn keys off on {counted(would, 'account')}.", "bold yellow")
-        )
+    elif would and would == len(report.outcomes):
+        where = " everywhere" if report.rings.listed else ""
+        text = f"Enforcing{where} would turn keys off on {counted(would, 'account')}."
+        lines.append(shown(text, "bold yellow"))
     elif not report.outcomes and inventory.gaps:
         lines.append(shown("Enforcing would change nothing of what was seen.", "yellow"))
     elif not report.outcomes:

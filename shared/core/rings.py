@@ -112,11 +112,9 @@ class Rings:
             return Audited("Audit mode changes nothing.")
         if not self.listed:
             return self._from(None, now)
-        own = [ring for ring in self.subscriptions if ring.key == subscription_id]
+        own, found, unread = self._sorted_out(subscription_id)
         if own:
             return self._by_the_latest(own, now)
-        found = [ring for ring in self.groups if subscription_id in self.below.get(ring.key, ())]
-        unread = [ring for ring in self.groups if ring.key not in self.below]
         if not found:
             return Audited(_outside(unread))
         later = [ring for ring in unread if self._moment(ring) > now]
@@ -136,6 +134,20 @@ class Rings:
     def may_write(self, now: datetime) -> bool:
         """Whether any of them is in force."""
         return self.enforces and self.notice(now) is None
+
+    def _sorted_out(self, subscription_id: str) -> tuple[list[Ring], list[Ring], list[Ring]]:
+        """Return the rings that are the subscription, that contain it, and that may contain it."""
+        own, found, unread = list[Ring](), list[Ring](), list[Ring]()
+        for ring in self.listed:
+            key = ring.key
+            if not ring.is_group:
+                if key == subscription_id:
+                    own.append(ring)
+            elif key not in self.below:
+                unread.append(ring)
+            elif subscription_id in self.below[key]:
+                found.append(ring)
+        return own, found, unread
 
     def _moment(self, ring: Ring | None) -> datetime:
         """Return from when on a ring is in force; None: everywhere in scope."""

@@ -49,7 +49,8 @@ class GraphReader:
     async def read(self, subscriptions: Sequence[Subscription]) -> Shown:
         """Read those of the subscriptions that Resource Graph shows."""
         visible = await self.graph.visible([subscription.id for subscription in subscriptions])
-        shown = [subscription for subscription in subscriptions if subscription.id in visible.rows]
+        ids = frozenset(visible.rows)
+        shown = [subscription for subscription in subscriptions if subscription.id in ids]
         first = await self._counted_and_listed(shown)
         disputed = [
             subscription

@@ -4,6 +4,8 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from shared.core.decision import Rules, Scope, decide
 from shared.core.errors import NoRole
 from shared.core.events import (
@@ -263,6 +265,7 @@ async def requests(rings: str) -> tuple[Counter[str], int]:
     return Counter(what for what, _ in tenant.asked), len(tenant.writes)
 
 
+@pytest.mark.slow
 async def test_ten_thousand_subscriptions_in_twenty_rings_cost_a_list_of_each_group_more() -> None:
     twenty = ", ".join(f"mg-{ring}" for ring in range(20))
     everywhere, all_changed = await requests("")
