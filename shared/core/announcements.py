@@ -62,7 +62,7 @@ def subscriptions_read(
         yield SubscriptionRead(
             subscription_id=subscription.id,
             subscription_name=subscription.name,
-            ring=standings.of(subscription.id).ring,
+            ring=standings.of(subscription.id).ring or None,
             source=coverage.source,
             accounts=keys_off + exempt + held + drift,
             compliant=keys_off,

@@ -136,7 +136,7 @@ class SubscriptionRead(RingEvent):
     """A sweep read a subscription, and told what it found there. The last one is its state."""
 
     name: ClassVar[str] = "SubscriptionRead"
-    ring: Annotated[str, "Which entry of ENFORCE_SCOPES decides for it; empty: none."]
+    ring: Annotated[str | None, "Which entry of ENFORCE_SCOPES decides for it; absent: none."]
     subscription_name: Annotated[str, "Its name."]
     source: Annotated[str, "Who showed its accounts: `graph` or `arm`."]
     accounts: Annotated[int, "Its accounts of the kinds in scope."]

@@ -143,7 +143,7 @@ def test_a_subscription_is_told_with_what_was_found_there() -> None:
     assert first == SubscriptionRead(
         subscription_id=one.id,
         subscription_name="sub-1",
-        ring="",
+        ring=None,
         source="graph",
         accounts=14,
         compliant=5,
@@ -441,7 +441,7 @@ def test_events_that_differ_in_sweep_name_text_or_number_have_ids_of_their_own()
     read = SubscriptionRead(
         subscription_id="s",
         subscription_name="s",
-        ring="",
+        ring=None,
         source="arm",
         accounts=1,
         compliant=1,
