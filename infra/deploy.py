@@ -1,6 +1,7 @@
 """What a deployment needs beside its templates: checks before, the tenant's part, the package.
 
     python -m infra.deploy check --management-group ID --parameters FILE.bicepparam
+    python -m infra.deploy withdraw --management-group ID --parameters FILE.bicepparam
     python -m infra.deploy upload --subscription ID --resource-group NAME --app NAME
     python -m infra.deploy remove --management-group ID --environment NAME
 
@@ -463,7 +464,10 @@ def recorded_write_scopes(management_group: str, environment: str) -> set[str]:
         if _NOT_FOUND in error.output:
             return set()
         raise
-    outputs = last["properties"].get("outputs") or {}
+    # The CLI changes the letter case of outputs.
+    outputs = {
+        name.upper(): output for name, output in (last["properties"]["outputs"] or {}).items()
+    }
     return {str(scope).lower() for scope in outputs.get("WRITE_SCOPES", {}).get("value", ())}
 
 
@@ -725,8 +729,12 @@ def _check_command(arguments: argparse.Namespace) -> None:
         )
     unseen = " Your rights could not be seen." if lacking is None else ""
     print(f"Settings, tenant, management group and region are right.{unseen}")
-    for command in withdrawals(plan):
-        print(f"Before you deploy, since this is no ring any more: {shlex.join(command)}")
+
+
+def _withdraw_command(arguments: argparse.Namespace) -> None:
+    for command in withdrawals(_plan_of_file(arguments.parameters, arguments.management_group)):
+        run(*command)
+        print(shlex.join(command))
 
 
 def _upload_command(arguments: argparse.Namespace) -> None:
@@ -745,8 +753,12 @@ def read_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(dest="command", required=True)
     checks = commands.add_parser("check", help="check everything; deploy nothing")
-    checks.add_argument("--management-group", required=True)
-    checks.add_argument("--parameters", default="infra/main.bicepparam")
+    withdraws = commands.add_parser(
+        "withdraw", help="before a deployment, take the role away from what is no ring any more"
+    )
+    for reads_a_file in (checks, withdraws):
+        reads_a_file.add_argument("--management-group", required=True)
+        reads_a_file.add_argument("--parameters", default="infra/main.bicepparam")
     uploads = commands.add_parser("upload", help="send the package to the Function App")
     for name in ("--subscription", "--resource-group", "--app"):
         uploads.add_argument(name, required=True)
@@ -766,6 +778,8 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         match arguments.command:
             case "check":
                 _check_command(arguments)
+            case "withdraw":
+                _withdraw_command(arguments)
             case "upload":
                 _upload_command(arguments)
             case "remove":

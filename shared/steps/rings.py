@@ -34,7 +34,12 @@ class RingReader:
     until: Deadline
 
     async def read(self, in_scope: InScope) -> RingsRead:
-        """Say which subscriptions they contain. Never raises for what can't be read: a gap."""
+        """Say which subscriptions they contain. Never raises for what can't be read: a gap.
+
+        Where nothing is in scope, nothing is asked.
+        """
+        if not in_scope.subscriptions:
+            return RingsRead({}, ())
         below: dict[str, frozenset[str]] = {}
         gaps: list[Gap] = []
         for ring in self.rings.groups:

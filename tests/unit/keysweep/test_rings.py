@@ -81,7 +81,6 @@ async def test_the_plan_shows_what_would_be_changed_and_the_rings() -> None:
         ({"MAX_CHANGES_PER_SWEEP": "2"}, {"release_rings": True}, set()),
         ({"MAX_CHANGES_PER_SWEEP": "2"}, {"release_rings": True, "release_brake": True}, ALL),
     ],
-    ids=str,
 )
 async def test_each_limit_is_gone_beyond_by_its_own_name(
     environ: dict[str, str], flags: dict[str, Any], changed: set[str]

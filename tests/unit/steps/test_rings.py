@@ -226,6 +226,14 @@ async def test_where_the_scope_itself_can_not_be_read_no_ring_is_said_to_be_outs
     assert [name for name, _ in gaps(found)] == ["mg"]
 
 
+async def test_where_nothing_is_in_scope_no_ring_is_asked_about() -> None:
+    tenant = tenant_of()
+    tenant.meanwhile("subscriptions", "", [an_error(NoRole, 403)])
+    found = await swept_in_rings(tenant)
+    assert [gap.gap_kind for gap in found.events(CoverageGap)] == ["tenant"]
+    assert tenant.times("descendants") == 0
+
+
 async def test_where_a_person_asked_for_a_part_no_ring_is_said_to_be_outside() -> None:
     found = await swept_in_rings(
         rings=f"{THREE}, {THIRD}", SWEEP_MANAGEMENT_GROUPS="mg-dev", is_part=True
