@@ -81,6 +81,9 @@ param brakeReleaseUntil string = ''
 @description('Sets ENFORCE_FROM: until this moment `enforce` audits, and every event says when the keys will go off.')
 param enforceFrom string = ''
 
+@description('Sets ENFORCE_SCOPES: the rings, ids of management groups and subscriptions, by comma, each with `@` and a moment or without, such as `mg-dev, mg-test@2027-03-31`. Only these get the write action; empty: all of this management group.')
+param enforceScopes string = ''
+
 @description('Sets SWEEP_CONCURRENCY: how many accounts or subscriptions are worked on at once.')
 @minValue(1)
 @maxValue(64)
@@ -153,6 +156,7 @@ var productSettings = {
   BRAKE: brake
   BRAKE_RELEASE_UNTIL: brakeReleaseUntil
   ENFORCE_FROM: enforceFrom
+  ENFORCE_SCOPES: enforceScopes
   SWEEP_CONCURRENCY: string(sweepConcurrency)
   SWEEP_BUDGET_SECONDS: string(sweepBudgetSeconds)
   AZURE_TENANT_ID: azureTenantId

@@ -1,6 +1,7 @@
 """What a deployment needs beside its templates: checks before, the tenant's part, the package.
 
     python -m infra.deploy check --management-group ID --parameters FILE.bicepparam
+    python -m infra.deploy withdraw --management-group ID --parameters FILE.bicepparam
     python -m infra.deploy upload --subscription ID --resource-group NAME --app NAME
     python -m infra.deploy remove --management-group ID --environment NAME
 
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.core.errors import SettingsError
+from shared.core.rings import Ring
 from shared.core.settings import SETTINGS, read_settings, unknown_names
 
 ROOT = Path(__file__).parent.parent
@@ -41,6 +43,10 @@ PLACEHOLDERS = {
     "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={'0' * 36}",
 }
 """Values of the two settings that come from resources which the deployment makes."""
+_DEPLOYED_AT = "KEYSWEEP_DEPLOYED_AT"
+"""In azd's environment: the management group at which the role is."""
+_NOT_FOUND = "NotFound"
+"""A part of Azure's codes for what is not there, such as DeploymentNotFound."""
 GUARDRAILS = ("off", "audit", "deny", "modify")
 # Parameters of tenant.bicep, and azd's names for their values.
 _TENANT_PARAMETERS = {
@@ -51,6 +57,8 @@ _TENANT_PARAMETERS = {
     "sweepExcludeSubscriptions": "SWEEP_EXCLUDE_SUBSCRIPTIONS",
     "exemptionTag": "EXEMPTION_TAG",
     "exemptionInherit": "EXEMPTION_INHERIT",
+    "enforceScopes": "ENFORCE_SCOPES",
+    "sweepManagementGroups": "SWEEP_MANAGEMENT_GROUPS",
     "guardrail": "KEYSWEEP_GUARDRAIL",
 }
 _NO_GOVERNMENT = "Azure Government has no Flex Consumption, so Keysweep can't be deployed there"
@@ -121,6 +129,7 @@ class Plan:
     guardrail: str = "off"
     # Empty: not known yet. azd asks for it after the checks, the first time.
     subscription: str = ""
+    environment: str = ""
 
     @property
     def where(self) -> str:
@@ -236,6 +245,7 @@ def azure_problems(plan: Plan, known: Sequence[str] = ()) -> list[str]:
             f"AZURE_LOCATION is {plan.location!r}: it must be a region with Flex Consumption: "
             f"{allowed}"
         )
+    problems += _ring_problems(plan)
     if plan.subscription:
         lacking = _lacking(f"/subscriptions/{plan.subscription}", _SUBSCRIPTION_RIGHTS)
         if lacking:
@@ -244,6 +254,46 @@ def azure_problems(plan: Plan, known: Sequence[str] = ()) -> list[str]:
                 "there; Owner has them, or Contributor with Role Based Access Control Administrator"
             )
     return problems
+
+
+def _ring_problems(plan: Plan) -> list[str]:
+    """Name the rings that are not below the management group; none where that can't be seen."""
+    rings = _rings(plan)
+    below = _below(plan.management_group) if rings else None
+    if below is None:
+        return []
+    return [
+        f"ENFORCE_SCOPES lists {ring.name!r}: it must be below management group "
+        f"{plan.management_group}, and you must be allowed to read it"
+        for ring in rings
+        if ring.key not in below
+    ]
+
+
+def _rings(plan: Plan) -> tuple[Ring, ...]:
+    """Return the rings of a plan, told apart as the Function does it; none if it is wrong."""
+    groups = plan.settings.get("SWEEP_MANAGEMENT_GROUPS", "").strip() or plan.management_group
+    if plan.settings.get("SWEEP_SUBSCRIPTIONS", "").strip():
+        groups = ""
+    try:
+        found = read_settings({**plan.settings, **PLACEHOLDERS, "SWEEP_MANAGEMENT_GROUPS": groups})
+    except SettingsError:
+        return ()
+    return found.enforce_scopes
+
+
+def _below(management_group: str) -> set[str] | None:
+    """Return the names of a group and of all below it, in lower case; None: can't be seen."""
+    found = {management_group.lower()}
+    url: str | None = f"{scope_of(management_group)}/descendants?api-version=2020-05-01"
+    while url is not None:
+        try:
+            page = _az("rest", "--method", "get", "--url", url)
+            found |= {row["name"].lower() for row in page["value"]}
+        except (CommandFailed, KeyError, TypeError):
+            return None
+        url = page.get("@nextLink") or page.get("nextLink")
+    return found
 
 
 def rights_missing(plan: Plan) -> list[str] | None:
@@ -301,6 +351,7 @@ def plan_of(environ: Mapping[str, str]) -> Plan:
         location=environ.get("AZURE_LOCATION", "").strip(),
         guardrail=environ.get("KEYSWEEP_GUARDRAIL", "").strip() or "off",
         subscription=environ.get("AZURE_SUBSCRIPTION_ID", "").strip(),
+        environment=environ.get("AZURE_ENV_NAME", "").strip(),
     )
 
 
@@ -380,15 +431,91 @@ def tenant_command(environ: Mapping[str, str]) -> list[str]:
         *("az", "deployment", "mg", "create"),
         *("--management-group-id", environ["AZURE_MANAGEMENT_GROUP_ID"]),
         *("--location", environ["AZURE_LOCATION"]),
-        *("--name", f"keysweep-tenant-{environ['AZURE_ENV_NAME']}"),
+        *("--name", _tenant_deployment(environ["AZURE_ENV_NAME"])),
         *("--template-file", TENANT_TEMPLATE),
         *("--parameters", f"principalId={environ['PRINCIPAL_ID']}"),
         *(f"{name}={value}" for name, value in values.items()),
     ]
 
 
+# Where the role that can write is assigned. A template makes assignments, and takes none away: the
+# deployment before says where they are.
+
+
+def write_scopes(plan: Plan) -> set[str]:
+    """Return the scopes at which a plan assigns the role that can write, in lower case."""
+    if plan.settings.get("SWEEP_MODE", "").strip().lower() != "enforce":
+        return set()
+    rings = _rings(plan)
+    if not rings:
+        return {plan.where.lower()}
+    return {scope_of(r.key).lower() if r.is_group else f"/subscriptions/{r.key}" for r in rings}
+
+
+def recorded_write_scopes(management_group: str, environment: str) -> set[str]:
+    """Return the scopes at which the last deployment assigned it; none if there was no such.
+
+    Raises CommandFailed if that can't be seen.
+    """
+    where = ("--management-group-id", management_group)
+    try:
+        last = _az("deployment", "mg", "show", *where, "--name", _tenant_deployment(environment))
+    except CommandFailed as error:
+        if _NOT_FOUND in error.output:
+            return set()
+        raise
+    # The CLI changes the letter case of outputs.
+    outputs = {
+        name.upper(): output for name, output in (last["properties"]["outputs"] or {}).items()
+    }
+    return {str(scope).lower() for scope in outputs.get("WRITE_SCOPES", {}).get("value", ())}
+
+
+def withdrawals(plan: Plan) -> list[list[str]]:
+    """Return the commands that take the role away where it was assigned and no ring is now.
+
+    Raises CommandFailed if that can't be seen.
+    """
+    group, environment = plan.management_group, plan.environment
+    outdated = recorded_write_scopes(group, environment) - write_scopes(plan)
+    role = _writer(environment, group)
+    return [command for scope in sorted(outdated) for command in _unassign(role, scope)]
+
+
+def _unassign(role: str, scope: str) -> list[list[str]]:
+    """Return the commands that take assignments of a role at a scope away."""
+    try:
+        assignments = _az("role", "assignment", "list", "--scope", scope)
+    except CommandFailed as error:
+        # What was deleted took its assignments along.
+        if _NOT_FOUND in error.output:
+            return []
+        raise
+    return [
+        ["az", "role", "assignment", "delete", "--ids", assignment["id"]]
+        for assignment in assignments
+        if assignment["roleDefinitionName"] == role
+    ]
+
+
+def _tenant_deployment(environment: str) -> str:
+    return f"keysweep-tenant-{environment}"
+
+
+def _reader(environment: str, management_group: str) -> str:
+    return f"Keysweep {environment} ({management_group})"
+
+
+def _writer(environment: str, management_group: str) -> str:
+    return f"Keysweep {environment} writes ({management_group})"
+
+
 def postprovision(environ: Mapping[str, str]) -> None:
-    """Deploy the tenant's part. Raises DeploymentStopped, with the command for who may run it."""
+    """Deploy the tenant's part. Raises DeploymentStopped, with the commands for who may run them.
+
+    First of all it is taken away from the rings that are no more, and from the management group
+    that was swept before this one.
+    """
     missing = [
         name
         for name in (*ASKED, "AZURE_ENV_NAME", "AZURE_LOCATION", "PRINCIPAL_ID")
@@ -398,20 +525,39 @@ def postprovision(environ: Mapping[str, str]) -> None:
         raise DeploymentStopped(
             f"{', '.join(missing)}: not set in azd's environment. `azd provision` sets them."
         )
-    command = tenant_command(environ)
+    plan = plan_of(environ)
+    before = environ.get(_DEPLOYED_AT, "").strip()
+    if before and before.lower() != plan.management_group.lower():
+        remove(before, plan.environment)
+    commands = [tenant_command(environ)]
     try:
-        run(*command, "--output", "none")
+        commands = [*withdrawals(plan), *commands]
+        while commands:
+            run(*commands[0], "--output", "none")
+            commands = commands[1:]
     except CommandFailed as error:
+        left = "\n".join(f"    {shlex.join(command)}" for command in commands)
         raise DeploymentStopped(
             f"The Function is there; its role is not. Azure says: {error.output}\n\n"
             "Somebody with Owner, or User Access Administrator and Resource Policy Contributor, at "
-            f"management group {environ['AZURE_MANAGEMENT_GROUP_ID']} runs this here:\n\n"
-            f"    {shlex.join(command)}\n\n"
-            "When that is done, go on with `azd deploy`."
+            f"management group {plan.management_group} runs this here:\n\n{left}\n\n"
+            f"{_unseen(plan, error)}When that is done, go on with `azd deploy`."
         ) from error
+    run("azd", "env", "set", _DEPLOYED_AT, plan.management_group)
     print(
         "The role is made and assigned. It can take minutes, and on the first day hours, to reach "
         "the identity: until then a sweep finds no subscriptions and says so; it mends itself."
+    )
+
+
+def _unseen(plan: Plan, error: CommandFailed) -> str:
+    """Say, if it could not be seen where the role was assigned before, what to look for."""
+    if "show" not in error.command and "list" not in error.command:
+        return ""
+    role = _writer(plan.environment, plan.management_group)
+    return (
+        f"Where role {role!r} was assigned before could not be seen: its assignments at what is no "
+        "ring any more have to be deleted, too. "
     )
 
 
@@ -421,7 +567,7 @@ def postprovision(environ: Mapping[str, str]) -> None:
 def removal_commands(management_group: str, environment: str) -> list[list[str]]:
     """Return the commands that take role, assignments and guardrail away, in order."""
     scope = scope_of(management_group)
-    role = f"Keysweep {environment} ({management_group})"
+    roles = (_writer(environment, management_group), _reader(environment, management_group))
     policies = {f"keysweep-{environment}", f"keysweep-{environment}-modify"}
     at_group = ("--management-group", management_group)
     delete: list[tuple[str, ...]] = [
@@ -434,14 +580,15 @@ def removal_commands(management_group: str, environment: str) -> list[list[str]]
         for definition in _az("policy", "definition", "list", *at_group)
         if definition["name"] in policies
     ]
-    if _az("role", "definition", "list", "--name", role, "--scope", scope):
-        delete += [
-            ("role", "assignment", "--ids", assignment["id"])
-            for assignment in _az("role", "assignment", "list", "--scope", scope)
-            if assignment["roleDefinitionName"] == role
-        ]
-        delete.append(("role", "definition", "--name", role, "--scope", scope))
-    return [["az", kind, part, "delete", *which] for kind, part, *which in delete]
+    commands = [["az", kind, part, "delete", *which] for kind, part, *which in delete]
+    assigned_at = recorded_write_scopes(management_group, environment) | {scope.lower()}
+    for role in roles:
+        if _az("role", "definition", "list", "--name", role, "--scope", scope):
+            for where in sorted(assigned_at):
+                commands += _unassign(role, where)
+            name_and_scope = ("--name", role, "--scope", scope)
+            commands.append(["az", "role", "definition", "delete", *name_and_scope])
+    return commands
 
 
 def remove(management_group: str, environment: str) -> None:
@@ -561,6 +708,7 @@ def _plan_of_file(path: str, management_group: str) -> Plan:
         text("location"),
         text("guardrail") or "off",
         text("subscriptionId"),
+        text("environmentName"),
     )
 
 
@@ -583,6 +731,12 @@ def _check_command(arguments: argparse.Namespace) -> None:
     print(f"Settings, tenant, management group and region are right.{unseen}")
 
 
+def _withdraw_command(arguments: argparse.Namespace) -> None:
+    for command in withdrawals(_plan_of_file(arguments.parameters, arguments.management_group)):
+        run(*command)
+        print(shlex.join(command))
+
+
 def _upload_command(arguments: argparse.Namespace) -> None:
     package = Path(arguments.package)
     if not package.exists():
@@ -599,8 +753,12 @@ def read_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(dest="command", required=True)
     checks = commands.add_parser("check", help="check everything; deploy nothing")
-    checks.add_argument("--management-group", required=True)
-    checks.add_argument("--parameters", default="infra/main.bicepparam")
+    withdraws = commands.add_parser(
+        "withdraw", help="before a deployment, take the role away from what is no ring any more"
+    )
+    for reads_a_file in (checks, withdraws):
+        reads_a_file.add_argument("--management-group", required=True)
+        reads_a_file.add_argument("--parameters", default="infra/main.bicepparam")
     uploads = commands.add_parser("upload", help="send the package to the Function App")
     for name in ("--subscription", "--resource-group", "--app"):
         uploads.add_argument(name, required=True)
@@ -620,6 +778,8 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         match arguments.command:
             case "check":
                 _check_command(arguments)
+            case "withdraw":
+                _withdraw_command(arguments)
             case "upload":
                 _upload_command(arguments)
             case "remove":

@@ -80,6 +80,9 @@ param brakeReleaseUntil string = ''
 @description('Sets ENFORCE_FROM: until this moment `enforce` audits, and every event says when the keys will go off.')
 param enforceFrom string = ''
 
+@description('Sets ENFORCE_SCOPES: the rings, ids of management groups and subscriptions, by comma, each with `@` and a moment or without, such as `mg-dev, mg-test@2027-03-31`. Only these get the write action; empty: all of this management group.')
+param enforceScopes string = ''
+
 @description('Sets SWEEP_CONCURRENCY: how many accounts or subscriptions are worked on at once.')
 @minValue(1)
 @maxValue(64)
@@ -156,6 +159,7 @@ module app 'app.bicep' = {
     brake: brake
     brakeReleaseUntil: brakeReleaseUntil
     enforceFrom: enforceFrom
+    enforceScopes: enforceScopes
     sweepConcurrency: sweepConcurrency
     sweepBudgetSeconds: sweepBudgetSeconds
     azureSdkCloudConf: azureSdkCloudConf
@@ -182,6 +186,8 @@ module tenant 'tenant.bicep' = {
     sweepExcludeSubscriptions: sweepExcludeSubscriptions
     exemptionTag: exemptionTag
     exemptionInherit: exemptionInherit
+    enforceScopes: enforceScopes
+    sweepManagementGroups: sweepManagementGroups
     guardrail: guardrail
   }
 }

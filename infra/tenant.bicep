@@ -16,7 +16,7 @@ param environmentName string
 @description('Where the policy assignment\'s identity lives, if the guardrail modifies.')
 param location string
 
-@description('As in app.bicep: only `enforce` gets a role that can write.')
+@description('As in app.bicep: only `enforce` gets the role that can write.')
 @allowed(['audit', 'enforce'])
 param sweepMode string
 
@@ -33,32 +33,66 @@ param exemptionTag string = 'local-auth-exempt'
 @allowed(['false', 'true', 'resourceGroup', 'subscription', 'resourceGroup,subscription'])
 param exemptionInherit string = 'false'
 
+@description('As in app.bicep: the rings. Only these get the role that can write; empty: all of this group.')
+param enforceScopes string = ''
+
+@description('As in app.bicep: groups to sweep, by comma. Tells a group from a subscription where its id looks like one.')
+param sweepManagementGroups string = ''
+
 @description('The Azure Policy that stops new accounts with keys at the door.')
 @allowed(['off', 'audit', 'deny', 'modify'])
 param guardrail string = 'off'
 
 // Azure Resource Manager takes allowed values in any letter case.
-var asked = {
-  enforce: toLower(sweepMode) == 'enforce'
-  inherit: contains(
-    ['true', 'resourcegroup', 'resourcegroup,subscription'],
-    toLower(exemptionInherit)
-  )
-}
-// The one list of actions, which the README shows and the tests compare with what a sweep uses.
-var actions = filter(
-  loadJsonContent('role-actions.json', 'actions'),
-  action => asked[?action.?only ?? ''] ?? true
+var enforces = toLower(sweepMode) == 'enforce'
+var inherits = contains(
+  ['true', 'resourcegroup', 'resourcegroup,subscription'],
+  toLower(exemptionInherit)
 )
+// The one list of actions, which the README shows and the tests compare with what a sweep uses.
+var actions = loadJsonContent('role-actions.json', 'actions')
+var reads = filter(
+  actions,
+  action => (action.?only ?? 'inherit') == 'inherit' && (inherits || !contains(action, 'only'))
+)
+// In audit mode the second role has nothing to write with, wherever it may still be assigned.
+var writes = filter(
+  actions,
+  action =>
+    enforces
+      ? action.?only == 'enforce'
+      : action.name == 'Microsoft.CognitiveServices/accounts/read'
+)
+
+// The rings, told apart as the Function does it (settings.py): a guid is a subscription's, but for
+// the tenant's root group and for groups that are swept.
+var rings = filter(
+  map(split(enforceScopes, ','), ring => toLower(trim(first(split(ring, '@'))))),
+  ring => !empty(ring)
+)
+var knownGroups = concat(
+  map(split(sweepManagementGroups, ','), group => toLower(trim(group))),
+  [tenant().tenantId, toLower(managementGroup().name)]
+)
+var groups = union(
+  filter(rings, ring => contains(knownGroups, ring) || !looksLikeGuid(ring)),
+  empty(rings) ? [managementGroup().name] : []
+)
+var subscriptions = union(
+  filter(rings, ring => !contains(knownGroups, ring) && looksLikeGuid(ring)),
+  []
+)
+
+func looksLikeGuid(name string) bool => length(name) == 36 && length(split(name, '-')) == 5
 
 resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(managementGroup().id, 'keysweep', environmentName)
   properties: {
     roleName: 'Keysweep ${environmentName} (${managementGroup().name})'
-    description: 'Finds Azure OpenAI accounts that accept API keys${asked.enforce ? ' and turns local auth off' : '; reads only'}.'
+    description: 'Finds Azure OpenAI accounts that accept API keys; reads only.'
     type: 'CustomRole'
     assignableScopes: [managementGroup().id]
-    permissions: [{ actions: map(actions, action => action.name), notActions: [] }]
+    permissions: [{ actions: map(reads, action => action.name), notActions: [] }]
   }
 }
 
@@ -71,6 +105,36 @@ resource assignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     roleDefinitionId: role.id
   }
 }
+
+// Beside the other one, so that it can be given for the rings alone.
+resource writer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(managementGroup().id, 'keysweep', environmentName, 'writes')
+  properties: {
+    roleName: 'Keysweep ${environmentName} writes (${managementGroup().name})'
+    description: enforces
+      ? 'Turns local auth off for Azure OpenAI accounts.'
+      : 'Reads Azure OpenAI accounts: this deployment audits.'
+    type: 'CustomRole'
+    assignableScopes: [managementGroup().id]
+    permissions: [{ actions: map(writes, action => action.name), notActions: [] }]
+  }
+}
+
+module writesInGroup 'writes-in-group.bicep' = [
+  for group in (enforces ? groups : []): {
+    name: 'keysweep-writes-${environmentName}-${uniqueString(group)}'
+    scope: managementGroup(group)
+    params: { principalId: principalId, roleId: writer.id }
+  }
+]
+
+module writesInSubscription 'writes-in-subscription.bicep' = [
+  for id in (enforces ? subscriptions : []): {
+    name: 'keysweep-writes-${environmentName}-${uniqueString(id)}'
+    scope: subscription(id)
+    params: { principalId: principalId, roleId: writer.id }
+  }
+]
 
 module policy 'guardrail.bicep' = if (guardrail != 'off') {
   name: 'keysweep-guardrail-${environmentName}'
@@ -94,3 +158,11 @@ module policy 'guardrail.bicep' = if (guardrail != 'off') {
 
 @description('The custom role: what a reviewer looks at.')
 output ROLE_ID string = role.id
+
+@description('Where the role that can write is assigned. By it infra/deploy.py sees what to take away when a ring is no more.')
+output WRITE_SCOPES array = enforces
+  ? concat(
+      map(groups, group => '/providers/Microsoft.Management/managementGroups/${group}'),
+      map(subscriptions, id => '/subscriptions/${id}')
+    )
+  : []

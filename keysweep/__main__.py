@@ -173,12 +173,18 @@ def scan(output: str, *, everything: bool, **options: Any) -> int:
     "--yes",
     "-y",
     is_flag=True,
-    help="Don't ask. It goes beyond no setting: that is --enforce and --release-brake.",
+    help="Don't ask. It goes beyond no setting: that is --enforce, --release-rings and "
+    "--release-brake.",
 )
 @click.option(
     "--enforce",
     is_flag=True,
     help="Change what is shown, although SWEEP_MODE says audit or ENFORCE_FROM is still to come.",
+)
+@click.option(
+    "--release-rings",
+    is_flag=True,
+    help="Change what is shown, although ENFORCE_SCOPES does not list it, or only from later on.",
 )
 @click.option("--release-brake", is_flag=True, help="Let through what the brake would hold.")
 @click.option("--only", multiple=True, metavar="ACCOUNT", help="Only this one. May be repeated.")
@@ -192,15 +198,15 @@ def scan(output: str, *, everything: bool, **options: Any) -> int:
 def sweep(output: str, **options: Any) -> int:
     """Turn keys off, as the timer does, now: shows the plan, asks, and does it.
 
-    It obeys the settings as the timer does: audit stays audit, and the brake holds, unless you say
-    otherwise by name. Every change is recorded before it is made; the way back is printed first.
-    Ctrl-C stops what is not begun and finishes what is in flight.
+    It obeys the settings as the timer does: audit stays audit, outside the rings in force too, and
+    the brake holds, unless you say otherwise by name. Every change is recorded before it is made;
+    the way back is printed first. Ctrl-C stops what is not begun and finishes what is in flight.
     """
     from keysweep.sweep import Wish  # noqa: PLC0415
     from keysweep.sweep import sweep as command  # noqa: PLC0415
 
     wish = Wish(**_taken_out(options, Wish))
-    if wish.audit and wish.enforce:
+    if wish.audit and (wish.enforce or wish.release_rings):
         raise click.UsageError("--audit and --enforce exclude each other: give one.")
     return _run(options, lambda session: command(session, output, wish))
 

@@ -1,13 +1,20 @@
 """The settings of a command as text: of the line, the environment, a file or a Function App."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from keysweep.advice import UsageProblem
 from keysweep.settings_file import LARGEST, read_app_settings
 from shared.core.errors import Stopped
 from shared.core.settings import OPERATOR_SETTINGS, Settings, read_settings
+
+_LINE = "the line"
+# The options that name a scope, and the settings that they stand for.
+_SCOPES = {
+    "--subscription": "SWEEP_SUBSCRIPTIONS",
+    "--management-group": "SWEEP_MANAGEMENT_GROUPS",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,9 @@ class Configuration:
         asked first.
         """
         mode = mode or self.values.get("SWEEP_MODE", "").strip() or "enforce"
-        return read_settings({**self.values, "SWEEP_MODE": mode}, OPERATOR_SETTINGS)
+        settings = read_settings({**self.values, "SWEEP_MODE": mode}, OPERATOR_SETTINGS)
+        is_part = _LINE in {self.sources.get(name) for name in _SCOPES.values()}
+        return replace(settings, scope=replace(settings.scope, is_part=is_part))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +58,19 @@ class Options:
         UsageProblem for an empty scope on the line, which would widen it to everything.
         """
         scopes = {
-            "--subscription": ("SWEEP_SUBSCRIPTIONS", self.subscriptions),
-            "--management-group": ("SWEEP_MANAGEMENT_GROUPS", self.management_groups),
+            "--subscription": self.subscriptions,
+            "--management-group": self.management_groups,
         }
         values, sources = dict(app_settings), dict.fromkeys(app_settings, source)
         for name, value in self.environ.items():
             if value.strip():
                 values[name], sources[name] = value, "the environment"
-        for option, (name, ids) in scopes.items():
+        for option, ids in scopes.items():
             if not all(scope.strip() for scope in ids):
                 raise UsageProblem(f"{option} is empty: it would mean everything. Give an id.")
             if self.subscriptions or self.management_groups:
-                values[name], sources[name] = ",".join(ids), "the line"
+                name = _SCOPES[option]
+                values[name], sources[name] = ",".join(ids), _LINE
         return Configuration(values, sources, tuple(self._repeated()))
 
     def _repeated(self) -> Iterator[str]:

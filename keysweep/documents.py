@@ -26,6 +26,7 @@ from shared.core.model import (
     Verdict,
 )
 from shared.core.report import SweepReport
+from shared.core.rings import Standing
 
 SCHEMA = 1
 """Version of the JSON document: docs/report.schema.json."""
@@ -75,6 +76,11 @@ class Row:
     changed_at: str = ""
     attribution: str = ""
     accepted: bool = False
+    mode: str
+    """The mode in force for it."""
+    enforce_from: str = ""
+    ring: str = ""
+    """Which entry of ENFORCE_SCOPES decides for it."""
 
     @property
     def state(self) -> str:
@@ -98,6 +104,7 @@ def rows(
             decision,
             outcomes.get(decision.account.id.key),
             drifted.get(decision.account.id.key),
+            report.standing(decision),
             names,
         )
         for decision in (*decided, *compliant)
@@ -114,7 +121,11 @@ def exit_code(report: SweepReport) -> int:
 
 
 def _row(
-    decision: Decision, outcome: Outcome | None, drift: DriftFound | None, names: Mapping[str, str]
+    decision: Decision,
+    outcome: Outcome | None,
+    drift: DriftFound | None,
+    standing: Standing,
+    names: Mapping[str, str],
 ) -> Row:
     account, exemption = decision.account, decision.exemption
     tagged = exemption if isinstance(exemption, Exempt | Lapsed) else Exempt()
@@ -141,6 +152,9 @@ def _row(
         changed_by=drift.changed_by if drift else "",
         changed_at=(drift.changed_at or "") if drift else "",
         attribution=drift.attribution if drift else "",
+        mode=standing.mode,
+        enforce_from=standing.coming.isoformat() if standing.coming else "",
+        ring=standing.ring,
     )
 
 

@@ -18,6 +18,7 @@ from shared.core.change_log import ChangeLog
 from shared.core.decision import Plan, decide, plan
 from shared.core.errors import AzureError
 from shared.core.model import AccountId, Decision, Inventory, Outcome, Verdict
+from shared.core.rings import InForce, Standings
 from shared.steps.remediation import refused
 
 
@@ -55,9 +56,15 @@ async def _looked(session: Session) -> "_Reader":
         account.id.key: decide(account, settings.scope, settings.rules, now.date())
         for account in inventory.accounts
     }
-    drift = [decision for decision in decisions.values() if decision.verdict is Verdict.DRIFT]
+    rings = settings.rings.knowing(inventory.below)
+    drift = [
+        decision
+        for decision in decisions.values()
+        if decision.verdict is Verdict.DRIFT
+        and isinstance(rings.standing(decision.account.id.subscription_id, now), InForce)
+    ]
     planned = plan(drift, settings.limits, now, "", settings.schedule.interval)
-    return _Reader(session, inventory, log, decisions, planned)
+    return _Reader(session, inventory, log, decisions, rings.at(now), planned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +75,23 @@ class _Reader:
     inventory: Inventory
     log: ChangeLog
     decisions: Mapping[str, Decision]
+    standings: Standings
     planned: Plan
 
     async def facts(self, account_id: AccountId) -> Facts:
         """Read them, as far as they matter for the next sweep."""
         settings, decision = self.session.settings, self.decisions.get(account_id.key)
         raw = await or_error(self.session.azure.raw(account_id))
-        facts = Facts(account_id, raw, self.inventory, decision, self.log, settings)
+        standing = self.standings.of(account_id.subscription_id)
+        facts = Facts(account_id, raw, self.inventory, decision, self.log, settings, standing)
         if decision is None or decision.verdict is not Verdict.DRIFT:
             return facts
-        before = standstill(decision, self.planned, settings, self.session.clock.now())
+        before = standstill(decision, self.planned, standing)
         facts = replace(facts, standstill=before)
         if before.prediction:
             return facts
-        found = await or_error(self.session.parts.second_look().take(decision))
+        second_look = self.session.parts.second_look(self.standings.rings)
+        found = await or_error(second_look.take(decision))
         if isinstance(found, AzureError):
             found = refused(decision, found)
         if isinstance(found, Outcome):

@@ -3,8 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Any, assert_never
 
 from keysweep.advice import for_person
 from keysweep.words import why_outside
@@ -23,6 +22,7 @@ from shared.core.model import (
     Turned,
     Verdict,
 )
+from shared.core.rings import Audited, InForce, Standing, ToCome, written
 from shared.core.settings import Mode, Settings
 from shared.steps.scope import InScope
 
@@ -57,6 +57,8 @@ class Facts:
     """What a sweep decides; None: its list does not have the account."""
     log: ChangeLog
     settings: Settings
+    standing: Standing
+    """What is done about drift in its subscription."""
     standstill: "Standstill | None" = None
     """What a drift meets before any change."""
     second_look: Outcome | None = None
@@ -90,11 +92,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Standstill:
-    """What mode, notice and brake make of a drift."""
+    """What mode, ring and brake make of a drift."""
 
-    step: Step
+    step: Step | None
+    """What the brake does; None: it does not come to that."""
     prediction: str
     """Why nothing is changed; empty: it may be."""
+    is_held: bool = False
+    """Whether the brake holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,25 +134,29 @@ class Explanation:
         }
 
 
-def standstill(decision: Decision, planned: Plan, settings: Settings, now: datetime) -> Standstill:
+def standstill(decision: Decision, planned: Plan, standing: Standing) -> Standstill:
     """Say what a drift meets before any change. `planned`: what the sweep plans for all drifts."""
-    if settings.mode is Mode.AUDIT:
-        step = Step("Mode", "SWEEP_MODE is audit: nothing is changed.")
-        return Standstill(step, "The next sweep changes nothing: audit mode.")
-    coming = settings.enforce_from
-    if coming is not None and now < coming:
-        step = Step("Mode", f"ENFORCE_FROM is {coming}: audit till then.")
-        return Standstill(step, f"The next sweep changes nothing before {coming}.")
-    if planned.brake is None:
-        changes = f"changes: {len(planned.change)}"
-        return Standstill(Step("Brake", "It lets all changes through.", changes), "")
-    step = Step("Brake", f"{planned.brake}: {planned.forecast}")
-    return Standstill(step, "The next sweep holds it: BRAKE." if decision in planned.held else "")
+    match standing:
+        case Audited():
+            return Standstill(None, f"The next sweep changes nothing there. {standing}")
+        case ToCome(coming):
+            return Standstill(None, f"The next sweep changes nothing before {written(coming)}.")
+        case InForce() if planned.brake is None:
+            changes = f"changes: {len(planned.change)}"
+            return Standstill(Step("Brake", "It lets all changes through.", changes), "")
+        case InForce():
+            step = Step("Brake", f"{planned.brake}: {planned.forecast}")
+            is_held = decision in planned.held
+            return Standstill(
+                step, "The next sweep holds it: BRAKE." if is_held else "", is_held=is_held
+            )
+        case _:
+            assert_never(standing)
 
 
 def explained(facts: Facts) -> Explanation:
     """Explain an account."""
-    steps = [_account(facts), _scope(facts)]
+    steps = [_account(facts), _scope(facts), _ring(facts)]
     is_read, decision = facts.off is not None, facts.decision
     if decision is None:
         more, prediction, verdict = _unlisted(facts)
@@ -172,9 +181,11 @@ def explained(facts: Facts) -> Explanation:
 
     if facts.standstill is None:
         return ends(f"The next sweep leaves it alone: {decision.verdict}.")
-    steps.append(facts.standstill.step)
-    if facts.standstill.prediction:
+    steps += filter(None, [facts.standstill.step])
+    if facts.standstill.is_held:
         return ends(facts.standstill.prediction, verdict=Verdict.HELD, hold="BRAKE")
+    if facts.standstill.prediction:
+        return ends(facts.standstill.prediction)
     found = facts.second_look
     if found is not None:
         steps.append(Step("Second look", f"{found.result}: {found.detail}"))
@@ -226,6 +237,16 @@ def _scope(facts: Facts) -> Step:
     census = f"keys on: {coverage.census.keys_on}, keys off: {coverage.census.keys_off}"
     says = f"Subscription {coverage.subscription.name} is in scope, shown by {how}."
     return Step("Scope", says, census)
+
+
+def _ring(facts: Facts) -> Step:
+    """Say which mode is in force for it, since when or from when on, and what decides that."""
+    settings, standing = facts.settings, facts.standing
+    if settings.mode is Mode.AUDIT:
+        return Step("Mode", "SWEEP_MODE is audit: nothing is changed.")
+    listed = ", ".join(map(str, settings.enforce_scopes))
+    name = "Ring" if listed else "Mode"
+    return Step(name, str(standing), f"ENFORCE_SCOPES: {listed}" if listed else "")
 
 
 def _unlisted(facts: Facts) -> tuple[list[Step], str, Verdict | None]:

@@ -8,9 +8,9 @@ from shared.core.model import Level
 # The settings that decide what is hit; where none of them is given, the defaults count.
 _DECIDING = (
     *("EXEMPTION_TAG", "EXEMPTION_INHERIT", "EXEMPTION_REQUIRE_UNTIL", "EXEMPTION_MAX_DAYS"),
-    *("EXEMPTION_UNREADABLE", "NO_SUBDOMAIN", "SWEEP_MODE", "ENFORCE_FROM", "SWEEP_KINDS"),
+    *("EXEMPTION_UNREADABLE", "NO_SUBDOMAIN", "SWEEP_MODE", "ENFORCE_FROM", "ENFORCE_SCOPES"),
     *("SWEEP_MANAGEMENT_GROUPS", "SWEEP_SUBSCRIPTIONS", "SWEEP_EXCLUDE_SUBSCRIPTIONS"),
-    *("MAX_CHANGES_PER_SWEEP", "BRAKE", "BRAKE_RELEASE_UNTIL"),
+    *("SWEEP_KINDS", "MAX_CHANGES_PER_SWEEP", "BRAKE", "BRAKE_RELEASE_UNTIL"),
 )
 # Levels above an account whose tag may count as well.
 _IN_WORDS = {Level.RESOURCE_GROUP: "its resource group", Level.SUBSCRIPTION: "its subscription"}
@@ -43,6 +43,8 @@ def _settings(session: Session) -> Iterator[str]:
     excluded = ", ".join(scope.excluded_subscriptions)
     without = f", without {excluded}" if excluded else ""
     yield f"Scope: {named or 'every subscription that you can read'}{without}."
+    if session.settings.enforce_scopes:
+        yield f"Rings: {', '.join(map(str, session.settings.enforce_scopes))}."
     configuration = session.configuration
     sources = {
         configuration.sources[name]

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -24,7 +25,7 @@ from keysweep.session import Session
 from keysweep.watch import Collected, Seen, watched
 from keysweep.words import counted, distinct
 from shared.core.change_log import ChangeLog
-from shared.core.model import Decision, Gap, GapKind, Inventory, Result
+from shared.core.model import Decision, Gap, GapKind, Inventory, Result, Verdict
 from shared.core.report import SweepReport
 from shared.steps.sweep import new_sweep_id
 
@@ -155,6 +156,17 @@ def _brief(message: str) -> str:
     return brief if len(brief) <= _LONGEST_MESSAGE else f"{brief[:_LONGEST_MESSAGE]}…"
 
 
+def _ring_lines(report: SweepReport) -> list[Text]:
+    """Say of the drift in which ring it is, and from when on that is in force; none: no rings."""
+    if not report.rings.listed:
+        return []
+    drift = Counter(report.standing(decision) for decision in report.with_verdict(Verdict.DRIFT))
+    return [
+        shown(f"{counted(count, 'account')} adrift: {standing}", "dim")
+        for standing, count in sorted(drift.items(), key=lambda pair: str(pair[0]))
+    ]
+
+
 def not_seen(gap: Gap) -> str:
     """Say what could not be read, and why."""
     return f"{gap.kind} {gap.name}: {for_person(gap.problem)}"
@@ -163,8 +175,8 @@ def not_seen(gap: Gap) -> str:
 def totals(report: SweepReport) -> list[Text]:
     """Return the lines under a table: counts, what was not seen, what enforcing would do."""
     inventory = report.inventory
-    where = counted(len(inventory.coverage), "subscription")
-    parts = [f"{counted(report.accounts, 'account')} in {where}"]
+    subscriptions = counted(len(inventory.coverage), "subscription")
+    parts = [f"{counted(report.accounts, 'account')} in {subscriptions}"]
     parts += [f"{count} {verdict.lower()}" for verdict, count in report.verdicts.items() if count]
     lines = [shown(" · ".join(parts), "bold")]
     left_alone = inventory.left_alone
@@ -180,14 +192,15 @@ def totals(report: SweepReport) -> list[Text]:
     )
     if report.change_log_unread:
         lines.append(shown(f"The change log could not be read: {report.change_log_unread}", "dim"))
+    lines.extend(_ring_lines(report))
     results = report.results
     would = results.get(Result.WOULD_DISABLE, 0)
     if report.brake.startswith("would"):
         lines.append(shown(f"Enforcing {report.brake}.", "bold yellow"))
-    elif would:
-        lines.append(
-            shown(f"Enforcing would turn keys off on {counted(would, 'account')}.", "bold yellow")
-        )
+    elif would and would == len(report.outcomes):
+        where = " everywhere" if report.rings.listed else ""
+        text = f"Enforcing{where} would turn keys off on {counted(would, 'account')}."
+        lines.append(shown(text, "bold yellow"))
     elif not report.outcomes and inventory.gaps:
         lines.append(shown("Enforcing would change nothing of what was seen.", "yellow"))
     elif not report.outcomes:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from keysweep.advice import UsageProblem
@@ -26,6 +26,7 @@ from keysweep.stopping import stoppable, unless_stopped
 from keysweep.watch import Collected, Seen
 from keysweep.words import counted
 from shared.core.change_log import ChangeLog
+from shared.core.deadline import Deadline
 from shared.core.decision import Brake
 from shared.core.errors import Stopped
 from shared.core.events import Event, RemediationOutcome
@@ -38,13 +39,16 @@ from shared.core.model import (
     Outcome,
     Result,
     Source,
-    Verdict,
 )
 from shared.core.report import SweepReport
-from shared.core.settings import Mode
+from shared.core.rings import InForce, Rings
+from shared.core.settings import Mode, Settings
 from shared.steps.allowance import Allowance
 from shared.steps.ports import Permits, Remediator
+from shared.steps.rings import RingReader
 from shared.steps.sweep import new_sweep_id
+
+_BEYOND_MODE = "--enforce changes what is shown all the same."
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,8 @@ class Wish:
     yes: bool = False
     enforce: bool = False
     """Change now, although SWEEP_MODE says audit or ENFORCE_FROM is still to come."""
+    release_rings: bool = False
+    """Change in all of the scope, whatever ENFORCE_SCOPES lists."""
     release_brake: bool = False
     """Let through what the brake would hold."""
     record: Path | None = None
@@ -103,19 +109,18 @@ async def sweep(session: Session, output: str, wish: Wish) -> int:
     audits = wish.audit or (session.settings.mode is Mode.AUDIT and not wish.enforce)
     if not (audits or wish.yes or screen.can_ask):
         raise UsageProblem("Nobody is there to be asked: say --yes, or --audit to see the plan.")
-    if wish.release_brake:
-        session = _released(session)
+    obeyed, session = session.settings, _going_beyond(session, wish)
     chosen = await _chosen(session, wish.only) if wish.only else None
     planned, collected = await look(session, chosen)
     found, unchanged = rows(planned, collected.events), replace(planned, mode=Mode.AUDIT)
     screen.say(await in_force(session))
-    standstill = _standstill(session, planned, wish)
+    standstill = _standstill(obeyed, planned, wish, session.clock.now())
     if standstill:
         present(screen, output, unchanged, found)
         screen.say(standstill)
         return exit_code(planned)
     _show_plan(screen, planned, found)
-    how_many = counted(planned.drift, "account")
+    how_many = counted(len(planned.drift_that_is(InForce)), "account")
     if planned.brake:
         how_many = f"{session.settings.limits.most_changes} of {how_many}"
     if not wish.yes and not screen.ask(f"Turn keys off on {how_many}?"):
@@ -127,25 +132,45 @@ async def sweep(session: Session, output: str, wish: Wish) -> int:
     return await _enforce(session, output, planned, collected, wish)
 
 
-def _standstill(session: Session, planned: SweepReport, wish: Wish) -> str:
+def _standstill(settings: Settings, planned: SweepReport, wish: Wish, now: datetime) -> str:
     """Say why nothing is changed, and what would go beyond the settings; empty: it may be."""
-    limits, coming = session.settings.limits, session.settings.enforce_from
+    limits, changes = settings.limits, len(planned.drift_that_is(InForce))
     if wish.audit:
         return "Audit: nothing was changed."
     if not planned.drift:
         return "There is nothing to change."
-    beyond = "--enforce changes what is shown all the same."
-    if session.settings.mode is Mode.AUDIT and not wish.enforce:
-        return f"Nothing was changed: SWEEP_MODE is audit. {beyond}"
-    if coming is not None and session.clock.now() < coming and not wish.enforce:
-        return f"Nothing was changed: ENFORCE_FROM is {coming:%Y-%m-%d %H:%M} UTC. {beyond}"
+    if settings.mode is Mode.AUDIT and not wish.enforce:
+        return f"Nothing was changed: SWEEP_MODE is audit. {_BEYOND_MODE}"
+    if not changes:
+        return f"Nothing was changed: {_no_ring(settings, wish, now)}"
     if planned.brake and limits.brake is Brake.HOLD:
         return (
-            f"Nothing was changed: the brake holds {counted(planned.drift, 'change')}, because "
+            f"Nothing was changed: the brake holds {counted(changes, 'change')}, because "
             f"MAX_CHANGES_PER_SWEEP is {limits.most_changes}. --release-brake lets through what is "
             "shown."
         )
     return ""
+
+
+def _no_ring(settings: Settings, wish: Wish, now: datetime) -> str:
+    """Say why no drift is in a ring in force, and what would go beyond that."""
+    coming = settings.enforce_from
+    is_notice = coming is not None and now < coming and not wish.enforce
+    if is_notice and (wish.release_rings or not settings.enforce_scopes):
+        return f"ENFORCE_FROM is {coming:%Y-%m-%d %H:%M} UTC. {_BEYOND_MODE}"
+    outside = "what is shown is in no ring of ENFORCE_SCOPES that is in force."
+    return f"{outside} --release-rings changes it all the same."
+
+
+def _going_beyond(session: Session, wish: Wish) -> Session:
+    """Let the session go beyond the settings as far as the person asked for it by name."""
+    settings = session.settings
+    if wish.enforce:
+        settings = replace(settings, mode=Mode.ENFORCE, enforce_from=None)
+    if wish.release_rings:
+        settings = replace(settings, enforce_scopes=())
+    session = session.going_by(settings)
+    return _released(session) if wish.release_brake else session
 
 
 def _released(session: Session) -> Session:
@@ -173,12 +198,16 @@ async def _chosen(session: Session, names: Sequence[str]) -> Inventory:
         Coverage(by_id[name], Source.ARM, Census(on[name, True], on[name, False]))
         for name in dict.fromkeys(account.id.subscription_id for account in found.values())
     )
-    return Inventory(coverage, tuple(found.values()), ())
+    until = Deadline.after(session.clock, session.parts.deadline.left / 2)
+    rings = await RingReader(session.parts.arm, session.settings.rings, until).read(in_scope)
+    return Inventory(coverage, tuple(found.values()), rings.gaps, below=rings.below)
 
 
 def _show_plan(screen: Screen, planned: SweepReport, found: Sequence[Row]) -> None:
     """Show, beside the point of any document, what would be changed."""
-    drift = [row for row in found if row.result == Result.WOULD_DISABLE]
+    drift = [
+        row for row in found if row.result == Result.WOULD_DISABLE and row.mode == Mode.ENFORCE
+    ]
     beside = Screen(screen.err.file)
     beside.show(table(beside, drift), "")
     lost = sum(row.no_custom_subdomain for row in drift)
@@ -197,7 +226,6 @@ async def _enforce(
     screen, stop = session.screen, asyncio.Event()
     # However long the person thought: the budget begins now, and so does the sweep.
     session = session.again()
-    session = session.going_by(replace(session.settings, mode=Mode.ENFORCE, enforce_from=None))
     if wish.release_brake:
         session = _released(session)
     sweep_id = new_sweep_id(session.clock.now(), secrets.token_hex(4))
@@ -215,27 +243,26 @@ async def _enforce(
     screen.say(f"Sweep {sweep_id} is recorded in {path}.\nTo take it back: {way_back}")
     results: Counter[str] = Counter()
     bar = screen.bar()
-    task = bar.add_task("Turning keys off", total=planned.drift, counts="")
+    shown_drift = frozenset(decision.account.id.key for decision in planned.drift_that_is(InForce))
+    task = bar.add_task("Turning keys off", total=len(shown_drift), counts="")
 
     def count(event: Event) -> None:
-        if isinstance(event, RemediationOutcome):
+        if isinstance(event, RemediationOutcome) and event.account_id in shown_drift:
             results[event.result] += 1
             bar.update(task, advance=1, counts=_counts(results))
 
     seen = Seen(planned.inventory, ChangeLog({}, planned.change_log_unread))
-    recorded = Recorded.of(
-        session.parts.remediation(_UntilStopped(session.parts.pace, stop)), record
-    )
-    shown_drift = frozenset(
-        decision.account.id.key
-        for decision in planned.decisions
-        if decision.verdict is Verdict.DRIFT
-    )
+
+    def remediation(rings: Rings) -> Remediator:
+        permits = _UntilStopped(session.parts.pace, stop)
+        recorded = Recorded.of(session.parts.remediation(rings, permits), record)
+        return _AsShown(recorded, shown_drift)
+
     sweep = replace(
         session.parts.sweep(sweep_id, Collected(count), None),
         discovery=seen,
         changes=seen,
-        remediation=_AsShown(recorded, shown_drift),
+        remediation=remediation,
     )
     try:
         with bar:
@@ -243,7 +270,7 @@ async def _enforce(
         with contextlib.suppress(RecordLost):
             record.finish(whole=report.whole)
     except asyncio.CancelledError:
-        left = planned.drift - sum(results.values())
+        left = len(shown_drift) - sum(results.values())
         screen.problem(
             f"Sweep {sweep_id} was broken off. Done: {_counts(results) or 'nothing'}. In flight or "
             f"not begun: {counted(left, 'account')}. {path} says what was begun, and `keysweep "

@@ -22,7 +22,7 @@ from shared.core.errors import SettingsError, SweepNotWhole
 from shared.core.events import Event, SettingsRejected, SweepContext
 from shared.core.model import Clock, in_utc
 from shared.core.report import SweepReport
-from shared.core.settings import Mode, Settings, read_connection_string, read_settings
+from shared.core.settings import read_connection_string, read_settings
 from shared.steps.sweep import new_sweep_id
 from shared.workspace import Connections, SystemClock
 
@@ -109,7 +109,7 @@ class Process:
         _log.info("Sweep %s begins: %s", sweep_id, settings)
         for note in settings.notes:
             _log.warning("Sweep %s: %s", sweep_id, note)
-        coming = settings.enforce_from if self._is_notice(settings) else None
+        coming = settings.rings.notice(self._clock.now())
         context = SweepContext(
             sweep_id, settings.mode, __version__, coming.isoformat() if coming else None
         )
@@ -119,21 +119,12 @@ class Process:
         last = _moment(last_firing) or self._last
         self._last = now
         parts = self._connections.parts(settings, channel, self._reserve, last)
-        enforces = settings.mode is Mode.ENFORCE and not self._is_notice(settings)
-        remediation = parts.remediation() if enforces else None
+        remediation = parts.remediation if settings.rings.may_write(now) else None
         emitter = _Channel(channel, context, parts.deadline)
         report = await parts.sweep(sweep_id, emitter, remediation, parts.arm).run()
         channel.measure(report)
         _log.info("Sweep %s ends: %s", sweep_id, report.completed())
         return report
-
-    def _is_notice(self, settings: Settings) -> bool:
-        """Whether enforcement is announced for a moment that is yet to come."""
-        return (
-            settings.mode is Mode.ENFORCE
-            and settings.enforce_from is not None
-            and self._clock.now() < settings.enforce_from
-        )
 
     def _sync_credential(self) -> TokenCredential:
         """Make the exporter's credential, which must be the sync kind (docs/facts.md, 5)."""

@@ -6,7 +6,7 @@ The only place where credentials for Azure Resource Manager are made. `Connectio
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -28,11 +28,12 @@ from shared.border.transport import (
 )
 from shared.core.deadline import Deadline
 from shared.core.model import Clock
+from shared.core.rings import Rings
 from shared.core.settings import Settings
 from shared.steps.changes import ChangeReader
 from shared.steps.cross_check import turns_due
 from shared.steps.discovery import Discovery
-from shared.steps.ports import Emitter, Identity, Permits
+from shared.steps.ports import Emitter, Identity, Permits, Remediator
 from shared.steps.remediation import UNIT_SECONDS, AccountReader, Remediation, SecondLook
 from shared.steps.sweep import Sweep
 
@@ -92,6 +93,7 @@ class Parts:
             tenant_id=self.settings.tenant_id,
             turns=turns_due(self.settings.schedule, self.last, self.clock.now()),
             inherit=self.settings.inherit,
+            rings=self.settings.rings,
         )
 
     def changes(self, identity: Identity | None = None) -> ChangeReader:
@@ -105,20 +107,22 @@ class Parts:
         """Return what reads accounts with the levels above that can exempt them."""
         return AccountReader(self.arm, self.settings.rules.tag, self.settings.inherit)
 
-    def second_look(self) -> SecondLook:
+    def second_look(self, rings: Rings) -> SecondLook:
         """Return what reads an account once more and decides again, just before its change."""
         settings = self.settings
-        return SecondLook(self.account_reader(), self.clock, settings.scope, settings.rules)
+        return SecondLook(self.account_reader(), self.clock, settings.scope, settings.rules, rings)
 
-    def remediation(self, permits: Permits | None = None) -> Remediation:
-        """Return what turns keys off; `permits` may stand before the pace's own."""
+    def remediation(self, rings: Rings, permits: Permits | None = None) -> Remediation:
+        """Return what turns keys off in rings in force; `permits` may stand before the pace's."""
         cloud = self.settings.cloud
-        writer = ArmWriter(cloud.endpoint, cloud.scope, self.pipeline, self.tokens, self.pace)
+        writer = ArmWriter(
+            cloud.endpoint, cloud.scope, self.pipeline, self.tokens, self.pace, rings
+        )
         return Remediation(
             accounts=writer,
             permits=permits or self.pace,
             deadline=self.deadline,
-            second_look=self.second_look(),
+            second_look=self.second_look(rings),
             unit_seconds=min(UNIT_SECONDS, self.work_seconds / 2),
         )
 
@@ -126,7 +130,7 @@ class Parts:
         self,
         sweep_id: str,
         emitter: Emitter,
-        remediation: Remediation | None,
+        remediation: Callable[[Rings], Remediator] | None,
         identity: Identity | None = None,
     ) -> Sweep:
         """Return a sweep; without a remediation it can't write. `identity` as in `changes`."""

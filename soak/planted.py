@@ -606,18 +606,24 @@ def _nothing_outside(_: scope.InScope, __: AccountId) -> None:
 
 _enforced = line_sweep._enforce
 _standing_still = line_sweep._standstill
+_gone_beyond = line_sweep._going_beyond
 
 
-def _yes_is_release(session: Any, planned: Any, wish: line_sweep.Wish) -> str:
-    return _standing_still(session, planned if not wish.yes else replace(planned, brake=""), wish)
+def _yes_is_release(settings: Any, planned: Any, wish: line_sweep.Wish, now: datetime) -> str:
+    planned = replace(planned, brake="") if wish.yes else planned
+    return _standing_still(settings, planned, wish, now)
 
 
 async def _released_by_yes(session: Any, output: str, planned: Any, looked: Any, wish: Any) -> int:
     return await _enforced(session, output, planned, looked, replace(wish, release_brake=wish.yes))
 
 
-def _yes_is_enforce(session: Any, planned: Any, wish: line_sweep.Wish) -> str:
-    return _standing_still(session, planned, replace(wish, enforce=wish.yes))
+def _yes_is_enforce(settings: Any, planned: Any, wish: line_sweep.Wish, now: datetime) -> str:
+    return _standing_still(settings, planned, replace(wish, enforce=wish.yes), now)
+
+
+def _yes_goes_beyond(session: Any, wish: line_sweep.Wish) -> Any:
+    return _gone_beyond(session, replace(wish, enforce=wish.yes))
 
 
 async def _recorded_late(
@@ -730,7 +736,10 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
         (line_sweep, "_standstill", _yes_is_release),
         (line_sweep, "_enforce", _released_by_yes),
     ),
-    Bug.YES_ENFORCES: ((line_sweep, "_standstill", _yes_is_enforce),),
+    Bug.YES_ENFORCES: (
+        (line_sweep, "_standstill", _yes_is_enforce),
+        (line_sweep, "_going_beyond", _yes_goes_beyond),
+    ),
     Bug.RECORD_AFTER: ((line_record.RecordedAccounts, "disable_local_auth", _recorded_late),),
     Bug.RECORD_KEPT_BACK: ((line_record.Record, "_write", _buffered),),
     Bug.TURNED_SINCE: (

@@ -134,12 +134,21 @@ class Demo:
                 "nobody lets us read: a sweep that meets them is not whole, and says so.[/]\n"
             )
             await self._fire(worker, "1. Audit: what would it do?", show=set())
-            release = f"{self._azure.now() + timedelta(days=1):%Y-%m-%dT%H:%MZ}"
-            os.environ.update(SWEEP_MODE="enforce", BRAKE_RELEASE_UNTIL=release)
-            title = f"2. Enforce, the brake released for a day (BRAKE_RELEASE_UNTIL={release})"
-            await self._fire(worker, title, show=set(_ORDER))
+            now = self._azure.now()
+            release = f"{now + timedelta(days=1):%Y-%m-%dT%H:%MZ}"
+            second, third = (
+                f"{now + timedelta(seconds=_TICK * ticks):%Y-%m-%dT%H:%MZ}" for ticks in (1.5, 2.5)
+            )
+            rings = f"contoso-online, contoso-corp@{second}, contoso-sandbox@{third}"
+            os.environ.update(
+                SWEEP_MODE="enforce", BRAKE_RELEASE_UNTIL=release, ENFORCE_SCOPES=rings
+            )
+            say(f"SWEEP_MODE=enforce  ENFORCE_SCOPES={rings}\nBRAKE_RELEASE_UNTIL={release}")
             left = set(_ORDER) - {"EXEMPT", "HELD"}
-            await self._fire(worker, "3. The next tick: what is left, and why", show=left)
+            await self._fire(worker, "2. Enforce in a first ring", show=left - {"WOULD_DISABLE"})
+            await self._fire(worker, "3. The next tick: the second ring", show=set(_ORDER))
+            title = "4. The next tick: the third ring, what is left, and why"
+            await self._fire(worker, title, show=left)
         finally:
             await worker.close()
 
@@ -191,7 +200,7 @@ class Demo:
     def picture(self) -> str:
         """Return the enforcing sweep's table as an SVG: the rows that matter most, and a count."""
         console = Console(width=_WIDTH, record=True, highlight=False, file=io.StringIO())
-        rows = self._shown[1].rows()
+        rows = self._shown[2].rows()
         console.print(self.table(rows[:_PICTURED]))
         rest = Counter(row["result"] for row in rows[_PICTURED:])
         more = ", ".join(f"{count} {result}" for result, count in rest.items())

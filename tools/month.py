@@ -290,7 +290,7 @@ def _on_the_clock(envelopes: list[dict[str, Any]], ended: str) -> list[dict[str,
 
 
 def eventful() -> Month:
-    """Build a first month: audit, the brake, a first enforcement, and then what life brings."""
+    """Build a first month: audit, three rings, the brake, and then what life brings."""
     tenant = Tenant()
     tenant.add_management_group("contoso")
     tenant.add_management_group("elsewhere")
@@ -308,8 +308,13 @@ def eventful() -> Month:
     _add_accounts(tenant)
     team = tenant.team
 
-    # A first enforcement: braked on day 4, released a day later, as the runbook says
-    month.at(4, lambda: settings.update(SWEEP_MODE="enforce"))
+    # A first enforcement, ring by ring: the lab, the web, and all else on day 4, when the brake
+    # holds it; released a day later, as the runbook says
+    lab_and_web = [(tenant.subscription("lab").id, 2), (tenant.subscription("web-prod").id, 3)]
+    rings = ", ".join(
+        f"{name}@{_moment(day):%Y-%m-%dT%H:%MZ}" for name, day in (*lab_and_web, ("contoso", 4))
+    )
+    month.at(2, lambda: settings.update(SWEEP_MODE="enforce", ENFORCE_SCOPES=rings))
     month.at(5, lambda: settings.update(BRAKE_RELEASE_UNTIL=f"{_moment(6):%Y-%m-%dT%H:%MZ}"))
     # A patch war, a person, an unneeded exemption
     for day in (7, 7.5, 8, 8.5):

@@ -153,6 +153,16 @@ def mode(tick: Tick) -> str:
     return tick.settings["SWEEP_MODE"]
 
 
+def enforced(tick: Tick, account: Standing) -> bool:
+    """Whether keys had to go off in the account's subscription, by mode and rings."""
+    rings = tick.settings.get("ENFORCE_SCOPES", "")
+    if mode(tick) != "enforce" or not rings:
+        return mode(tick) == "enforce"
+    begins = dict(ring.strip().split("@") for ring in rings.split(","))
+    own = begins.get(account.id.split("/")[2], begins["contoso"])
+    return naive(tick.at) >= naive(own)
+
+
 def reads(tick: Tick) -> bool:
     """Whether it could read anything."""
     return "200" in tick.answers
@@ -219,7 +229,7 @@ def findings(tick: Tick) -> list[Finding]:
     if mode(tick) == "enforce" and braked(tick, found):
         return [
             replace(finding, verdict="HELD", hold="BRAKE")
-            if finding.verdict == "DRIFT"
+            if finding.verdict == "DRIFT" and enforced(tick, finding.account)
             else finding
             for finding in found
         ]
@@ -254,13 +264,16 @@ def braked(tick: Tick, found: list[Finding]) -> bool:
     """Whether there is more to change than the limit, and no release."""
     release = tick.settings.get("BRAKE_RELEASE_UNTIL", "")
     released = bool(release) and naive(tick.at) < naive(release)
-    drift = sum(finding.verdict == "DRIFT" for finding in found)
+    drift = sum(
+        finding.verdict == "DRIFT" and (mode(tick) == "audit" or enforced(tick, finding.account))
+        for finding in found
+    )
     return drift > int(tick.settings["MAX_CHANGES_PER_SWEEP"]) and not released
 
 
 def result(tick: Tick, account: Standing) -> str:
     """Return what had to come of a drift."""
-    if mode(tick) == "audit":
+    if not enforced(tick, account):
         return "WOULD_DISABLE"
     if tick.killed:
         return "NOT_TOLD"

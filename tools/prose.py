@@ -69,7 +69,7 @@ def _metrics() -> str:
 def _actions() -> str:
     actions = json.loads((ROOT / "infra" / "role-actions.json").read_text())["actions"]
     only = {
-        "enforce": "`SWEEP_MODE=enforce`",
+        "enforce": "`SWEEP_MODE=enforce`, in the rings alone",
         "inherit": "`EXEMPTION_INHERIT` with resource groups",
     }
     lines = ["| action | why | given with |", "| --- | --- | --- |"]

@@ -21,6 +21,7 @@ from shared.border.arm_writer import ArmWriter
 from shared.border.refusals import AFTER_A_WRITE, SDK_ERRORS, azure_error
 from shared.core.errors import Unclear
 from shared.core.model import AccountId
+from shared.core.rings import Rings
 from shared.workspace import Parts
 
 WRITE = "Microsoft.CognitiveServices/accounts/write"
@@ -37,7 +38,11 @@ class Operator(ArmWriter):
 
     def __init__(self, parts: Parts) -> None:
         cloud = parts.settings.cloud
-        super().__init__(cloud.endpoint, cloud.scope, parts.pipeline, parts.tokens, parts.pace)
+        # Turning keys off is for a sweep: here no ring is in force.
+        rings = Rings()
+        super().__init__(
+            cloud.endpoint, cloud.scope, parts.pipeline, parts.tokens, parts.pace, rings
+        )
 
     async def merge_tag(
         self, account_id: AccountId, name: str, value: str, leave_by: float

@@ -17,8 +17,9 @@ from shared.border.refusals import AFTER_A_WRITE, azure_error, code_and_message,
 from shared.border.tokens import NoCredential, TokenCache
 from shared.border.transport import Pipeline
 from shared.core.deadline import within
-from shared.core.errors import Refused, Unfinished
+from shared.core.errors import OutsideRings, Refused, Unfinished
 from shared.core.model import AccountId
+from shared.core.rings import InForce, Rings
 
 _POLL_SECONDS = 3
 # Longer than any update of an account that was recorded (40 s); after it the read-back decides.
@@ -28,12 +29,19 @@ _READ_BACK_SECONDS = 35.0
 
 
 class ArmWriter(ArmReader):
-    """Also turns local auth off. Only a sweep that enforces is handed one."""
+    """Also turns local auth off, in the rings in force. Only a sweep that enforces has one."""
 
     def __init__(
-        self, endpoint: str, scope: str, pipeline: Pipeline, tokens: TokenCache, pace: Pace
+        self,
+        endpoint: str,
+        scope: str,
+        pipeline: Pipeline,
+        tokens: TokenCache,
+        pace: Pace,
+        rings: Rings,
     ) -> None:
         super().__init__(endpoint, scope, pipeline, tokens, pace)
+        self._rings = rings
         self._clients: dict[str, CognitiveServicesManagementClient] = {}
 
     async def disable_local_auth(self, account_id: AccountId, leave_by: float) -> None:
@@ -43,9 +51,14 @@ class ArmWriter(ArmReader):
         `leave_by` is the moment before which it has to leave, on the clock's monotonic count: that
         is looked at as the last step before it does.
 
-        Raises Refused if Azure definitely did not do it (Stale if it was not even sent), Unclear
-        if it may have (Unfinished if it was accepted, and may still fail).
+        Raises Refused if Azure definitely did not do it (Stale if it was not even sent; nor is it,
+        with OutsideRings, for an account outside the rings in force), Unclear if it may have
+        (Unfinished if it was accepted, and may still fail).
         """
+        now = self._deadline.clock.now()
+        standing = self._rings.standing(account_id.subscription_id, now)
+        if not isinstance(standing, InForce):
+            raise OutsideRings(str(account_id), str(standing))
         properties = AccountProperties(disable_local_auth=True)
         await self._update("Turning local auth off for", account_id, properties, leave_by)
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
@@ -13,6 +14,7 @@ from shared.core.events import (
     KeyAccessChanged,
     PatchWar,
     RemediationOutcome,
+    RingEvent,
     SourcesDisagree,
     SubscriptionRead,
 )
@@ -36,10 +38,16 @@ from shared.core.model import (
     Unreadable,
     Verdict,
 )
+from shared.core.rings import Standings
+
+
+def in_its_ring[Told: RingEvent](event: Told, standings: Standings) -> Told:
+    """Return an event with the mode in force where it happened, and with what is to come there."""
+    return replace(event, standing=standings.of(event.subscription_id))
 
 
 def subscriptions_read(
-    inventory: Inventory, decisions: Iterable[Decision]
+    inventory: Inventory, decisions: Iterable[Decision], standings: Standings
 ) -> Iterator[SubscriptionRead]:
     """Say of each subscription that was read what was found there."""
     found = Counter(
@@ -55,6 +63,7 @@ def subscriptions_read(
             subscription_id=subscription.id,
             subscription_name=subscription.name,
             management_groups=_path(subscription.management_groups),
+            ring=standings.of(subscription.id).ring or None,
             source=coverage.source,
             accounts=keys_off + exempt + held + drift,
             compliant=keys_off,

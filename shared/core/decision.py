@@ -32,6 +32,8 @@ class Scope:
     subscriptions: tuple[str, ...] = ()
     excluded_subscriptions: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ("OpenAI", "AIServices")
+    is_part: bool = False
+    """Whether a person asked for a part of what the settings name: rings may lie outside it."""
 
     def has_kind(self, kind: str) -> bool:
         """Whether accounts of this kind are in scope, in whatever letter case it is written."""
@@ -199,14 +201,18 @@ def plan(
     return Plan((), tuple(drift), brake=Brake.HOLD, forecast=forecast)
 
 
-def held_by_the_brake(decisions: Iterable[Decision], held: int, limits: Limits) -> list[Decision]:
-    """Return decisions with every drift among them held, `held` of them all told."""
+def held_by_the_brake(
+    decisions: Iterable[Decision], held: Sequence[Decision], limits: Limits
+) -> list[Decision]:
+    """Return decisions with those of them held that the brake holds."""
     reason = (
-        f"The brake holds it: {held} changes in one sweep, and {limits.most_changes} are allowed."
+        f"The brake holds it: {len(held)} changes in one sweep, and {limits.most_changes} are "
+        "allowed."
     )
+    keys = {decision.account.id.key for decision in held}
     return [
         replace(decision, verdict=Verdict.HELD, hold=HoldReason.BRAKE, reason=reason)
-        if decision.verdict is Verdict.DRIFT
+        if decision.account.id.key in keys
         else decision
         for decision in decisions
     ]

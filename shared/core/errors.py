@@ -18,6 +18,7 @@
     │   │   │   ├── OutOfTime            a wait that outlasts the sweep's budget
     │   │   │   └── Outlasted            an answer that takes longer than its share of the time
     │   │   ├── Stopped              a person stopped the sweep before this was begun
+    │   │   ├── OutsideRings         no ring in force has it: nothing was sent
     │   │   └── Stale                a decision grew old before its PATCH left: nothing was sent
     │   └── Unclear              perhaps: it may have been done all the same
     │       └── Unfinished           it was accepted, and nobody saw how it ended
@@ -210,6 +211,15 @@ class Stopped(Refused):
 
     def __str__(self) -> str:
         return self.message
+
+
+class OutsideRings(Refused):
+    """An account is in no ring that is in force, and a writer was handed it: nothing was sent."""
+
+    advice = "This is a mistake of Keysweep's own: please report it."
+
+    def __init__(self, resource: str, why: str) -> None:
+        super().__init__("Turning local auth off for", resource, message=why)
 
 
 class Stale(Refused):

@@ -7,17 +7,25 @@ tests. `wire` says how they go over the wire, `announcements` makes them of what
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+from shared.core.rings import Standing
+
 
 @dataclass(frozen=True, slots=True)
 class SweepContext:
     """What every event carries."""
 
     sweep_id: Annotated[str, "The sweep. Begins with its UTC time."]
-    mode: Annotated[str, "`audit` or `enforce`; empty if the settings could not be read."]
+    mode: Annotated[
+        str,
+        "`audit` or `enforce`: that of an account or a subscription where the event is about one, "
+        "else SWEEP_MODE; empty if the settings could not be read.",
+    ]
     version: Annotated[str, "Keysweep's version."]
-    enforce_from: Annotated[str | None, "When the keys will go off, while that is yet to come."] = (
-        None
-    )
+    enforce_from: Annotated[
+        str | None,
+        "When the keys will go off, while that is yet to come; where the event is about no account "
+        "and no subscription, when the first ring comes into force, while none is.",
+    ] = None
     event_id: Annotated[
         str, "The event's own id: the same if a batch is sent twice, so that readers keep one."
     ] = ""
@@ -31,11 +39,19 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NamedEvent(Event):
+class RingEvent(Event):
+    """Something in a subscription, where a mode of its own is in force; never built itself."""
+
+    subscription_id: Annotated[str, "The subscription's id."]
+    standing: Standing | None = None
+    """How its ring stood: what every event carries says it. None: nobody has looked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedEvent(RingEvent):
     """Something about an account of which no more is known than its id; never built itself."""
 
     account_id: Annotated[str, "The account's resource id, in lower case."]
-    subscription_id: Annotated[str, "The subscription's id."]
     account_name: Annotated[str, "The account's name."]
 
 
@@ -98,6 +114,9 @@ class SweepCompleted(Event):
     exempt: Annotated[int, "Accounts that a tag lets keep their keys."]
     held: Annotated[int, "Accounts with keys on that were deliberately not touched."]
     drift: Annotated[int, "Accounts with keys on that this sweep is about."]
+    drift_enforced: Annotated[int, "Those of them in a ring that is in force."]
+    drift_to_come: Annotated[int, "Those of them in a ring that is yet to come."]
+    drift_audited: Annotated[int, "Those of them that are in no ring, or all in audit mode."]
     disabled: Annotated[int, "Accounts whose keys this sweep turned off, as read back."]
     needing_attention: Annotated[int, "Drifts that ended NO_ROLE, UNVERIFIED or FAILED."]
     deferred: Annotated[int, "Drifts that were not attempted: the next sweep carries on."]
@@ -114,11 +133,11 @@ class SweepCompleted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionRead(Event):
+class SubscriptionRead(RingEvent):
     """A sweep read a subscription, and told what it found there. The last one is its state."""
 
     name: ClassVar[str] = "SubscriptionRead"
-    subscription_id: Annotated[str, "The subscription's id."]
+    ring: Annotated[str | None, "Which entry of ENFORCE_SCOPES decides for it; absent: none."]
     subscription_name: Annotated[str, "Its name."]
     management_groups: Annotated[
         str | None,
@@ -247,7 +266,7 @@ class CoverageGap(Event):
 
     name: ClassVar[str] = "CoverageGap"
     subscription_id: Annotated[str, "The subscription, where there is one."]
-    gap_kind: Annotated[str, "`tenant`, `managementGroup`, `subscription` or `account`."]
+    gap_kind: Annotated[str, "`tenant`, `managementGroup`, `subscription`, `account` or `ring`."]
     gap_name: Annotated[str, "Which one."]
     problem: Annotated[str, "Why, with Azure's code and message where it refused."]
 

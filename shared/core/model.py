@@ -300,6 +300,7 @@ class GapKind(StrEnum):
     MANAGEMENT_GROUP = "managementGroup"
     SUBSCRIPTION = "subscription"
     ACCOUNT = "account"
+    RING = "ring"
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +309,7 @@ class Gap:
 
     kind: GapKind
     name: str
-    """The subscription's or management group's id, the account's row, or the tenant."""
+    """The subscription's or management group's id, the account's row, the tenant, or the ring."""
     problem: str
     subscription_id: str = ""
 
@@ -426,3 +427,5 @@ class Inventory:
     disagreements: tuple[Disagreement, ...] = ()
     graph_unread: str = ""
     """Why Resource Graph could not be read, or a part of it; empty if it was."""
+    below: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The subscriptions below the groups that are rings, as `Rings.below` has them."""

@@ -6,11 +6,12 @@ accounts = compliant + exempt + held + drift, disjoint, and every drift has one 
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.core.events import SweepCompleted
 from shared.core.model import Decision, Inventory, Outcome, Result, Source, Verdict
+from shared.core.rings import Audited, InForce, Rings, Standing, ToCome
 
 _REASONS_SHOWN = 20
 
@@ -37,6 +38,20 @@ class SweepReport:
     """Rows of it that lack what we need."""
     throttled: int = 0
     """Requests that Azure answered with 429."""
+    rings: Rings = field(default_factory=Rings)
+    """Where keys were turned off."""
+
+    def standing(self, decision: Decision) -> Standing:
+        """Say in which ring an account was when the sweep began."""
+        return self.rings.standing(decision.account.id.subscription_id, self.started)
+
+    def drift_that_is(self, kind: type[Standing]) -> tuple[Decision, ...]:
+        """Return the drifts whose ring stands so."""
+        return tuple(
+            decision
+            for decision in self.with_verdict(Verdict.DRIFT)
+            if isinstance(self.standing(decision), kind)
+        )
 
     @property
     def change_log(self) -> str:
@@ -140,6 +155,9 @@ class SweepReport:
             exempt=self.exempt,
             held=self.held,
             drift=self.drift,
+            drift_enforced=len(self.drift_that_is(InForce)),
+            drift_to_come=len(self.drift_that_is(ToCome)),
+            drift_audited=len(self.drift_that_is(Audited)),
             disabled=self.results.get(Result.DISABLED, 0),
             needing_attention=len(self.failures),
             deferred=self.results.get(Result.DEFERRED, 0),

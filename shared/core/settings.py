@@ -17,6 +17,7 @@ from shared.core.decision import Brake, Limits, Rules, Scope
 from shared.core.errors import SettingsError
 from shared.core.kinds import read_kind
 from shared.core.model import Level
+from shared.core.rings import Ring, Rings
 from shared.core.schedule import Schedule
 from shared.core.spelling import edits, essence, likeliest
 from shared.core.timespan import UNLIMITED, read_time_span
@@ -79,7 +80,9 @@ class Settings:
     rules: Rules
     limits: Limits
     enforce_from: datetime | None
-    """Until then enforce mode audits."""
+    """Until then enforce mode audits, but for rings that name a moment of their own."""
+    enforce_scopes: tuple[Ring, ...]
+    """Where enforce mode enforces; empty: everywhere in scope."""
     inherit: tuple[Level, ...]
     """The levels above an account whose tags count for it, the nearest first."""
     concurrency: int
@@ -91,6 +94,11 @@ class Settings:
     notes: tuple[str, ...] = ()
     """What a person set and the sweep leaves out of account, a sentence each."""
 
+    @property
+    def rings(self) -> Rings:
+        """Where keys are turned off, and from when on. Of their groups nothing is known yet."""
+        return Rings(self.mode is Mode.ENFORCE, self.enforce_from, self.enforce_scopes)
+
 
 @dataclass(frozen=True, slots=True)
 class Form[T]:
@@ -100,7 +108,7 @@ class Form[T]:
     parse: Callable[[str], T]
     """Raises ValueError."""
     explains: bool = False
-    """Whether that error says what is wrong, in words for a deployer."""
+    """Whether the arguments of that error say what is wrong, in words for a deployer."""
 
     @property
     def or_empty(self) -> "Form[T | None]":
@@ -200,6 +208,42 @@ def _moment(text: str) -> datetime:
         raise ValueError from error
 
 
+def _rings(text: str) -> tuple[Ring, ...]:
+    """Read a list of rings, each once. Raises ValueError, which has an argument for each problem.
+
+    An id of a subscription is taken for one: which of them are groups is for `_listed_rings`.
+    """
+    found: dict[str, Ring] = {}
+    problems = []
+    for part in dict.fromkeys(_parts(text)):
+        try:
+            ring = _ring(part)
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        if found.setdefault(ring.key, ring) != ring:
+            problems.append(f"{ring.name} is listed twice")
+    if problems:
+        raise ValueError(*problems)
+    return tuple(found.values())
+
+
+def _ring(text: str) -> Ring:
+    """Read one ring. Raises ValueError, which says what is wrong."""
+    name, at, when = (part.strip() for part in text.partition("@"))
+    try:
+        begins = _moment(when) if at else None
+    except ValueError:
+        raise ValueError(f"{when!r} of {name} is no moment such as 2027-03-31T08:00Z") from None
+    try:
+        return Ring(_guid(name), begins, is_group=False)
+    except ValueError:
+        pass
+    if _GROUP.fullmatch(name) is None:
+        raise ValueError(f"{name!r} can be no management group and no subscription")
+    return Ring(name, begins)
+
+
 def _levels(text: str) -> tuple[Level, ...]:
     above = (Level.RESOURCE_GROUP, Level.SUBSCRIPTION)
     if text.lower() in _TRUE | _FALSE:
@@ -259,6 +303,7 @@ FUNCTION_TIMEOUT = "AzureFunctionsJobHost__functionTimeout"
 _LEAST_TIMEOUT = timedelta(seconds=1)
 _MARGIN_SECONDS = 60
 _MOST_SHOWN = 100
+_MOST_PROBLEMS = 20
 # Names that begin so are ours: who sets one means Keysweep.
 _OUR_BEGINNINGS = ("SWEEP_", "EXEMPT", "BRAKE", "ENFORCE_", "MAX_CHANGES", "NO_SUBDOMAIN")
 # So many edits away, a name was probably meant to be one of ours; fewer where a name is short.
@@ -369,7 +414,21 @@ ENFORCE_FROM = Setting(
     "ENFORCE_FROM",
     "",
     _MOMENT,
-    "Until then `enforce` audits, and every event says when the keys will go off.",
+    "Until then `enforce` audits, and every event says when the keys will go off. Holds for the "
+    "rings of ENFORCE_SCOPES that name no moment.",
+)
+ENFORCE_SCOPES = Setting(
+    "ENFORCE_SCOPES",
+    "",
+    Form(
+        "ids of management groups and subscriptions, by comma, each with `@` and a moment or "
+        "without, such as `mg-dev, mg-test@2027-03-31`",
+        _rings,
+        explains=True,
+    ),
+    "The rings: where `enforce` enforces, and from when on. A subscription that is listed itself "
+    "decides for itself; otherwise the latest moment of the groups that contain it counts. All "
+    "else is audited. Empty: everywhere.",
 )
 SWEEP_CONCURRENCY = Setting(
     "SWEEP_CONCURRENCY",
@@ -431,9 +490,9 @@ SETTINGS: tuple[Setting[Any], ...] = (
     *(SWEEP_SCHEDULE, SWEEP_MODE, SWEEP_MANAGEMENT_GROUPS, SWEEP_SUBSCRIPTIONS),
     *(SWEEP_EXCLUDE_SUBSCRIPTIONS, SWEEP_KINDS, EXEMPTION_TAG, EXEMPTION_INHERIT),
     *(EXEMPTION_REQUIRE_UNTIL, EXEMPTION_MAX_DAYS, EXEMPTION_UNREADABLE, NO_SUBDOMAIN),
-    *(MAX_CHANGES_PER_SWEEP, BRAKE, BRAKE_RELEASE_UNTIL, ENFORCE_FROM, SWEEP_CONCURRENCY),
-    *(SWEEP_BUDGET_SECONDS, AZURE_CLIENT_ID, AZURE_TENANT_ID, _TELEMETRY, AZURE_SDK_CLOUD_CONF),
-    *(ARM_ENDPOINT, ARM_SCOPE),
+    *(MAX_CHANGES_PER_SWEEP, BRAKE, BRAKE_RELEASE_UNTIL, ENFORCE_FROM, ENFORCE_SCOPES),
+    *(SWEEP_CONCURRENCY, SWEEP_BUDGET_SECONDS, AZURE_CLIENT_ID, AZURE_TENANT_ID, _TELEMETRY),
+    *(AZURE_SDK_CLOUD_CONF, ARM_ENDPOINT, ARM_SCOPE),
 )
 """Every setting, in the order in which a deployer meets them."""
 OPERATOR_SETTINGS = tuple(setting for setting in SETTINGS if setting is not _TELEMETRY)
@@ -523,9 +582,12 @@ def _read(
             except ValueError as error:
                 # A connection string is nobody's business, even a wrong one.
                 shown = "not one" if setting is _TELEMETRY else _shown(written)
-                why = f" ({_cut(str(error))})" if form.explains else ""
+                why = f" ({_explained(error)})" if form.explains else ""
                 problems.append(f"{setting.name} is {shown}{why}: it must be {form.allowed}")
     problems.extend(_conflicts(environ))
+    if _TELEMETRY in declared:
+        # Not where a person reads them, who may ask for a part of the scope.
+        problems.extend(_rings_outside(values))
     problems.extend(_timeout_problems(environ, values))
     return values, problems
 
@@ -537,6 +599,12 @@ def is_reference(value: str) -> bool:
     app-service-key-vault-references.md and app-service-configuration-references.md).
     """
     return value.strip().lower().startswith(_REFERENCES)
+
+
+def _explained(error: ValueError) -> str:
+    more = len(error.args) - _MOST_PROBLEMS
+    shown = [_cut(str(problem)) for problem in error.args[:_MOST_PROBLEMS]]
+    return "; ".join([*shown, f"and {more} more"] if more > 0 else shown)
 
 
 def _shown(value: str) -> str:
@@ -555,6 +623,30 @@ def _conflicts(environ: Mapping[str, str]) -> Iterator[str]:
         yield "SWEEP_MANAGEMENT_GROUPS and SWEEP_SUBSCRIPTIONS are both set: give one"
     if is_set(ARM_ENDPOINT) != is_set(ARM_SCOPE):
         yield "ARM_ENDPOINT and ARM_SCOPE go together: give both or neither"
+
+
+def _rings_outside(values: _Values) -> Iterator[str]:
+    """Name the rings that are seen to be outside the scope, as far as both could be read."""
+    if not {SWEEP_SUBSCRIPTIONS.name, ENFORCE_SCOPES.name} <= values.keys():
+        return
+    swept = values.of(SWEEP_SUBSCRIPTIONS)
+    inside = {*swept, values.get(AZURE_TENANT_ID.name)}
+    for ring in values.of(ENFORCE_SCOPES):
+        if swept and not ring.is_group and ring.key not in inside:
+            yield f"ENFORCE_SCOPES lists {ring.name}, which is not in SWEEP_SUBSCRIPTIONS"
+
+
+def _listed_rings(values: _Values) -> tuple[Ring, ...]:
+    """Return the rings, with the groups among them known as groups.
+
+    The tenant's id is that of its root group, and what is swept as a group is one.
+    """
+    groups = {group.lower() for group in values.of(SWEEP_MANAGEMENT_GROUPS)}
+    groups.add(values.of(AZURE_TENANT_ID) or "")
+    return tuple(
+        replace(ring, is_group=ring.is_group or ring.key in groups)
+        for ring in values.of(ENFORCE_SCOPES)
+    )
 
 
 def _timeout_problems(environ: Mapping[str, str], values: _Values) -> Sequence[str]:
@@ -626,6 +718,7 @@ def _settings(values: _Values) -> Settings:
             most_changes=of(MAX_CHANGES_PER_SWEEP), brake=of(BRAKE), release_until=release
         ),
         enforce_from=of(ENFORCE_FROM),
+        enforce_scopes=_listed_rings(values),
         inherit=of(EXEMPTION_INHERIT),
         concurrency=of(SWEEP_CONCURRENCY),
         budget=float(of(SWEEP_BUDGET_SECONDS)),

@@ -9,9 +9,9 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from shared.core.events import EVENTS, Event, SweepContext
+from shared.core.events import EVENTS, Event, RingEvent, SweepContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,12 @@ _NUMBERS = {_KINDS[int], _KINDS[float]}
 def fields_of(event_type: type[Event] | type[SweepContext]) -> tuple[EventField, ...]:
     """Return the fields of an event as declared, without those that every event carries."""
     hints = get_type_hints(event_type, include_extras=True)
-    return tuple(_field(field.name, *get_args(hints[field.name])) for field in fields(event_type))
+    declared = {field.name: hints[field.name] for field in fields(event_type)}
+    return tuple(
+        _field(name, *get_args(hint))
+        for name, hint in declared.items()
+        if get_origin(hint) is Annotated
+    )
 
 
 def _field(attribute: str, kind: Any, meaning: str) -> EventField:
@@ -78,7 +83,11 @@ def _contents(
 
 
 def identified(context: SweepContext, event: Event) -> SweepContext:
-    """Return what an event of a sweep carries, its id included: made of all that the event says."""
+    """Return what an event carries: the mode of its ring, and an id made of all that it says."""
+    if isinstance(event, RingEvent) and event.standing is not None:
+        coming = event.standing.coming
+        enforce_from = coming.isoformat() if coming else None
+        context = replace(context, mode=event.standing.mode, enforce_from=enforce_from)
     said = [context.sweep_id, event.name, properties(event), measurements(event)]
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
     return replace(context, event_id=digest[:32])

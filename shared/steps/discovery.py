@@ -6,7 +6,7 @@ part of what it does show is too. What neither shows is a gap.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.core.deadline import Deadline
 from shared.core.decision import Scope
@@ -19,9 +19,11 @@ from shared.core.model import (
     Reading,
     Subscription,
 )
+from shared.core.rings import Rings
 from shared.steps.arm_lists import ListReader, Unlisted
 from shared.steps.cross_check import cross_check, has_turn, watched
 from shared.steps.ports import ArmLists, GraphQueries
+from shared.steps.rings import RingReader
 from shared.steps.scope import ScopeReader
 from shared.steps.through_graph import GraphReader
 
@@ -57,11 +59,14 @@ class Discovery:
     """The turns that are due: the subscriptions that have one of them are read from ARM as well."""
     inherit: tuple[Level, ...] = ()
     """The levels above an account whose tags count for it, the nearest first."""
+    rings: Rings = field(default_factory=Rings)
+    """Where keys are turned off: the groups among them are read."""
 
     async def discover(self) -> Inventory:
         """Find the accounts in scope. Never raises for what can't be read: that is a gap."""
         reader = ScopeReader(self.arm, self.graph, self.scope, self.tenant_id, self._share())
         in_scope = await reader.read()
+        rings = await RingReader(self.arm, self.rings, self._share()).read(in_scope)
         shown, graph_unread = await self._through_graph(in_scope.subscriptions)
         unseen = [
             subscription for subscription in in_scope.subscriptions if subscription.id not in shown
@@ -76,6 +81,7 @@ class Discovery:
             accounts=tuple(account for reading in readings for account in reading.accounts),
             gaps=(
                 *in_scope.gaps,
+                *rings.gaps,
                 *(gap for gap in found if isinstance(gap, Gap)),
                 *checked.gaps,
                 *(gap for reading in readings for gap in reading.gaps),
@@ -83,6 +89,7 @@ class Discovery:
             left_alone=in_scope.left_alone,
             disagreements=checked.disagreements,
             graph_unread="; ".join(filter(None, (in_scope.graph_unread, graph_unread))),
+            below=rings.below,
         )
 
     def _share(self, share: float = _SHARE) -> Deadline:

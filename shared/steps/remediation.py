@@ -41,6 +41,7 @@ from shared.core.model import (
     TagsAbove,
     Verdict,
 )
+from shared.core.rings import InForce, Rings
 from shared.steps.allowance import Allowance
 from shared.steps.ports import AccountReads, Accounts, Permits
 
@@ -109,6 +110,7 @@ class SecondLook:
     clock: Clock
     scope: Scope
     rules: Rules
+    rings: Rings
 
     @property
     def reads(self) -> int:
@@ -122,7 +124,9 @@ class SecondLook:
         """
         leave_by = self.clock.monotonic() + FRESH_SECONDS
         account = await self.reader.read(decision.account.id)
-        now = decide(account, self.scope, self.rules, self.clock.now().date())
+        moment = self.clock.now()
+        now = decide(account, self.scope, self.rules, moment.date())
+        standing = self.rings.standing(account.id.subscription_id, moment)
         match now.verdict:
             case Verdict.OUT_OF_SCOPE:
                 return Outcome(decision, Result.OUT_OF_SCOPE, now.reason)
@@ -132,6 +136,8 @@ class SecondLook:
                 return Outcome(decision, Result.NOW_EXEMPT, now.reason)
             case Verdict.HELD:
                 return Outcome(decision, Result.NOW_HELD, now.reason)
+            case Verdict.DRIFT if not isinstance(standing, InForce):
+                return Outcome(decision, Result.WOULD_DISABLE, str(standing))
             case Verdict.DRIFT if is_at_rest(account):
                 return StillDrift(leave_by)
             case Verdict.DRIFT:

@@ -6,7 +6,8 @@ shows of the whole tenant.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from shared.core.deadline import Deadline
 from shared.core.decision import Scope
@@ -28,6 +29,25 @@ class InScope:
     gaps: tuple[Gap, ...]
     graph_unread: str = ""
     """Why Resource Graph did not say which subscriptions there are, if it was asked and did not."""
+    below: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The subscriptions below each group that is swept, by its id in lower case, if it was read."""
+    is_part: bool = False
+    """Whether a person asked for a part of what the settings name."""
+
+    @property
+    def whole(self) -> frozenset[str] | None:
+        """The ids of all that is in scope, left alone or not; None: not all are known."""
+        unknown = {GapKind.TENANT, GapKind.MANAGEMENT_GROUP}
+        if self.is_part or any(gap.kind in unknown for gap in self.gaps):
+            return None
+        alone = (*self.left_alone.disabled, *self.left_alone.other_tenant)
+        return frozenset(
+            (
+                *(subscription.id for subscription in (*self.subscriptions, *alone)),
+                *self.left_alone.excluded,
+                *(gap.subscription_id for gap in self.gaps),
+            )
+        )
 
     def has(self, subscription_id: str) -> bool:
         """Whether a subscription is among those to sweep."""
@@ -54,9 +74,15 @@ class ScopeReader:
             return _nothing(self.tenant_id or "of the identity", str(error))
         if not home:
             return _nothing("of the identity", "its token names no tenant: set AZURE_TENANT_ID")
-        expected, unread = await self._expected(listed)
+        below, unread = await self._below()
+        expected = self._expected(listed, below)
         found = self._sorted_out(expected, listed, home, [*gaps, *unread])
-        return replace(found, graph_unread=graph_unread)
+        return replace(
+            found,
+            graph_unread=graph_unread,
+            below={group.lower(): frozenset(ids) for group, ids in below.items()},
+            is_part=self.scope.is_part,
+        )
 
     async def _listed(self) -> tuple[dict[str, Subscription], list[Gap], str]:
         """List the subscriptions from ARM; without a scope, compare them with Resource Graph's.
@@ -94,24 +120,27 @@ class ScopeReader:
                 gaps.append(_unread(subscription_id, problem))
         return listed, gaps, graph_unread
 
-    async def _expected(
-        self, listed: Mapping[str, Subscription]
-    ) -> tuple[Sequence[str], list[Gap]]:
-        """Return the ids of the subscriptions in scope, each once."""
-        if self.scope.subscriptions:
-            return self.scope.subscriptions, []
-        if not self.scope.management_groups:
-            return tuple(listed), []
-        expected: dict[str, None] = {}
+    async def _below(self) -> tuple[dict[str, list[str]], list[Gap]]:
+        """Return the ids of the subscriptions below each group that is swept, and the gaps."""
+        below: dict[str, list[str]] = {}
         gaps: list[Gap] = []
         for group in self.scope.management_groups:
             too_late = "the list of its subscriptions outlasted its share of the time"
             try:
-                found = await self.until.wait_for(self.arm.descendants(group), too_late)
-                expected.update(dict.fromkeys(found))
+                below[group] = await self.until.wait_for(self.arm.descendants(group), too_late)
             except AzureError as error:
                 gaps.append(Gap(GapKind.MANAGEMENT_GROUP, group, str(error)))
-        return tuple(expected), gaps
+        return below, gaps
+
+    def _expected(
+        self, listed: Mapping[str, Subscription], below: Mapping[str, Sequence[str]]
+    ) -> Sequence[str]:
+        """Return the ids of the subscriptions in scope, each once."""
+        if self.scope.subscriptions:
+            return self.scope.subscriptions
+        if not self.scope.management_groups:
+            return tuple(listed)
+        return tuple(dict.fromkeys(chain.from_iterable(below.values())))
 
     def _sorted_out(
         self,

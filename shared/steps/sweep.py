@@ -8,16 +8,18 @@ without an outcome, and no change that nobody was told of.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, assert_never
 
 from shared.core.announcements import (
     account_held,
     coverage_gap,
     drift_found,
     exemption_observed,
+    in_its_ring,
     key_access_changed,
     patch_war,
     remediation_outcome,
@@ -38,7 +40,8 @@ from shared.core.model import (
     Verdict,
 )
 from shared.core.report import SweepReport
-from shared.core.settings import Mode, Settings
+from shared.core.rings import Audited, InForce, Rings, Standing, Standings, ToCome, written
+from shared.core.settings import Settings
 from shared.steps.allowance import Allowance
 from shared.steps.ports import ChangeLogReader, Discoverer, Emitter, Remediator, Throttling
 
@@ -54,14 +57,17 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One sweep of a tenant. Without a remediator it can't write: that is audit mode."""
+    """One sweep of a tenant. Without a remediator it can't write: that is audit mode.
+
+    A remediator is made once it is known which subscriptions are in which ring.
+    """
 
     sweep_id: str
     settings: Settings
     clock: Clock
     discovery: Discoverer
     changes: ChangeLogReader
-    remediation: Remediator | None
+    remediation: Callable[[Rings], Remediator] | None
     emitter: Emitter
     throttling: Throttling
     last: datetime | None = None
@@ -73,48 +79,59 @@ class Sweep:
         today = started.date()
         await self.emitter.emit(_started(settings))
         inventory = await self.discovery.discover()
+        rings = settings.rings.knowing(inventory.below)
+        standings = rings.at(started)
+        in_ring = partial(in_its_ring, standings=standings)
         await self._emit(map(coverage_gap, inventory.gaps))
-        await self._emit(map(sources_disagree, inventory.disagreements))
+        await self._emit(map(in_ring, map(sources_disagree, inventory.disagreements)))
         log = await self.changes.read([read.subscription.id for read in inventory.coverage])
         log = log.held_against(inventory)
         decisions = _decided(inventory, settings, today)
         drift = [decision for decision in decisions if decision.verdict is Verdict.DRIFT]
-        planned = plan(drift, settings.limits, started, self.sweep_id, settings.schedule.interval)
+        planned = plan(
+            self._to_write(drift, standings),
+            settings.limits,
+            started,
+            self.sweep_id,
+            settings.schedule.interval,
+        )
         brake = self._brake(planned)
         if brake:
             await self.emitter.emit(
                 BrakeEngaged(
                     brake=brake,
-                    changes=len(drift),
+                    changes=len(planned.change) + len(planned.held),
                     limit=settings.limits.most_changes,
                     held=len(planned.held),
                 )
             )
         if planned.held and self.remediation is not None:
-            decisions = held_by_the_brake(decisions, len(drift), settings.limits)
+            decisions = held_by_the_brake(decisions, planned.held, settings.limits)
         # Before all other events: what is announced early is acknowledged early.
         announcements = {
-            decision.account.id.key: _announcement(decision, log, self.clock.now())
+            decision.account.id.key: in_ring(_announcement(decision, log, self.clock.now()))
             for decision in decisions
             if decision.verdict is Verdict.DRIFT
         }
         await self._emit(announcements.values())
-        await self._emit(_key_changes(log, (self.last or started - _DAY) - _OVERLAP))
-        await self._emit(_exempt_and_held(decisions, today))
+        since = (self.last or started - _DAY) - _OVERLAP
+        await self._emit(map(in_ring, _key_changes(log, since)))
+        await self._emit(map(in_ring, _exempt_and_held(decisions, today)))
         # Last: whoever sees that a subscription was read finds the events of all its accounts.
-        await self._emit(subscriptions_read(inventory, decisions))
+        await self._emit(map(in_ring, subscriptions_read(inventory, decisions, standings)))
         report = SweepReport(
             sweep_id=self.sweep_id,
             mode=settings.mode,
             started=started,
             inventory=inventory,
             decisions=tuple(decisions),
-            outcomes=await self._outcomes(planned, announcements),
+            outcomes=await self._outcomes(decisions, planned, announcements, standings),
             duration=self.clock.monotonic() - began,
             brake=brake,
             change_log_unread=log.unread,
             change_log_lacking=log.lacking,
             throttled=self.throttling.throttled,
+            rings=rings,
         )
         await self.emitter.emit(report.completed())
         return report
@@ -122,6 +139,17 @@ class Sweep:
     async def _emit(self, events: Iterable[Event]) -> None:
         for event in events:
             await self.emitter.emit(event)
+
+    def _to_write(self, drift: Sequence[Decision], standings: Standings) -> list[Decision]:
+        """Return the drifts in rings that are in force: what the brake counts.
+
+        Where nothing can be written, those that enforcing would change first.
+        """
+        subscriptions = {decision.account.id.subscription_id for decision in drift}
+        only_foretells = self.remediation is None
+        which = standings.first_to_write if only_foretells else standings.in_force
+        chosen = which(subscriptions)
+        return [decision for decision in drift if decision.account.id.subscription_id in chosen]
 
     def _brake(self, planned: Plan) -> str:
         """Say what the brake does, or in audit mode would do; empty if nothing."""
@@ -131,27 +159,48 @@ class Sweep:
         return f"{would}{planned.brake}: {planned.forecast}"
 
     async def _outcomes(
-        self, planned: Plan, announcements: Mapping[str, DriftFound]
+        self,
+        decisions: Iterable[Decision],
+        planned: Plan,
+        announcements: Mapping[str, DriftFound],
+        standings: Standings,
     ) -> tuple[Outcome, ...]:
-        """Make the planned changes, or say what enforce mode would do; tell each outcome."""
+        """Make the planned changes, and say of all other drift what enforcing would do.
+
+        Each outcome is told.
+        """
         outcomes: list[Outcome] = []
 
         async def tell(outcome: Outcome) -> None:
             outcomes.append(outcome)
             announcement = announcements[outcome.decision.account.id.key]
-            await self.emitter.emit(remediation_outcome(outcome, announcement))
+            await self.emitter.emit(
+                in_its_ring(remediation_outcome(outcome, announcement), standings)
+            )
 
+        drift = (decision for decision in decisions if decision.verdict is Verdict.DRIFT)
+        if self.remediation is None:
+            audited = drift
+        else:
+            written_to = _keys(planned.change)
+            audited = (found for found in drift if found.account.id.key not in written_to)
+        for outcome in self._audited(audited, planned, standings):
+            await tell(outcome)
         if self.remediation is not None:
-            await self._remediate(self.remediation, planned, announcements, tell)
-            return tuple(outcomes)
-        detail = "Audit mode changes nothing."
-        if self.settings.mode is Mode.ENFORCE and self.settings.enforce_from is not None:
-            detail = f"Its keys go off from {self.settings.enforce_from:%Y-%m-%dT%H:%MZ} on."
-        if planned.brake is not None:
-            detail += f" Enforce {self._brake(planned)}"
-        for decision in (*planned.change, *planned.held):
-            await tell(Outcome(decision, Result.WOULD_DISABLE, detail))
+            remediator = self.remediation(standings.rings)
+            await self._remediate(remediator, planned, announcements, tell)
         return tuple(outcomes)
+
+    def _audited(
+        self, drift: Iterable[Decision], planned: Plan, standings: Standings
+    ) -> Iterator[Outcome]:
+        """Say what enforcing would do about drift that is audited."""
+        braked = _keys((*planned.change, *planned.held)) if planned.brake is not None else ()
+        for decision in drift:
+            detail = _audited_because(standings.of(decision.account.id.subscription_id))
+            if decision.account.id.key in braked:
+                detail += f" Enforce {self._brake(planned)}"
+            yield Outcome(decision, Result.WOULD_DISABLE, detail)
 
     async def _remediate(
         self,
@@ -188,6 +237,22 @@ def _decided(inventory: Inventory, settings: Settings, today: date) -> list[Deci
         decide(account, settings.scope, settings.rules, today) for account in inventory.accounts
     ]
     return [decision for decision in decisions if decision.verdict is not Verdict.OUT_OF_SCOPE]
+
+
+def _keys(decisions: Iterable[Decision]) -> frozenset[str]:
+    return frozenset(decision.account.id.key for decision in decisions)
+
+
+def _audited_because(standing: Standing) -> str:
+    match standing:
+        case Audited(why):
+            return why
+        case ToCome(coming):
+            return f"Its keys go off from {written(coming)} on."
+        case InForce():
+            return "Audit mode changes nothing."
+        case _:
+            assert_never(standing)
 
 
 def _announcement(decision: Decision, log: ChangeLog, now: datetime) -> DriftFound:

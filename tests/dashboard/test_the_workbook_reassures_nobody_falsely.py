@@ -87,7 +87,9 @@ def shown(step: str, *events: Any, subscription: str = "*", at: float = 5) -> li
     return tables.query(kql.replace("2026-11-24T00:00:00Z", end.isoformat())).dicts()
 
 
-def tiles(*events: Any, subscription: str = "*", at: float = 5) -> dict[str, tuple[int, str]]:
+def tiles(
+    *events: Any, subscription: str = "*", at: float = 5
+) -> dict[str, tuple[int | None, str]]:
     """Return the value and the status of each big number of the overview, by its title."""
     rows = shown("overview-now", *events, subscription=subscription, at=at)
     return {row["Title"]: (row["Value"], row["status"]) for row in rows}

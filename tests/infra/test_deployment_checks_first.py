@@ -47,6 +47,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AzureCli:
     found.answer("az functionapp list-flexconsumption-locations", [{"name": "West Europe"}])
     found.answer("az rest --method get", {"value": OWNER})
     found.answer("az deployment mg create", None)
+    found.refuse("az deployment mg show", "(DeploymentNotFound) Deployment could not be found.")
     found.answer("azd env set", None)
     return found
 
@@ -300,7 +301,7 @@ def test_who_lacks_rights_is_stopped_with_the_exact_command_for_who_has_them(
     assert "AuthorizationFailed" in reason
     assert "azd deploy" in reason
     (command,) = [line for line in reason.splitlines() if line.startswith("    az ")]
-    (tried,) = cli.called("az", "deployment")
+    (tried,) = cli.called("az", "deployment", "mg", "create")
     assert shlex.split(command) == tried[:-2]
 
 
@@ -326,6 +327,160 @@ def test_the_command_line_checks_a_parameter_file(
     found = problems(capsys.readouterr().err)
     assert len(found) == code
     assert all(problem.startswith(f"- SWEEP_SCHEDULE is '{schedule}'") for problem in found)
+
+
+# Rings
+
+WRITER = f"Keysweep prod writes ({GROUP})"
+SUBSCRIPTION = "/subscriptions/22222222-2222-2222-2222-222222222222"
+DEV, TEST = (deploy.scope_of(name) for name in ("mg-dev", "mg-test"))
+AT = {DEV: "/at/dev", TEST: "/at/test", SUBSCRIPTION: "/at/sub", deploy.scope_of(GROUP): "/at/all"}
+RINGS = {"SWEEP_MODE": "enforce", "ENFORCE_SCOPES": f"mg-dev, {SUBSCRIPTION[15:]}@2027-03-01"}
+
+
+def deployed(cli: AzureCli, *scopes: str) -> None:
+    """Let the last deployment have assigned the role that can write at these scopes."""
+    # The CLI changes the letter case of outputs.
+    outputs = {"writE_SCOPES": {"type": "Array", "value": list(scopes)}}
+    cli.answer("az deployment mg show", {"properties": {"outputs": outputs}})
+    for scope, assignment in AT.items():
+        found = [
+            {"id": assignment, "roleDefinitionName": WRITER},
+            {"id": "/theirs", "roleDefinitionName": "Owner"},
+        ]
+        cli.answer(f"az role assignment list --scope {scope.lower()} ", found)
+    cli.answer("az role assignment delete", None)
+
+
+def done(cli: AzureCli) -> list[str]:
+    """Return what was deleted and deployed, in order."""
+    return [
+        call[5] if "delete" in call else "deployed"
+        for call in cli.calls
+        if "delete" in call or "create" in call
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "scopes"),
+    [
+        ({"SWEEP_MODE": "audit", "ENFORCE_SCOPES": "mg-dev"}, set()),
+        ({"SWEEP_MODE": "Enforce"}, {deploy.scope_of(GROUP)}),
+        (RINGS, {DEV, SUBSCRIPTION}),
+        # The tenant's id is its root group's, and what is swept as a group is one.
+        ({**RINGS, "ENFORCE_SCOPES": TENANT}, {deploy.scope_of(TENANT)}),
+        (
+            {**RINGS, "SWEEP_MANAGEMENT_GROUPS": SUBSCRIPTION[15:]},
+            {DEV, deploy.scope_of(SUBSCRIPTION[15:])},
+        ),
+    ],
+)
+def test_the_role_that_can_write_is_for_the_rings(
+    settings: dict[str, str], scopes: set[str]
+) -> None:
+    plan = deploy.plan_of({**ENVIRON, **settings})
+    assert deploy.write_scopes(plan) == {scope.lower() for scope in scopes}
+
+
+def test_a_ring_that_is_no_more_loses_the_role_before_anything_is_deployed(cli: AzureCli) -> None:
+    deployed(cli, DEV, TEST, SUBSCRIPTION)
+    deploy.postprovision({**PROVISIONED, **RINGS})
+    assert done(cli) == ["/at/test", "deployed"]
+
+
+def test_a_first_ring_takes_the_role_away_from_the_whole_group(cli: AzureCli) -> None:
+    deployed(cli, deploy.scope_of(GROUP))
+    deploy.postprovision({**PROVISIONED, **RINGS})
+    assert done(cli) == ["/at/all", "deployed"]
+
+
+def test_an_audit_takes_the_role_away_from_every_ring(cli: AzureCli) -> None:
+    deployed(cli, DEV, SUBSCRIPTION)
+    deploy.postprovision({**PROVISIONED, **RINGS, "SWEEP_MODE": "audit"})
+    assert done(cli) == ["/at/dev", "/at/sub", "deployed"]
+
+
+def test_the_same_rings_lose_nothing(cli: AzureCli) -> None:
+    deployed(cli, DEV.upper(), SUBSCRIPTION)
+    deploy.postprovision({**PROVISIONED, **RINGS})
+    assert done(cli) == ["deployed"]
+
+
+def test_a_ring_that_was_deleted_took_its_assignments_along(cli: AzureCli) -> None:
+    deployed(cli, DEV, TEST)
+    cli.refuse(f"az role assignment list --scope {TEST.lower()} ", "(ManagementGroupNotFound) no")
+    deploy.postprovision({**PROVISIONED, **RINGS})
+    assert done(cli) == ["deployed"]
+
+
+def test_where_it_can_not_be_seen_what_to_take_away_nothing_is_deployed_and_that_is_said(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.refuse("az deployment mg show", "(AuthorizationFailed) no")
+    assert deploy.main(["postprovision"], {**PROVISIONED, **RINGS}) == 1
+    assert f"Where role {WRITER!r} was assigned before could not be seen" in capsys.readouterr().err
+    assert done(cli) == []
+
+
+def test_who_may_not_take_the_role_away_gets_both_commands(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed(cli, TEST)
+    cli.refuse("az role assignment delete", "(AuthorizationFailed) no")
+    assert deploy.main(["postprovision"], {**PROVISIONED, **RINGS}) == 1
+    first, second = (
+        line for line in capsys.readouterr().err.splitlines() if line.startswith("    az ")
+    )
+    assert first == "    az role assignment delete --ids /at/test"
+    assert second.startswith("    az deployment mg create ")
+
+
+def test_another_management_group_than_before_leaves_nothing_at_that_one(cli: AzureCli) -> None:
+    cli.answer("az policy", [])
+    cli.answer("az role definition list", [{"roleName": "ours"}])
+    cli.answer("az role assignment list", [])
+    cli.answer("az role definition delete", None)
+    deploy.postprovision({**PROVISIONED, "KEYSWEEP_DEPLOYED_AT": "contoso-old"})
+    deleted = [call for call in cli.calls if "delete" in call]
+    assert [call[5] for call in deleted] == [
+        "Keysweep prod writes (contoso-old)",
+        "Keysweep prod (contoso-old)",
+    ]
+    assert kept(cli) == {"KEYSWEEP_DEPLOYED_AT": GROUP}
+
+
+def test_a_ring_that_is_not_below_the_management_group_is_refused(cli: AzureCli) -> None:
+    url = f"{deploy.scope_of(GROUP)}/descendants?api-version=2020-05-01"
+    more = "https://management.azure.com/next"
+    page = {"value": [{"name": "mg-dev"}], "@nextLink": more}
+    cli.answer(f"az rest --method get --url {url}", page)
+    cli.answer(f"az rest --method get --url {more}", {"value": [{"name": "mg-test"}]})
+    preprovision(ENFORCE_SCOPES="MG-dev, mg-test@2027-01-15")
+    (problem,) = problems(refused(ENFORCE_SCOPES=f"mg-dev, mg-typo, {GROUP}"))
+    assert problem.startswith(f"- ENFORCE_SCOPES lists 'mg-typo': it must be below {GROUP}"[:40])
+
+
+def test_the_command_line_takes_the_role_away_from_what_is_no_ring_any_more(
+    cli: AzureCli,
+) -> None:
+    deployed(cli, DEV, TEST)
+    values = {
+        "location": "westeurope",
+        "environmentName": "prod",
+        "sweepMode": "enforce",
+        "sweepKinds": "OpenAI",
+        "azureTenantId": TENANT,
+        "enforceScopes": "mg-dev",
+    }
+    parameters = {"parameters": {name: {"value": value} for name, value in values.items()}}
+    cli.answer("az bicep build-params", {"parametersJson": json.dumps(parameters)})
+    cli.answer(
+        "az rest --method get --url /providers/Microsoft.Management/managementGroups/"
+        f"{GROUP}/descendants",
+        {"value": [{"name": "mg-dev"}]},
+    )
+    assert deploy.main(["withdraw", "--management-group", GROUP], {}) == 0
+    assert done(cli) == ["/at/test"]
 
 
 # Removal
@@ -358,12 +513,23 @@ def test_removal_takes_away_what_the_deployment_made_and_nothing_else(cli: Azure
     assert deleted == [
         "policy assignment delete --name keysweep-1",
         "policy definition delete --name keysweep-prod",
+        f"role definition delete --name {WRITER}",
         "role assignment delete --ids /ours",
         f"role definition delete --name {role}",
     ]
     cli.refuse("az role definition delete", "(AuthorizationFailed)")
     with pytest.raises(deploy.DeploymentStopped, match="Left to do"):
         deploy.remove(GROUP, "prod")
+
+
+def test_removal_takes_the_role_that_can_write_away_from_every_ring(cli: AzureCli) -> None:
+    deployed(cli, DEV, SUBSCRIPTION)
+    cli.answer("az policy", [])
+    cli.answer("az role definition list", [{"roleName": WRITER}])
+    cli.answer("az role definition delete", None)
+    deploy.remove(GROUP, "prod")
+    deleted = [call[5] for call in cli.calls if "delete" in call]
+    assert deleted[:4] == ["/at/all", "/at/dev", "/at/sub", WRITER]
 
 
 def test_an_environment_that_was_never_provisioned_has_nothing_to_remove(cli: AzureCli) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from infra.deploy import PLACEHOLDERS, parameter_of
+from infra.deploy import PLACEHOLDERS, Plan, parameter_of, write_scopes
 from shared.core.exemption import NO
 from shared.core.settings import FUNCTION_TIMEOUT_SECONDS, SETTINGS, Settings, read_settings
 from tools import bicep
@@ -50,12 +50,30 @@ def app_settings(case: str) -> dict[str, str]:
     return settings
 
 
-def role_actions(case: str) -> list[str]:
-    role = one(case, "Microsoft.Authorization/roleDefinitions")
-    (permissions,) = role["properties"]["permissions"]
+def roles(case: str) -> dict[str, dict[str, Any]]:
+    """Return the role that reads and the one that can write."""
+    reader, writer = sorted(
+        all_of(case, "Microsoft.Authorization/roleDefinitions"),
+        key=lambda role: " writes " in role["properties"]["roleName"],
+    )
+    return {"reads": reader, "writes": writer}
+
+
+def role_actions(case: str, role: str = "reads") -> list[str]:
+    (permissions,) = roles(case)[role]["properties"]["permissions"]
     assert permissions["notActions"] == []
     actions: list[str] = permissions["actions"]
     return actions
+
+
+def assigned_at(case: str, role: str) -> set[str]:
+    """Return the scopes at which a role is assigned, in lower case: their ids are in the names."""
+    wanted = roles(case)[role]["id"]
+    return {
+        re.findall(r"guid\('([^']+)'", assignment["id"])[0].lower()
+        for assignment in all_of(case, "Microsoft.Authorization/roleAssignments")
+        if assignment["properties"]["roleDefinitionId"] == wanted
+    }
 
 
 # App settings
@@ -131,11 +149,18 @@ def test_allowed_values_of_parameters_are_those_of_the_settings() -> None:
 # Roles
 
 
-def test_audit_gets_a_role_that_can_not_write() -> None:
-    actions = role_actions("audit")
-    assert actions
-    assert all(action.endswith("/read") for action in actions)
-    assert "Microsoft.CognitiveServices/accounts/write" in role_actions("enforce")
+def test_audit_gets_no_role_that_can_write() -> None:
+    for role in ("reads", "writes"):
+        actions = role_actions("audit", role)
+        assert actions
+        assert all(action.endswith("/read") for action in actions)
+
+
+@pytest.mark.parametrize("case", ["enforce", "everything"])
+def test_what_only_a_write_needs_is_in_the_role_that_can_write(case: str) -> None:
+    write = "Microsoft.CognitiveServices/accounts/write"
+    assert write in role_actions(case, "writes")
+    assert all(action.endswith("/read") for action in role_actions(case))
 
 
 def test_an_action_that_only_a_setting_needs_comes_with_that_setting() -> None:
@@ -146,26 +171,49 @@ def test_an_action_that_only_a_setting_needs_comes_with_that_setting() -> None:
 
 def test_the_roles_actions_are_the_list_that_the_readme_shows() -> None:
     listed = json.loads((ROOT / "infra" / "role-actions.json").read_text())["actions"]
-    assert role_actions("everything") == [action["name"] for action in listed]
+    names = [action["name"] for action in listed]
+    both = role_actions("everything") + role_actions("everything", "writes")
+    assert sorted(both) == sorted(names)
 
 
 @every_case
-def test_the_role_is_defined_and_assigned_at_the_management_group_alone(case: str) -> None:
-    role = one(case, "Microsoft.Authorization/roleDefinitions")
-    assert role["properties"]["assignableScopes"] == [GROUP]
-    assert role["id"].startswith(f"{GROUP}/providers/")
-    assert re.fullmatch(r"[0-9a-f-]{36}", role["name"])
-    roles_at_group, others = [], set()
+@pytest.mark.parametrize("role", ["reads", "writes"])
+def test_both_roles_are_defined_at_the_management_group_alone(case: str, role: str) -> None:
+    found = roles(case)[role]
+    assert found["properties"]["assignableScopes"] == [GROUP]
+    assert found["id"].startswith(f"{GROUP}/providers/")
+    assert re.fullmatch(r"[0-9a-f-]{36}", found["name"])
+
+
+@every_case
+def test_every_assignment_is_the_identitys_and_no_other_role_is_assigned(case: str) -> None:
+    ours = {role["id"] for role in roles(case).values()}
+    others = set()
     for assignment in all_of(case, "Microsoft.Authorization/roleAssignments"):
         properties = assignment["properties"]
         assert properties["principalType"] == "ServicePrincipal"
         assert "/userAssignedIdentities/id-keysweep-" in properties["principalId"]
-        if assignment["id"].startswith("[managementGroup"):
-            roles_at_group.append(properties["roleDefinitionId"])
-        else:
+        if properties["roleDefinitionId"] not in ours:
             others.add(properties["roleDefinitionId"].rpartition("/")[2])
-    assert roles_at_group == [role["id"]]
     assert others == set(BUILT_IN)
+
+
+@every_case
+def test_the_role_that_reads_is_assigned_at_the_management_group(case: str) -> None:
+    assert assigned_at(case, "reads") == {GROUP.lower()}
+
+
+@every_case
+def test_the_role_that_can_write_is_assigned_in_the_rings_alone(case: str) -> None:
+    """The template tells groups from subscriptions as the Function does; the plan asks that."""
+    group = GROUP.rpartition("/")[2]
+    assert assigned_at(case, "writes") == write_scopes(Plan(app_settings(case), group, ""))
+
+
+def test_without_rings_the_role_that_can_write_is_assigned_at_the_management_group() -> None:
+    assert assigned_at("enforce", "writes") == {GROUP.lower()}
+    assert assigned_at("audit", "writes") == set()
+    assert len(assigned_at("everything", "writes")) == 3
 
 
 # No keys, no way in

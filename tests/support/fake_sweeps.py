@@ -1,7 +1,7 @@
 """Whole sweeps over a tenant in memory, with all parts that are the product's own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from shared.core.deadline import Deadline
 from shared.core.events import Event
 from shared.core.model import Account, AccountId, Result
 from shared.core.report import SweepReport
+from shared.core.rings import Rings
 from shared.core.settings import Settings, read_settings
 from shared.steps.changes import ChangeReader
 from shared.steps.discovery import Discovery
@@ -92,6 +93,7 @@ async def swept(
     discovery: Discoverer | None = None,
     remediator: Remediator | None = None,
     turns: frozenset[int] = frozenset(),
+    is_part: bool = False,
     **environ: str,
 ) -> Swept:
     """Sweep once, with all parts that are the product's own."""
@@ -103,28 +105,32 @@ async def swept(
         arm=tenant.arm,
         graph=tenant.graph,
         deadline=deadline,
-        scope=configured.scope,
+        scope=replace(configured.scope, is_part=is_part),
         tag=configured.rules.tag,
         tenant_id=configured.tenant_id,
         turns=turns,
         inherit=configured.inherit,
+        rings=configured.rings,
     )
     reader = AccountReader(tenant.arm, configured.rules.tag, configured.inherit)
-    remediation = Remediation(
-        accounts=tenant.arm,
-        permits=pace,
-        deadline=deadline,
-        second_look=SecondLook(reader, clock, configured.scope, configured.rules),
-        unit_seconds=min(UNIT_SECONDS, configured.budget / 2),
-    )
-    writes = configured.mode == "enforce" if enforces is None else enforces
+
+    def remediation(rings: Rings) -> Remediator:
+        return remediator or Remediation(
+            accounts=tenant.arm,
+            permits=pace,
+            deadline=deadline,
+            second_look=SecondLook(reader, clock, configured.scope, configured.rules, rings),
+            unit_seconds=min(UNIT_SECONDS, configured.budget / 2),
+        )
+
+    writes = configured.rings.may_write(clock.now()) if enforces is None else enforces
     sweep = Sweep(
         sweep_id=sweep_id,
         settings=configured,
         clock=clock,
         discovery=discovery,
         changes=ChangeReader(tenant.graph, clock, tenant.arm),
-        remediation=(remediator or remediation) if writes else None,
+        remediation=remediation if writes else None,
         emitter=telemetry,
         throttling=pace,
         last=last,

@@ -14,6 +14,7 @@ from keysweep.screen import Screen
 from keysweep.session import Session
 from shared.core.deadline import Deadline
 from shared.core.model import Account, AccountId, Answer, GroupsAbove, KeyChange
+from shared.core.rings import Rings
 from shared.steps.ports import Permits
 from shared.steps.remediation import Remediation
 from shared.workspace import Parts
@@ -166,14 +167,14 @@ class _FakeParts(Parts):
     def again(self) -> Parts:
         return replace(self, deadline=Deadline.after(self.clock, self.settings.budget))
 
-    def remediation(self, permits: Permits | None = None) -> Remediation:
+    def remediation(self, rings: Rings, permits: Permits | None = None) -> Remediation:
         arm = self.arm
         assert isinstance(arm, PersonsArm)
         return Remediation(
             accounts=arm,
             permits=permits or self.pace,
             deadline=self.deadline,
-            second_look=self.second_look(),
+            second_look=self.second_look(rings),
         )
 
 

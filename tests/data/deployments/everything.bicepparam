@@ -21,6 +21,7 @@ param maxChangesPerSweep = 100
 param brake = 'trickle'
 param brakeReleaseUntil = '2027-03-31T08:00Z'
 param enforceFrom = '2027-03-01'
+param enforceScopes = 'contoso-dev, Contoso-Test@2027-01-15, 55555555-5555-5555-5555-555555555555@2027-03-01T08:00Z'
 param sweepConcurrency = 16
 param sweepBudgetSeconds = 900
 param azureSdkCloudConf = 'AZURE_CHINA_CLOUD'

@@ -390,16 +390,16 @@ def test_a_forecast_is_in_minutes_hours_or_days(interval: timedelta, span: str) 
 
 def test_what_the_brake_holds_says_so_and_is_the_same_account() -> None:
     drift = a_decision()
-    (held,) = held_by_the_brake([drift], 30, Limits(most_changes=7))
+    (held, *_) = held_by_the_brake([drift], [drift] * 30, Limits(most_changes=7))
     assert held.verdict is Verdict.HELD
     assert held.hold is HoldReason.BRAKE
     assert held.reason == "The brake holds it: 30 changes in one sweep, and 7 are allowed."
     assert held.account == drift.account
 
 
-def test_the_brake_leaves_what_is_no_drift_as_it_is() -> None:
-    exempt, unreadable = a_decision(tags={TAG: "yes"}), a_decision(tags={TAG: "until=soon"})
-    assert held_by_the_brake([exempt, unreadable], 30, Limits()) == [exempt, unreadable]
+def test_the_brake_leaves_what_it_does_not_hold_as_it_is() -> None:
+    exempt, audited = a_decision(tags={TAG: "yes"}), a_decision("audited")
+    assert held_by_the_brake([exempt, audited], [a_decision("held")], Limits()) == [exempt, audited]
 
 
 drifts = st.integers(0, 60).map(

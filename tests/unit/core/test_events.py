@@ -16,6 +16,7 @@ from shared.core.announcements import (
     coverage_gap,
     drift_found,
     exemption_observed,
+    in_its_ring,
     key_access_changed,
     patch_war,
     remediation_outcome,
@@ -59,6 +60,7 @@ from shared.core.model import (
     TagsAbove,
     Turned,
 )
+from shared.core.rings import Audited, InForce, Ring, Rings, Standing, ToCome
 from shared.core.wire import fields_of, identified, measurements, properties
 from tests.support.builders import (
     NOW,
@@ -111,7 +113,9 @@ def test_numbers_are_measurements_booleans_are_words_and_none_is_left_out() -> N
 @pytest.mark.parametrize("event_type", EVENTS, ids=lambda event: event.name)
 def test_every_field_says_what_it_means(event_type: type[Event]) -> None:
     declared = fields_of(event_type)
-    assert len(declared) == len(fields(event_type))
+    # What stands in its ring is told by the fields that every event carries.
+    own = [field.name for field in fields(event_type) if field.name != "standing"]
+    assert [field.attribute for field in declared] == own
     assert all(field.meaning.endswith((".", "`")) for field in declared)
     assert event_type.name == event_type.__name__
     assert event_type.__doc__
@@ -138,11 +142,12 @@ def test_a_subscription_is_told_with_what_was_found_there() -> None:
         *(a_decision(id=here, tags=held) for _ in range(2)),
         a_decision(id=AccountId(two.id, "rg", "bot")),
     ]
-    first, second = subscriptions_read(inventory, decisions)
+    first, second = subscriptions_read(inventory, decisions, Rings().at(NOW))
     assert first == SubscriptionRead(
         subscription_id=one.id,
         subscription_name="sub-1",
         management_groups="mg-bots/root",
+        ring=None,
         source="graph",
         accounts=14,
         compliant=5,
@@ -444,11 +449,41 @@ def test_the_rest_of_the_context_stays() -> None:
     assert replace(identified(CONTEXT, GAP), event_id="") == CONTEXT
 
 
+@pytest.mark.parametrize(
+    ("standing", "mode", "enforce_from"),
+    [
+        (InForce("mg-dev"), "enforce", None),
+        (ToCome(NOW, "mg-test"), "audit", NOW.isoformat()),
+        (Audited("It is in no ring."), "audit", None),
+    ],
+)
+def test_the_mode_of_an_event_is_that_of_its_ring(
+    standing: Standing, mode: str, enforce_from: str | None
+) -> None:
+    found = identified(CONTEXT, replace(announced(a_decision(), None, 0), standing=standing))
+    assert found.mode == mode
+    assert found.enforce_from == enforce_from
+
+
+def test_the_mode_of_an_event_about_no_subscription_is_the_settings() -> None:
+    assert identified(CONTEXT, GAP).mode == CONTEXT.mode
+    assert identified(CONTEXT, announced(a_decision(), None, 0)).mode == CONTEXT.mode
+
+
+def test_an_event_gets_the_ring_of_its_own_subscription() -> None:
+    rings = Rings(enforces=True, listed=(Ring(SUBSCRIPTION_ID, is_group=False),)).at(NOW)
+    drift = announced(a_decision(), None, 0)
+    assert in_its_ring(drift, rings).standing == InForce(SUBSCRIPTION_ID)
+    elsewhere = in_its_ring(replace(drift, subscription_id="other"), rings)
+    assert isinstance(elsewhere.standing, Audited)
+
+
 def test_events_that_differ_in_sweep_name_text_or_number_have_ids_of_their_own() -> None:
     read = SubscriptionRead(
         subscription_id="s",
         subscription_name="s",
         management_groups=None,
+        ring=None,
         source="arm",
         accounts=1,
         compliant=1,

@@ -94,7 +94,7 @@ def test_reasons_verdicts_and_results_are_called_what_they_are_named(words: type
     [
         (Level, ["account", "resourceGroup", "subscription"]),
         (Source, ["graph", "arm"]),
-        (GapKind, ["tenant", "managementGroup", "subscription", "account"]),
+        (GapKind, ["tenant", "managementGroup", "subscription", "account", "ring"]),
         (Turned, ["on", "off", "created"]),
     ],
 )

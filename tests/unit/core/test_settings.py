@@ -1,6 +1,7 @@
 """Settings: strict, every problem named in one error, nothing read at import."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
@@ -15,11 +16,13 @@ from hypothesis import strategies as st
 from shared.core.decision import Brake, Limits, Rules, Scope
 from shared.core.errors import SettingsError
 from shared.core.model import Level
+from shared.core.rings import Ring, Rings
 from shared.core.schedule import Schedule
 from shared.core.settings import (
     CLOUDS,
     FUNCTION_TIMEOUT,
     FUNCTION_TIMEOUT_SECONDS,
+    OPERATOR_SETTINGS,
     SETTINGS,
     Cloud,
     LogsApi,
@@ -65,6 +68,7 @@ def test_every_setting_arrives_where_it_belongs() -> None:
         "BRAKE": "trickle",
         "BRAKE_RELEASE_UNTIL": "2027-01-01",
         "ENFORCE_FROM": "2027-02-01",
+        "ENFORCE_SCOPES": "mg-dev, mg-test@2027-01-15",
         "SWEEP_CONCURRENCY": "3",
         "SWEEP_BUDGET_SECONDS": "600",
         "AZURE_CLIENT_ID": ONE,
@@ -79,6 +83,7 @@ def test_every_setting_arrives_where_it_belongs() -> None:
                     hold_no_subdomain=True),
         limits=Limits(7, Brake.TRICKLE, datetime(2027, 1, 1, tzinfo=UTC)),
         enforce_from=datetime(2027, 2, 1, tzinfo=UTC),
+        enforce_scopes=(Ring("mg-dev"), Ring("mg-test", datetime(2027, 1, 15, tzinfo=UTC))),
         inherit=(Level.SUBSCRIPTION,),
         concurrency=3,
         budget=600.0,
@@ -96,6 +101,7 @@ def test_only_two_settings_are_required_and_the_rest_have_safe_defaults() -> Non
         rules=Rules(),
         limits=Limits(25, Brake.HOLD, None),
         enforce_from=None,
+        enforce_scopes=(),
         inherit=(),
         concurrency=48,
         budget=1200.0,
@@ -182,6 +188,7 @@ WRONG = {
         *("2027-03-31T08:00", "2027-3-31", "2027-02-30"),
         *("9999-12-31T23:59-01:00", "0001-01-01T00:00+01"),
     ],
+    "ENFORCE_SCOPES": ["mg dev", "@2027-01-01", "mg@", "mg@soon", "mg@2027-01-01@2027-02-01"],
     "SWEEP_CONCURRENCY": ["0", "65"],
     "SWEEP_BUDGET_SECONDS": ["29"],
     "AZURE_CLIENT_ID": ["me", f"{ONE}0"],
@@ -239,13 +246,85 @@ def test_a_reference_that_azure_has_not_resolved_is_no_value_and_hides_no_proble
     assert any(problem.startswith("SWEEP_CONCURRENCY is 'none'") for problem in named)
 
 
+# Rings
+
+JANUARY = datetime(2027, 1, 15, tzinfo=UTC)
+
+
+def rings(text: str, **more: str) -> tuple[Ring, ...]:
+    return read(ENFORCE_SCOPES=text, **more).enforce_scopes
+
+
+@pytest.mark.parametrize(
+    ("text", "ring"),
+    [
+        ("mg-dev", Ring("mg-dev")),
+        ("MG-Dev", Ring("MG-Dev")),
+        (" mg-test @ 2027-01-15 ", Ring("mg-test", JANUARY)),
+        ("mg-test@2027-01-15T08:00Z", Ring("mg-test", JANUARY.replace(hour=8))),
+        (ONE.upper(), Ring(ONE, is_group=False)),
+        (f"{ONE}@2027-01-15", Ring(ONE, JANUARY, is_group=False)),
+    ],
+)
+def test_a_ring_is_a_group_or_a_subscription_perhaps_with_a_moment(text: str, ring: Ring) -> None:
+    assert rings(text) == (ring,)
+
+
+def test_rings_are_listed_in_their_order_and_each_once() -> None:
+    listed = rings(f"mg-test@2027-01-15, mg-dev, {ONE}, mg-dev")
+    assert [ring.name for ring in listed] == ["mg-test", "mg-dev", ONE]
+
+
+def test_the_id_of_the_tenant_is_its_root_group_and_no_subscription() -> None:
+    assert rings(f"{ONE}, {TWO}", AZURE_TENANT_ID=TWO) == (Ring(ONE, is_group=False), Ring(TWO))
+
+
+def test_what_is_swept_as_a_group_is_one_as_a_ring_too() -> None:
+    assert rings(ONE, SWEEP_MANAGEMENT_GROUPS=ONE.upper()) == (Ring(ONE),)
+
+
+def test_all_that_is_wrong_with_rings_is_named_at_once() -> None:
+    text = f"mg dev, mg-test@soon, mg-a, MG-A@2027-01-15, {ONE}"
+    (problem,) = problems(ENFORCE_SCOPES=text)
+    assert problem.startswith(
+        f"ENFORCE_SCOPES is {text[:100]!r} ('mg dev' can be no management group and no "
+        "subscription; 'soon' of mg-test is no moment such as 2027-03-31T08:00Z; MG-A is listed "
+        "twice): it must be "
+    )
+
+
+def test_of_very_many_problems_with_rings_twenty_are_named() -> None:
+    (problem,) = problems(ENFORCE_SCOPES=",".join(f"a b{number}" for number in range(50)))
+    assert problem.count("can be no management group") == 20
+    assert "; and 30 more)" in problem
+
+
+def test_a_ring_that_is_seen_to_be_out_of_scope_is_an_error() -> None:
+    (problem,) = problems(ENFORCE_SCOPES=f"{ONE}, mg", SWEEP_SUBSCRIPTIONS=TWO)
+    assert problem == f"ENFORCE_SCOPES lists {ONE}, which is not in SWEEP_SUBSCRIPTIONS"
+
+
+def test_a_person_who_asks_for_a_part_of_the_scope_meets_no_such_error() -> None:
+    environ = {"SWEEP_MODE": "audit", "ENFORCE_SCOPES": ONE, "SWEEP_SUBSCRIPTIONS": TWO}
+    assert read_settings(environ, OPERATOR_SETTINGS).enforce_scopes == (Ring(ONE, is_group=False),)
+
+
+@pytest.mark.parametrize(("mode", "enforces"), [("audit", False), ("enforce", True)])
+def test_the_rings_of_the_settings_have_their_mode_and_their_notice(
+    mode: str, *, enforces: bool
+) -> None:
+    settings = read(SWEEP_MODE=mode, ENFORCE_FROM="2027-01-15", ENFORCE_SCOPES="mg")
+    assert settings.rings == Rings(enforces=enforces, begins=JANUARY, listed=(Ring("mg"),))
+
+
 # Lists
 
-LISTS = {
+LISTS: dict[str, tuple[str, Callable[[Settings], Any]]] = {
     "SWEEP_MANAGEMENT_GROUPS": ("mg", attrgetter("scope.management_groups")),
     "SWEEP_SUBSCRIPTIONS": (ONE, attrgetter("scope.subscriptions")),
     "SWEEP_EXCLUDE_SUBSCRIPTIONS": (TWO, attrgetter("scope.excluded_subscriptions")),
     "SWEEP_KINDS": ("Face", attrgetter("scope.kinds")),
+    "ENFORCE_SCOPES": ("mg", lambda settings: tuple(map(str, settings.enforce_scopes))),
     "EXEMPTION_INHERIT": ("subscription", attrgetter("inherit")),
 }
 
@@ -318,6 +397,7 @@ some_values = {
     "BRAKE": ["trickle"],
     "BRAKE_RELEASE_UNTIL": ["2030-01-01", "2020-01-01", "tomorrow"],
     "ENFORCE_FROM": ["2030-01-01", "2020-01-01T08:00Z"],
+    "ENFORCE_SCOPES": ["mg-dev, mg-test@2030-01-01", TWO, "mg-dev@soon"],
     "SWEEP_CONCURRENCY": ["1"],
     "SWEEP_BUDGET_SECONDS": ["30", "1440", "86400"],
     FUNCTION_TIMEOUT: ["00:05", "-1", "soon"],

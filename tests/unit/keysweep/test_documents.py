@@ -34,7 +34,7 @@ def row(reason: str = "", resource: str = PLACE) -> Row:
     return Row(
         id=resource, name="bot", resource_group="rg", subscription_id="s", subscription="prod",
         kind="OpenAI", location="swedencentral", verdict="DRIFT", reason=reason,
-        no_custom_subdomain=False,
+        no_custom_subdomain=False, mode="audit",
     )  # fmt: skip
 
 

@@ -66,8 +66,8 @@ async def test_what_it_foretells_is_what_the_sweep_does(tmp_path: Any) -> None:
         ({}, "Brake", "It lets all changes through. changes: 2", "DRIFT"),
         ({"MAX_CHANGES_PER_SWEEP": "1"}, "Brake", "hold: 2 changes, brake at 1", "HELD"),
         ({"MAX_CHANGES_PER_SWEEP": "1", "BRAKE": "trickle"}, "Brake", "trickle: 2", "DRIFT"),
-        ({"SWEEP_MODE": "audit"}, "Mode", "SWEEP_MODE is audit", "HELD"),
-        ({"ENFORCE_FROM": "2027-01-01"}, "Mode", "ENFORCE_FROM is 2027-01-01", "HELD"),
+        ({"SWEEP_MODE": "audit"}, "Mode", "SWEEP_MODE is audit", "DRIFT"),
+        ({"ENFORCE_FROM": "2027-01-01"}, "Mode", "ENFORCE_FROM is 2027-01-01", "DRIFT"),
     ],
 )
 async def test_mode_notice_and_brake_stand_before_a_change(
@@ -77,7 +77,7 @@ async def test_mode_notice_and_brake_stand_before_a_change(
     code, (document,) = await explained(tenant, **environ)
     assert says in steps(document)[step]
     assert document["verdict"] == verdict
-    assert document["changes"] == (verdict == "DRIFT")
+    assert document["changes"] == (step == "Brake" and verdict == "DRIFT")
     assert code == 1
 
 

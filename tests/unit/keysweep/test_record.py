@@ -14,6 +14,7 @@ import pytest
 from keysweep.record import FORM, Change, Record, Recorded, RecordLost, read_record
 from keysweep.sweep import Wish, sweep
 from shared.core.model import Decision, NotExempt, Outcome, Result, Verdict
+from shared.core.rings import Rings
 from shared.steps.allowance import Allowance
 from tests.support.builders import NOW, an_account
 from tests.support.fake_tenant import FakeTenant
@@ -151,7 +152,7 @@ async def test_a_record_is_the_persons_alone_and_never_written_over_or_through_a
 
 async def test_no_record_no_write(record: Record) -> None:
     tenant = FakeTenant.of(DECISION.account)
-    recorded = Recorded.of(a_session(tenant).parts.remediation(), record)
+    recorded = Recorded.of(a_session(tenant).parts.remediation(Rings(enforces=True)), record)
     descriptor, read_only = os.dup(record._file.fileno()), os.open(os.devnull, os.O_RDONLY)
     os.dup2(read_only, record._file.fileno())
     first = await recorded.remediate(DECISION, Allowance(None, None))

@@ -26,6 +26,7 @@ from shared.core.errors import (
     WrongTenant,
 )
 from shared.core.model import Account, Decision, Level, Outcome, Result
+from shared.core.rings import Rings
 from shared.steps.allowance import Allowance
 from shared.steps.remediation import (
     UNIT_SECONDS,
@@ -53,9 +54,10 @@ def a_second_look(
     scope: Scope = Scope(),  # noqa: B008 - frozen
     rules: Rules = Rules(),  # noqa: B008 - frozen
     inherit: tuple[Level, ...] = (),
+    rings: Rings = Rings(enforces=True),  # noqa: B008 - frozen
 ) -> SecondLook:
     reader = AccountReader(tenant.arm, rules.tag, inherit)
-    return SecondLook(reader, tenant.clock, scope, rules)
+    return SecondLook(reader, tenant.clock, scope, rules, rings)
 
 
 class Unit:
