@@ -51,6 +51,7 @@ _TENANT_PARAMETERS = {
     "sweepExcludeSubscriptions": "SWEEP_EXCLUDE_SUBSCRIPTIONS",
     "exemptionTag": "EXEMPTION_TAG",
     "exemptionInherit": "EXEMPTION_INHERIT",
+    "ownerTags": "OWNER_TAGS",
     "guardrail": "KEYSWEEP_GUARDRAIL",
 }
 _NO_GOVERNMENT = "Azure Government has no Flex Consumption, so Keysweep can't be deployed there"

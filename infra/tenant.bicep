@@ -33,6 +33,9 @@ param exemptionTag string = 'local-auth-exempt'
 @allowed(['false', 'true', 'resourceGroup', 'subscription', 'resourceGroup,subscription'])
 param exemptionInherit string = 'false'
 
+@description('As in app.bicep: tags of resource groups need an action more.')
+param ownerTags string = ''
+
 @description('The Azure Policy that stops new accounts with keys at the door.')
 @allowed(['off', 'audit', 'deny', 'modify'])
 param guardrail string = 'off'
@@ -40,7 +43,7 @@ param guardrail string = 'off'
 // Azure Resource Manager takes allowed values in any letter case.
 var asked = {
   enforce: toLower(sweepMode) == 'enforce'
-  inherit: contains(
+  groups: !empty(ownerTags) || contains(
     ['true', 'resourcegroup', 'resourcegroup,subscription'],
     toLower(exemptionInherit)
   )

@@ -93,7 +93,8 @@ let tagged = scoped
 {CURRENT}
 | extend State = tostring(customDimensions.state), keysOn = tostring(customDimensions.keysOn),
     Until = tostring(customDimensions['until']), DaysLeft = toint(customMeasurements.daysLeft),
-    Reason = tostring(customDimensions.exemptionReason), Owner = tostring(customDimensions.owner),
+    Reason = tostring(customDimensions.exemptionReason),
+    Owner = tostring(customDimensions.exemptionOwner),
     Level = tostring(customDimensions.level);
 let inForce = tagged | where State == 'active' and keysOn == 'true'
     and tostring(customDimensions.verdict) == 'EXEMPT';
@@ -790,7 +791,8 @@ tagged
             f"""
 {newest_of_each_account("ExemptionObserved", " and tostring(customDimensions.state) == 'lapsed'")}
 | project Account, Subscription, Until = tostring(customDimensions['until']),
-    Owner = tostring(customDimensions.owner), Reason = tostring(customDimensions.exemptionReason),
+    Owner = tostring(customDimensions.exemptionOwner),
+    Reason = tostring(customDimensions.exemptionReason),
     KeysOn = tostring(customDimensions.keysOn), LastSeen = timestamp, accountId
 | order by Until desc, Account asc""",
             "No tag with a day that has passed was seen in this time range.",

@@ -15,8 +15,9 @@ from uuid import UUID
 
 from shared.core.decision import Brake, Limits, Rules, Scope
 from shared.core.errors import SettingsError
+from shared.core.exemption import resembles
 from shared.core.kinds import read_kind
-from shared.core.model import Level
+from shared.core.model import Level, TagsWanted
 from shared.core.schedule import Schedule
 from shared.core.spelling import edits, essence, likeliest
 from shared.core.timespan import UNLIMITED, read_time_span
@@ -82,6 +83,8 @@ class Settings:
     """Until then enforce mode audits."""
     inherit: tuple[Level, ...]
     """The levels above an account whose tags count for it, the nearest first."""
+    owner_tags: tuple[str, ...]
+    """The tags that say who owns an account, the first counting first."""
     concurrency: int
     budget: float
     """Seconds."""
@@ -90,6 +93,11 @@ class Settings:
     cloud: Cloud
     notes: tuple[str, ...] = ()
     """What a person set and the sweep leaves out of account, a sentence each."""
+
+    @property
+    def tags_wanted(self) -> TagsWanted:
+        """Which tags discovery reads."""
+        return TagsWanted(self.rules.tag, self.inherit, self.owner_tags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +318,15 @@ SWEEP_KINDS = Setting(
     ),
     "Which kinds of account are in scope.",
 )
+OWNER_TAGS = Setting(
+    "OWNER_TAGS",
+    "",
+    Form(
+        "names of tags, by comma, the first counting first; not EXEMPTION_TAG",
+        _listed(_tag_name),
+    ),
+    "Tags that name the owner: looked for on the account, its resource group, its subscription.",
+)
 EXEMPTION_TAG = Setting(
     "EXEMPTION_TAG",
     "local-auth-exempt",
@@ -430,7 +447,7 @@ ARM_SCOPE = Setting(
 SETTINGS: tuple[Setting[Any], ...] = (
     *(SWEEP_SCHEDULE, SWEEP_MODE, SWEEP_MANAGEMENT_GROUPS, SWEEP_SUBSCRIPTIONS),
     *(SWEEP_EXCLUDE_SUBSCRIPTIONS, SWEEP_KINDS, EXEMPTION_TAG, EXEMPTION_INHERIT),
-    *(EXEMPTION_REQUIRE_UNTIL, EXEMPTION_MAX_DAYS, EXEMPTION_UNREADABLE, NO_SUBDOMAIN),
+    *(EXEMPTION_REQUIRE_UNTIL, EXEMPTION_MAX_DAYS, EXEMPTION_UNREADABLE, NO_SUBDOMAIN, OWNER_TAGS),
     *(MAX_CHANGES_PER_SWEEP, BRAKE, BRAKE_RELEASE_UNTIL, ENFORCE_FROM, SWEEP_CONCURRENCY),
     *(SWEEP_BUDGET_SECONDS, AZURE_CLIENT_ID, AZURE_TENANT_ID, _TELEMETRY, AZURE_SDK_CLOUD_CONF),
     *(ARM_ENDPOINT, ARM_SCOPE),
@@ -526,6 +543,7 @@ def _read(
                 why = f" ({_cut(str(error))})" if form.explains else ""
                 problems.append(f"{setting.name} is {shown}{why}: it must be {form.allowed}")
     problems.extend(_conflicts(environ))
+    problems.extend(_owner_tag_problems(values))
     problems.extend(_timeout_problems(environ, values))
     return values, problems
 
@@ -555,6 +573,18 @@ def _conflicts(environ: Mapping[str, str]) -> Iterator[str]:
         yield "SWEEP_MANAGEMENT_GROUPS and SWEEP_SUBSCRIPTIONS are both set: give one"
     if is_set(ARM_ENDPOINT) != is_set(ARM_SCOPE):
         yield "ARM_ENDPOINT and ARM_SCOPE go together: give both or neither"
+
+
+def _owner_tag_problems(values: _Values) -> Iterator[str]:
+    """Refuse the exemption tag as one that names the owner, and what was meant to be it."""
+    if {OWNER_TAGS.name, EXEMPTION_TAG.name} <= values.keys():
+        exemption = values.of(EXEMPTION_TAG)
+        for name in values.of(OWNER_TAGS):
+            if resembles(name, exemption):
+                yield (
+                    f"OWNER_TAGS names {_shown(name)}, and EXEMPTION_TAG is {_shown(exemption)}: "
+                    "what that tag says of an owner counts without being listed"
+                )
 
 
 def _timeout_problems(environ: Mapping[str, str], values: _Values) -> Sequence[str]:
@@ -627,6 +657,7 @@ def _settings(values: _Values) -> Settings:
         ),
         enforce_from=of(ENFORCE_FROM),
         inherit=of(EXEMPTION_INHERIT),
+        owner_tags=of(OWNER_TAGS),
         concurrency=of(SWEEP_CONCURRENCY),
         budget=float(of(SWEEP_BUDGET_SECONDS)),
         client_id=of(AZURE_CLIENT_ID),

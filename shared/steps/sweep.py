@@ -8,7 +8,7 @@ without an outcome, and no change that nobody was told of.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -37,6 +37,7 @@ from shared.core.model import (
     Result,
     Verdict,
 )
+from shared.core.owner import owner_of
 from shared.core.report import SweepReport
 from shared.core.settings import Mode, Settings
 from shared.steps.allowance import Allowance
@@ -93,13 +94,15 @@ class Sweep:
             decisions = held_by_the_brake(decisions, len(drift), settings.limits)
         # Before all other events: what is announced early is acknowledged early.
         announcements = {
-            decision.account.id.key: _announcement(decision, log, self.clock.now())
+            decision.account.id.key: _announcement(
+                decision, log, settings.owner_tags, self.clock.now()
+            )
             for decision in decisions
             if decision.verdict is Verdict.DRIFT
         }
         await self._emit(announcements.values())
         await self._emit(_key_changes(log, (self.last or started - _DAY) - _OVERLAP))
-        await self._emit(_exempt_and_held(decisions, today))
+        await self._emit(_exempt_and_held(decisions, log, settings.owner_tags, today))
         # Last: whoever sees that a subscription was read finds the events of all its accounts.
         await self._emit(subscriptions_read(inventory, decisions))
         report = SweepReport(
@@ -188,9 +191,12 @@ def _decided(inventory: Inventory, settings: Settings, today: date) -> list[Deci
     return [decision for decision in decisions if decision.verdict is not Verdict.OUT_OF_SCOPE]
 
 
-def _announcement(decision: Decision, log: ChangeLog, now: datetime) -> DriftFound:
+def _announcement(
+    decision: Decision, log: ChangeLog, owner_tags: Sequence[str], now: datetime
+) -> DriftFound:
     account, opened = decision.account.id.key, log.open_since(decision, now)
-    return drift_found(decision, log.last_on(account), log.flips(account), opened, now)
+    owner, last_on = owner_of(decision, owner_tags, log), log.last_on(account)
+    return drift_found(decision, last_on, log.flips(account), opened, owner, now)
 
 
 def _key_changes(log: ChangeLog, since: datetime) -> Iterator[Event]:
@@ -200,13 +206,16 @@ def _key_changes(log: ChangeLog, since: datetime) -> Iterator[Event]:
         yield patch_war(on, off, log.flips(account))
 
 
-def _exempt_and_held(decisions: Iterable[Decision], today: date) -> Iterator[Event]:
+def _exempt_and_held(
+    decisions: Iterable[Decision], log: ChangeLog, owner_tags: Sequence[str], today: date
+) -> Iterator[Event]:
     for decision in decisions:
-        observed = exemption_observed(decision, _days_left(decision, today))
+        owner = owner_of(decision, owner_tags, log)
+        observed = exemption_observed(decision, _days_left(decision, today), owner)
         if observed is not None:
             yield observed
         if decision.verdict is Verdict.HELD:
-            yield account_held(decision)
+            yield account_held(decision, owner)
 
 
 async def work_through[Change](

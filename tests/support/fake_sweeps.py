@@ -104,10 +104,9 @@ async def swept(
         graph=tenant.graph,
         deadline=deadline,
         scope=configured.scope,
-        tag=configured.rules.tag,
+        tags=configured.tags_wanted,
         tenant_id=configured.tenant_id,
         turns=turns,
-        inherit=configured.inherit,
     )
     reader = AccountReader(tenant.arm, configured.rules.tag, configured.inherit)
     remediation = Remediation(
