@@ -229,11 +229,18 @@ def explain(accounts: Sequence[str], output: str, **options: Any) -> int:
     epilog=_examples(
         "keysweep exempt site-search --for 14d --reason CHG0042 --owner web@contoso.com",
         "keysweep exempt site-search --until 2027-03-31 --enable-keys",
+        "keysweep exempt --from-file accounts.txt --for 2w --reason CHG0042",
         "keysweep exempt site-search --remove",
         "keysweep exempt --list",
     )
 )
-@click.argument("account", required=False)
+@click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
+@click.option(
+    "--from-file",
+    type=_FILE,
+    metavar="FILE",
+    help="The accounts in this file too: one in each line; what follows a # is a comment.",
+)
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Its last day.")
 @click.option(
     "--for", "span", type=_Span("14d", "2w"), metavar="SPAN",
@@ -260,7 +267,8 @@ def explain(accounts: Sequence[str], output: str, **options: Any) -> int:
 @click.option("--list", "lists", is_flag=True, help="Show all exemptions with the days left.")
 @_scoped
 def exempt(
-    account: str | None,
+    accounts: Sequence[str],
+    from_file: Path | None,
     until: datetime | None,
     span: timedelta | None,
     reason: str,
@@ -274,13 +282,16 @@ def exempt(
     lists: bool,
     **options: Any,
 ) -> int:
-    """Let an account keep its keys: merges the tag, leaves every other tag untouched.
+    """Let accounts keep their keys: merges the tag, leaves every other tag untouched.
 
     A tag that is there is shown beside what it would become; what you don't give is kept. The tag
-    is read back; only then, with --enable-keys, are keys turned on.
+    is read back; only then, with --enable-keys, are keys turned on. Where one of the accounts is
+    not there, or not in scope, nothing is written to any.
     """
-    if lists == (account is not None):
-        raise click.UsageError("Give one ACCOUNT, or --list.")
+    if lists == bool(accounts or from_file):
+        raise click.UsageError("Give an ACCOUNT or more, or --from-file, or --list.")
+    if remove and (from_file is not None or len(accounts) > 1):
+        raise click.UsageError("--remove takes one ACCOUNT.")
     ends = sum((until is not None, span is not None, open_ended))
     if ends != (0 if remove or lists else 1):
         raise click.UsageError(
@@ -290,21 +301,21 @@ def exempt(
     if enable_keys and (remove or lists):
         raise click.UsageError("--enable-keys goes with an exemption.")
     from keysweep import exempt as command  # noqa: PLC0415
+    from keysweep.names import Names  # noqa: PLC0415
     from keysweep.wish import Wish  # noqa: PLC0415
 
     if lists:
         return _run(options, command.listing)
-    name = str(account)
     if remove:
-        return _run(options, lambda session: command.remove(session, name))
+        return _run(options, lambda session: command.remove(session, accounts[0]))
     last_day = until.date() if until is not None else None
     if span is not None:
         last_day = _clock().now().date() + span
-    wish = Wish(last_day, reason, owner)
+    wish, names = Wish(last_day, reason, owner), Names(accounts, from_file)
     return _run(
         options,
         lambda session: command.exempt(
-            session, name, wish, enable_keys=enable_keys, yes=yes, replace=replace
+            session, names, wish, enable_keys=enable_keys, yes=yes, replace=replace
         ),
     )
 
