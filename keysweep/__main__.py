@@ -322,6 +322,43 @@ def exempt(
 
 @keysweep.command(
     epilog=_examples(
+        "keysweep notice --for 30d --dry-run",
+        "keysweep notice --for 30d --reason CHG0042 --subscription "
+        "6f0c0bd2-0000-0000-0000-000000000000",
+        "keysweep notice --for 30d --owner web@contoso.com --output csv > notice.csv",
+    )
+)
+@click.option(
+    "--output", "-o", type=click.Choice(["table", "csv"]), default="table", show_default=True,
+    help="In which form to say what was written: csv is for the mail to the owners.",
+)  # fmt: skip
+@click.option(
+    "--for", "span", type=_Span("30d", "4w"), required=True, metavar="SPAN",
+    help="How long they are exempt, from today: 30d, 4w.",
+)  # fmt: skip
+@click.option(
+    "--reason", default="", metavar="TEXT", help="What the tag says after `notice: keys go off on`."
+)
+@click.option("--owner", multiple=True, metavar="NAME", help="Only this owner's. May be repeated.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
+@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@_scoped
+def notice(output: str, **options: Any) -> int:
+    """Exempt what a sweep would change, for a while, so that owners see it coming.
+
+    The accounts get the exemption tag with its last day, `notice: keys go off on` that day and
+    their owner: it shows on the resource and lapses by itself. A tag that is there is never
+    replaced. Accounts that begin to accept keys later are not covered.
+    """
+    from keysweep.notice import Request  # noqa: PLC0415
+    from keysweep.notice import notice as command  # noqa: PLC0415
+
+    request = Request(**_taken_out(options, Request))
+    return _run(options, lambda session: command(session, output, request), mode="audit")
+
+
+@keysweep.command(
+    epilog=_examples(
         "keysweep undo 20261124T090000Z-1f3a9c0d --dry-run",
         "keysweep undo 20261124T090000Z-1f3a9c0d --for 3d",
         "keysweep undo 20261124T090000Z-1f3a9c0d --insights RESOURCE-ID --function RESOURCE-ID",

@@ -6,7 +6,7 @@ import io
 import json
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
@@ -211,24 +211,28 @@ def as_json(report: SweepReport, found: Sequence[Row]) -> str:
 
 
 def as_csv(report: SweepReport, found: Sequence[Row]) -> str:
-    """Write one line an account, and one for each thing in scope that could not be read.
-
-    No cell can become a formula.
-    """
-    text = io.StringIO()
+    """Write one line an account, and one for each thing in scope that could not be read."""
     names = list(Row.__dataclass_fields__)
-    writer = csv.DictWriter(text, names, restval="", lineterminator="\r\n")
-    writer.writeheader()
-    for row in found:
-        writer.writerow({name: _cell(str(getattr(row, name))) for name in names})
-    for gap in report.inventory.gaps:
-        unread = {
+    lines = [{name: str(getattr(row, name)) for name in names} for row in found]
+    unread = [
+        {
             "name": gap.name,
             "subscription_id": gap.subscription_id,
             "verdict": NOT_SEEN,
             "reason": f"{gap.kind} {gap.name} could not be read: {gap.problem}",
         }
-        writer.writerow({name: _cell(value) for name, value in unread.items()})
+        for gap in report.inventory.gaps
+    ]
+    return csv_of(names, [*lines, *unread])
+
+
+def csv_of(columns: Sequence[str], lines: Iterable[Mapping[str, str]]) -> str:
+    """Write lines as CSV. No cell can become a formula."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\r\n")
+    writer.writeheader()
+    for line in lines:
+        writer.writerow({name: _cell(value) for name, value in line.items()})
     return text.getvalue()
 
 
