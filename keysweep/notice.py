@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from itertools import groupby
 from typing import assert_never
 
+from rich.console import Console
 from rich.text import Text
 
 from keysweep.advice import UsageProblem, for_person
@@ -20,7 +21,7 @@ from keysweep.exit_codes import NOT_WHOLE, REMAINS
 from keysweep.granting import Grant, Granting
 from keysweep.in_force import in_force
 from keysweep.scan import look, not_seen
-from keysweep.screen import grid, shown
+from keysweep.screen import Screen, grid, shown
 from keysweep.session import Session
 from keysweep.standing import LeaveAlone, Why, exit_code_of, not_to_be_exempted
 from keysweep.watch import Collected
@@ -115,7 +116,7 @@ async def notice(session: Session, output: str, request: Request) -> int:
     plan = await _planned(session, request)
     grants = plan.all_grants
     screen.say(await in_force(session))
-    _show(session, plan)
+    _show(screen, plan, screen.out if request.dry_run and output == "table" else screen.err)
     if not grants:
         screen.say("There is nobody to give notice to.")
         return plan.code
@@ -253,9 +254,9 @@ def _question(plan: Plan) -> str:
     return f"Give notice to {accounts}{of_owners}: exempt until {plan.until}?"
 
 
-def _show(session: Session, plan: Plan) -> None:
+def _show(screen: Screen, plan: Plan, out: Console) -> None:
     """Show by owner which accounts get notice, and which don't and why."""
-    screen, places = session.screen, plan.places
+    places = plan.places
     drawn = grid("owner", "account", "resource group", "subscription")
     for owner, grants in plan.grants.items():
         for number, grant in enumerate(grants):
@@ -267,7 +268,7 @@ def _show(session: Session, plan: Plan) -> None:
                 shown(places.get(account_id.subscription_id, account_id.subscription_id), "dim"),
             )
     if plan.grants:
-        screen.err.print(drawn)
+        out.print(drawn)
     for found in plan.left_alone:
         if found.left_alone is not None:
             screen.say(f"{where(found.id)} is left alone: {found.left_alone.reason}")

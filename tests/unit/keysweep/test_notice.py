@@ -110,7 +110,7 @@ async def test_the_plan_is_grouped_by_owner_and_those_without_one_come_last() ->
         changes=[a_change(Turned.ON, name="e")],
     )  # fmt: skip
     code, person = await run(tenant, dry_run=True)
-    rows = [" ".join(line.split()) for line in person.heard.splitlines() if "rg-chat" in line]
+    rows = [" ".join(line.split()) for line in person.read.splitlines() if "rg-chat" in line]
     assert rows == [
         "Ann (1 account, by its tag) c rg-chat sub",
         ("ann@contoso.com (1 account, turned its keys on; not written into the tag) e rg-chat sub"),
