@@ -50,6 +50,9 @@ param exemptionTag string = 'local-auth-exempt'
 @allowed(['false', 'true', 'resourceGroup', 'subscription', 'resourceGroup,subscription'])
 param exemptionInherit string = 'false'
 
+@description('Sets OWNER_TAGS: tags that name the owner of an account, by comma, the first counting first.')
+param ownerTags string = ''
+
 @description('Sets EXEMPTION_REQUIRE_UNTIL: hold, and report, exemptions without an end date.')
 param exemptionRequireUntil bool = false
 
@@ -152,6 +155,7 @@ var productSettings = {
   EXEMPTION_MAX_DAYS: exemptionMaxDays == null ? '' : string(exemptionMaxDays)
   EXEMPTION_UNREADABLE: exemptionUnreadable
   NO_SUBDOMAIN: noSubdomain
+  OWNER_TAGS: ownerTags
   MAX_CHANGES_PER_SWEEP: string(maxChangesPerSweep)
   BRAKE: brake
   BRAKE_RELEASE_UNTIL: brakeReleaseUntil

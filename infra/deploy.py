@@ -59,6 +59,7 @@ _TENANT_PARAMETERS = {
     "exemptionInherit": "EXEMPTION_INHERIT",
     "enforceScopes": "ENFORCE_SCOPES",
     "sweepManagementGroups": "SWEEP_MANAGEMENT_GROUPS",
+    "ownerTags": "OWNER_TAGS",
     "guardrail": "KEYSWEEP_GUARDRAIL",
 }
 _NO_GOVERNMENT = "Azure Government has no Flex Consumption, so Keysweep can't be deployed there"

@@ -49,6 +49,9 @@ param exemptionTag string = 'local-auth-exempt'
 @allowed(['false', 'true', 'resourceGroup', 'subscription', 'resourceGroup,subscription'])
 param exemptionInherit string = 'false'
 
+@description('Sets OWNER_TAGS: tags that name the owner of an account, by comma, the first counting first.')
+param ownerTags string = ''
+
 @description('Sets EXEMPTION_REQUIRE_UNTIL: hold, and report, exemptions without an end date.')
 param exemptionRequireUntil bool = false
 
@@ -155,6 +158,7 @@ module app 'app.bicep' = {
     exemptionMaxDays: exemptionMaxDays
     exemptionUnreadable: exemptionUnreadable
     noSubdomain: noSubdomain
+    ownerTags: ownerTags
     maxChangesPerSweep: maxChangesPerSweep
     brake: brake
     brakeReleaseUntil: brakeReleaseUntil
@@ -188,6 +192,7 @@ module tenant 'tenant.bicep' = {
     exemptionInherit: exemptionInherit
     enforceScopes: enforceScopes
     sweepManagementGroups: sweepManagementGroups
+    ownerTags: ownerTags
     guardrail: guardrail
   }
 }

@@ -44,7 +44,7 @@ events
 {CURRENT}
 | extend daysLeft = toint(customMeasurements.daysLeft)
 | where tostring(customDimensions.verdict) == 'EXEMPT' and daysLeft between (0 .. 30)
-| project deployment, accountId, daysLeft, owner = tostring(customDimensions.owner),
+| project deployment, accountId, daysLeft, owner = tostring(customDimensions.exemptionOwner),
     reason = tostring(customDimensions.exemptionReason), readAt
 | order by daysLeft asc""",
     "What is held, and what to mend": f"""

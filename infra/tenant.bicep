@@ -39,13 +39,16 @@ param enforceScopes string = ''
 @description('As in app.bicep: groups to sweep, by comma. Tells a group from a subscription where its id looks like one.')
 param sweepManagementGroups string = ''
 
+@description('As in app.bicep: tags of resource groups need an action more.')
+param ownerTags string = ''
+
 @description('The Azure Policy that stops new accounts with keys at the door.')
 @allowed(['off', 'audit', 'deny', 'modify'])
 param guardrail string = 'off'
 
 // Azure Resource Manager takes allowed values in any letter case.
 var enforces = toLower(sweepMode) == 'enforce'
-var inherits = contains(
+var readsGroups = !empty(ownerTags) || contains(
   ['true', 'resourcegroup', 'resourcegroup,subscription'],
   toLower(exemptionInherit)
 )
@@ -53,7 +56,7 @@ var inherits = contains(
 var actions = loadJsonContent('role-actions.json', 'actions')
 var reads = filter(
   actions,
-  action => (action.?only ?? 'inherit') == 'inherit' && (inherits || !contains(action, 'only'))
+  action => (action.?only ?? 'groups') == 'groups' && (readsGroups || !contains(action, 'only'))
 )
 // In audit mode the second role has nothing to write with, wherever it may still be assigned.
 var writes = filter(

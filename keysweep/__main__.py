@@ -235,11 +235,18 @@ def explain(accounts: Sequence[str], output: str, **options: Any) -> int:
     epilog=_examples(
         "keysweep exempt site-search --for 14d --reason CHG0042 --owner web@contoso.com",
         "keysweep exempt site-search --until 2027-03-31 --enable-keys",
+        "keysweep exempt --from-file accounts.txt --for 2w --reason CHG0042",
         "keysweep exempt site-search --remove",
         "keysweep exempt --list",
     )
 )
-@click.argument("account", required=False)
+@click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
+@click.option(
+    "--from-file",
+    type=_FILE,
+    metavar="FILE",
+    help="The accounts in this file too: one in each line; what follows a # is a comment.",
+)
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Its last day.")
 @click.option(
     "--for", "span", type=_Span("14d", "2w"), metavar="SPAN",
@@ -266,7 +273,8 @@ def explain(accounts: Sequence[str], output: str, **options: Any) -> int:
 @click.option("--list", "lists", is_flag=True, help="Show all exemptions with the days left.")
 @_scoped
 def exempt(
-    account: str | None,
+    accounts: Sequence[str],
+    from_file: Path | None,
     until: datetime | None,
     span: timedelta | None,
     reason: str,
@@ -280,13 +288,16 @@ def exempt(
     lists: bool,
     **options: Any,
 ) -> int:
-    """Let an account keep its keys: merges the tag, leaves every other tag untouched.
+    """Let accounts keep their keys: merges the tag, leaves every other tag untouched.
 
     A tag that is there is shown beside what it would become; what you don't give is kept. The tag
-    is read back; only then, with --enable-keys, are keys turned on.
+    is read back; only then, with --enable-keys, are keys turned on. Where one of the accounts is
+    not there, or not in scope, nothing is written to any.
     """
-    if lists == (account is not None):
-        raise click.UsageError("Give one ACCOUNT, or --list.")
+    if lists == bool(accounts or from_file):
+        raise click.UsageError("Give an ACCOUNT or more, or --from-file, or --list.")
+    if remove and (from_file is not None or len(accounts) > 1):
+        raise click.UsageError("--remove takes one ACCOUNT.")
     ends = sum((until is not None, span is not None, open_ended))
     if ends != (0 if remove or lists else 1):
         raise click.UsageError(
@@ -296,23 +307,60 @@ def exempt(
     if enable_keys and (remove or lists):
         raise click.UsageError("--enable-keys goes with an exemption.")
     from keysweep import exempt as command  # noqa: PLC0415
+    from keysweep.names import Names  # noqa: PLC0415
     from keysweep.wish import Wish  # noqa: PLC0415
 
     if lists:
         return _run(options, command.listing)
-    name = str(account)
     if remove:
-        return _run(options, lambda session: command.remove(session, name))
+        return _run(options, lambda session: command.remove(session, accounts[0]))
     last_day = until.date() if until is not None else None
     if span is not None:
         last_day = _clock().now().date() + span
-    wish = Wish(last_day, reason, owner)
+    wish, names = Wish(last_day, reason, owner), Names(accounts, from_file)
     return _run(
         options,
         lambda session: command.exempt(
-            session, name, wish, enable_keys=enable_keys, yes=yes, replace=replace
+            session, names, wish, enable_keys=enable_keys, yes=yes, replace=replace
         ),
     )
+
+
+@keysweep.command(
+    epilog=_examples(
+        "keysweep notice --for 30d --dry-run",
+        "keysweep notice --for 30d --reason CHG0042 --subscription "
+        "6f0c0bd2-0000-0000-0000-000000000000",
+        "keysweep notice --for 30d --owner web@contoso.com --output csv > notice.csv",
+    )
+)
+@click.option(
+    "--output", "-o", type=click.Choice(["table", "csv"]), default="table", show_default=True,
+    help="In which form to say what was written: csv is for the mail to the owners.",
+)  # fmt: skip
+@click.option(
+    "--for", "span", type=_Span("30d", "4w"), required=True, metavar="SPAN",
+    help="How long they are exempt, from today: 30d, 4w.",
+)  # fmt: skip
+@click.option(
+    "--reason", default="", metavar="TEXT", help="What the tag says after `notice: keys go off on`."
+)
+@click.option("--owner", multiple=True, metavar="NAME", help="Only this owner's. May be repeated.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
+@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@_scoped
+def notice(output: str, **options: Any) -> int:
+    """Exempt what a sweep would change, for a while, so that owners see it coming.
+
+    The accounts get the exemption tag with its last day, `notice: keys go off on` that day and
+    their owner: it shows on the resource and lapses by itself. A tag that is there is never
+    replaced. Accounts that begin to accept keys later are not covered.
+    """
+    from keysweep.notice import Request  # noqa: PLC0415
+    from keysweep.notice import notice as command  # noqa: PLC0415
+
+    request = Request(**_taken_out(options, Request))
+    return _run(options, lambda session: command(session, output, request), mode="audit")
 
 
 @keysweep.command(

@@ -6,7 +6,7 @@ import io
 import json
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +14,7 @@ from urllib.parse import quote
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
 from keysweep.words import inert
 from shared import __version__
-from shared.core.events import DriftFound, Event
+from shared.core.events import DriftFound, Event, OwnedEvent
 from shared.core.model import (
     Account,
     Decision,
@@ -70,7 +70,9 @@ class Row:
     azure_message: str = ""
     until: str = ""
     exemption_reason: str = ""
+    exemption_owner: str = ""
     owner: str = ""
+    owner_from: str = ""
     no_custom_subdomain: bool
     changed_by: str = ""
     changed_at: str = ""
@@ -91,9 +93,13 @@ class Row:
 def rows(
     report: SweepReport, events: Sequence[Event], compliant: Sequence[Decision] = ()
 ) -> list[Row]:
-    """Return the accounts of a report, the worst first; who let keys in comes from the events."""
+    """Return the accounts of a report, the worst first.
+
+    Who let keys in, and whose an account is, comes from the events.
+    """
     outcomes = {outcome.decision.account.id.key: outcome for outcome in report.outcomes}
     drifted = {event.account_id: event for event in events if isinstance(event, DriftFound)}
+    owned = {event.account_id: event for event in events if isinstance(event, OwnedEvent)}
     covered = [coverage.subscription for coverage in report.inventory.coverage]
     names = {subscription.id: subscription.name for subscription in covered}
     decided = [
@@ -105,6 +111,7 @@ def rows(
             outcomes.get(decision.account.id.key),
             drifted.get(decision.account.id.key),
             report.standing(decision),
+            owned.get(decision.account.id.key),
             names,
         )
         for decision in (*decided, *compliant)
@@ -125,6 +132,7 @@ def _row(
     outcome: Outcome | None,
     drift: DriftFound | None,
     standing: Standing,
+    owned: OwnedEvent | None,
     names: Mapping[str, str],
 ) -> Row:
     account, exemption = decision.account, decision.exemption
@@ -148,7 +156,9 @@ def _row(
         accepted=outcome.accepted if outcome else False,
         until=tagged.until.isoformat() if tagged.until else "",
         exemption_reason=tagged.reason,
-        owner=tagged.owner,
+        exemption_owner=tagged.owner,
+        owner=owned.owner if owned else "",
+        owner_from=owned.owner_from if owned else "",
         changed_by=drift.changed_by if drift else "",
         changed_at=(drift.changed_at or "") if drift else "",
         attribution=drift.attribution if drift else "",
@@ -212,24 +222,28 @@ def as_json(report: SweepReport, found: Sequence[Row]) -> str:
 
 
 def as_csv(report: SweepReport, found: Sequence[Row]) -> str:
-    """Write one line an account, and one for each thing in scope that could not be read.
-
-    No cell can become a formula.
-    """
-    text = io.StringIO()
+    """Write one line an account, and one for each thing in scope that could not be read."""
     names = list(Row.__dataclass_fields__)
-    writer = csv.DictWriter(text, names, restval="", lineterminator="\r\n")
-    writer.writeheader()
-    for row in found:
-        writer.writerow({name: _cell(str(getattr(row, name))) for name in names})
-    for gap in report.inventory.gaps:
-        unread = {
+    lines = [{name: str(getattr(row, name)) for name in names} for row in found]
+    unread = [
+        {
             "name": gap.name,
             "subscription_id": gap.subscription_id,
             "verdict": NOT_SEEN,
             "reason": f"{gap.kind} {gap.name} could not be read: {gap.problem}",
         }
-        writer.writerow({name: _cell(value) for name, value in unread.items()})
+        for gap in report.inventory.gaps
+    ]
+    return csv_of(names, [*lines, *unread])
+
+
+def csv_of(columns: Sequence[str], lines: Iterable[Mapping[str, str]]) -> str:
+    """Write lines as CSV. No cell can become a formula."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\r\n")
+    writer.writeheader()
+    for line in lines:
+        writer.writerow({name: _cell(value) for name, value in line.items()})
     return text.getvalue()
 
 
@@ -289,7 +303,7 @@ def as_sarif(report: SweepReport, found: Sequence[Row]) -> str:
     A result's file is the resource id as a path: code scanning insists on one.
     """
     results = [
-        _result(_RULE_OF[row.verdict], row.id, f"{row.name}: {row.reason}")
+        _result(_RULE_OF[row.verdict], row.id, f"{row.name}: {row.reason}", _owner_of(row))
         for row in found
         if row.verdict in _RULE_OF and row.result not in _NO_FINDING
     ]
@@ -329,7 +343,13 @@ def as_sarif(report: SweepReport, found: Sequence[Row]) -> str:
     return json.dumps(log, indent=2, ensure_ascii=True)
 
 
-def _result(rule: int, resource: str, text: str) -> dict[str, Any]:
+def _owner_of(row: Row) -> dict[str, str]:
+    return {"owner": row.owner, "ownerFrom": row.owner_from} if row.owner else {}
+
+
+def _result(
+    rule: int, resource: str, text: str, properties: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     rule_id, _, level, *_ = _RULES[rule]
     fingerprint = hashlib.sha256(resource.lower().encode("utf-8", "surrogatepass")).hexdigest()
     return {
@@ -348,6 +368,7 @@ def _result(rule: int, resource: str, text: str) -> dict[str, Any]:
         ],
         # The one fingerprint that code scanning looks at; there is no line here to make it from.
         "partialFingerprints": {"primaryLocationLineHash": f"{fingerprint[:16]}:1"},
+        **({"properties": dict(properties)} if properties else {}),
     }
 
 

@@ -1,4 +1,4 @@
-"""`keysweep exempt`: give an account its exemption, take it away, or list them all.
+"""`keysweep exempt`: give accounts their exemption, take one away, or list them all.
 
 Always in this order: the tag is merged, read back, and judged as a sweep judges it; only then are
 keys turned on. A sweep in between finds the tag.
@@ -13,15 +13,16 @@ from rich.text import Text
 
 from keysweep.advice import UsageProblem, for_person
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS, STOPPED
+from keysweep.granting import Grant, Granting
 from keysweep.in_force import in_force
-from keysweep.names import resolve, scope_of
+from keysweep.names import Names, resolve, resolve_all, scope_of
 from keysweep.scan import not_seen
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import Session
 from keysweep.stopping import stoppable, unless_stopped
-from keysweep.wish import Question, Wish, in_words, lay_over
+from keysweep.wish import Question, Wish, check_it_counts, in_words, lay_over
 from keysweep.words import counted, distinct, until_when, where
-from keysweep.writer import KEYS, REMOVAL, TAG, AccountWriter, Steps
+from keysweep.writer import REMOVAL, AccountWriter, Steps
 from shared.core.decision import decide
 from shared.core.errors import AzureError, KeysweepError, Stopped
 from shared.core.exemption import exact
@@ -29,40 +30,40 @@ from shared.core.model import Decision, Exempt, Lapsed, NotExempt, Unreadable, V
 
 
 async def exempt(
-    session: Session, name: str, wish: Wish, *, enable_keys: bool, yes: bool, replace: bool
+    session: Session,
+    names: Names,
+    wish: Wish,
+    *,
+    enable_keys: bool = False,
+    yes: bool = False,
+    replace: bool = False,
 ) -> int:
-    """Exempt one account; with `enable_keys`, turn its keys on after that. Returns the exit code.
+    """Exempt accounts; with `enable_keys`, turn their keys on after that. Returns the exit code.
 
-    Raises UsageProblem, ChangedMeanwhile, AzureError.
+    Nothing is written unless all of them can be. Raises UsageProblem, ChangedMeanwhile, AzureError.
     """
-    screen = session.screen
-    today, tag = session.clock.now().date(), session.settings.rules.tag
+    screen, settings = session.screen, session.settings
+    today, tag = session.clock.now().date(), settings.rules.tag
     wish.value(tag, today)
-    found = await resolve(session, await scope_of(session), name)
-    account = await session.parts.account_reader().with_levels(found)
-    wish, question = lay_over(account, tag, wish, today)
+    laid_over = []
+    for found in await resolve_all(session, names):
+        account = await session.parts.account_reader().with_levels(found)
+        whole, question = lay_over(account, tag, wish, today)
+        value = whole.value(tag, today)
+        check_it_counts(account.id, value, settings.scope, settings.rules, today)
+        laid_over.append((Grant(account, whole), question))
     screen.say(await in_force(session))
-    if question is not None and not _agreed(screen, question, yes=yes, replace=replace):
+    grants = [
+        grant
+        for grant, question in laid_over
+        if question is None or _agreed(screen, question, yes=yes, replace=replace)
+    ]
+    if not grants:
         screen.say("Nothing was changed.")
         return REMAINS
     # However long the person thought, the time budget begins now.
-    steps = Steps.of(TAG, KEYS) if enable_keys else Steps.of(TAG)
-    writer = AccountWriter(session.again(), steps)
-
-    async def work() -> None:
-        found = await writer.grant(account, wish)
-        until = f"until {wish.until}" if wish.until else "without an end"
-        screen.show(f"{where(account.id)} is exempt {until}: the tag reads back.")
-        if enable_keys:
-            await writer.enable_keys(found)
-            screen.show(
-                f"{where(account.id)} accepts keys again: Azure Resource Manager says so, and the "
-                "gateway follows within minutes, at most hours."
-            )
-        elif not found.keys_on:
-            screen.note("Its keys are off. --enable-keys turns them on.")
-
-    return await _run(screen, writer, work())
+    code = await Granting(session.again(), screen.show, enable_keys).give(grants)
+    return max(code, REMAINS if len(grants) < len(laid_over) else FINE)
 
 
 async def _run(screen: Screen, writer: AccountWriter, work: Awaitable[None]) -> int:

@@ -22,6 +22,7 @@ from shared.core.model import (
     Turned,
     Verdict,
 )
+from shared.core.owner import OwnerFrom, owner_of
 from shared.core.rings import Audited, InForce, Standing, ToCome, written
 from shared.core.settings import Mode, Settings
 from shared.steps.scope import InScope
@@ -170,6 +171,7 @@ def explained(facts: Facts) -> Explanation:
     hold = decision.hold or ""
     decided = f"{decision.verdict} ({hold})" if hold else str(decision.verdict)
     steps += [Step("Decision", f"{decided}: {decision.reason}"), _history(facts)]
+    steps.append(_owner(decision, facts))
 
     def ends(prediction: str, **more: Any) -> Explanation:
         return Explanation(
@@ -280,6 +282,28 @@ def _history(facts: Facts) -> Step:
     client = f" with {last.client}" if last.client not in {"", last.by} else ""
     says = f"{last.by} ({last.by_type}) {what} at {last.at:%Y-%m-%d %H:%M} UTC{client}."
     return Step("History", says, f"flips in 14 days: {log.flips(key)}")
+
+
+def _owner(decision: Decision, facts: Facts) -> Step:
+    """Say whose the account is, and what says so."""
+    tags = facts.settings.owner_tags
+    found = owner_of(decision, tags, facts.log)
+    names = f"OWNER_TAGS: {', '.join(tags) or 'none'}"
+    match found.source:
+        case OwnerFrom.EXEMPTION:
+            return Step("Owner", f"{found.name}, by its exemption.", names)
+        case OwnerFrom.CHANGED_BY:
+            return Step("Owner", f"{found.name}, as who turned its keys on: no tag says.", names)
+        case OwnerFrom.NOBODY:
+            unread = [above.level for above in decision.account.owned_at if above.tags is None]
+            if unread:
+                text = f"Not known: the tags of its {unread[0]} can't be read, and could say."
+                return Step("Owner", text, names)
+            return Step("Owner", "Not known: nothing names one.", names)
+        case OwnerFrom.ACCOUNT | OwnerFrom.RESOURCE_GROUP | OwnerFrom.SUBSCRIPTION:
+            return Step("Owner", f"{found.name}, by the tag of its {found.source}.", names)
+        case _:
+            assert_never(found.source)
 
 
 def _refusals(facts: Facts) -> tuple[Result, list[Step]]:

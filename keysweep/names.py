@@ -5,10 +5,13 @@ settings. An id outside it is refused, and a namesake outside it is nobody's con
 """
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from keysweep.advice import UsageProblem, for_person
 from keysweep.session import Session
-from keysweep.words import scope_in_words, the_first, why_left_alone, why_outside
+from keysweep.words import counted, scope_in_words, the_first, why_left_alone, why_outside
 from shared.core.deadline import Deadline
 from shared.core.errors import AzureError, KeysweepError, NotFound
 from shared.core.model import Account, AccountId
@@ -26,6 +29,33 @@ class NotSeen(KeysweepError):
     """Whether something is in scope can't be told: a part of the scope could not be read."""
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Which accounts a person means: as typed, and in a file."""
+
+    typed: Sequence[str] = ()
+    file: Path | None = None
+
+    def read(self) -> Mapping[str, str]:
+        """Return each name once, with where it stands; what was typed stands nowhere.
+
+        Raises UsageProblem if the file can't be read, or names none.
+        """
+        found = dict.fromkeys(self.typed, "")
+        if self.file is None:
+            return found
+        try:
+            text = self.file.read_text("utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageProblem(f"{self.file} can't be read: {error}") from error
+        # What follows a # is a comment: no id and no name of an account has one.
+        lines = enumerate((line.partition("#")[0].strip() for line in text.splitlines()), 1)
+        listed = {line: f"line {number}: " for number, line in lines if line}
+        if not listed:
+            raise UsageProblem(f"{self.file} names no account: it takes one in each line.")
+        return {**listed, **found}
+
+
 async def scope_of(session: Session) -> InScope:
     """Read which subscriptions are in scope."""
     parts, settings = session.parts, session.settings
@@ -33,6 +63,37 @@ async def scope_of(session: Session) -> InScope:
     return await ScopeReader(
         parts.arm, parts.graph, settings.scope, settings.tenant_id, until
     ).read()
+
+
+async def resolve_all(session: Session, names: Names) -> Sequence[Account]:
+    """Read every account that is meant, each once, in the order in which they are named.
+
+    Raises as `resolve`, and once for all: whoever mends a list hears of each wrong line at once.
+    """
+    named, in_scope = names.read(), await scope_of(session)
+    found: dict[str, Account] = {}
+    problems: dict[str, KeysweepError] = {}
+    with session.screen.spinner() as progress:
+        task = progress.add_task("Looking for the accounts")
+        for number, (text, place) in enumerate(named.items(), 1):
+            progress.update(task, description=f"Looking for account {number} of {len(named)}")
+            try:
+                account = await resolve(session, in_scope, text)
+            except KeysweepError as error:
+                problems[f"{place}{for_person(error)}"] = error
+            else:
+                found.setdefault(account.id.key, account)
+    if not problems:
+        return list(found.values())
+    if len(named) == 1:
+        raise next(iter(problems.values()))
+    text = (
+        f"{len(problems)} of {counted(len(named), 'account')} can't be taken. Nothing was changed:"
+    )
+    text = "\n  ".join([text, *problems])
+    if all(isinstance(error, UsageProblem) for error in problems.values()):
+        raise UsageProblem(text)
+    raise NotSeen(text)
 
 
 async def resolve(session: Session, in_scope: InScope, text: str) -> Account:

@@ -26,6 +26,7 @@ from keysweep.watch import Collected, Seen, watched
 from keysweep.words import counted, distinct
 from shared.core.change_log import ChangeLog
 from shared.core.model import Decision, Gap, GapKind, Inventory, Result, Verdict
+from shared.core.owner import OwnerFrom
 from shared.core.report import SweepReport
 from shared.steps.sweep import new_sweep_id
 
@@ -137,7 +138,7 @@ def table(screen: Screen, found: Sequence[Row]) -> Table:
 
 
 def why(row: Row) -> Text:
-    """Say why, and for a drift who let keys in."""
+    """Say why, for a drift who let keys in, and whose it is."""
     text = shown(row.reason)
     if row.azure_code:
         said = f"{row.azure_code}: {_brief(row.azure_message)}".removesuffix(": ")
@@ -147,6 +148,8 @@ def why(row: Row) -> Text:
     if row.changed_by and row.result == "WOULD_DISABLE":
         how = "Keys on by" if row.attribution == "changeLog" else "Last changed by"
         text.append(shown(f" {how} {row.changed_by}, {row.changed_at[:10]}.", "dim"))
+    if row.owner and row.owner_from != OwnerFrom.CHANGED_BY:
+        text.append(shown(f" Owner: {row.owner}.", "dim"))
     return text
 
 

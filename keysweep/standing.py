@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
+from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
 from keysweep.record import Change
 from shared.core.change_log import KEPT, ChangeLog
 from shared.core.decision import Rules, Scope, decide
@@ -74,6 +75,13 @@ class LeaveAlone:
 type Judgement = GiveBack | LeaveAlone
 
 
+def exit_code_of(reasons: Collection[Why]) -> int:
+    """Return the exit code that it means to leave accounts alone for these reasons."""
+    if Why.NOT_KNOWN in reasons:
+        return NOT_WHOLE
+    return REMAINS if Why.SOMEBODYS_WILL in reasons else FINE
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What is known beside the accounts themselves."""
@@ -102,7 +110,7 @@ def judge(change: Change, account: Account, known: Known, *, is_proven: bool = F
     doubt = (
         _other_incarnation(change, account)
         or _turned_since(change, known)
-        or _not_to_be_exempted(account, decision, known.rules)
+        or not_to_be_exempted(account, decision, known.rules)
         or (None if is_proven else _unproven(change, account, known))
     )
     if doubt is not None:
@@ -165,7 +173,7 @@ def _turned_since(change: Change, known: Known) -> LeaveAlone | None:
     return LeaveAlone(Why.SOMEBODYS_WILL, text)
 
 
-def _not_to_be_exempted(account: Account, decision: Decision, rules: Rules) -> LeaveAlone | None:
+def not_to_be_exempted(account: Account, decision: Decision, rules: Rules) -> LeaveAlone | None:
     """Say so if a tag stands in the way: none that is there is ever replaced."""
     if decision.verdict is Verdict.EXEMPT:
         return None

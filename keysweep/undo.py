@@ -7,7 +7,7 @@ already, and its keys are turned on once the exemption reads back.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -28,6 +28,7 @@ from keysweep.standing import (
     Known,
     LeaveAlone,
     Why,
+    exit_code_of,
     judge,
     off_since,
 )
@@ -108,7 +109,7 @@ class _Plan:
     def code(self) -> int:
         """The exit code, as far as it hangs on what is not given back."""
         judgements = (planned.judgement for planned in self.accounts)
-        code = _code({found.why for found in judgements if isinstance(found, LeaveAlone)})
+        code = exit_code_of({found.why for found in judgements if isinstance(found, LeaveAlone)})
         return NOT_WHOLE if self.unseen else code
 
 
@@ -146,13 +147,6 @@ async def undo(session: Session, request: Request) -> int:
         screen.say("Nothing was changed.")
         return max(plan.code, REMAINS if plan.to_give else FINE)
     return max(plan.code, await _give_back(session, plan, wish))
-
-
-def _code(reasons: Collection[Why]) -> int:
-    """Return the exit code that it means to leave accounts alone for these reasons."""
-    if Why.NOT_KNOWN in reasons:
-        return NOT_WHOLE
-    return REMAINS if Why.SOMEBODYS_WILL in reasons else FINE
 
 
 async def _taken(session: Session, request: Request) -> Taken:
@@ -361,7 +355,7 @@ class _Progress:
                 self.screen.say(f"{where(account_id)}: {result}")
             case _NoMore():
                 self.left_alone += 1
-                self.code = max(self.code, _code({result.why}))
+                self.code = max(self.code, exit_code_of({result.why}))
                 self.screen.say(f"{where(account_id)}: {result}")
             case AzureError() | UsageProblem():
                 self.failed += 1

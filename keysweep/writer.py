@@ -62,6 +62,11 @@ class Steps:
         """Whether any of them was sent, and not refused."""
         return any(state != "not begun" for state in self.states.values())
 
+    @property
+    def are_done(self) -> bool:
+        """Whether each of them reads back."""
+        return all(state == "done" for state in self.states.values())
+
     def __str__(self) -> str:
         return "; ".join(f"{name}: {state}" for name, state in self.states.items()).capitalize()
 

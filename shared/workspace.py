@@ -89,10 +89,9 @@ class Parts:
             graph=self.graph,
             deadline=self.deadline,
             scope=self.settings.scope,
-            tag=self.settings.rules.tag,
+            tags=self.settings.tags_wanted,
             tenant_id=self.settings.tenant_id,
             turns=turns_due(self.settings.schedule, self.last, self.clock.now()),
-            inherit=self.settings.inherit,
             rings=self.settings.rings,
         )
 

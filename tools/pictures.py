@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import dropwhile
 from pathlib import Path
+from typing import Any
 
 from local_azure import trust
 
@@ -41,9 +42,10 @@ def draw(
     *arguments: str,
     answers: Mapping[str, str] | None = None,
     rows: int = _ROWS,
+    **environ: Any,
 ) -> str:
     """Run a command, draw what it left in the terminal, and return that."""
-    ran = in_terminal(azure, *arguments, columns=_COLUMNS, answers=answers)
+    ran = in_terminal(azure, *arguments, columns=_COLUMNS, answers=answers, **environ)
     # The records of this run lie in a temporary folder; those of a person do not.
     out = _STATE.sub("~/.local/state", ran.out)
     lines = [_MOVES.sub("", line).rpartition("\r")[2] for line in out.split("\r\n")]
@@ -81,6 +83,8 @@ def main() -> None:
 
     with at_once(serve, tenant) as azure:
         draw("scan", azure, "scan")
+        online = ("-m", "contoso-online")
+        draw("owners", azure, "scan", *online, OWNER_TAGS="owner")
         draw("explain", azure, "explain", "contract-review", "ticket-summary")
         key = keys_of(tenant.account("knowledge-base"))[0]
         typed = {"Key (it is not shown):": f"{key}\r"}
@@ -91,6 +95,8 @@ def main() -> None:
         draw("exempt-again", azure, "exempt", "partner-widget", "--for", "30d", answers=no)
         draw("exemptions", azure, "exempt", "--list")
         yes = {"[y/N]": "y\n"}
+        draw("notice", azure, "notice", "--for", "30d", "--reason", "CHG0042", "-m", "contoso-corp",
+             answers={"[y/N]": "n\n"}, rows=50, OWNER_TAGS="owner")  # fmt: skip
         swept = draw("sweep", azure, "sweep", "--only", "mail-triage", "--only", "audit-archive",
              "--only", "treasury-bot", "--only", "doc-compare", answers=yes, rows=50)  # fmt: skip
         way_back = re.search(r"To take it back: keysweep (undo \S+)", swept)

@@ -70,7 +70,7 @@ def _actions() -> str:
     actions = json.loads((ROOT / "infra" / "role-actions.json").read_text())["actions"]
     only = {
         "enforce": "`SWEEP_MODE=enforce`, in the rings alone",
-        "inherit": "`EXEMPTION_INHERIT` with resource groups",
+        "groups": "`EXEMPTION_INHERIT` with resource groups, or `OWNER_TAGS`",
     }
     lines = ["| action | why | given with |", "| --- | --- | --- |"]
     for action in actions:

@@ -17,7 +17,8 @@ let tagged = materialize(events
 | extend Account = tostring(customDimensions.accountName), LastRead = readAt,
     State = tostring(customDimensions.state), keysOn = tostring(customDimensions.keysOn),
     Until = tostring(customDimensions['until']), DaysLeft = tolong(customMeasurements.daysLeft),
-    Reason = tostring(customDimensions.exemptionReason), Owner = tostring(customDimensions.owner),
+    Reason = tostring(customDimensions.exemptionReason),
+    Owner = tostring(customDimensions.exemptionOwner),
     Level = tostring(customDimensions.level), verdict = tostring(customDimensions.verdict));
 let newlyTagged = drifted
 | where isOfReading and Result == 'NOW_EXEMPT';

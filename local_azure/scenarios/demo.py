@@ -43,10 +43,12 @@ def _add_containers(tenant: Tenant) -> None:
     tenant.add_management_group("contoso-sandbox", "Sandbox", parent=SCOPE)
     for name in ("contoso-corp-prod", "contoso-corp-test", "contoso-hr-prod"):
         tenant.add_subscription(name, parent="contoso-corp", tags={"department": "corp"})
-    tenant.add_subscription("contoso-finance-prod", parent="contoso-corp")
+    finance = {"owner": "finance-it@contoso.com"}
+    tenant.add_subscription("contoso-finance-prod", parent="contoso-corp", tags=finance)
     tenant.add_subscription("contoso-legacy", parent="contoso-corp", state="Disabled")
-    tenant.add_subscription("contoso-web-prod", parent="contoso-online")
-    tenant.add_subscription("contoso-web-test", parent="contoso-online")
+    web = {"owner": "web@contoso.com"}
+    tenant.add_subscription("contoso-web-prod", parent="contoso-online", tags=web)
+    tenant.add_subscription("contoso-web-test", parent="contoso-online", tags=web)
     tenant.add_subscription("contoso-shop-prod", parent="contoso-online", hidden_from_graph=True)
     sandbox = tenant.add_subscription("contoso-lab", parent="contoso-sandbox")
     vault = tenant.add_subscription("contoso-vault", parent="contoso-corp")

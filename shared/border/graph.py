@@ -69,7 +69,7 @@ _LIST_COLUMNS = (
 _GROUPS = """\
 resourcecontainers
 | where type =~ 'microsoft.resources/subscriptions/resourcegroups'
-| where tostring(tags) matches regex {tag}
+| where tostring(tags) matches regex {tags}
 | project id, subscriptionId, name, tags
 | order by id asc"""
 _NAMED = """\
@@ -166,14 +166,14 @@ class Graph:
         return await self._asked(query, subscriptions, _account_id)
 
     async def groups(
-        self, subscriptions: Sequence[str], tag: str
+        self, subscriptions: Sequence[str], tags: Sequence[str]
     ) -> Answer[tuple[tuple[str, str], Mapping[str, str]]]:
-        """List the resource groups whose tags mention `tag`, or nearly.
+        """List the resource groups whose tags mention one of `tags`, or nearly.
 
         Each row is the subscription and the name, in lower case, and all tags of the group.
         """
         query = _Query(
-            _GROUPS.format(tag=_literals([resembling_pattern(tag)])),
+            _GROUPS.format(tags=_literals([resembling_pattern(tags)])),
             ("id", "subscriptionId", "name", "tags"),
         )
         return await self._asked(query, subscriptions, _group)

@@ -38,6 +38,7 @@ from shared.core.model import (
     Unreadable,
     Verdict,
 )
+from shared.core.owner import Owner
 from shared.core.rings import Standings
 
 
@@ -78,13 +79,19 @@ def _path(groups: Sequence[str] | None) -> str | None:
 
 
 def drift_found(
-    decision: Decision, change: KeyChange | None, flips: int, opened: OpenSince, now: datetime
+    decision: Decision,
+    change: KeyChange | None,
+    flips: int,
+    opened: OpenSince,
+    owner: Owner,
+    now: datetime,
 ) -> DriftFound:
     """Say that an account drifted, and who let keys in, as far as that is known."""
     account = decision.account
     at = change.at if change else account.changed_at if account.changed_by else None
     return DriftFound(
         **_about(account),
+        **_owned(owner),
         **_open(opened, now),
         reason=decision.reason,
         changed_by=change.by if change else account.changed_by,
@@ -138,17 +145,22 @@ def sources_disagree(disagreement: Disagreement) -> SourcesDisagree:
     )
 
 
-def account_held(decision: Decision) -> AccountHeld:
+def account_held(decision: Decision, owner: Owner) -> AccountHeld:
     """Say that an account was held."""
     return AccountHeld(
-        **_about(decision.account), hold_reason=str(decision.hold), reason=decision.reason
+        **_about(decision.account),
+        **_owned(owner),
+        hold_reason=str(decision.hold),
+        reason=decision.reason,
     )
 
 
 def remediation_outcome(outcome: Outcome, announcement: DriftFound) -> RemediationOutcome:
-    """Say what came of a drift, and since when it is open, as its announcement did."""
+    """Say what came of a drift, whose it is and since when, as its announcement did."""
     return RemediationOutcome(
         **_about(outcome.decision.account),
+        owner=announcement.owner,
+        owner_from=announcement.owner_from,
         open_since=announcement.open_since,
         open_since_known=announcement.open_since_known,
         open_hours=announcement.open_hours,
@@ -160,7 +172,9 @@ def remediation_outcome(outcome: Outcome, announcement: DriftFound) -> Remediati
     )
 
 
-def exemption_observed(decision: Decision, days_left: int | None) -> ExemptionObserved | None:
+def exemption_observed(
+    decision: Decision, days_left: int | None, owner: Owner
+) -> ExemptionObserved | None:
     """Say that an account carries our tag; None if it does not."""
     exemption = decision.exemption
     state = _state(exemption)
@@ -169,13 +183,14 @@ def exemption_observed(decision: Decision, days_left: int | None) -> ExemptionOb
     granted = exemption if isinstance(exemption, Exempt | Lapsed) else None
     return ExemptionObserved(
         **_about(decision.account),
+        **_owned(owner),
         state=state,
         keys_on=decision.account.keys_on,
         verdict=decision.verdict,
         until=granted.until.isoformat() if granted and granted.until else None,
         days_left=days_left,
         exemption_reason=granted.reason if granted else "",
-        owner=granted.owner if granted else "",
+        exemption_owner=granted.owner if granted else "",
         level=exemption.level if isinstance(exemption, Exempt) else "account",
         problem=exemption.problem if isinstance(exemption, Unreadable) else "",
     )
@@ -219,6 +234,10 @@ def _about(account: Account) -> dict[str, Any]:
         "location": account.location,
         "no_custom_subdomain": account.custom_subdomain is None,
     }
+
+
+def _owned(owner: Owner) -> dict[str, Any]:
+    return {"owner": owner.name, "owner_from": owner.source}
 
 
 def _open(opened: OpenSince, now: datetime) -> dict[str, Any]:

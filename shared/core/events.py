@@ -68,7 +68,20 @@ class AccountEvent(NamedEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DriftEvent(AccountEvent):
+class OwnedEvent(AccountEvent):
+    """Something about one account that concerns its owner; never built itself."""
+
+    owner: Annotated[str, "Who is to be asked about it; empty: nobody is known."]
+    owner_from: Annotated[
+        str,
+        "What names the owner: a tag of OWNER_TAGS on the `account`, its `resourceGroup` or its "
+        "`subscription`; its `exemption`; or else `changedBy`, who turned its keys on. Empty: none "
+        "of them does, or a level before one that does could not be read.",
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftEvent(OwnedEvent):
     """Something about one drift, and how long that is open; never built itself."""
 
     open_since: Annotated[
@@ -167,7 +180,7 @@ class DriftFound(DriftEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountHeld(AccountEvent):
+class AccountHeld(OwnedEvent):
     """An account lets keys in, has no exemption in force, and was deliberately left alone."""
 
     name: ClassVar[str] = "AccountHeld"
@@ -180,7 +193,7 @@ class AccountHeld(AccountEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExemptionObserved(AccountEvent):
+class ExemptionObserved(OwnedEvent):
     """An account carries our tag, whatever it says and whether or not its keys are on."""
 
     name: ClassVar[str] = "ExemptionObserved"
@@ -190,7 +203,7 @@ class ExemptionObserved(AccountEvent):
     until: Annotated[str | None, "The last day, YYYY-MM-DD; absent: open-ended."]
     days_left: Annotated[int | None, "Days until then; negative once lapsed."]
     exemption_reason: Annotated[str, "The reason that the tag gives."]
-    owner: Annotated[str, "The owner that the tag gives."]
+    exemption_owner: Annotated[str, "The owner that the tag gives."]
     level: Annotated[str, "Where the tag stands: `account`, `resourceGroup` or `subscription`."]
     problem: Annotated[str, "What is wrong with a value that can't be read."]
 

@@ -6,7 +6,7 @@ held where it can't.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -76,19 +76,23 @@ def near_miss(names: Iterable[str], tag: str) -> str | None:
     return next((name for name in names if resembles(name, tag) and not is_tag(name, tag)), None)
 
 
-def resembling_pattern(tag: str) -> str:
-    """Return a regular expression that finds, in tags as JSON, each name that resembles `tag`.
+def resembling_pattern(tags: Sequence[str]) -> str:
+    """Return a regular expression that finds, in tags as JSON, each name that resembles one.
 
     For a query, to leave most others out; it finds more than it must, so who asks compares again.
     What is beyond ASCII, and what JSON escapes, is found whatever it is. The syntax is what RE2 and
     Python have in common.
     """
     beyond_ascii_or_escaped = r"[^\x00-\x7f]|\\"
-    letters = essence(tag)
-    if not letters.isascii():
+    names = [_resembling(letters) for letters in map(essence, tags) if letters.isascii()]
+    if not names:
         return beyond_ascii_or_escaped
+    return f"(?i){'|'.join(names)}|{beyond_ascii_or_escaped}"
+
+
+def _resembling(letters: str) -> str:
     between = "[^a-z0-9]*" if letters.isalnum() else ""
-    return f"(?i){between.join(map(re.escape, letters))}|{beyond_ascii_or_escaped}"
+    return between.join(map(re.escape, letters))
 
 
 def _read_value(raw: str, today: date) -> Exemption:

@@ -88,6 +88,34 @@ class TagsAbove:
 
 
 @dataclass(frozen=True, slots=True)
+class TagsWanted:
+    """Which tags matter, and at which levels above an account they do."""
+
+    exemption: str
+    """The name of the tag that exempts."""
+    inherit: tuple[Level, ...] = ()
+    """The levels where that counts for the accounts below, the nearest first."""
+    owner: tuple[str, ...] = ()
+    """The names of the tags that say who the owner is, the first counting first."""
+
+    @property
+    def owner_levels(self) -> tuple[Level, ...]:
+        """The levels above an account where its owner is looked for, the nearest first."""
+        return (Level.RESOURCE_GROUP, Level.SUBSCRIPTION) if self.owner else ()
+
+    @property
+    def of_groups(self) -> tuple[str, ...]:
+        """Those that matter on a resource group; none: no group has to be read."""
+        exemption = (self.exemption,) if self.groups_exempt else ()
+        return (*exemption, *self.owner)
+
+    @property
+    def groups_exempt(self) -> bool:
+        """Whether a resource group's tag exempts: then a group that is not read is a lack."""
+        return Level.RESOURCE_GROUP in self.inherit
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """An account whose kind is in scope, as one source showed it."""
 
@@ -101,7 +129,9 @@ class Account:
     """Without one, nobody can use the account with Entra ID until it gets one."""
     provisioning_state: str = ""
     above: tuple[TagsAbove, ...] = ()
-    """The levels whose tags count for it as well, the nearest first."""
+    """The levels whose tags count for its exemption as well, the nearest first."""
+    owned_at: tuple[TagsAbove, ...] = ()
+    """The levels above it where its owner is looked for, the nearest first; none: not read."""
     changed_at: datetime | None = None
     """When it was last changed, where the source says so."""
     changed_by: str = ""
@@ -351,9 +381,9 @@ class Reading:
     """Accounts of it that could not be read."""
 
     def with_tags_above(
-        self, levels: tuple[Level, ...], groups: Mapping[tuple[str, str], Mapping[str, str]] | None
+        self, wanted: TagsWanted, groups: Mapping[tuple[str, str], Mapping[str, str]] | None
     ) -> Self:
-        """Put the tags of the levels above on the accounts.
+        """Put the tags of the levels above on the accounts, as far as they matter.
 
         `groups` are the tags of resource groups, by subscription and lower-cased name; a group that
         is not in it has none of interest. None: they could not be read.
@@ -366,9 +396,14 @@ class Reading:
             key = (subscription.id, account.id.resource_group.lower())
             return None if groups is None else groups.get(key, {})
 
+        def read(levels: tuple[Level, ...], account: Account) -> tuple[TagsAbove, ...]:
+            return tuple(TagsAbove(level, tags_of(level, account)) for level in levels)
+
         accounts = tuple(
             replace(
-                account, above=tuple(TagsAbove(level, tags_of(level, account)) for level in levels)
+                account,
+                above=read(wanted.inherit, account),
+                owned_at=read(wanted.owner_levels, account),
             )
             for account in self.accounts
         )

@@ -15,8 +15,9 @@ from uuid import UUID
 
 from shared.core.decision import Brake, Limits, Rules, Scope
 from shared.core.errors import SettingsError
+from shared.core.exemption import resembles
 from shared.core.kinds import read_kind
-from shared.core.model import Level
+from shared.core.model import Level, TagsWanted
 from shared.core.rings import Ring, Rings
 from shared.core.schedule import Schedule
 from shared.core.spelling import edits, essence, likeliest
@@ -85,6 +86,8 @@ class Settings:
     """Where enforce mode enforces; empty: everywhere in scope."""
     inherit: tuple[Level, ...]
     """The levels above an account whose tags count for it, the nearest first."""
+    owner_tags: tuple[str, ...]
+    """The tags that say who owns an account, the first counting first."""
     concurrency: int
     budget: float
     """Seconds."""
@@ -98,6 +101,11 @@ class Settings:
     def rings(self) -> Rings:
         """Where keys are turned off, and from when on. Of their groups nothing is known yet."""
         return Rings(self.mode is Mode.ENFORCE, self.enforce_from, self.enforce_scopes)
+
+    @property
+    def tags_wanted(self) -> TagsWanted:
+        """Which tags discovery reads."""
+        return TagsWanted(self.rules.tag, self.inherit, self.owner_tags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +363,15 @@ SWEEP_KINDS = Setting(
     ),
     "Which kinds of account are in scope.",
 )
+OWNER_TAGS = Setting(
+    "OWNER_TAGS",
+    "",
+    Form(
+        "names of tags, by comma, the first counting first; not EXEMPTION_TAG",
+        _listed(_tag_name),
+    ),
+    "Tags that name the owner: looked for on the account, its resource group, its subscription.",
+)
 EXEMPTION_TAG = Setting(
     "EXEMPTION_TAG",
     "local-auth-exempt",
@@ -489,7 +506,7 @@ ARM_SCOPE = Setting(
 SETTINGS: tuple[Setting[Any], ...] = (
     *(SWEEP_SCHEDULE, SWEEP_MODE, SWEEP_MANAGEMENT_GROUPS, SWEEP_SUBSCRIPTIONS),
     *(SWEEP_EXCLUDE_SUBSCRIPTIONS, SWEEP_KINDS, EXEMPTION_TAG, EXEMPTION_INHERIT),
-    *(EXEMPTION_REQUIRE_UNTIL, EXEMPTION_MAX_DAYS, EXEMPTION_UNREADABLE, NO_SUBDOMAIN),
+    *(EXEMPTION_REQUIRE_UNTIL, EXEMPTION_MAX_DAYS, EXEMPTION_UNREADABLE, NO_SUBDOMAIN, OWNER_TAGS),
     *(MAX_CHANGES_PER_SWEEP, BRAKE, BRAKE_RELEASE_UNTIL, ENFORCE_FROM, ENFORCE_SCOPES),
     *(SWEEP_CONCURRENCY, SWEEP_BUDGET_SECONDS, AZURE_CLIENT_ID, AZURE_TENANT_ID, _TELEMETRY),
     *(AZURE_SDK_CLOUD_CONF, ARM_ENDPOINT, ARM_SCOPE),
@@ -588,6 +605,7 @@ def _read(
     if _TELEMETRY in declared:
         # Not where a person reads them, who may ask for a part of the scope.
         problems.extend(_rings_outside(values))
+    problems.extend(_owner_tag_problems(values))
     problems.extend(_timeout_problems(environ, values))
     return values, problems
 
@@ -647,6 +665,18 @@ def _listed_rings(values: _Values) -> tuple[Ring, ...]:
         replace(ring, is_group=ring.is_group or ring.key in groups)
         for ring in values.of(ENFORCE_SCOPES)
     )
+
+
+def _owner_tag_problems(values: _Values) -> Iterator[str]:
+    """Refuse the exemption tag as one that names the owner, and what was meant to be it."""
+    if {OWNER_TAGS.name, EXEMPTION_TAG.name} <= values.keys():
+        exemption = values.of(EXEMPTION_TAG)
+        for name in values.of(OWNER_TAGS):
+            if resembles(name, exemption):
+                yield (
+                    f"OWNER_TAGS names {_shown(name)}, and EXEMPTION_TAG is {_shown(exemption)}: "
+                    "what that tag says of an owner counts without being listed"
+                )
 
 
 def _timeout_problems(environ: Mapping[str, str], values: _Values) -> Sequence[str]:
@@ -720,6 +750,7 @@ def _settings(values: _Values) -> Settings:
         enforce_from=of(ENFORCE_FROM),
         enforce_scopes=_listed_rings(values),
         inherit=of(EXEMPTION_INHERIT),
+        owner_tags=of(OWNER_TAGS),
         concurrency=of(SWEEP_CONCURRENCY),
         budget=float(of(SWEEP_BUDGET_SECONDS)),
         client_id=of(AZURE_CLIENT_ID),

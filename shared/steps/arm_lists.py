@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shared.core.deadline import Deadline
 from shared.core.decision import Scope
-from shared.core.errors import AzureError, Throttled
+from shared.core.errors import AzureError, Outlasted, Throttled
 from shared.core.exemption import carries
 from shared.core.model import (
     Account,
@@ -15,12 +15,14 @@ from shared.core.model import (
     Coverage,
     Gap,
     GapKind,
-    Level,
     Reading,
     Source,
     Subscription,
+    TagsWanted,
 )
 from shared.steps.ports import ArmLists
+
+_TOO_LATE = "ARM's list of its accounts outlasted its share of the time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,7 @@ class ListReader:
 
     arm: ArmLists
     scope: Scope
-    tag: str
-    inherit: tuple[Level, ...]
+    tags: TagsWanted
 
     async def read(
         self, subscriptions: Sequence[Subscription], until: Deadline, keep: Collection[str] = ()
@@ -57,15 +58,14 @@ class ListReader:
     async def _listed(
         self, subscription: Subscription, until: Deadline, keep: Collection[str]
     ) -> Reading | Unlisted:
-        too_late = "ARM's list of its accounts outlasted its share of the time"
         try:
-            rows = await until.wait_for(self._rows(subscription.id), too_late)
+            rows = await until.wait_for(self._rows(subscription.id), _TOO_LATE)
             reading = self._reading(subscription, rows, keep)
-            groups = await until.wait_for(self._groups(reading), too_late)
+            groups = await self._groups(reading, until)
         except AzureError as error:
             gap = Gap(GapKind.SUBSCRIPTION, subscription.id, str(error), subscription.id)
             return Unlisted(gap, kept_waiting=isinstance(error, Throttled))
-        return reading.with_tags_above(self.inherit, groups)
+        return reading.with_tags_above(self.tags, groups)
 
     async def _rows(self, subscription_id: str) -> Sequence[Account | str]:
         """Read a list to its end, each row once. Raises AzureError."""
@@ -85,7 +85,9 @@ class ListReader:
         kept = (
             account
             for account in accounts
-            if account.keys_on or account.id.key in keep or carries(account.tags, self.tag)
+            if account.keys_on
+            or account.id.key in keep
+            or carries(account.tags, self.tags.exemption)
         )
         gaps = (
             Gap(GapKind.ACCOUNT, row, "ARM's row lacks what we need", subscription.id)
@@ -95,13 +97,22 @@ class ListReader:
         census = Census(keys_on=count[True], keys_off=count[False])
         return Reading(Coverage(subscription, Source.ARM, census), tuple(kept), tuple(gaps))
 
-    async def _groups(self, reading: Reading) -> Mapping[tuple[str, str], Mapping[str, str]] | None:
-        """List the tags of the resource groups, if they matter; None: they can't be read."""
-        if not reading.accounts or Level.RESOURCE_GROUP not in self.inherit:
+    async def _groups(
+        self, reading: Reading, until: Deadline
+    ) -> Mapping[tuple[str, str], Mapping[str, str]] | None:
+        """List the tags of the resource groups, if they matter; None: they can't be read.
+
+        Raises Outlasted if there is no time left for what can exempt an account.
+        """
+        if not (reading.accounts and self.tags.of_groups):
             return {}
         subscription_id = reading.coverage.subscription.id
         try:
-            named = await self.arm.groups(subscription_id)
+            named = await until.wait_for(self.arm.groups(subscription_id), _TOO_LATE)
+        except Outlasted:
+            if self.tags.groups_exempt:
+                raise
+            return None
         except AzureError:
             return None
         return {(subscription_id, name): tags for name, tags in named.items()}

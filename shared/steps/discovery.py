@@ -15,9 +15,9 @@ from shared.core.model import (
     Disagreement,
     Gap,
     Inventory,
-    Level,
     Reading,
     Subscription,
+    TagsWanted,
 )
 from shared.core.rings import Rings
 from shared.steps.arm_lists import ListReader, Unlisted
@@ -52,13 +52,11 @@ class Discovery:
     deadline: Deadline
     """The sweep's: each step of discovery has a share of what is left of it."""
     scope: Scope
-    tag: str
+    tags: TagsWanted
     tenant_id: str | None
     """The home tenant; None: that of the identity."""
     turns: frozenset[int]
     """The turns that are due: the subscriptions that have one of them are read from ARM as well."""
-    inherit: tuple[Level, ...] = ()
-    """The levels above an account whose tags count for it, the nearest first."""
     rings: Rings = field(default_factory=Rings)
     """Where keys are turned off: the groups among them are read."""
 
@@ -97,14 +95,14 @@ class Discovery:
 
     @property
     def _lists(self) -> ListReader:
-        return ListReader(self.arm, self.scope, self.tag, self.inherit)
+        return ListReader(self.arm, self.scope, self.tags)
 
     async def _through_graph(
         self, subscriptions: Sequence[Subscription]
     ) -> tuple[Mapping[str, Reading | Gap], str]:
         """Return what Resource Graph shows, by subscription id, and why not all of it."""
         until, clock = self._share(_SHARE_IF_DISPENSABLE), self.deadline.clock
-        reader = GraphReader(self.graph, clock, self.scope, self.tag, self.inherit)
+        reader = GraphReader(self.graph, clock, self.scope, self.tags)
         too_late = f"Resource Graph: no answer within {until.left:.0f} s"
         try:
             shown = await until.wait_for(reader.read(subscriptions), too_late)

@@ -88,9 +88,9 @@ class GraphQueries(Protocol):
         ...
 
     async def groups(
-        self, subscriptions: Sequence[str], tag: str
+        self, subscriptions: Sequence[str], tags: Sequence[str]
     ) -> Answer[tuple[tuple[str, str], Mapping[str, str]]]:
-        """List resource groups whose tags mention `tag`: subscription and name, and the tags."""
+        """List resource groups with one of these tags: subscription and name, and their tags."""
         ...
 
 

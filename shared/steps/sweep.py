@@ -39,6 +39,7 @@ from shared.core.model import (
     Result,
     Verdict,
 )
+from shared.core.owner import owner_of
 from shared.core.report import SweepReport
 from shared.core.rings import Audited, InForce, Rings, Standing, Standings, ToCome, written
 from shared.core.settings import Settings
@@ -109,14 +110,17 @@ class Sweep:
             decisions = held_by_the_brake(decisions, planned.held, settings.limits)
         # Before all other events: what is announced early is acknowledged early.
         announcements = {
-            decision.account.id.key: in_ring(_announcement(decision, log, self.clock.now()))
+            decision.account.id.key: in_ring(
+                _announcement(decision, log, settings.owner_tags, self.clock.now())
+            )
             for decision in decisions
             if decision.verdict is Verdict.DRIFT
         }
         await self._emit(announcements.values())
         since = (self.last or started - _DAY) - _OVERLAP
         await self._emit(map(in_ring, _key_changes(log, since)))
-        await self._emit(map(in_ring, _exempt_and_held(decisions, today)))
+        owned = _exempt_and_held(decisions, log, settings.owner_tags, today)
+        await self._emit(map(in_ring, owned))
         # Last: whoever sees that a subscription was read finds the events of all its accounts.
         await self._emit(map(in_ring, subscriptions_read(inventory, decisions, standings)))
         report = SweepReport(
@@ -255,9 +259,12 @@ def _audited_because(standing: Standing) -> str:
             assert_never(standing)
 
 
-def _announcement(decision: Decision, log: ChangeLog, now: datetime) -> DriftFound:
+def _announcement(
+    decision: Decision, log: ChangeLog, owner_tags: Sequence[str], now: datetime
+) -> DriftFound:
     account, opened = decision.account.id.key, log.open_since(decision, now)
-    return drift_found(decision, log.last_on(account), log.flips(account), opened, now)
+    owner, last_on = owner_of(decision, owner_tags, log), log.last_on(account)
+    return drift_found(decision, last_on, log.flips(account), opened, owner, now)
 
 
 def _key_changes(log: ChangeLog, since: datetime) -> Iterator[Event]:
@@ -267,13 +274,16 @@ def _key_changes(log: ChangeLog, since: datetime) -> Iterator[Event]:
         yield patch_war(on, off, log.flips(account))
 
 
-def _exempt_and_held(decisions: Iterable[Decision], today: date) -> Iterator[Event]:
+def _exempt_and_held(
+    decisions: Iterable[Decision], log: ChangeLog, owner_tags: Sequence[str], today: date
+) -> Iterator[Event]:
     for decision in decisions:
-        observed = exemption_observed(decision, _days_left(decision, today))
+        owner = owner_of(decision, owner_tags, log)
+        observed = exemption_observed(decision, _days_left(decision, today), owner)
         if observed is not None:
             yield observed
         if decision.verdict is Verdict.HELD:
-            yield account_held(decision)
+            yield account_held(decision, owner)
 
 
 async def work_through[Change](

@@ -7,7 +7,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from shared.core.deadline import Deadline
 from shared.core.decision import Scope
+from shared.core.errors import Outlasted
 from shared.core.model import (
     Account,
     Answer,
@@ -16,14 +18,17 @@ from shared.core.model import (
     Coverage,
     Gap,
     GapKind,
-    Level,
     Reading,
     Source,
     Subscription,
+    TagsWanted,
 )
 from shared.steps.ports import GraphQueries
 
 _ASK_AGAIN_SECONDS = 2.0
+# So long owners are waited for, where groups matter for nothing else: a sweep goes on without them.
+_FOR_OWNERS_SECONDS = 30.0
+_TOO_LATE = "Resource Graph did not show the resource groups in time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +48,7 @@ class GraphReader:
     graph: GraphQueries
     clock: Clock
     scope: Scope
-    tag: str
-    inherit: tuple[Level, ...]
+    tags: TagsWanted
 
     async def read(self, subscriptions: Sequence[Subscription]) -> Shown:
         """Read those of the subscriptions that Resource Graph shows."""
@@ -66,26 +70,47 @@ class GraphReader:
             await self.clock.sleep(_ASK_AGAIN_SECONDS)
             second = await self._counted_and_listed(disputed)
         readings = {**first.readings, **second.readings}
-        groups: Answer[tuple[tuple[str, str], Mapping[str, str]]] = Answer(())
-        if Level.RESOURCE_GROUP in self.inherit:
-            groups = await self.graph.groups(list(readings), self.tag)
-        unread = {**visible.unread, **first.unread, **second.unread, **groups.unread}
+        groups = await self._groups(readings)
+        unread = {**visible.unread, **first.unread, **second.unread}
+        if self.tags.groups_exempt:
+            unread |= groups.unread
         tags = dict(groups.rows)
         return Shown(
             {
-                name: found if isinstance(found, Gap) else found.with_tags_above(self.inherit, tags)
+                name: found
+                if isinstance(found, Gap)
+                else found.with_tags_above(self.tags, None if name in groups.unread else tags)
                 for name, found in readings.items()
                 if name not in unread
             },
             unread,
         )
 
+    async def _groups(
+        self, readings: Mapping[str, Reading | Gap]
+    ) -> Answer[tuple[tuple[str, str], Mapping[str, str]]]:
+        """List the tags of the resource groups, where there are accounts for which they matter."""
+        matters = [
+            name
+            for name, found in readings.items()
+            if isinstance(found, Reading) and found.accounts
+        ]
+        if not (matters and self.tags.of_groups):
+            return Answer(())
+        asked = self.graph.groups(matters, self.tags.of_groups)
+        if self.tags.groups_exempt:
+            return await asked
+        try:
+            return await Deadline.after(self.clock, _FOR_OWNERS_SECONDS).wait_for(asked, _TOO_LATE)
+        except Outlasted as error:
+            return Answer((), dict.fromkeys(matters, str(error)))
+
     async def _counted_and_listed(self, subscriptions: Sequence[Subscription]) -> Shown:
         """Hold the census against the list: a reading where they agree, else a gap."""
         names, kinds = [subscription.id for subscription in subscriptions], self.scope.kinds
         census = await self.graph.census(names, kinds)
         counted = [name for name in names if name not in census.unread]
-        listing = await self.graph.listing(counted, kinds, self.tag)
+        listing = await self.graph.listing(counted, kinds, self.tags.exemption)
         unread = {**census.unread, **listing.unread}
         counts = dict(census.rows)
         listed: defaultdict[str, list[Account]] = defaultdict(list)

@@ -32,7 +32,7 @@ def role(*only: str) -> list[str]:
 
 
 ENFORCE = ("enforce",)
-ALL = ("enforce", "inherit")
+ALL = ("enforce", "groups")
 
 
 def lowered(actions: set[str] | list[str]) -> set[str]:
@@ -58,12 +58,12 @@ def with_the_role_alone(*only: str) -> Tenant:
     return tenant
 
 
-async def used(serve: Serve, *, graph: bool = True, inherit: str = "false") -> set[str]:
+async def used(serve: Serve, *, graph: bool = True, **settings: str) -> set[str]:
     """Return the actions that one sweep of the demo's tenant uses."""
     azure = serve(scenarios.demo())
     if not graph:
         azure.faults.on(action=GRAPH, times=None).answer(503)
-    await sweep(azure, MAX_CHANGES_PER_SWEEP=MANY, EXEMPTION_INHERIT=inherit)
+    await sweep(azure, MAX_CHANGES_PER_SWEEP=MANY, **settings)
     return lowered(azure.actions())
 
 
@@ -75,10 +75,11 @@ async def test_a_sweep_of_the_demos_tenant_uses_the_actions_of_the_role_and_no_o
 
 
 @pytest.mark.parametrize("graph", [True, False])
-async def test_with_inheritance_it_uses_the_one_more_that_the_role_has_for_it(
-    serve: Serve, *, graph: bool
+@pytest.mark.parametrize("setting", [{"EXEMPTION_INHERIT": "true"}, {"OWNER_TAGS": "owner"}])
+async def test_with_inheritance_or_owners_it_uses_the_one_more_that_the_role_has_for_them(
+    serve: Serve, *, setting: dict[str, str], graph: bool
 ) -> None:
-    assert await used(serve, graph=graph, inherit="true") == lowered(role(*ALL))
+    assert await used(serve, graph=graph, **setting) == lowered(role(*ALL))
 
 
 @pytest.mark.parametrize("graph", [True, False])

@@ -1,5 +1,7 @@
 """Commands against the local Azure, in the tests' own process: what only the wire can show."""
 
+import csv
+import io
 import json
 import os
 import re
@@ -12,6 +14,7 @@ import pytest
 
 from local_azure import LocalAzure, Tenant, scenarios
 from local_azure.log import SeenRequest
+from local_azure.state.account import PatchForm
 from tests.support.serving import Serve
 from tests.support.terminal import at_once, here
 
@@ -86,6 +89,51 @@ def test_keys_that_their_owner_later_switched_off_himself_stay_off(serve: Serve)
     assert ran.code == 1
 
 
+def test_a_notice_keeps_keys_on_until_its_day_and_covers_no_account_that_comes_later(
+    serve: Serve,
+) -> None:
+    tenant = one({"Owner": "web", "cost": "42"}, local_auth=True)
+    tenant.add_account("stray", local_auth=True)
+    azure = at_once(serve, tenant)
+
+    ran = here(azure, "notice", "--for", "30d", "--yes", "--output", "csv", OWNER_TAGS="owner")
+
+    (first, second) = csv.DictReader(io.StringIO(ran.out, newline=""))
+    assert first["owner"] == "web"
+    assert second["owner"] == ""
+    until = first["until"]
+    notice = f"until={until}; reason=notice: keys go off on {until}"
+    assert azure.tenant.account("bot").tags == {
+        "Owner": "web",
+        "cost": "42",
+        TAG: f"{notice}; owner=web",
+    }
+    assert azure.tenant.account("stray").tags == {TAG: notice}
+    azure.tenant.add_account("later", local_auth=True, patch=PatchForm.OK_200, stale_reads=0)
+    assert here(azure, "sweep", "--yes").code == 0
+    assert keys_on(azure) == {"bot", "stray"}
+    again = here(azure, "notice", "--for", "60d", "--yes")
+    assert "There is nobody to give notice to." in again.err
+    assert azure.tenant.account("stray").tags == {TAG: notice}
+
+
+def test_a_list_of_accounts_is_exempted_and_one_wrong_line_writes_nothing(
+    serve: Serve, tmp_path: Path
+) -> None:
+    tenant = one(local_auth=True)
+    tenant.add_account("other", local_auth=True)
+    azure, path = at_once(serve, tenant), tmp_path / "accounts.txt"
+    path.write_text(f"bot\n{azure.tenant.account('other').id}\nnobody\n")
+    arguments = ("exempt", "--from-file", str(path), "--for", "14d")
+    refused = here(azure, *arguments)
+    assert "line 3: There is no account 'nobody'" in refused.err
+    assert refused.code == 64
+    assert azure.writes == ()
+    path.write_text(path.read_text().replace("nobody", "# nobody"))
+    assert here(azure, *arguments).code == 0
+    assert all(TAG in (account.tags or {}) for account in azure.tenant.accounts)
+
+
 @pytest.mark.parametrize("command", ["sweep", "exempt", "undo"])
 def test_nothing_is_written_outside_the_scope(serve: Serve, command: str, tmp_path: Path) -> None:
     tenant = one(local_auth=True)
@@ -137,7 +185,11 @@ def test_verbose_shows_every_request_and_no_token(serve: Serve) -> None:
         (["frobnicate"], "No such command"),
         (["scan", "--output", "xml"], "Invalid value"),
         (["sweep", "--audit", "--enforce"], "exclude each other"),
-        (["exempt"], "Give one ACCOUNT, or --list"),
+        (["exempt"], "Give an ACCOUNT or more, or --from-file, or --list."),
+        (["exempt", "--list", "--from-file", "x"], "Give an ACCOUNT or more, or --from-file"),
+        (["exempt", "bot", "other", "--remove"], "--remove takes one ACCOUNT"),
+        (["notice"], "Missing option '--for'"),
+        (["notice", "--for", "0d"], "no span such as 30d"),
         (["exempt", "bot"], "Say how long"),
         (["exempt", "bot", "--until", "31/12/2026"], "2026"),
         (["exempt", "bot", "--for", "9999999d"], "no span such as 14d"),
@@ -160,6 +212,9 @@ def test_bad_usage_is_exit_code_64(arguments: list[str], says: str) -> None:
         (["undo", "20261124T090000Z-1f3a9c0d"], "--insights RESOURCE-ID names"),
         (["undo", "20261124T090000Z-1f3a9c0d", "--insights", "x"], "is no Application Insights"),
         (["exempt", "bot", "--until", "2020-01-01"], "has passed"),
+        (["exempt", "--from-file", "/nowhere", "--open-ended"], "/nowhere can't be read"),
+        (["notice", "--for", "30d"], "say --yes, or --dry-run"),
+        (["notice", "--for", "30d", "--yes", "--reason", "a;b"], "can't hold a semicolon"),
         (["explain", "nobody"], "There is no account 'nobody'"),
         (["scan", "-s", ""], "it would mean everything"),
         (["scan", "--function", "func-keysweep"], "is not the resource id of a Function App"),

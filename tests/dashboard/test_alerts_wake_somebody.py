@@ -285,6 +285,7 @@ def test_each_alert_has_its_page_in_the_runbook_and_no_page_is_left_over() -> No
         "Stop the tool in seconds",
         "Give an application its keys back, and keep them",
         "The first day after deployment",
+        "One owner's alerts, and their mail each week",
     ]
     assert pages == [*general, *(alert["title"] for alert in ALERTS)]
     for page in RUNBOOK.split("\n## ")[len(general) + 1 :]:

@@ -106,10 +106,9 @@ async def swept(
         graph=tenant.graph,
         deadline=deadline,
         scope=replace(configured.scope, is_part=is_part),
-        tag=configured.rules.tag,
+        tags=configured.tags_wanted,
         tenant_id=configured.tenant_id,
         turns=turns,
-        inherit=configured.inherit,
         rings=configured.rings,
     )
     reader = AccountReader(tenant.arm, configured.rules.tag, configured.inherit)

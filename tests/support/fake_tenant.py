@@ -387,16 +387,16 @@ class ResourceGraph:
         return (account for account in shown if scope.has_kind(account.kind))
 
     async def groups(
-        self, subscriptions: Sequence[str], tag: str
+        self, subscriptions: Sequence[str], tags: Sequence[str]
     ) -> Answer[tuple[tuple[str, str], Mapping[str, str]]]:
-        """List the resource groups whose tags mention the tag, or nearly."""
+        """List the resource groups whose tags mention one of these, or nearly."""
         return await self._answer(
             "groups shown",
             subscriptions,
             lambda batch: (
-                (key, tags)
-                for key, tags in self.tenant.groups.items()
-                if key[0] in batch and re.search(resembling_pattern(tag), json.dumps(tags))
+                (key, found)
+                for key, found in self.tenant.groups.items()
+                if key[0] in batch and re.search(resembling_pattern(tags), json.dumps(found))
             ),
         )
 

@@ -31,7 +31,7 @@ ROOT = Path(__file__).parent.parent.parent
 COMMAND = (sys.executable, "-m", "keysweep")
 _SECONDS = 90
 # What no environment of a person's has by chance.
-_OURS = ("SWEEP_", "EXEMPTION_", "AZURE_", "ARM_", "IDENTITY_")
+_OURS = ("SWEEP_", "EXEMPTION_", "OWNER_TAGS", "AZURE_", "ARM_", "IDENTITY_")
 _ESCAPE = re.compile(r"\x1b(\[[0-9;?]*[a-zA-Z]|\][^\x07]*\x07)")
 
 # Where records of sweeps are kept: not among those of whoever runs the tests.

@@ -60,6 +60,7 @@ from shared.core.model import (
     TagsAbove,
     Turned,
 )
+from shared.core.owner import Owner, OwnerFrom
 from shared.core.rings import Audited, InForce, Ring, Rings, Standing, ToCome
 from shared.core.wire import fields_of, identified, measurements, properties
 from tests.support.builders import (
@@ -73,6 +74,8 @@ from tests.support.builders import (
     an_account,
     an_outcome,
 )
+
+TEAM = Owner("team-x", OwnerFrom.RESOURCE_GROUP)
 
 
 def test_a_gap_as_it_is_on_the_wire() -> None:
@@ -101,7 +104,9 @@ def test_numbers_are_measurements_booleans_are_words_and_none_is_left_out() -> N
         until=None,
         days_left=12,
         exemption_reason="",
+        exemption_owner="",
         owner="",
+        owner_from="",
         level="account",
         problem="",
     )
@@ -162,7 +167,7 @@ def test_a_subscription_is_told_with_what_was_found_there() -> None:
 def announced(
     decision: Decision, change: KeyChange | None, flips: int, opened: OpenSince | None = None
 ) -> DriftFound:
-    return drift_found(decision, change, flips, opened or NotKnown(), NOW)
+    return drift_found(decision, change, flips, opened or NotKnown(), TEAM, NOW)
 
 
 def test_a_drift_names_who_turned_keys_on_from_the_change_log() -> None:
@@ -261,10 +266,28 @@ def test_sources_that_disagree_are_told_with_what_each_says() -> None:
 
 
 def test_a_held_account_is_told_with_its_reason_and_what_to_mend() -> None:
-    event = account_held(a_decision(tags={TAG: "until=soon"}))
+    event = account_held(a_decision(tags={TAG: "until=soon"}), TEAM)
     assert event.hold_reason == "UNREADABLE_TAG"
     assert event.account_name == "bot"
     assert "'until=soon' can't be read" in event.reason
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        drift_found(a_decision(), None, 0, NotKnown(), TEAM, NOW),
+        remediation_outcome(
+            an_outcome(Result.LOCKED),
+            drift_found(a_decision(), None, 0, NotKnown(), TEAM, NOW),
+        ),
+        account_held(a_decision(tags={TAG: "until=soon"}), TEAM),
+        exemption_observed(a_decision(tags={TAG: "owner=ann@contoso.com"}), None, TEAM),
+    ],
+    ids=["drift", "outcome", "held", "exemption"],
+)
+def test_an_event_about_an_account_says_whose_it_is_and_what_names_them(event: Event) -> None:
+    assert properties(event)["owner"] == "team-x"
+    assert properties(event)["ownerFrom"] == "resourceGroup"
 
 
 def test_a_drift_is_told_with_since_when_it_is_open() -> None:
@@ -319,7 +342,7 @@ def test_an_outcome_is_told_with_azures_own_words() -> None:
 
 def test_an_exemption_in_force_is_told_with_all_that_its_tag_says() -> None:
     value = "until=2027-03-31; reason=legacy bot; owner=ann@contoso.com"
-    event = exemption_observed(a_decision(tags={TAG: value}), 127)
+    event = exemption_observed(a_decision(tags={TAG: value}), 127, TEAM)
     assert event is not None
     assert event.account_name == "bot"
     assert event.state == "active"
@@ -328,13 +351,13 @@ def test_an_exemption_in_force_is_told_with_all_that_its_tag_says() -> None:
     assert event.until == "2027-03-31"
     assert event.days_left == 127
     assert event.exemption_reason == "legacy bot"
-    assert event.owner == "ann@contoso.com"
+    assert event.exemption_owner == "ann@contoso.com"
     assert event.level == "account"
     assert event.problem == ""
 
 
 def test_an_exemption_without_an_end_has_no_days_left() -> None:
-    event = exemption_observed(a_decision(tags={TAG: "yes"}), None)
+    event = exemption_observed(a_decision(tags={TAG: "yes"}), None, TEAM)
     assert event is not None
     assert event.until is None
     assert event.days_left is None
@@ -342,42 +365,42 @@ def test_an_exemption_without_an_end_has_no_days_left() -> None:
 
 def test_an_exemption_from_above_is_told_with_its_level() -> None:
     above = (TagsAbove(Level.RESOURCE_GROUP, {TAG: "yes"}),)
-    event = exemption_observed(a_decision(above=above), None)
+    event = exemption_observed(a_decision(above=above), None, TEAM)
     assert event is not None
     assert event.level == "resourceGroup"
 
 
 def test_an_exemption_that_lapsed_is_told_with_its_end_reason_and_owner() -> None:
     value = "until=2026-11-20; reason=legacy bot; owner=ann@contoso.com"
-    event = exemption_observed(a_decision(tags={TAG: value}), -4)
+    event = exemption_observed(a_decision(tags={TAG: value}), -4, TEAM)
     assert event is not None
     assert event.state == "lapsed"
     assert event.until == "2026-11-20"
     assert event.days_left == -4
     assert event.exemption_reason == "legacy bot"
-    assert event.owner == "ann@contoso.com"
+    assert event.exemption_owner == "ann@contoso.com"
     assert event.level == "account"
 
 
 def test_an_exemption_that_cannot_be_read_is_told_with_its_problem() -> None:
-    event = exemption_observed(a_decision(tags={TAG: "until=soon"}), None)
+    event = exemption_observed(a_decision(tags={TAG: "until=soon"}), None, TEAM)
     assert event is not None
     assert event.state == "unreadable"
     assert "'soon'" in event.problem
     assert event.exemption_reason == ""
-    assert event.owner == ""
+    assert event.exemption_owner == ""
     assert event.level == "account"
 
 
 def test_an_explicit_no_is_told_as_refused() -> None:
-    event = exemption_observed(a_decision(tags={TAG: "no"}, keys_on=False), None)
+    event = exemption_observed(a_decision(tags={TAG: "no"}, keys_on=False), None, TEAM)
     assert event is not None
     assert event.state == "refused"
     assert event.keys_on is False
 
 
 def test_of_an_account_without_our_tag_no_exemption_is_told() -> None:
-    assert exemption_observed(a_decision(), None) is None
+    assert exemption_observed(a_decision(), None, TEAM) is None
 
 
 def test_a_gap_is_told_with_what_could_not_be_read_and_why() -> None:

@@ -296,15 +296,15 @@ def test_law_the_pattern_of_a_query_misses_no_name_that_resembles_ours(
     name = data.draw(st.one_of(disguised(tag), st.just(tag.upper()), names))
     assume(resembles(name, tag))
     text = json.dumps({"env": "prod", name: "x"}, ensure_ascii=escaped)
-    assert re.search(resembling_pattern(tag), text)
+    assert re.search(resembling_pattern([tag]), text)
 
 
 @pytest.mark.parametrize("tag", ["--", "(!)"])
 def test_the_pattern_finds_a_tag_without_a_letter_or_a_digit(tag: str) -> None:
-    assert re.search(resembling_pattern(tag), json.dumps({tag: "yes"}))
+    assert re.search(resembling_pattern([tag]), json.dumps({tag: "yes"}))
 
 
 def test_the_pattern_leaves_most_others_out() -> None:
-    pattern = re.compile(resembling_pattern(TAG))
+    pattern = re.compile(resembling_pattern([TAG]))
     assert not pattern.search(json.dumps({"env": "prod", "owner": "team-x", "auth": "local"}))
-    assert not re.search(resembling_pattern("größe"), json.dumps({"env": "prod"}))
+    assert not re.search(resembling_pattern(["größe"]), json.dumps({"env": "prod"}))

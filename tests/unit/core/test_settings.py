@@ -64,6 +64,7 @@ def test_every_setting_arrives_where_it_belongs() -> None:
         "EXEMPTION_MAX_DAYS": "30",
         "EXEMPTION_UNREADABLE": "disable",
         "NO_SUBDOMAIN": "hold",
+        "OWNER_TAGS": "owner, contact",
         "MAX_CHANGES_PER_SWEEP": "7",
         "BRAKE": "trickle",
         "BRAKE_RELEASE_UNTIL": "2027-01-01",
@@ -85,6 +86,7 @@ def test_every_setting_arrives_where_it_belongs() -> None:
         enforce_from=datetime(2027, 2, 1, tzinfo=UTC),
         enforce_scopes=(Ring("mg-dev"), Ring("mg-test", datetime(2027, 1, 15, tzinfo=UTC))),
         inherit=(Level.SUBSCRIPTION,),
+        owner_tags=("owner", "contact"),
         concurrency=3,
         budget=600.0,
         client_id=ONE,
@@ -103,6 +105,7 @@ def test_only_two_settings_are_required_and_the_rest_have_safe_defaults() -> Non
         enforce_from=None,
         enforce_scopes=(),
         inherit=(),
+        owner_tags=(),
         concurrency=48,
         budget=1200.0,
         client_id=None,
@@ -326,6 +329,7 @@ LISTS: dict[str, tuple[str, Callable[[Settings], Any]]] = {
     "SWEEP_KINDS": ("Face", attrgetter("scope.kinds")),
     "ENFORCE_SCOPES": ("mg", lambda settings: tuple(map(str, settings.enforce_scopes))),
     "EXEMPTION_INHERIT": ("subscription", attrgetter("inherit")),
+    "OWNER_TAGS": ("owner", attrgetter("owner_tags")),
 }
 
 
@@ -367,6 +371,16 @@ def test_all_contradictions_are_named_at_once() -> None:
     assert "ARM_ENDPOINT and ARM_SCOPE go together" in problems(ARM_ENDPOINT=ARM)[0]
 
 
+@pytest.mark.parametrize("name", ["keep-keys", "KEEP-KEYS", "keep keys"])
+def test_the_exemption_tag_and_what_is_nearly_it_name_no_owner(name: str) -> None:
+    assert problems(OWNER_TAGS=f"owner,{name}", EXEMPTION_TAG="keep-keys") == (
+        (
+            f"OWNER_TAGS names {name!r}, and EXEMPTION_TAG is 'keep-keys': what that tag says of "
+            "an owner counts without being listed"
+        ),
+    )
+
+
 def test_a_setting_of_blanks_contradicts_no_other() -> None:
     scope = read(SWEEP_MANAGEMENT_GROUPS=" ", SWEEP_SUBSCRIPTIONS=ONE).scope
     assert scope == Scope(subscriptions=(ONE,))
@@ -393,6 +407,7 @@ some_values = {
     "EXEMPTION_MAX_DAYS": ["30"],
     "EXEMPTION_UNREADABLE": ["disable"],
     "NO_SUBDOMAIN": ["hold"],
+    "OWNER_TAGS": ["owner,contact", "keep", "a/b"],
     "MAX_CHANGES_PER_SWEEP": ["1", "0"],
     "BRAKE": ["trickle"],
     "BRAKE_RELEASE_UNTIL": ["2030-01-01", "2020-01-01", "tomorrow"],

@@ -1,12 +1,14 @@
 """`keysweep exempt`: the tag first, read back, and only then the keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from keysweep.advice import UsageProblem
 from keysweep.exempt import exempt, listing, remove
+from keysweep.names import Names, NotSeen
 from keysweep.wish import Wish
 from keysweep.writer import ChangedMeanwhile
 from shared.core.errors import AzureError, OutOfTime, Unclear
@@ -30,11 +32,14 @@ async def run(
     enable_keys: bool = True,
     yes: bool = False,
     replace: bool = False,
+    names: Sequence[str] = ("bot",),
     **environ: str,
 ) -> tuple[int, Person]:
     person = Person(*answers)
     session = a_session(tenant, person, environ=environ)
-    code = await exempt(session, "bot", wish, enable_keys=enable_keys, yes=yes, replace=replace)
+    code = await exempt(
+        session, Names(names), wish, enable_keys=enable_keys, yes=yes, replace=replace
+    )
     return code, person
 
 
@@ -231,7 +236,7 @@ async def test_ctrl_c_ends_a_wait_and_says_that_nothing_was_begun() -> None:
     tenant, person = FakeTenant.of(BOT), Person()
     session = a_session(tenant, person, {BOT.id.subscription_id: [600.0]})
     interrupt_after(1.0)
-    code = await exempt(session, "bot", OPEN_ENDED, enable_keys=True, yes=False, replace=False)
+    code = await exempt(session, Names(["bot"]), OPEN_ENDED, enable_keys=True)
     assert "Stopped. The tag: not begun; turning keys on: not begun." in person.heard
     assert tenant.clock.monotonic() < 2, "it waited on"
     assert code == 130
@@ -246,6 +251,118 @@ async def test_ctrl_c_hears_the_answer_to_what_was_sent_and_begins_nothing_more(
     assert now(tenant).tags[TAG] == "true"
     assert not now(tenant).keys_on
     assert code == 2
+
+
+# Several accounts
+
+BOTS = [an_account(f"bot-{number}", keys_on=False) for number in range(3)]
+
+
+def tags(tenant: FakeTenant) -> dict[str, str]:
+    """Return the values of our tag, by account."""
+    return {
+        account.id.name: account.tags[TAG]
+        for account in tenant.accounts.values()
+        if TAG in account.tags
+    }
+
+
+def a_list(tmp_path: Path, *lines: str) -> Path:
+    path = tmp_path / "accounts.txt"
+    path.write_text("\n".join(lines), "utf-8-sig")
+    return path
+
+
+async def given(
+    tenant: FakeTenant, names: Names, *answers: Reply, **more: Any
+) -> tuple[int, Person]:
+    person = Person(*answers)
+    return await exempt(a_session(tenant, person), names, OPEN_ENDED, **more), person
+
+
+async def test_accounts_are_taken_from_the_line_and_a_file_each_once(tmp_path: Path) -> None:
+    tenant = FakeTenant.of(*BOTS)
+    path = a_list(tmp_path, "# the web team's", "", "bot-1  # until CHG7", str(BOTS[2].id), "bot-1")
+    code, person = await given(tenant, Names(["bot-0", "bot-2"], path))
+    assert tags(tenant) == {"bot-0": "true", "bot-1": "true", "bot-2": "true"}
+    assert tenant.times("merge tag") == 3
+    assert "3 accounts exempt." in person.heard
+    assert code == 0
+
+
+async def test_every_wrong_line_is_named_at_once_and_nothing_is_written(tmp_path: Path) -> None:
+    tenant = FakeTenant.of(*BOTS)
+    path = a_list(tmp_path, "bot-0", "nobody", "", "a/b/c", "bot-1")
+    with pytest.raises(UsageProblem) as caught:
+        await given(tenant, Names([], path))
+    said = str(caught.value).splitlines()
+    assert said[0] == "2 of 4 accounts can't be taken. Nothing was changed:"
+    assert said[1].startswith("  line 2: There is no account 'nobody'")
+    assert said[2].startswith("  line 4: 'a/b/c' names no account")
+    assert not tenant.changed
+
+
+async def test_a_line_that_can_not_be_judged_is_no_mistake_of_the_persons(tmp_path: Path) -> None:
+    tenant = FakeTenant.of(*BOTS, without_role=set())
+    tenant.meanwhile("account", BOTS[1].id.key, [an_error(Unclear)])
+    with pytest.raises(NotSeen, match="line 2: "):
+        await given(tenant, Names([], a_list(tmp_path, "bot-0", "bot-1", "nobody")))
+    assert not tenant.changed
+
+
+@pytest.mark.parametrize("content", [b"# nothing\n\n", b"\xff\xfe\xff"], ids=["empty", "no text"])
+async def test_a_file_that_names_nothing_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "accounts.txt"
+    path.write_bytes(content)
+    with pytest.raises(UsageProblem, match=r"accounts\.txt"):
+        await given(FakeTenant.of(*BOTS), Names([], path))
+
+
+async def test_a_no_leaves_that_account_as_it_is_and_the_others_go_on() -> None:
+    tenant = FakeTenant.of(BOTS[0], an_account("bot-1", tags={TAG: "until=2020-01-01"}))
+    code, _ = await given(tenant, Names(["bot-0", "bot-1"]), "no")
+    assert tags(tenant) == {"bot-0": "true", "bot-1": "until=2020-01-01"}
+    assert code == 1
+
+
+async def test_one_that_is_refused_stops_no_other_and_is_named() -> None:
+    tenant = FakeTenant.of(*BOTS, locked={BOTS[1].id.key})
+    code, person = await given(tenant, Names(["bot-0", "bot-1", "bot-2"]))
+    assert tags(tenant) == {"bot-0": "true", "bot-2": "true"}
+    assert "keysweep: bot-1 (rg-chat, subscription" in person.heard
+    assert "2 accounts exempt. 1 could not be." in person.heard
+    assert code == 2
+
+
+async def test_a_rule_that_one_would_break_is_found_before_any_is_written() -> None:
+    tenant = FakeTenant.of(BOTS[0], BOTS[1])
+    session = a_session(tenant, environ={"EXEMPTION_REQUIRE_UNTIL": "true"})
+    with pytest.raises(UsageProblem, match="no end date"):
+        await exempt(session, Names(["bot-0", "bot-1"]), OPEN_ENDED)
+    assert not tenant.changed
+
+
+async def test_ctrl_c_says_which_are_exempt_which_in_hand_and_how_many_are_left() -> None:
+    tenant, person = FakeTenant.of(*BOTS), Person()
+    tenant.meanwhile("merge tag", BOTS[0].id.key, [1.0])
+    tenant.afterwards("merge tag", BOTS[1].id.key, [30.0])
+    session = a_session(tenant, person, {BOTS[0].id.subscription_id: [0.0, 0.0, 600.0]})
+    interrupt_after(3.0)
+    code = await exempt(session, Names(["bot-0", "bot-1", "bot-2"]), OPEN_ENDED)
+    assert "Stopped. Exempt: 1 account. In hand: bot-1 (rg-chat" in person.heard
+    assert "(The tag: sent, and not read back)." in person.heard
+    assert "Not attempted, or refused: 1 account." in person.heard
+    assert code == 2
+
+
+async def test_ctrl_c_before_anything_of_several_is_sent_is_no_harm() -> None:
+    tenant, person = FakeTenant.of(*BOTS), Person()
+    session = a_session(tenant, person, {BOTS[0].id.subscription_id: [600.0] * 3})
+    interrupt_after(1.0)
+    code = await exempt(session, Names(["bot-0", "bot-1", "bot-2"]), OPEN_ENDED)
+    assert "Stopped. Exempt: 0 accounts. Not attempted, or refused: 3 accounts." in person.heard
+    assert not tenant.changed
+    assert code == 130
 
 
 # Taking it away, and the list

@@ -61,6 +61,46 @@ async def test_what_it_foretells_is_what_the_sweep_does(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"OWNER_TAGS": "team"}, "web, by the tag of its resourceGroup. OWNER_TAGS: team"),
+        (
+            {"OWNER_TAGS": "boss"},
+            "ann@contoso.com, as who turned its keys on: no tag says. OWNER_TAGS: boss",
+        ),
+        ({}, "ann@contoso.com, as who turned its keys on: no tag says. OWNER_TAGS: none"),
+    ],
+    ids=["a tag", "no such tag", "no tags asked for"],
+)
+async def test_whose_it_is_is_a_step_that_says_what_names_them(
+    environ: dict[str, str], says: str
+) -> None:
+    tenant = FakeTenant.of(BOT, changes=[a_change(Turned.ON)])
+    tenant.groups[BOT.id.subscription_id, "rg-chat"] = {"team": "web"}
+    _, (document,) = await explained(tenant, **environ)
+    assert steps(document)["Owner"] == says
+
+
+async def test_an_exemption_names_the_owner_where_no_tag_does() -> None:
+    tenant = FakeTenant.of(an_account(tags={TAG: "owner=bob@contoso.com"}))
+    _, (document,) = await explained(tenant)
+    assert steps(document)["Owner"].startswith("bob@contoso.com, by its exemption.")
+
+
+async def test_a_level_that_is_not_read_leaves_the_owner_unknown() -> None:
+    tenant = FakeTenant.of(BOT, changes=[a_change(Turned.ON)])
+    tenant.meanwhile("groups shown", BOT.id.subscription_id, [an_error()])
+    _, (document,) = await explained(tenant, OWNER_TAGS="team")
+    expected = "Not known: the tags of its resourceGroup can't be read, and could say."
+    assert steps(document)["Owner"].startswith(expected)
+
+
+async def test_an_account_that_nothing_names_an_owner_of_says_so() -> None:
+    _, (document,) = await explained(FakeTenant.of(BOT))
+    assert steps(document)["Owner"].startswith("Not known: nothing names one.")
+
+
+@pytest.mark.parametrize(
     ("environ", "step", "says", "verdict"),
     [
         ({}, "Brake", "It lets all changes through. changes: 2", "DRIFT"),

@@ -82,6 +82,32 @@ async def test_what_can_not_be_read_is_said_and_is_exit_code_2() -> None:
     assert code == 2
 
 
+async def test_every_form_says_whose_an_account_is() -> None:
+    tenant = mixed(changes=[a_change(Turned.ON, NOW, "other")])
+    tenant.change(an_account("drift"), tags={"Team": "web"})
+    tenant.groups[SUBSCRIPTION, "rg-chat"] = {"cost": "42"}
+    _, table = await run(tenant, OWNER_TAGS="team")
+    assert "Owner: web." in table.read
+    assert "Owner: a@b.c." in table.read
+    assert table.read.count("ann@contoso.com") == 1, "who turned keys on was named as owner, too"
+    _, person = await run(tenant, "json", OWNER_TAGS="team")
+    accounts = {account["name"]: account for account in json.loads(person.read)["accounts"]}
+    assert {name: f"{row['owner']} {row['ownerFrom']}" for name, row in accounts.items()} == {
+        "drift": "web account",
+        "other": "ann@contoso.com changedBy",
+        "held": " ",
+        "exempt": "a@b.c exemption",
+    }
+    assert accounts["exempt"]["exemptionOwner"] == "a@b.c"
+    _, person = await run(tenant, "csv", OWNER_TAGS="team")
+    (line, *_) = csv.DictReader(io.StringIO(person.read, newline=""))
+    assert line["owner"] == "web"
+    _, person = await run(tenant, "sarif", OWNER_TAGS="team")
+    results = json.loads(person.read)["runs"][0]["results"]
+    assert results[0]["properties"] == {"owner": "web", "ownerFrom": "account"}
+    assert "properties" not in next(result for result in results if "held" in str(result))
+
+
 async def test_json_is_as_its_schema_says_and_counts_what_is_there() -> None:
     _, person = await run(mixed(), "json", everything=True)
     document = json.loads(person.read)

@@ -20,6 +20,7 @@ from shared.core.model import (
     Level,
     Source,
     TagsAbove,
+    TagsWanted,
 )
 from shared.steps.cross_check import has_turn
 from shared.steps.discovery import Discovery
@@ -84,9 +85,11 @@ class Found:
         return gap.problem
 
 
-async def discover(tenant: FakeTenant, **more: Any) -> Found:
-    deadline = Deadline.after(tenant.clock, 1200)
-    fields = {"scope": Scope(), "tag": TAG, "tenant_id": None, "turns": frozenset(), **more}
+async def discover(
+    tenant: FakeTenant, inherit: tuple[Level, ...] = (), owner: tuple[str, ...] = (), **more: Any
+) -> Found:
+    deadline, tags = Deadline.after(tenant.clock, 1200), TagsWanted(TAG, inherit, owner)
+    fields = {"scope": Scope(), "tags": tags, "tenant_id": None, "turns": frozenset(), **more}
     discovery = Discovery(arm=tenant.arm, graph=tenant.graph, deadline=deadline, **fields)
     return Found(await discovery.discover())
 
@@ -631,3 +634,68 @@ async def test_every_subscription_is_read_or_a_gap() -> None:
     assert set(found.sources) == {ids[0], ids[1]}
     assert set(found.gaps) == {ids[2], ids[3]}
     assert found.names == ["bot-0", "bot-1"]
+
+
+# Owners
+
+
+OWNER = ("owner",)
+
+
+def owned(*accounts: Account, **more: Any) -> FakeTenant:
+    """Return a tenant whose resource group names an owner, and whose subscription another one."""
+    tenant = FakeTenant.of(*accounts, **more)
+    tenant.subscribe(HOME, tags={"owner": "ann"})
+    tenant.groups[HOME, "rg-chat"] = {"Owner": "bob"}
+    return tenant
+
+
+@pytest.mark.parametrize("hidden", [set(), {HOME}], ids=["resource graph", "arm"])
+async def test_the_levels_that_name_an_owner_are_put_on_the_accounts(hidden: set[str]) -> None:
+    found = await discover(owned(bot(), unshown=hidden), owner=OWNER)
+    assert found.account().owned_at == (
+        TagsAbove(GROUP, {"Owner": "bob"}),
+        TagsAbove(ABOVE, {"owner": "ann"}),
+    )
+
+
+async def test_what_names_an_owner_above_exempts_nobody() -> None:
+    tenant = owned(bot())
+    tenant.groups[HOME, "rg-chat"] |= EXEMPT
+    assert above(await discover(tenant, owner=OWNER)) == ()
+
+
+async def test_owners_and_inherited_exemptions_are_one_query() -> None:
+    tenant = owned(bot())
+    found = await discover(tenant, inherit=(GROUP,), owner=OWNER)
+    assert above(found) == (TagsAbove(GROUP, {"Owner": "bob"}),)
+    assert tenant.times("groups shown") == 1
+
+
+async def test_owners_cost_no_query_where_no_account_matters() -> None:
+    tenant = FakeTenant.of(off("a"))
+    tenant.subscribe(OTHER)
+    await discover(tenant, owner=OWNER)
+    assert tenant.times("groups shown") == 0
+
+
+@pytest.mark.parametrize("effect", [an_error(), 1000.0], ids=["refused", "no answer"])
+async def test_owners_that_resource_graph_does_not_show_are_not_known_and_no_gap(
+    effect: Any,
+) -> None:
+    tenant = owned(bot())
+    tenant.meanwhile("groups shown", HOME, [effect])
+    found = await discover(tenant, owner=OWNER)
+    assert found.account().owned_at[0] == TagsAbove(GROUP, None)
+    assert found.sources == {HOME: Source.GRAPH}
+    assert found.gaps == []
+
+
+@pytest.mark.parametrize("effect", [an_error(), 10_000.0], ids=["refused", "no answer"])
+async def test_owners_that_arm_does_not_show_are_not_known_and_no_gap(effect: Any) -> None:
+    tenant = owned(bot(), unshown={HOME})
+    tenant.meanwhile("groups", HOME, [effect])
+    found = await discover(tenant, owner=OWNER)
+    assert found.account().owned_at[0] == TagsAbove(GROUP, None)
+    assert found.sources == {HOME: Source.ARM}
+    assert found.gaps == []

@@ -238,6 +238,39 @@ async def test_an_inherited_exemption_counts_through_a_sweep() -> None:
     assert tenant.writes == []
 
 
+async def test_a_drift_its_outcome_a_hold_and_an_exemption_say_whose_the_account_is() -> None:
+    tenant = FakeTenant.of(
+        bot("a", tags={"team": "web"}),
+        bot("b", tags={TAG: "until=soon"}),
+        bot("c", tags={TAG: "owner=cy@contoso.com"}),
+    )
+    tenant.groups[HOME, "rg-chat"] = {"team": "chat"}
+    found = await swept(tenant, OWNER_TAGS="team")
+    drift, outcome = found.event(DriftFound), found.event(RemediationOutcome)
+    assert drift.owner == "web"
+    assert drift.owner_from == "account"
+    assert outcome.owner == "web"
+    assert outcome.owner_from == "account"
+    held = found.event(AccountHeld)
+    assert held.owner == "chat"
+    assert held.owner_from == "resourceGroup"
+    *_, exempt = found.events(ExemptionObserved)
+    assert exempt.owner == "chat"
+    assert exempt.exemption_owner == "cy@contoso.com"
+
+
+async def test_a_sweep_whose_owners_can_not_be_read_is_whole_and_names_none() -> None:
+    tenant = FakeTenant.of(bot())
+    tenant.groups[HOME, "rg-chat"] = {"team": "chat"}
+    tenant.subscribe(HOME, tags={"team": "boss"})
+    tenant.meanwhile("groups shown", HOME, [an_error()])
+    found = await swept(tenant, OWNER_TAGS="team")
+    assert found.event(DriftFound).owner == ""
+    assert found.event(DriftFound).owner_from == ""
+    assert found.report.whole
+    assert len(tenant.writes) == 1
+
+
 @dataclass
 class Given:
     """A discovery that found this."""

@@ -1,0 +1,309 @@
+"""`keysweep notice`: exempt what a sweep would change, for a while, so that owners see it coming.
+
+The accounts are those of a sweep's plan, each read once more from Azure Resource Manager. The tag
+is the whole of the notice: owners see it on their resource, it lapses by itself, and nothing has
+to be remembered anywhere else.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from itertools import groupby
+from typing import assert_never
+
+from rich.console import Console
+from rich.text import Text
+
+from keysweep.advice import UsageProblem, for_person
+from keysweep.documents import csv_of
+from keysweep.exit_codes import NOT_WHOLE, REMAINS
+from keysweep.granting import Grant, Granting
+from keysweep.in_force import in_force
+from keysweep.scan import look, not_seen
+from keysweep.screen import Screen, grid, shown
+from keysweep.session import Session
+from keysweep.standing import LeaveAlone, Why, exit_code_of, not_to_be_exempted
+from keysweep.watch import Collected
+from keysweep.wish import Wish, check_it_counts
+from keysweep.words import counted, distinct, the_first, where
+from shared.core.decision import Rules, decide
+from shared.core.errors import AzureError, NotFound
+from shared.core.events import DriftFound
+from shared.core.model import Account, AccountId, Decision, Verdict
+from shared.core.owner import Owner, OwnerFrom
+from shared.core.report import SweepReport
+
+COLUMNS = (
+    *("owner", "owner_from", "name", "resource_group", "subscription", "subscription_id"),
+    *("until", "reason", "result", "id"),
+)
+"""Of the CSV."""
+_LATER = (
+    "It covers these accounts and no other: one that begins to accept keys after this has no "
+    "notice, and the next sweep that enforces turns them off."
+)
+_WHO = {
+    OwnerFrom.ACCOUNT: "by its tag",
+    OwnerFrom.RESOURCE_GROUP: "by the tag of its resource group",
+    OwnerFrom.SUBSCRIPTION: "by the tag of its subscription",
+    OwnerFrom.EXEMPTION: "by its exemption",
+    OwnerFrom.CHANGED_BY: "turned its keys on; not written into the tag",
+    OwnerFrom.NOBODY: "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asked `keysweep notice` for."""
+
+    span: timedelta
+    """For how long the accounts are exempt."""
+    reason: str = ""
+    owner: Sequence[str] = ()
+    """Only theirs; none: everybody's."""
+    dry_run: bool = False
+    yes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An account that a sweep would change, whose it is, and why it gets no notice, if it doesn't.
+
+    What was read of it just now is `account`; None: it could not be read.
+    """
+
+    id: AccountId
+    owner: Owner
+    account: Account | None
+    left_alone: LeaveAlone | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Who gets notice, by owner, and who does not."""
+
+    until: date
+    grants: Mapping[Owner, Sequence[Grant]]
+    """By owner, those whom nobody is known for last."""
+    left_alone: Sequence[Found]
+    report: SweepReport
+    """Of the sweep that would change them."""
+
+    @property
+    def all_grants(self) -> list[Grant]:
+        """Those of every owner."""
+        return [grant for grants in self.grants.values() for grant in grants]
+
+    @property
+    def code(self) -> int:
+        """The exit code, as far as it hangs on what gets no notice."""
+        reasons = [found.left_alone.why for found in self.left_alone if found.left_alone]
+        return NOT_WHOLE if self.report.inventory.gaps else exit_code_of(reasons)
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """By what a person tells the subscriptions apart."""
+        covered = [coverage.subscription for coverage in self.report.inventory.coverage]
+        return distinct({subscription.id: subscription.name for subscription in covered})
+
+
+async def notice(session: Session, output: str, request: Request) -> int:
+    """Give notice. Returns the exit code. Raises UsageProblem, AzureError."""
+    screen = session.screen
+    if not (request.yes or request.dry_run or screen.can_ask):
+        raise UsageProblem("Nobody is there to be asked: say --yes, or --dry-run to see the plan.")
+    plan = await _planned(session, request)
+    grants = plan.all_grants
+    screen.say(await in_force(session))
+    _show(screen, plan, screen.out if request.dry_run and output == "table" else screen.err)
+    if not grants:
+        screen.say("There is nobody to give notice to.")
+        return plan.code
+    if request.dry_run or not (request.yes or screen.ask(_question(plan))):
+        if request.dry_run and output == "csv":
+            screen.raw(as_csv(plan, grants, "WOULD_EXEMPT"))
+        screen.say("Nothing was changed.")
+        return max(plan.code, REMAINS)
+    # However long the person thought, the time budget begins now.
+    tell: Callable[[str], None] = screen.say if output == "csv" else screen.show
+    granting = Granting(session.again(), tell)
+    try:
+        code = await granting.give(grants)
+    finally:
+        # Whatever stopped it: whoever writes the mails has to know whom the notice reached.
+        if output == "csv":
+            screen.raw(as_csv(plan, granting.done, "EXEMPT"))
+    return max(plan.code, code)
+
+
+async def _planned(session: Session, request: Request) -> Plan:
+    """Look as a sweep does, and once more at each account that it would change."""
+    settings, today = session.settings, session.clock.now().date()
+    until, tag = today + request.span, settings.rules.tag
+    value = _wish(Owner(), until, request.reason).value(tag, today)
+    report, collected = await look(session)
+    owners = _owners(collected)
+    drift = [decision.account.id for decision in report.with_verdict(Verdict.DRIFT)]
+    chosen = _chosen(drift, owners, request.owner)
+    with session.screen.spinner() as progress:
+        progress.add_task("Looking at what a sweep would change")
+        found = await asyncio.gather(
+            *(_looked_at(session, account_id, owners[account_id.key]) for account_id in chosen)
+        )
+    if chosen:
+        # Before anything is asked: would a sweep take this exemption, the same for all, for one?
+        check_it_counts(chosen[0], value, settings.scope, settings.rules, today)
+    grants = {
+        owner: [
+            Grant(noticed.account, _that_fits(_wish(owner, until, request.reason), tag, today))
+            for noticed in of_owner
+            if noticed.account is not None and noticed.left_alone is None
+        ]
+        for owner, of_owner in groupby(sorted(found, key=_by_owner), lambda noticed: noticed.owner)
+    }
+    left_alone = [noticed for noticed in found if noticed.left_alone is not None]
+    return Plan(until, {owner: g for owner, g in grants.items() if g}, left_alone, report)
+
+
+def _owners(collected: Collected) -> Mapping[str, Owner]:
+    """Return the owners as the sweep tells them, by `AccountId.key`."""
+    return {
+        event.account_id: Owner(event.owner, OwnerFrom(event.owner_from))
+        for event in collected.events
+        if isinstance(event, DriftFound)
+    }
+
+
+def _chosen(
+    drift: Sequence[AccountId], owners: Mapping[str, Owner], wanted: Sequence[str]
+) -> Sequence[AccountId]:
+    """Return the accounts of the owners that are wanted; none: of all.
+
+    Raises UsageProblem, which names every owner that has none.
+    """
+    if not wanted:
+        return drift
+    theirs = {name.strip().lower() for name in wanted}
+    found = [account_id for account_id in drift if owners[account_id.key].name.lower() in theirs]
+    unknown = theirs - {owners[account_id.key].name.lower() for account_id in found}
+    if unknown:
+        there = sorted({owner.name for owner in owners.values() if owner.name})
+        those = f"The owners of those: {the_first(there)}." if there else "None has an owner."
+        raise UsageProblem(
+            f"No account that a sweep would change is owned by {the_first(sorted(unknown))}. "
+            f"{those}"
+        )
+    return found
+
+
+def _by_owner(found: Found) -> tuple[bool, str, str, str]:
+    owner = found.owner
+    return not owner.name, owner.name.lower(), f"{owner.name} {owner.source}", found.id.key
+
+
+async def _looked_at(session: Session, account_id: AccountId, owner: Owner) -> Found:
+    """Read an account, and say whether it gets notice."""
+    parts, settings = session.parts, session.settings
+    try:
+        async with parts.pace.page(account_id.subscription_id):
+            account = await parts.account_reader().read(account_id)
+    except NotFound:
+        gone = LeaveAlone(Why.NOTHING_TO_DO, "It is there no more.")
+        return Found(account_id, owner, None, gone)
+    except AzureError as error:
+        return Found(account_id, owner, None, LeaveAlone(Why.NOT_KNOWN, for_person(error)))
+    decision = decide(account, settings.scope, settings.rules, session.clock.now().date())
+    return Found(account.id, owner, account, _why_not(account, decision, settings.rules))
+
+
+def _why_not(account: Account, decision: Decision, rules: Rules) -> LeaveAlone | None:
+    """Say why an account gets no notice, as it was read just now; None: it gets one."""
+    match decision.verdict:
+        case Verdict.COMPLIANT | Verdict.EXEMPT | Verdict.OUT_OF_SCOPE:
+            return LeaveAlone(Why.NOTHING_TO_DO, decision.reason)
+        case Verdict.HELD:
+            why = not_to_be_exempted(account, decision, rules)
+            return why or LeaveAlone(Why.SOMEBODYS_WILL, decision.reason)
+        case Verdict.DRIFT:
+            return not_to_be_exempted(account, decision, rules)
+        case _:
+            assert_never(decision.verdict)
+
+
+def _wish(owner: Owner, until: date, text: str) -> Wish:
+    """Say what the tag is to say. Who turned keys on may own nothing: the tag does not say so."""
+    reason = f"notice: keys go off on {until}" + (f": {text.strip()}" if text.strip() else "")
+    is_guess = owner.source is OwnerFrom.CHANGED_BY
+    return Wish(until, reason, "" if is_guess else owner.name.replace(";", ","))
+
+
+def _that_fits(wish: Wish, tag: str, today: date) -> Wish:
+    """Leave the owner out where a tag takes no such name: what names them there is a tag, too."""
+    try:
+        wish.value(tag, today)
+    except UsageProblem:
+        return replace(wish, owner="")
+    return wish
+
+
+def _question(plan: Plan) -> str:
+    known = sum(bool(owner.name) for owner in plan.grants)
+    of_owners = f" of {counted(known, 'owner')}" if known else ""
+    accounts = counted(len(plan.all_grants), "account")
+    return f"Give notice to {accounts}{of_owners}: exempt until {plan.until}?"
+
+
+def _show(screen: Screen, plan: Plan, out: Console) -> None:
+    """Show by owner which accounts get notice, and which don't and why."""
+    places = plan.places
+    drawn = grid("owner", "account", "resource group", "subscription")
+    for owner, grants in plan.grants.items():
+        for number, grant in enumerate(grants):
+            account_id = grant.account.id
+            drawn.add_row(
+                _named(owner, len(grants)) if number == 0 else "",
+                shown(account_id.name),
+                shown(account_id.resource_group, "dim"),
+                shown(places.get(account_id.subscription_id, account_id.subscription_id), "dim"),
+            )
+    if plan.grants:
+        out.print(drawn)
+    for found in plan.left_alone:
+        if found.left_alone is not None:
+            screen.say(f"{where(found.id)} is left alone: {found.left_alone.reason}")
+    for gap in plan.report.inventory.gaps:
+        screen.problem(f"Not seen: {not_seen(gap)}")
+    if plan.grants:
+        screen.say(f"Their tag says: exempt until {plan.until}. {_LATER}")
+
+
+def _named(owner: Owner, count: int) -> Text:
+    how = _WHO[owner.source]
+    more = f" ({counted(count, 'account')}{f', {how}' if how else ''})"
+    return shown(owner.name or "nobody is known", "bold").append(shown(more, "dim"))
+
+
+def as_csv(plan: Plan, written: Iterable[Grant], result: str) -> str:
+    """Write one line an account, those of an owner together, as whoever writes mails needs it."""
+    keys = {grant.account.id.key for grant in written}
+    return csv_of(COLUMNS, _lines(plan, keys, result))
+
+
+def _lines(plan: Plan, keys: set[str], result: str) -> Iterator[Mapping[str, str]]:
+    for owner, grants in plan.grants.items():
+        for grant in grants:
+            account_id = grant.account.id
+            if account_id.key in keys:
+                yield {
+                    "owner": owner.name,
+                    "owner_from": owner.source,
+                    "name": account_id.name,
+                    "resource_group": account_id.resource_group,
+                    "subscription": plan.places.get(account_id.subscription_id, ""),
+                    "subscription_id": account_id.subscription_id,
+                    "until": str(plan.until),
+                    "reason": grant.wish.reason,
+                    "result": result,
+                    "id": str(account_id),
+                }
