@@ -446,6 +446,8 @@ class FakePermits:
     most_held: int = 0
     room: list[int] = field(default_factory=list)
     """For how many reads each unit asked for room."""
+    throttled: int = 0
+    """How many requests Azure is said to have throttled."""
 
     @asynccontextmanager
     async def unit(self, subscription_id: str, reads: int) -> AsyncIterator[None]:
