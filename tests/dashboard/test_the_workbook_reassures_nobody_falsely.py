@@ -67,9 +67,13 @@ def completed(hour: int, count: int = 1, gaps: int = 0, **more: Any) -> Any:
     return event("SweepCompleted", hour, numbers, **{"whole": whole, **more})
 
 
-def calm(hours: Iterable[int], **more: Any) -> list[Any]:
+def calm(hours: Iterable[int], name: str = "", **more: Any) -> list[Any]:
     """Return sweeps that find every key off."""
-    return [each for hour in hours for each in (read(A, hour, **more), completed(hour, **more))]
+    return [
+        told
+        for hour in hours
+        for told in (read(A, hour, name=name, **more), completed(hour, **more))
+    ]
 
 
 def gap(kind: str, hour: int, subscription: str = "", name: str = "it") -> Any:
@@ -87,7 +91,9 @@ def shown(step: str, *events: Any, subscription: str = "*", at: float = 5) -> li
     return tables.query(kql.replace("2026-11-24T00:00:00Z", end.isoformat())).dicts()
 
 
-def tiles(*events: Any, subscription: str = "*", at: float = 5) -> dict[str, tuple[int, str]]:
+def tiles(
+    *events: Any, subscription: str = "*", at: float = 5
+) -> dict[str, tuple[int | None, str]]:
     """Return the value and the status of each big number of the overview, by its title."""
     rows = shown("overview-now", *events, subscription=subscription, at=at)
     return {row["Title"]: (row["Value"], row["status"]) for row in rows}
