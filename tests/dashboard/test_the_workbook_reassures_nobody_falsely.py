@@ -67,9 +67,13 @@ def completed(hour: int, count: int = 1, gaps: int = 0, **more: Any) -> Any:
     return event("SweepCompleted", hour, numbers, **{"whole": whole, **more})
 
 
-def calm(hours: Iterable[int], **more: Any) -> list[Any]:
+def calm(hours: Iterable[int], name: str = "", **more: Any) -> list[Any]:
     """Return sweeps that find every key off."""
-    return [each for hour in hours for each in (read(A, hour, **more), completed(hour, **more))]
+    return [
+        told
+        for hour in hours
+        for told in (read(A, hour, name=name, **more), completed(hour, **more))
+    ]
 
 
 def gap(kind: str, hour: int, subscription: str = "", name: str = "it") -> Any:
