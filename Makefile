@@ -85,6 +85,7 @@ clean: ## Take away what was made
 
 docs: .venv/.installed ## Write the README's tables and pictures anew
 	@.venv/bin/python -m infra.workbook
+	@.venv/bin/python -m infra.alerts
 	@.venv/bin/python -m tools.prose
 	@.venv/bin/python -m tools.pictures
 	@.venv/bin/python -m tools.demo --picture docs/sweep.svg

@@ -111,19 +111,27 @@ param armScope string = ''
 @minValue(1)
 param dailyQuotaGb int = 1
 
-@description('How long the workspace keeps telemetry, in days.')
-@minValue(30)
-@maxValue(730)
+@description('How long the workspace keeps telemetry, in days: what Application Insights takes.')
+@allowed([30, 60, 90, 120, 180, 270, 365, 550, 730])
 param retentionDays int = 90
 
-@description('The action group that alerts call, by its resource id. Empty: alerts are seen in the portal only.')
+@description('The action group that alerts call, by its resource id, for each severity without one of its own. Empty: alerts are seen in the portal only.')
 param alertActionGroupId string = ''
 
-@description('How long no sweep may complete before somebody is called: four schedules.')
-@allowed(['PT30M', 'PT1H', 'PT2H', 'PT4H', 'P1D', 'P2D'])
-param alertNoSweepWindow string = 'PT1H'
+@description('The action group for alerts of severity 1, which call at night.')
+param alertActionGroupIdSeverity1 string = ''
 
-@description('More accounts adrift than this within an hour, kept so by no lock and no policy, call somebody.')
+@description('The action group for alerts of severity 2, which can wait until the morning.')
+param alertActionGroupIdSeverity2 string = ''
+
+@description('The action group for alerts of severity 3: digests by subscription.')
+param alertActionGroupIdSeverity3 string = ''
+
+@description('How far apart two sweeps of sweepSchedule are at most: what alerts count in. infra/deploy.py checks it.')
+@allowed(['PT15M', 'PT30M', 'PT1H', 'PT2H', 'PT3H', 'PT4H', 'PT6H', 'PT8H', 'PT12H', 'P1D'])
+param alertSweepInterval string = 'PT15M'
+
+@description('More accounts adrift than this in a sweep call somebody, once enforcement has been in force for a day. Those that a lock or a policy keeps so do not count.')
 @minValue(0)
 param alertDriftThreshold int = 10
 
@@ -132,11 +140,21 @@ param alertDriftThreshold int = 10
 @maxValue(90)
 param alertLapseDays int = 14
 
+@description('How many days a drift may be open before somebody is called, once enforcement has been in force for a day.')
+@minValue(2)
+@maxValue(90)
+param alertOldDriftDays int = 7
+
 @description('Where docs/runbook.md can be read by who is called; each alert links to its page. Empty: no link.')
 param alertRunbookUrl string = ''
 
+@description('When this is deployed, in UTC: the alert about no sweep gives what never reported a day from then.')
+param deployedAt string = utcNow('yyyy-MM-ddTHH:mm:ssZ')
+
 var tags = { 'azd-env-name': environmentName, application: 'keysweep' }
 var suffix = uniqueString(subscription().id, environmentName, location)
+// Telemetry carries it, and the alerts look for it.
+var appName = 'func-keysweep-${suffix}'
 
 // Every product setting but the two that come from resources made here: AZURE_CLIENT_ID and
 // APPLICATIONINSIGHTS_CONNECTION_STRING. An empty value counts as absent.
@@ -201,10 +219,17 @@ module alerts 'alerts.bicep' = {
     location: location
     tags: tags
     appInsightsId: monitoring.outputs.componentId
-    actionGroupId: alertActionGroupId
-    windows: { 'no-sweep': alertNoSweepWindow }
+    functionApp: appName
+    sweepInterval: alertSweepInterval
+    actionGroupIds: {
+      '1': empty(alertActionGroupIdSeverity1) ? alertActionGroupId : alertActionGroupIdSeverity1
+      '2': empty(alertActionGroupIdSeverity2) ? alertActionGroupId : alertActionGroupIdSeverity2
+      '3': empty(alertActionGroupIdSeverity3) ? alertActionGroupId : alertActionGroupIdSeverity3
+    }
     thresholds: { 'drift-high': alertDriftThreshold }
     lapseDays: alertLapseDays
+    oldDays: alertOldDriftDays
+    deployedAt: deployedAt
     runbookUrl: alertRunbookUrl
   }
 }
@@ -215,6 +240,7 @@ module function 'function.bicep' = {
     location: location
     tags: tags
     suffix: suffix
+    appName: appName
     componentName: monitoring.outputs.componentName
     productSettings: productSettings
   }

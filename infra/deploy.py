@@ -31,6 +31,7 @@ from typing import Any
 
 from shared.core.errors import SettingsError
 from shared.core.rings import Ring
+from shared.core.schedule import Schedule
 from shared.core.settings import SETTINGS, read_settings, unknown_names
 
 ROOT = Path(__file__).parent.parent
@@ -62,6 +63,10 @@ _TENANT_PARAMETERS = {
     "ownerTags": "OWNER_TAGS",
     "guardrail": "KEYSWEEP_GUARDRAIL",
 }
+_DEFAULT_SCHEDULE = str(
+    next(setting.default for setting in SETTINGS if setting.name == "SWEEP_SCHEDULE")
+)
+SWEEP_INTERVAL = "KEYSWEEP_ALERT_SWEEP_INTERVAL"
 _NO_GOVERNMENT = "Azure Government has no Flex Consumption, so Keysweep can't be deployed there"
 _SUBSCRIPTION_RIGHTS = (
     "Microsoft.Resources/subscriptions/resourceGroups/write",
@@ -131,6 +136,8 @@ class Plan:
     # Empty: not known yet. azd asks for it after the checks, the first time.
     subscription: str = ""
     environment: str = ""
+    # How far apart the alerts think that two sweeps are. Empty: the template's default.
+    sweep_interval: str = ""
 
     @property
     def where(self) -> str:
@@ -166,6 +173,58 @@ def plan_problems(plan: Plan) -> list[str]:
     return problems
 
 
+def schedule_problems(plan: Plan) -> list[str]:
+    """Judge whether the alerts can follow the schedule, and whether they are told to."""
+    gap = _longest_gap(plan.settings)
+    if gap is None:
+        return []
+    fits = fitting_interval(gap)
+    schedule = plan.settings.get("SWEEP_SCHEDULE", "").strip() or _DEFAULT_SCHEDULE
+    apart = f"and its sweeps are up to {gap.total_seconds() / 3600:g} hours apart"
+    if fits is None:
+        problem = (
+            f"SWEEP_SCHEDULE is {schedule!r}, {apart}: alerts look back two days at most, which is "
+            "Azure's limit, so `no-sweep` would call although nothing is wrong, and the others "
+            "would forget what they saw; it must sweep once a day or oftener"
+        )
+        return [problem]
+    given = plan.sweep_interval or str(_interval_rule()["defaultValue"])
+    if given in _intervals() and _intervals()[given] < gap:
+        problem = (
+            f"{SWEEP_INTERVAL} (alertSweepInterval) is {given!r}, SWEEP_SCHEDULE is {schedule!r}, "
+            f"{apart}: the alert `no-sweep` would call although nothing is wrong; it must be {fits}"
+        )
+        return [problem]
+    return []
+
+
+def fitting_interval(gap: timedelta) -> str | None:
+    """Return the shortest interval of the alerts that a schedule fits, None if there is none."""
+    return next((name for name, length in _intervals().items() if length >= gap), None)
+
+
+def _longest_gap(settings: Mapping[str, str]) -> timedelta | None:
+    """Return how far apart sweeps are, None for what is no schedule, which is told elsewhere."""
+    text = settings.get("SWEEP_SCHEDULE", "").strip() or _DEFAULT_SCHEDULE
+    try:
+        return Schedule.parse(text).longest_gap
+    except ValueError:
+        return None
+
+
+def _interval_rule() -> Mapping[str, Any]:
+    rules = json.loads((ROOT / APP_TEMPLATE).read_text())["parameters"]
+    rule: Mapping[str, Any] = rules["alertSweepInterval"]
+    return rule
+
+
+def _intervals() -> dict[str, timedelta]:
+    """Return the intervals that app.bicep allows, `PT15M` to `P1D`, the shortest first."""
+    units = {"M": timedelta(minutes=1), "H": timedelta(hours=1), "D": timedelta(days=1)}
+    names = [str(name) for name in _interval_rule()["allowedValues"]]
+    return {name: int(name.strip("PTMHD")) * units[name[-1]] for name in names}
+
+
 def parameter_problems(environ: Mapping[str, str]) -> list[str]:
     """Judge the values that azd would send by the rules of app.bicep's parameters.
 
@@ -190,6 +249,10 @@ def _refused(value: str, rule: Mapping[str, Any]) -> str | None:
         kept = rule.get("defaultValue", "") != "" or rule.get("nullable")
         return "left out of .azure/*/.env, or have a value" if kept else None
     match rule:
+        case {"allowedValues": [*allowed]}:
+            names = [str(choice) for choice in allowed]
+            known = value.lower() in {choice.lower() for choice in names}
+            return None if known else f"one of {', '.join(names)}"
         case {"type": "int"}:
             low, high = rule.get("minValue", float("-inf")), rule.get("maxValue", float("inf"))
             if re.fullmatch(r"-?[0-9]+", value) and low <= int(value) <= high:
@@ -201,10 +264,6 @@ def _refused(value: str, rule: Mapping[str, Any]) -> str | None:
             )
         case {"type": "bool"}:
             return None if value.lower() in {"true", "false"} else "true or false"
-        case {"allowedValues": [*allowed]}:
-            names = [str(choice) for choice in allowed]
-            known = value.lower() in {choice.lower() for choice in names}
-            return None if known else f"one of {', '.join(names)}"
         case _:
             low, high = rule.get("minLength", 0), rule.get("maxLength", float("inf"))
             return None if low <= len(value) <= high else f"{low} to {high} characters long"
@@ -328,7 +387,7 @@ def check(plan: Plan, environ: Mapping[str, str] | None = None) -> None:
 
     `environ`: azd's environment, where azd deploys. (The compiler judges a parameter file.)
     """
-    problems = [*unknown_names(environ or {}), *plan_problems(plan)]
+    problems = [*unknown_names(environ or {}), *plan_problems(plan), *schedule_problems(plan)]
     # What is no value for the product is said once.
     named = {problem.partition(" is ")[0] for problem in problems}
     more = parameter_problems(environ or {})
@@ -353,6 +412,7 @@ def plan_of(environ: Mapping[str, str]) -> Plan:
         guardrail=environ.get("KEYSWEEP_GUARDRAIL", "").strip() or "off",
         subscription=environ.get("AZURE_SUBSCRIPTION_ID", "").strip(),
         environment=environ.get("AZURE_ENV_NAME", "").strip(),
+        sweep_interval=environ.get(SWEEP_INTERVAL, "").strip(),
     )
 
 
@@ -368,6 +428,12 @@ def preprovision(
     # azd asks for the location later than this hook runs, the first time.
     if not found.get("AZURE_LOCATION") and ask:
         answers["AZURE_LOCATION"] = ask("Region (AZURE_LOCATION), such as westeurope: ").strip()
+        found |= answers
+    # The alerts follow the schedule by themselves.
+    gap = _longest_gap(plan_of(found).settings)
+    fits = fitting_interval(gap) if gap is not None else None
+    if fits and fits != (found.get(SWEEP_INTERVAL) or _interval_rule()["defaultValue"]):
+        answers[SWEEP_INTERVAL] = fits
         found |= answers
     plan = plan_of(found)
     check(plan, found)
@@ -710,6 +776,7 @@ def _plan_of_file(path: str, management_group: str) -> Plan:
         text("guardrail") or "off",
         text("subscriptionId"),
         text("environmentName"),
+        text("alertSweepInterval"),
     )
 
 

@@ -5,6 +5,9 @@ param location string
 param tags object
 param suffix string
 
+@description('The name of the Function App.')
+param appName string
+
 @description('The Application Insights component, in this resource group.')
 param componentName string
 
@@ -67,7 +70,7 @@ resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
 }
 
 resource app 'Microsoft.Web/sites@2025-03-01' = {
-  name: 'func-keysweep-${suffix}'
+  name: appName
   location: location
   tags: union(tags, { 'azd-service-name': 'sweep' })
   kind: 'functionapp,linux'

@@ -110,19 +110,27 @@ param armScope string = ''
 @minValue(1)
 param dailyQuotaGb int = 1
 
-@description('How long the workspace keeps telemetry, in days.')
-@minValue(30)
-@maxValue(730)
+@description('How long the workspace keeps telemetry, in days: what Application Insights takes.')
+@allowed([30, 60, 90, 120, 180, 270, 365, 550, 730])
 param retentionDays int = 90
 
-@description('The action group that alerts call, by its resource id. Empty: alerts are seen in the portal only.')
+@description('The action group that alerts call, by its resource id, for each severity without one of its own. Empty: alerts are seen in the portal only.')
 param alertActionGroupId string = ''
 
-@description('How long no sweep may complete before somebody is called: four schedules.')
-@allowed(['PT30M', 'PT1H', 'PT2H', 'PT4H', 'P1D', 'P2D'])
-param alertNoSweepWindow string = 'PT1H'
+@description('The action group for alerts of severity 1, which call at night.')
+param alertActionGroupIdSeverity1 string = ''
 
-@description('More accounts adrift than this within an hour, kept so by no lock and no policy, call somebody.')
+@description('The action group for alerts of severity 2, which can wait until the morning.')
+param alertActionGroupIdSeverity2 string = ''
+
+@description('The action group for alerts of severity 3: digests by subscription.')
+param alertActionGroupIdSeverity3 string = ''
+
+@description('How far apart two sweeps of sweepSchedule are at most: what alerts count in. infra/deploy.py checks it.')
+@allowed(['PT15M', 'PT30M', 'PT1H', 'PT2H', 'PT3H', 'PT4H', 'PT6H', 'PT8H', 'PT12H', 'P1D'])
+param alertSweepInterval string = 'PT15M'
+
+@description('More accounts adrift than this in a sweep call somebody, once enforcement has been in force for a day. Those that a lock or a policy keeps so do not count.')
 @minValue(0)
 param alertDriftThreshold int = 10
 
@@ -131,8 +139,16 @@ param alertDriftThreshold int = 10
 @maxValue(90)
 param alertLapseDays int = 14
 
+@description('How many days a drift may be open before somebody is called, once enforcement has been in force for a day.')
+@minValue(2)
+@maxValue(90)
+param alertOldDriftDays int = 7
+
 @description('Where docs/runbook.md can be read by who is called; each alert links to its page. Empty: no link.')
 param alertRunbookUrl string = ''
+
+@description('When this is deployed, in UTC: the alert about no sweep gives what never reported a day from then.')
+param deployedAt string = utcNow('yyyy-MM-ddTHH:mm:ssZ')
 
 @description('The Azure Policy that stops new accounts with keys at the door.')
 @allowed(['off', 'audit', 'deny', 'modify'])
@@ -172,10 +188,15 @@ module app 'app.bicep' = {
     dailyQuotaGb: dailyQuotaGb
     retentionDays: retentionDays
     alertActionGroupId: alertActionGroupId
-    alertNoSweepWindow: alertNoSweepWindow
+    alertActionGroupIdSeverity1: alertActionGroupIdSeverity1
+    alertActionGroupIdSeverity2: alertActionGroupIdSeverity2
+    alertActionGroupIdSeverity3: alertActionGroupIdSeverity3
+    alertSweepInterval: alertSweepInterval
     alertDriftThreshold: alertDriftThreshold
     alertLapseDays: alertLapseDays
+    alertOldDriftDays: alertOldDriftDays
     alertRunbookUrl: alertRunbookUrl
+    deployedAt: deployedAt
   }
 }
 

@@ -8,7 +8,7 @@ here (docs/facts.md, 6).
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
-from itertools import product
+from itertools import pairwise, product
 from typing import Self
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -58,6 +58,21 @@ class Schedule:
         first = self.next_after(_LEAP_YEAR)
         second = self.next_after(first) if first else None
         return second - first if first and second else _HORIZON
+
+    @property
+    def longest_gap(self) -> timedelta:
+        """The longest time between two firings: over a night, a weekend or a month."""
+        times = [
+            timedelta(hours=at.hour, minutes=at.minute, seconds=at.second) for at in self._times()
+        ]
+        days = [
+            timedelta(days=day)
+            for day in range(_HORIZON.days)
+            if self._fires_on(_LEAP_YEAR + timedelta(days=day))
+        ]
+        nights = [later - earlier + times[0] - times[-1] for earlier, later in pairwise(days)]
+        within_days = [later - earlier for earlier, later in pairwise(times)]
+        return max([*nights, *within_days], default=_HORIZON)
 
     def number(self, moment: datetime) -> int:
         """Return which firing the last one up to `moment` is, counted from 0 since 2024."""

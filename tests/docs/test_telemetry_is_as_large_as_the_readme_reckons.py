@@ -90,3 +90,5 @@ def test_the_months_arithmetic_is_right() -> None:
     assert products == 3
     alerts = len(re.findall(r"^\| `Microsoft.Insights/scheduledQueryRules`", TEXT, re.MULTILINE))
     assert said(r"15 minutes: (\d+) x 0.50") == alerts
+    assert said(r"13 x 0.50 \| ([\d.]+)") == alerts * 0.5
+    assert said(r"3 digests, 8 x 0.05 \| 0 to ([\d.]+)") == 8 * 0.05

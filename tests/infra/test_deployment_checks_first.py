@@ -101,9 +101,12 @@ def test_what_is_right_passes_and_changes_nothing(cli: AzureCli) -> None:
         ("EXEMPTION_INHERIT", "subscription,resourceGroup", "resourceGroup,subscription"),
         ("EXEMPTION_MAX_DAYS", "", "left out"),
         ("EXEMPTION_TAG", "", "left out"),
-        ("KEYSWEEP_RETENTION_DAYS", "7", "a whole number, at least 30, at most 730"),
+        ("KEYSWEEP_RETENTION_DAYS", "45", "one of 30, 60, 90, 120, 180, 270, 365, 550, 730"),
         ("KEYSWEEP_DAILY_QUOTA_GB", "0.5", "a whole number, at least 1"),
-        ("KEYSWEEP_ALERT_NO_SWEEP_WINDOW", "1h", "one of PT30M, PT1H"),
+        ("KEYSWEEP_ALERT_OLD_DRIFT_DAYS", "1", "a whole number, at least 2, at most 90"),
+        # Two days of telemetry, which is all that an alert can see, often hold no sweep.
+        ("SWEEP_SCHEDULE", "0 0 6 * * 1", "`no-sweep` would call although nothing is wrong"),
+        ("SWEEP_SCHEDULE", "0 0 6 * * 1-5", "72 hours apart"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_name_and_what_is_allowed(
@@ -167,6 +170,25 @@ def test_nobody_signed_in_is_told_to_sign_in(cli: AzureCli) -> None:
 def test_no_azure_cli_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "az is not installed" in refused()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "interval"),
+    [("0 0 * * * *", "PT1H"), ("0 0 8-18 * * *", "P1D"), ("0 30 6 * * *", "P1D")],
+)
+def test_the_alerts_follow_the_schedule_by_themselves(
+    cli: AzureCli, schedule: str, interval: str
+) -> None:
+    preprovision(SWEEP_SCHEDULE=schedule)
+    assert kept(cli) == {deploy.SWEEP_INTERVAL: interval}
+
+
+def test_alerts_that_do_not_fit_the_schedule_of_a_parameter_file_are_refused_by_name() -> None:
+    plan = deploy.Plan({"SWEEP_SCHEDULE": "0 0 6 * * *"}, GROUP, "westeurope")
+    (problem,) = deploy.schedule_problems(plan)
+    assert "is 'PT15M'" in problem
+    assert "`no-sweep`" in problem
+    assert problem.endswith("it must be P1D")
 
 
 # Asking
@@ -317,6 +339,7 @@ def test_the_command_line_checks_a_parameter_file(
         "maxChangesPerSweep": 1,
         "exemptionRequireUntil": True,
         "sweepSchedule": schedule,
+        "alertSweepInterval": "PT1H",
     }
     parameters = {"parameters": {name: {"value": value} for name, value in values.items()}}
     cli.answer(
@@ -653,7 +676,8 @@ def test_every_hook_runs_a_command_that_exists(capsys: pytest.CaptureFixture[str
 def test_azd_gives_every_parameter_of_the_app_from_its_setting() -> None:
     given = json.loads((ROOT / "infra/app.parameters.json").read_text())["parameters"]
     parameters = bicep.compiled("app")["parameters"]
-    assert set(given) == set(parameters)
+    # When it is deployed nobody has to say.
+    assert set(given) == set(parameters) - {"deployedAt"}
     for setting in SETTINGS:
         name = deploy.parameter_of(setting.name)
         if name in parameters:

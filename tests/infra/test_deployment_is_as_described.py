@@ -308,8 +308,33 @@ def test_no_alert_asks_so_often_that_it_costs_more(case: str) -> None:
     """Below a quarter of an hour a rule costs two and three times as much."""
     rules = all_of(case, "Microsoft.Insights/scheduledQueryRules")
     frequencies = {rule["properties"]["evaluationFrequency"] for rule in rules}
-    assert len(rules) == 11
-    assert frequencies <= {"PT15M", "PT1H", "PT6H", "P1D"}
+    assert len(rules) == 13
+    assert frequencies <= {"PT15M", "PT30M", "PT1H"}
+
+
+def test_each_severity_can_have_its_own_action_group() -> None:
+    rules = all_of("everything", "Microsoft.Insights/scheduledQueryRules")
+    called = {
+        rule["properties"]["severity"]: rule["properties"]["actions"]["actionGroups"]
+        for rule in rules
+    }
+    assert called[1][0].endswith("/at-night")
+    assert called[2][0].endswith("/on-call")
+    assert called[3] == called[2]
+
+
+@every_case
+def test_the_alerts_are_about_the_app_that_is_deployed_and_follow_its_schedule(case: str) -> None:
+    rules = all_of(case, "Microsoft.Insights/scheduledQueryRules")
+    app = one(case, "Microsoft.Web/sites")["name"]
+    gap = product_settings(case).schedule.longest_gap
+    for rule in rules:
+        (criterion,) = rule["properties"]["criteria"]["allOf"]
+        assert f"cloud_RoleName == '{app}'" in criterion["query"]
+    (no_sweep,) = [rule for rule in rules if rule["name"] == "keysweep-no-sweep"]
+    (criterion,) = no_sweep["properties"]["criteria"]["allOf"]
+    quiet = int(gap.total_seconds() // 3600 * 4) or 1
+    assert f"ago({quiet}h)" in criterion["query"]
 
 
 # The guardrail

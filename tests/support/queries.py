@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from keysweep.taken import event_table, events_query
 
 ROOT = Path(__file__).parent.parent.parent
 WORKBOOK: dict[str, Any] = json.loads((ROOT / "infra" / "workbook.json").read_text())
-ALERTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "infra" / "alerts.yaml").read_text())
+_ALERTS: dict[str, Any] = json.loads((ROOT / "infra" / "alerts.json").read_text())
+ALERTS: list[dict[str, Any]] = _ALERTS["alerts"]
+SCHEDULES: dict[str, dict[str, str]] = _ALERTS["schedules"]
 LAPSE_DAYS = "14"
 _KUSTO = re.compile(r"```kusto\n(.*?)```", re.DOTALL)
 # As the portal writes them: every subscription, a month by the day.
@@ -23,7 +23,11 @@ _PARAMETERS = {
     "{TimeRange:grain}": "1d",
     "{TimeRange:start}": "datetime(2026-10-24T00:00:00Z)",
     "{TimeRange:end}": "datetime(2026-11-24T00:00:00Z)",
+    "{Deployment}": "func-keysweep",
     "{lapseDays}": LAPSE_DAYS,
+    "{oldDays}": "7",
+    "{quiet}": "1h",
+    "{deployedAt}": "2026-10-24T00:00:00Z",
 }
 
 

@@ -7,3 +7,5 @@ param subscriptionId = '22222222-2222-2222-2222-222222222222'
 param azureTenantId = '11111111-1111-1111-1111-111111111111'
 param sweepMode = 'audit'
 param sweepKinds = 'OpenAI,AIServices'
+// Not the moment at which this is compiled.
+param deployedAt = '2027-01-01T00:00:00Z'

@@ -9,3 +9,5 @@ param sweepMode = 'enforce'
 param sweepKinds = 'OpenAI,AIServices'
 param brakeReleaseUntil = '2027-03-31T08:00Z'
 param guardrail = 'deny'
+// Not the moment at which this is compiled.
+param deployedAt = '2027-01-01T00:00:00Z'

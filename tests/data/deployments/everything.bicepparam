@@ -30,8 +30,12 @@ param armScope = 'https://management.example.com/.default'
 param dailyQuotaGb = 5
 param retentionDays = 180
 param alertActionGroupId = '/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-calls/providers/Microsoft.Insights/actionGroups/on-call'
-param alertNoSweepWindow = 'PT4H'
+param alertActionGroupIdSeverity1 = '/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-calls/providers/Microsoft.Insights/actionGroups/at-night'
+param alertSweepInterval = 'PT2H'
+param alertOldDriftDays = 14
 param alertDriftThreshold = 50
 param alertLapseDays = 30
 param alertRunbookUrl = 'https://wiki.contoso.com/keysweep/runbook'
 param guardrail = 'modify'
+// Not the moment at which this is compiled.
+param deployedAt = '2027-01-01T00:00:00Z'

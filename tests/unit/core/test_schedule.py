@@ -147,6 +147,20 @@ def test_the_interval_is_that_of_the_next_two_firings(text: str, interval: timed
     assert Schedule.parse(text).interval == interval
 
 
+@pytest.mark.parametrize(
+    ("text", "gap"),
+    [
+        ("0 */15 * * * *", timedelta(minutes=15)),
+        ("0 0 8-18 * * *", timedelta(hours=14)),
+        ("0 0 6 * * 1-5", timedelta(days=3)),
+        ("0 0 6 1 * *", timedelta(days=31)),
+        ("0 0,50 * * * *", timedelta(minutes=50)),
+    ],
+)
+def test_the_longest_gap_counts_nights_weekends_and_months(text: str, gap: timedelta) -> None:
+    assert Schedule.parse(text).longest_gap == gap
+
+
 def test_a_schedule_that_fires_but_once_in_five_years_has_those_for_its_interval() -> None:
     # 29 February is a Sunday in 2032, and then in 2060.
     assert Schedule.parse("0 0 0 29 2 0").interval == timedelta(days=5 * 366)
