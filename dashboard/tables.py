@@ -114,7 +114,7 @@ class Tables:
         `values` replace string literals of the KQL: a query is translated once, whatever they are.
         """
         try:
-            sql = _translated(kql)
+            sql = translated(kql)
             for literal, value in (values or {}).items():
                 sql = sql.replace(_quoted(literal), _quoted(value))
             # A cursor of its own: several threads may ask at once.
@@ -126,7 +126,7 @@ class Tables:
 
 
 @cache
-def _translated(kql: str) -> str:
+def translated(kql: str) -> str:
     """Translate KQL to SQL: it takes longer than running it."""
     return str(duckdb_kql.to_sql(kql, schema=_SCHEMA))
 

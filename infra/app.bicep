@@ -97,6 +97,10 @@ param sweepConcurrency int = 48
 @maxValue(1440)
 param sweepBudgetSeconds int = 1200
 
+@description('Sets INVENTORY: daily tells every account once a day, those that are compliant too.')
+@allowed(['off', 'daily'])
+param inventory string = 'off'
+
 @description('Sets AZURE_SDK_CLOUD_CONF. Azure Government has no Flex Consumption and is not supported.')
 @allowed(['AZURE_PUBLIC_CLOUD', 'AZURE_CHINA_CLOUD'])
 param azureSdkCloudConf string = 'AZURE_PUBLIC_CLOUD'
@@ -111,9 +115,9 @@ param armScope string = ''
 @minValue(1)
 param dailyQuotaGb int = 1
 
-@description('How long the workspace keeps telemetry, in days: what Application Insights takes.')
+@description('How long the workspace keeps telemetry, in days, as Application Insights takes it: half a year holds a quarter, and the time to look at it.')
 @allowed([30, 60, 90, 120, 180, 270, 365, 550, 730])
-param retentionDays int = 90
+param retentionDays int = 180
 
 @description('The action group that alerts call, by its resource id, for each severity without one of its own. Empty: alerts are seen in the portal only.')
 param alertActionGroupId string = ''
@@ -181,6 +185,7 @@ var productSettings = {
   ENFORCE_SCOPES: enforceScopes
   SWEEP_CONCURRENCY: string(sweepConcurrency)
   SWEEP_BUDGET_SECONDS: string(sweepBudgetSeconds)
+  INVENTORY: inventory
   AZURE_TENANT_ID: azureTenantId
   AZURE_SDK_CLOUD_CONF: azureSdkCloudConf
   ARM_ENDPOINT: armEndpoint

@@ -96,6 +96,10 @@ param sweepConcurrency int = 48
 @maxValue(1440)
 param sweepBudgetSeconds int = 1200
 
+@description('Sets INVENTORY: daily tells every account once a day, those that are compliant too.')
+@allowed(['off', 'daily'])
+param inventory string = 'off'
+
 @description('Sets AZURE_SDK_CLOUD_CONF. Azure Government has no Flex Consumption and is not supported.')
 @allowed(['AZURE_PUBLIC_CLOUD', 'AZURE_CHINA_CLOUD'])
 param azureSdkCloudConf string = 'AZURE_PUBLIC_CLOUD'
@@ -110,9 +114,9 @@ param armScope string = ''
 @minValue(1)
 param dailyQuotaGb int = 1
 
-@description('How long the workspace keeps telemetry, in days: what Application Insights takes.')
+@description('How long the workspace keeps telemetry, in days, as Application Insights takes it: half a year holds a quarter, and the time to look at it.')
 @allowed([30, 60, 90, 120, 180, 270, 365, 550, 730])
-param retentionDays int = 90
+param retentionDays int = 180
 
 @description('The action group that alerts call, by its resource id, for each severity without one of its own. Empty: alerts are seen in the portal only.')
 param alertActionGroupId string = ''
@@ -182,6 +186,7 @@ module app 'app.bicep' = {
     enforceScopes: enforceScopes
     sweepConcurrency: sweepConcurrency
     sweepBudgetSeconds: sweepBudgetSeconds
+    inventory: inventory
     azureSdkCloudConf: azureSdkCloudConf
     armEndpoint: armEndpoint
     armScope: armScope

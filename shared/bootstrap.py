@@ -121,7 +121,8 @@ class Process:
         parts = self._connections.parts(settings, channel, self._reserve, last)
         remediation = parts.remediation if settings.rings.may_write(now) else None
         emitter = _Channel(channel, context, parts.deadline)
-        report = await parts.sweep(sweep_id, emitter, remediation, parts.arm).run()
+        inventory = parts.full_inventory(emitter)
+        report = await parts.sweep(sweep_id, emitter, remediation, parts.arm, inventory).run()
         channel.measure(report)
         _log.info("Sweep %s ends: %s", sweep_id, report.completed())
         return report

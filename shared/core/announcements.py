@@ -8,6 +8,7 @@ from typing import Any, assert_never
 
 from shared.core.events import (
     AccountHeld,
+    AccountSeen,
     CoverageGap,
     DriftFound,
     ExemptionObserved,
@@ -153,6 +154,11 @@ def account_held(decision: Decision, owner: Owner) -> AccountHeld:
         hold_reason=str(decision.hold),
         reason=decision.reason,
     )
+
+
+def account_seen(account: Account, verdict: Verdict | None) -> AccountSeen:
+    """Say that an account is there, and its verdict after the sweep; None: nobody decided."""
+    return AccountSeen(**_about(account), keys_on=account.keys_on, verdict=verdict or "UNDECIDED")
 
 
 def remediation_outcome(outcome: Outcome, announcement: DriftFound) -> RemediationOutcome:

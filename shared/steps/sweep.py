@@ -44,6 +44,7 @@ from shared.core.report import SweepReport
 from shared.core.rings import Audited, InForce, Rings, Standing, Standings, ToCome, written
 from shared.core.settings import Settings
 from shared.steps.allowance import Allowance
+from shared.steps.full_inventory import FullInventory
 from shared.steps.ports import ChangeLogReader, Discoverer, Emitter, Remediator, Throttling
 
 _log = logging.getLogger("keysweep")
@@ -71,6 +72,8 @@ class Sweep:
     remediation: Callable[[Rings], Remediator] | None
     emitter: Emitter
     throttling: Throttling
+    full_inventory: FullInventory | None = None
+    """None: no daily inventory is due."""
     last: datetime | None = None
     """When the timer fired before this, as far as is known."""
 
@@ -123,19 +126,24 @@ class Sweep:
         await self._emit(map(in_ring, owned))
         # Last: whoever sees that a subscription was read finds the events of all its accounts.
         await self._emit(map(in_ring, subscriptions_read(inventory, decisions, standings)))
+        outcomes = await self._outcomes(decisions, planned, announcements, standings)
+        told = None
+        if self.full_inventory is not None:
+            told = await self.full_inventory.tell(inventory, decisions, outcomes)
         report = SweepReport(
             sweep_id=self.sweep_id,
             mode=settings.mode,
             started=started,
             inventory=inventory,
             decisions=tuple(decisions),
-            outcomes=await self._outcomes(decisions, planned, announcements, standings),
+            outcomes=outcomes,
             duration=self.clock.monotonic() - began,
             brake=brake,
             change_log_unread=log.unread,
             change_log_lacking=log.lacking,
             throttled=self.throttling.throttled,
             rings=rings,
+            inventory_told=told,
         )
         await self.emitter.emit(report.completed())
         return report

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from dashboard.tables import Tables
+from dashboard.tables import Tables, translated
 from shared.core.events import Event, SettingsRejected, SweepContext
 from shared.core.wire import identified, measurements, properties
 from tests.support.fake_sweeps import swept
@@ -61,7 +61,7 @@ class Received(Tables):
 
     def prepare(self, kql: str) -> None:
         """Translate and plan a query once: that takes most of the time."""
-        sql = self._translated(kql)
+        sql = translated(kql)
         seen = (
             "(SELECT * FROM received_events WHERE timestamp > $after::TIMESTAMP "
             'AND timestamp <= $until::TIMESTAMP) AS "customEvents"'
@@ -167,7 +167,7 @@ class Story:
 
     tenant: FakeTenant
     every: timedelta
-    environ: dict[str, str] = field(default_factory=dict)
+    environ: dict[str, Any] = field(default_factory=dict)
     envelopes: list[dict[str, Any]] = field(default_factory=list)
     role: str = DEPLOYMENT
     loses: Callable[[Event], bool] = lambda _: False
@@ -199,7 +199,9 @@ class Story:
         clock = self.tenant.clock
         for tick in range(ticks):
             await clock.sleep(max(tick * self.every.total_seconds() - clock.monotonic(), 0))
-            happens.get(tick, lambda _: None)(self)
+            happen = happens.get(tick)
+            if happen is not None:
+                happen(self)
             if not self.silent:
                 await self._sweep()
 

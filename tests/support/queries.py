@@ -23,7 +23,6 @@ _PARAMETERS = {
     "{TimeRange:grain}": "1d",
     "{TimeRange:start}": "datetime(2026-10-24T00:00:00Z)",
     "{TimeRange:end}": "datetime(2026-11-24T00:00:00Z)",
-    "{Deployment}": "func-keysweep",
     "{lapseDays}": LAPSE_DAYS,
     "{oldDays}": "7",
     "{quiet}": "1h",
