@@ -25,6 +25,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 
 from keysweep import exempt as line_exempt
 from keysweep import exit_codes, names, settings_file, standing
+from keysweep import granting as line_granting
 from keysweep import record as line_record
 from keysweep import sweep as line_sweep
 from keysweep import undo as line_undo
@@ -754,6 +755,6 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
         (settings_file, "_refuse", _no_doubt),
         (settings_file, "_is_plain", lambda _: True),
     ),
-    Bug.STOPPED_IS_NOTHING: ((line_exempt, "NOT_WHOLE", exit_codes.STOPPED),),
+    Bug.STOPPED_IS_NOTHING: ((line_granting, "NOT_WHOLE", exit_codes.STOPPED),),
     Bug.HELD_IS_FINE: ((line_sweep, "exit_code", lambda report: 0 if report.whole else 2),),
 }

@@ -177,9 +177,10 @@ async def test_owners_who_have_none_are_all_named_and_nothing_is_written() -> No
 async def test_a_notice_that_no_sweep_would_honour_is_refused_before_any_question(
     environ: dict[str, str], reason: str, says: str
 ) -> None:
-    tenant = FakeTenant.of(BOT)
+    tenant, person = FakeTenant.of(BOT), Person("yes")
     with pytest.raises(UsageProblem, match=says):
-        await run(tenant, "yes", environ=environ, reason=reason)
+        await notice(a_session(tenant, person, environ=environ), "table", Request(MONTH, reason))
+    assert person.questions == []
     assert not tenant.changed
 
 
