@@ -167,7 +167,7 @@ class Story:
 
     tenant: FakeTenant
     every: timedelta
-    environ: dict[str, str] = field(default_factory=dict)
+    environ: dict[str, Any] = field(default_factory=dict)
     envelopes: list[dict[str, Any]] = field(default_factory=list)
     role: str = DEPLOYMENT
     loses: Callable[[Event], bool] = lambda _: False
@@ -199,7 +199,8 @@ class Story:
         clock = self.tenant.clock
         for tick in range(ticks):
             await clock.sleep(max(tick * self.every.total_seconds() - clock.monotonic(), 0))
-            happens.get(tick, lambda _: None)(self)
+            if tick in happens:
+                happens[tick](self)
             if not self.silent:
                 await self._sweep()
 
