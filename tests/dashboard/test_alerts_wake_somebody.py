@@ -87,6 +87,41 @@ def test_the_schedules_are_those_that_the_parameter_allows() -> None:
     assert app["parameters"]["alertSweepInterval"]["allowedValues"] == list(SCHEDULES)
 
 
+# What happened in the month of tools/month.py that somebody would want to know, by hand.
+WANTED = {
+    "no-sweep": 1,  # A day without sweeps.
+    "sweep-failed": 1,  # Settings that were rejected once.
+    "changes-failed": 1,  # image-captions, on the last day.
+    "change-refused": 2,  # Two accounts of finance-prod, and again when they stood for two days.
+    "brake-engaged": 1,  # On the first day of enforcement.
+    "drift-high": 0,
+    "drift-put-off": 0,
+    "drift-old": 2,  # The same two accounts, each for its owner.
+    "patch-war": 2,  # contract-review, and again when it had lasted for two days.
+    "coverage-dropped": 2,  # logistics-prod, and lab. Not the one sweep that read nothing.
+    "telemetry-lost": 0,
+    "exemption-lapses": 2,  # month-end, and later partner-widget.
+    # Two subscriptions on the first day; ticket-summary twice; three while there was a rule.
+    "tag-unreadable": 7,
+}
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", WANTED)
+def test_in_an_eventful_month_an_alert_calls_when_a_person_would_want_it(
+    month: Captured, name: str
+) -> None:
+    envelopes = json.loads(month.file.read_text())
+    begin = naive(month.truth.ticks[0].at)
+    ended = naive(month.truth.ticks[-1].ended) + span("PT6H")
+    made = calls(name, envelopes, "PT6H", ended, begin=begin, deployed=begin)
+    assert len(made) == WANTED[name], made
+
+
+def test_the_month_has_its_wanted_calls_for_each_alert() -> None:
+    assert set(WANTED) == set(BY_NAME)
+
+
 def stays_silent(calm: Captured, name: str) -> None:
     envelopes = json.loads(calm.file.read_text())
     ended = naive(calm.truth.ticks[-1].ended)

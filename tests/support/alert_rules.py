@@ -199,9 +199,8 @@ class Story:
         clock = self.tenant.clock
         for tick in range(ticks):
             await clock.sleep(max(tick * self.every.total_seconds() - clock.monotonic(), 0))
-            happen = happens.get(tick)
-            if happen is not None:
-                happen(self)
+            if tick in happens:
+                happens[tick](self)
             if not self.silent:
                 await self._sweep()
 
