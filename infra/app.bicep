@@ -91,6 +91,10 @@ param sweepConcurrency int = 48
 @maxValue(1440)
 param sweepBudgetSeconds int = 1200
 
+@description('Sets INVENTORY: daily tells every account once a day, those that are compliant too.')
+@allowed(['off', 'daily'])
+param inventory string = 'off'
+
 @description('Sets AZURE_SDK_CLOUD_CONF. Azure Government has no Flex Consumption and is not supported.')
 @allowed(['AZURE_PUBLIC_CLOUD', 'AZURE_CHINA_CLOUD'])
 param azureSdkCloudConf string = 'AZURE_PUBLIC_CLOUD'
@@ -105,10 +109,10 @@ param armScope string = ''
 @minValue(1)
 param dailyQuotaGb int = 1
 
-@description('How long the workspace keeps telemetry, in days.')
+@description('How long the workspace keeps telemetry, in days: half a year holds a quarter, and the time to look at it.')
 @minValue(30)
 @maxValue(730)
-param retentionDays int = 90
+param retentionDays int = 180
 
 @description('The action group that alerts call, by its resource id. Empty: alerts are seen in the portal only.')
 param alertActionGroupId string = ''
@@ -155,6 +159,7 @@ var productSettings = {
   ENFORCE_FROM: enforceFrom
   SWEEP_CONCURRENCY: string(sweepConcurrency)
   SWEEP_BUDGET_SECONDS: string(sweepBudgetSeconds)
+  INVENTORY: inventory
   AZURE_TENANT_ID: azureTenantId
   AZURE_SDK_CLOUD_CONF: azureSdkCloudConf
   ARM_ENDPOINT: armEndpoint

@@ -90,6 +90,10 @@ param sweepConcurrency int = 48
 @maxValue(1440)
 param sweepBudgetSeconds int = 1200
 
+@description('Sets INVENTORY: daily tells every account once a day, those that are compliant too.')
+@allowed(['off', 'daily'])
+param inventory string = 'off'
+
 @description('Sets AZURE_SDK_CLOUD_CONF. Azure Government has no Flex Consumption and is not supported.')
 @allowed(['AZURE_PUBLIC_CLOUD', 'AZURE_CHINA_CLOUD'])
 param azureSdkCloudConf string = 'AZURE_PUBLIC_CLOUD'
@@ -104,10 +108,10 @@ param armScope string = ''
 @minValue(1)
 param dailyQuotaGb int = 1
 
-@description('How long the workspace keeps telemetry, in days.')
+@description('How long the workspace keeps telemetry, in days: half a year holds a quarter, and the time to look at it.')
 @minValue(30)
 @maxValue(730)
-param retentionDays int = 90
+param retentionDays int = 180
 
 @description('The action group that alerts call, by its resource id. Empty: alerts are seen in the portal only.')
 param alertActionGroupId string = ''
@@ -158,6 +162,7 @@ module app 'app.bicep' = {
     enforceFrom: enforceFrom
     sweepConcurrency: sweepConcurrency
     sweepBudgetSeconds: sweepBudgetSeconds
+    inventory: inventory
     azureSdkCloudConf: azureSdkCloudConf
     armEndpoint: armEndpoint
     armScope: armScope

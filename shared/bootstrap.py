@@ -122,7 +122,8 @@ class Process:
         enforces = settings.mode is Mode.ENFORCE and not self._is_notice(settings)
         remediation = parts.remediation() if enforces else None
         emitter = _Channel(channel, context, parts.deadline)
-        report = await parts.sweep(sweep_id, emitter, remediation, parts.arm).run()
+        inventory = parts.full_inventory(emitter)
+        report = await parts.sweep(sweep_id, emitter, remediation, parts.arm, inventory).run()
         channel.measure(report)
         _log.info("Sweep %s ends: %s", sweep_id, report.completed())
         return report

@@ -32,6 +32,7 @@ from shared.core.settings import Settings
 from shared.steps.changes import ChangeReader
 from shared.steps.cross_check import turns_due
 from shared.steps.discovery import Discovery
+from shared.steps.full_inventory import FullInventory
 from shared.steps.ports import Emitter, Identity, Permits
 from shared.steps.remediation import UNIT_SECONDS, AccountReader, Remediation, SecondLook
 from shared.steps.sweep import Sweep
@@ -122,12 +123,20 @@ class Parts:
             unit_seconds=min(UNIT_SECONDS, self.work_seconds / 2),
         )
 
+    def full_inventory(self, emitter: Emitter) -> FullInventory | None:
+        """Return what tells every account, if the settings want it and the day's is due."""
+        settings, now = self.settings, self.clock.now()
+        if settings.daily_inventory and settings.schedule.is_first_of_day(now, self.last):
+            return FullInventory(self.graph, emitter, self.deadline, settings.scope.kinds)
+        return None
+
     def sweep(
         self,
         sweep_id: str,
         emitter: Emitter,
         remediation: Remediation | None,
         identity: Identity | None = None,
+        full_inventory: FullInventory | None = None,
     ) -> Sweep:
         """Return a sweep; without a remediation it can't write. `identity` as in `changes`."""
         return Sweep(
@@ -139,6 +148,7 @@ class Parts:
             remediation=remediation,
             emitter=emitter,
             throttling=self.pace,
+            full_inventory=full_inventory,
             last=self.last,
         )
 

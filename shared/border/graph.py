@@ -7,7 +7,7 @@ stands in an answer twice takes the place of one that is not in it: rows are cou
 are about.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import batched
@@ -59,6 +59,14 @@ _LIST = (
     provisioningState = tostring(properties.provisioningState)
 | order by id asc"""
 )
+_EVERY = (
+    _ACCOUNTS
+    + """\
+| project id, name, ['kind'], location, flag,
+    subdomain = tostring(properties.customSubDomainName),
+    provisioningState = tostring(properties.provisioningState)
+| order by id asc"""
+)
 _CHANGE_COLUMNS = (
     "id", "at", "changeType", "changedBy", "account", "before", "after", "changedByType",
     "clientType", "operation",
@@ -66,6 +74,7 @@ _CHANGE_COLUMNS = (
 _LIST_COLUMNS = (
     "id", "name", "kind", "location", "tags", "flag", "subdomain", "provisioningState",
 )  # fmt: skip
+_EVERY_COLUMNS = tuple(column for column in _LIST_COLUMNS if column != "tags")
 _GROUPS = """\
 resourcecontainers
 | where type =~ 'microsoft.resources/subscriptions/resourcegroups'
@@ -103,6 +112,14 @@ class _Query:
     text: str
     columns: tuple[str, ...]
     key: str = "id"
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page of an answer: its rows, by what tells them apart, and how many all pages have."""
+
+    rows: Mapping[str, dict[str, Any]]
+    total: int
 
 
 _SUBSCRIPTIONS = _Query(
@@ -159,6 +176,26 @@ class Graph:
         """List the accounts with keys on, and those with keys off whose tags mention `tag`."""
         query = _Query(_LIST.format(kinds=_literals(kinds), tag=_literals([tag])), _LIST_COLUMNS)
         return await self._asked(query, subscriptions, _account)
+
+    async def every(
+        self, subscriptions: Sequence[str], kinds: Sequence[str]
+    ) -> AsyncIterator[Sequence[Account] | str]:
+        """List all accounts without their tags, a page at a time: none of them is kept here.
+
+        A text says what of them could not be read, and why.
+        """
+        query = _Query(_EVERY.format(kinds=_literals(kinds)), _EVERY_COLUMNS)
+        for batch in batched(subscriptions, SUBSCRIPTIONS_AT_A_TIME, strict=False):
+            count = total = 0
+            try:
+                async for page in self._pages(query, batch):
+                    accounts = [_account(row, batch) for row in page.rows.values()]
+                    count, total = count + len(accounts), page.total
+                    yield accounts
+                if count != total:
+                    raise _incomplete(f"{count} of {total} rows")
+            except AzureError as error:
+                yield f"{len(batch)} subscriptions, unread after {count} of their accounts: {error}"
 
     async def named(self, subscriptions: Sequence[str], name: str) -> Answer[AccountId]:
         """Return the ids of the accounts of this name, of every kind."""
@@ -221,19 +258,9 @@ class Graph:
         """
         rows: dict[str, dict[str, Any]] = {}
         total: int | None = None
-        links = Links("Querying", "Resource Graph")
-        token: str | None = ""
-        while token is not None:
-            page = await self._page(query.text, subscriptions, links.follow(token) or None)
-            for row in page["data"]:
-                problem = columns_problem(row, query.columns)
-                if problem or not is_text(row[query.key]):
-                    raise _incomplete(problem or f"a row without its {query.key}")
-                rows[row[query.key].lower()] = row
-            total = page["totalRecords"] if total is None else total
-            token = page.get("$skipToken")
-            if page["resultTruncated"] == "true":
-                raise _incomplete("a truncated answer")
+        async for page in self._pages(query, subscriptions):
+            rows |= page.rows
+            total = page.total if total is None else total
         if total != len(rows):
             raise _incomplete(f"{len(rows)} of {total} rows")
         asked = None if subscriptions is None else {name.lower() for name in subscriptions}
@@ -241,6 +268,25 @@ class Graph:
         if asked is not None and not named <= asked:
             raise _incomplete("a row of a subscription that nobody asked about")
         return list(rows.values())
+
+    async def _pages(
+        self, query: _Query, subscriptions: Sequence[str] | None
+    ) -> AsyncIterator[_Page]:
+        """Read the pages of an answer. Raises AzureError."""
+        links = Links("Querying", "Resource Graph")
+        token: str | None = ""
+        while token is not None:
+            page = await self._page(query.text, subscriptions, links.follow(token) or None)
+            rows: dict[str, dict[str, Any]] = {}
+            for row in page["data"]:
+                problem = columns_problem(row, query.columns)
+                if problem or not is_text(row[query.key]):
+                    raise _incomplete(problem or f"a row without its {query.key}")
+                rows[row[query.key].lower()] = row
+            if page["resultTruncated"] == "true":
+                raise _incomplete("a truncated answer")
+            yield _Page(rows, page["totalRecords"])
+            token = page.get("$skipToken")
 
     async def _page(
         self, query: str, subscriptions: Sequence[str] | None, token: str | None
@@ -311,7 +357,7 @@ def _account_id(row: Mapping[str, Any], subscriptions: Collection[str]) -> Accou
 def _account(row: Mapping[str, Any], subscriptions: Collection[str]) -> Account:
     """Read a row of the list. Raises AzureError if it is odd."""
     texts = ("kind", "location", "flag", "subdomain", "provisioningState")
-    tags = _tags(row["tags"])
+    tags = _tags(row.get("tags"))
     if tags is None or not all(isinstance(row[name], str | None) for name in texts):
         raise _incomplete(f"{row['id']} with a value of the wrong kind")
     if not is_text(row["kind"]):

@@ -7,6 +7,7 @@ from typing import Any, assert_never
 
 from shared.core.events import (
     AccountHeld,
+    AccountSeen,
     CoverageGap,
     DriftFound,
     ExemptionObserved,
@@ -134,6 +135,11 @@ def account_held(decision: Decision) -> AccountHeld:
     return AccountHeld(
         **_about(decision.account), hold_reason=str(decision.hold), reason=decision.reason
     )
+
+
+def account_seen(account: Account, verdict: Verdict | None) -> AccountSeen:
+    """Say that an account is there, and its verdict after the sweep; None: nobody decided."""
+    return AccountSeen(**_about(account), keys_on=account.keys_on, verdict=verdict or "UNDECIDED")
 
 
 def remediation_outcome(outcome: Outcome, announcement: DriftFound) -> RemediationOutcome:

@@ -107,6 +107,12 @@ class SweepCompleted(Event):
         str,
         "`read`, with how many rows lack what we need, or why the change log could not be read.",
     ]
+    inventory: Annotated[
+        str,
+        "`told`, if an AccountSeen was sent of each account that the sweep counted; else what is "
+        "missing of the daily inventory, and why; empty: none was due.",
+    ]
+    inventory_accounts: Annotated[int | None, "How many AccountSeen were sent, if one was due."]
     resource_graph: Annotated[
         str,
         "`read`, or why Resource Graph could not be; ARM's own lists were read in its place.",
@@ -174,6 +180,19 @@ class ExemptionObserved(AccountEvent):
     owner: Annotated[str, "The owner that the tag gives."]
     level: Annotated[str, "Where the tag stands: `account`, `resourceGroup` or `subscription`."]
     problem: Annotated[str, "What is wrong with a value that can't be read."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSeen(AccountEvent):
+    """An account in the daily inventory, whether or not it is compliant."""
+
+    name: ClassVar[str] = "AccountSeen"
+    keys_on: Annotated[bool, "Whether it lets keys in, after what the sweep did."]
+    verdict: Annotated[
+        str,
+        "`COMPLIANT`, `EXEMPT`, `HELD` or `DRIFT`, after what the sweep did; `UNDECIDED`: its keys "
+        "are on, and were not when the sweep looked.",
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +287,7 @@ EVENTS: tuple[type[Event], ...] = (
     DriftFound,
     AccountHeld,
     ExemptionObserved,
+    AccountSeen,
     RemediationOutcome,
     KeyAccessChanged,
     PatchWar,

@@ -15,6 +15,16 @@ from shared.core.model import Decision, Inventory, Outcome, Result, Source, Verd
 _REASONS_SHOWN = 20
 
 
+@dataclass(frozen=True, slots=True)
+class InventoryTold:
+    """What was told of the daily inventory."""
+
+    accounts: int
+    """How many AccountSeen were sent."""
+    unread: tuple[str, ...] = ()
+    """What could not be read, and why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepReport:
     """A finished sweep."""
@@ -37,6 +47,8 @@ class SweepReport:
     """Rows of it that lack what we need."""
     throttled: int = 0
     """Requests that Azure answered with 429."""
+    inventory_told: InventoryTold | None = None
+    """None: no daily inventory was due."""
 
     @property
     def change_log(self) -> str:
@@ -45,6 +57,19 @@ class SweepReport:
             return self.change_log_unread or "read"
         rows = "1 row" if self.change_log_lacking == 1 else f"{self.change_log_lacking} rows"
         return f"read, but for {rows}"
+
+    @property
+    def daily_inventory(self) -> str:
+        """Say what is missing of the daily inventory; empty: none was due."""
+        told = self.inventory_told
+        if told is None:
+            return ""
+        missing = list(told.unread[:_REASONS_SHOWN])
+        if self.inventory.gaps:
+            missing.append(f"gaps: {len(self.inventory.gaps)}, and what is behind them is not told")
+        if told.accounts != self.accounts:
+            missing.append(f"accounts: {told.accounts} told, {self.accounts} counted")
+        return "; ".join(missing) or "told"
 
     def with_verdict(self, verdict: Verdict) -> tuple[Decision, ...]:
         """Return the decisions with one verdict."""
@@ -146,5 +171,7 @@ class SweepReport:
             throttled=self.throttled,
             brake=self.brake,
             change_log=self.change_log,
+            inventory=self.daily_inventory,
+            inventory_accounts=self.inventory_told.accounts if self.inventory_told else None,
             resource_graph=self.inventory.graph_unread or "read",
         )

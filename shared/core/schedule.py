@@ -68,6 +68,16 @@ class Schedule:
         today = sum(at <= moment.time() for at in times) if self._fires_on(moment) else 0
         return before * len(times) + today - 1
 
+    def is_first_of_day(self, moment: datetime, last: datetime | None) -> bool:
+        """Whether no firing came before that of `moment` on its UTC day.
+
+        `last` is the firing before it. If that is not known, those of the schedule count.
+        """
+        midnight = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        if last is not None:
+            return last < midnight
+        return self.number(moment) == self.number(midnight - timedelta(microseconds=1)) + 1
+
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first time after `moment` at which it fires; None if not in five years."""
         midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -85,6 +85,8 @@ class Settings:
     concurrency: int
     budget: float
     """Seconds."""
+    daily_inventory: bool
+    """Whether every account is told once a day, those that are compliant too."""
     client_id: str | None
     tenant_id: str | None
     cloud: Cloud
@@ -387,6 +389,12 @@ SWEEP_BUDGET_SECONDS = Setting(
     ),
     "A sweep ends within this, defers what it did not reach, and the next one carries on.",
 )
+INVENTORY = Setting(
+    "INVENTORY",
+    "off",
+    _one_of("off", "daily", read="daily".__eq__),
+    "`daily` tells every account once a day, those with keys off too: evidence for an auditor.",
+)
 AZURE_CLIENT_ID = Setting(
     "AZURE_CLIENT_ID",
     "",
@@ -432,8 +440,8 @@ SETTINGS: tuple[Setting[Any], ...] = (
     *(SWEEP_EXCLUDE_SUBSCRIPTIONS, SWEEP_KINDS, EXEMPTION_TAG, EXEMPTION_INHERIT),
     *(EXEMPTION_REQUIRE_UNTIL, EXEMPTION_MAX_DAYS, EXEMPTION_UNREADABLE, NO_SUBDOMAIN),
     *(MAX_CHANGES_PER_SWEEP, BRAKE, BRAKE_RELEASE_UNTIL, ENFORCE_FROM, SWEEP_CONCURRENCY),
-    *(SWEEP_BUDGET_SECONDS, AZURE_CLIENT_ID, AZURE_TENANT_ID, _TELEMETRY, AZURE_SDK_CLOUD_CONF),
-    *(ARM_ENDPOINT, ARM_SCOPE),
+    *(SWEEP_BUDGET_SECONDS, INVENTORY, AZURE_CLIENT_ID, AZURE_TENANT_ID, _TELEMETRY),
+    *(AZURE_SDK_CLOUD_CONF, ARM_ENDPOINT, ARM_SCOPE),
 )
 """Every setting, in the order in which a deployer meets them."""
 OPERATOR_SETTINGS = tuple(setting for setting in SETTINGS if setting is not _TELEMETRY)
@@ -629,6 +637,7 @@ def _settings(values: _Values) -> Settings:
         inherit=of(EXEMPTION_INHERIT),
         concurrency=of(SWEEP_CONCURRENCY),
         budget=float(of(SWEEP_BUDGET_SECONDS)),
+        daily_inventory=of(INVENTORY),
         client_id=of(AZURE_CLIENT_ID),
         tenant_id=of(AZURE_TENANT_ID),
         cloud=Cloud(endpoint, scope) if endpoint and scope else of(AZURE_SDK_CLOUD_CONF),

@@ -40,6 +40,7 @@ from shared.core.model import (
 from shared.core.report import SweepReport
 from shared.core.settings import Mode, Settings
 from shared.steps.allowance import Allowance
+from shared.steps.full_inventory import FullInventory
 from shared.steps.ports import ChangeLogReader, Discoverer, Emitter, Remediator, Throttling
 
 _log = logging.getLogger("keysweep")
@@ -64,6 +65,8 @@ class Sweep:
     remediation: Remediator | None
     emitter: Emitter
     throttling: Throttling
+    full_inventory: FullInventory | None = None
+    """None: no daily inventory is due."""
     last: datetime | None = None
     """When the timer fired before this, as far as is known."""
 
@@ -103,18 +106,23 @@ class Sweep:
         await self._emit(_exempt_and_held(decisions, today))
         # Last: whoever sees that a subscription was read finds the events of all its accounts.
         await self._emit(subscriptions_read(inventory, decisions))
+        outcomes = await self._outcomes(planned, announcements)
+        told = None
+        if self.full_inventory is not None:
+            told = await self.full_inventory.tell(inventory, decisions, outcomes)
         report = SweepReport(
             sweep_id=self.sweep_id,
             mode=settings.mode,
             started=started,
             inventory=inventory,
             decisions=tuple(decisions),
-            outcomes=await self._outcomes(planned, announcements),
+            outcomes=outcomes,
             duration=self.clock.monotonic() - began,
             brake=brake,
             change_log_unread=log.unread,
             change_log_lacking=log.lacking,
             throttled=self.throttling.throttled,
+            inventory_told=told,
         )
         await self.emitter.emit(report.completed())
         return report

@@ -74,6 +74,16 @@ async def test_an_account_with_keys_on_sends_what_the_readme_says(
     assert kilobytes(drift) / 100 == pytest.approx(said(r"([\d.]+) kB for each whose"), rel=0.05)
 
 
+async def test_an_account_of_the_inventory_sends_what_the_readme_says(serve: Serve) -> None:
+    azure = serve(scenarios.large(100, drifted=0, subscriptions=10))
+    daily = {"INVENTORY": "daily", "SWEEP_SCHEDULE": "0 0 0 * * *"}
+    seen = named((await sweep(azure, "audit", **daily)).envelopes, "AccountSeen")
+    assert len(seen) == 100
+    assert kilobytes(seen) / 100 == pytest.approx(
+        said(r"sends ([\d.]+) kB for each account, once a day"), rel=0.05
+    )
+
+
 def test_the_months_arithmetic_is_right() -> None:
     sweeps = 4 * 24 * 365 / 12
     assert said(r"365 / 12 = ([\d,]+) sweeps") == sweeps
@@ -87,6 +97,6 @@ def test_the_months_arithmetic_is_right() -> None:
         scale = 1e6 if "kB" in factors else 1
         assert product / scale == pytest.approx(float(total.replace(",", "")), rel=0.03), factors
         products += 1
-    assert products == 3
+    assert products == 5
     alerts = len(re.findall(r"^\| `Microsoft.Insights/scheduledQueryRules`", TEXT, re.MULTILINE))
     assert said(r"15 minutes: (\d+) x 0.50") == alerts

@@ -14,6 +14,7 @@ from shared.core.report import SweepReport
 from shared.core.settings import Settings, read_settings
 from shared.steps.changes import ChangeReader
 from shared.steps.discovery import Discovery
+from shared.steps.full_inventory import FullInventory
 from shared.steps.ports import Discoverer, Remediator
 from shared.steps.remediation import UNIT_SECONDS, AccountReader, Remediation, SecondLook
 from shared.steps.sweep import Sweep
@@ -127,6 +128,9 @@ async def swept(
         remediation=(remediator or remediation) if writes else None,
         emitter=telemetry,
         throttling=pace,
+        full_inventory=FullInventory(tenant.graph, telemetry, deadline, configured.scope.kinds)
+        if configured.daily_inventory
+        else None,
         last=last,
     )
     return Swept(tenant, telemetry, await sweep.run())

@@ -44,7 +44,7 @@ from tests.support.virtual_time import VirtualClock
 
 type What = Literal[
     "home tenant", "subscriptions", "subscription", "descendants",
-    "everywhere", "visible", "census", "listing", "groups shown", "changes", "own ids",
+    "everywhere", "visible", "census", "listing", "every", "groups shown", "changes", "own ids",
     "accounts", "groups", "account", "tags above", "patch",
     "locks", "merge tag", "delete tags", "keys on",
 ]  # fmt: skip
@@ -116,6 +116,8 @@ class FakeTenant:
     """Rows of ARM's list of a subscription that can't be read; they come first."""
     batch_size: int = 400
     """About how many subscriptions Resource Graph is asked at a time."""
+    page_size: int = 1000
+    """How many accounts a page of its inventory has."""
 
     writes: list[Write] = field(default_factory=list)
     journal: list[Write | Acknowledgement] = field(default_factory=list)
@@ -380,6 +382,24 @@ class ResourceGraph:
                 if account.keys_on or tag.lower() in json.dumps(dict(account.tags)).lower()
             ),
         )
+
+    async def every(
+        self, subscriptions: Sequence[str], kinds: Sequence[str]
+    ) -> AsyncIterator[Sequence[Account] | str]:
+        """List all accounts, a page at a time."""
+        for batch in batched(subscriptions, self.tenant.batch_size, strict=False):
+            given, is_whole = 0, False
+            while not is_whole:
+                try:
+                    await self.tenant.is_asked("every", batch[0])
+                except AzureError as error:
+                    yield str(error)
+                    break
+                accounts = [replace(account, tags={}) for account in self._of_kinds(batch, kinds)]
+                page = accounts[given : given + self.tenant.page_size]
+                given += len(page)
+                is_whole = given == len(accounts)
+                yield page
 
     def _of_kinds(self, subscriptions: Sequence[str], kinds: Sequence[str]) -> Iterator[Account]:
         scope = Scope(kinds=tuple(kinds))

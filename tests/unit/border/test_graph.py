@@ -224,6 +224,61 @@ async def test_a_batch_that_fails_takes_nothing_from_what_the_others_say(border:
     assert "HTTP500" in answer.unread[MANY[0]]
 
 
+# The inventory
+
+
+async def every(border: Border, subscriptions: list[str]) -> list[list[str] | str]:
+    """Return the names of the accounts of each page, or why one could not be read."""
+    return [
+        page if isinstance(page, str) else [account.id.name for account in page]
+        async for page in border.graph.every(subscriptions, ["OpenAI"])
+    ]
+
+
+def listed(number: int, **more: Any) -> dict[str, Any]:
+    return {**without(LISTED, "tags"), "id": f"{BOT}{number}", **more}
+
+
+async def test_every_account_is_listed_a_page_at_a_time(border: Border) -> None:
+    border.transport.next = [
+        {**rows(listed(1), listed(2, flag="true"), total=3), "$skipToken": "more"},
+        rows(listed(3), total=3),
+    ]
+    assert await every(border, [SUBSCRIPTION]) == [["bot1", "bot2"], ["bot3"]]
+
+
+async def test_no_page_is_asked_for_before_the_one_before_it_was_taken(border: Border) -> None:
+    border.says({**rows(listed(1), total=3), "$skipToken": "more"})
+    pages = border.graph.every([SUBSCRIPTION], ["OpenAI"])
+    assert await anext(pages)
+    assert len(border.transport.asked) == 1
+
+
+async def test_a_page_that_can_not_be_read_ends_its_batch_and_takes_nothing_from_the_next(
+    border: Border,
+) -> None:
+    border.says(rows())
+    border.transport.next = [{**rows(listed(1), total=9), "$skipToken": "more"}, 500]
+    first, problem, *others = await every(border, [*MANY[:399], SUBSCRIPTION, *MANY[399:]])
+    assert first == ["bot1"]
+    assert str(problem).startswith("400 subscriptions, unread after 1 of their accounts: ")
+    assert "HTTP500" in problem
+    assert others == [[], []]
+
+
+async def test_fewer_accounts_than_there_are_said_to_be_are_said(border: Border) -> None:
+    border.says(rows(listed(1), total=2))
+    first, problem = await every(border, [SUBSCRIPTION])
+    assert first == ["bot1"]
+    assert "1 of 2 rows" in str(problem)
+
+
+async def test_an_odd_row_makes_its_page_none(border: Border) -> None:
+    border.says(rows(listed(1), listed(2, kind=None)))
+    (problem,) = await every(border, [SUBSCRIPTION])
+    assert "without its kind" in str(problem)
+
+
 # Pages
 
 

@@ -207,3 +207,53 @@ def test_law_the_next_firing_has_the_next_number(schedule: Schedule, moment: dat
     assert following > moment
     assert schedule.number(following) == schedule.number(moment) + 1
     assert schedule.number(following - timedelta(microseconds=1)) == schedule.number(moment)
+
+
+QUARTERS = Schedule.parse("0 */15 * * * *")
+MIDNIGHT = datetime(2026, 11, 24, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "last", "is_first"),
+    [
+        (0, -15, True),
+        (15, 0, False),
+        pytest.param(15, -15, True, id="the firing at midnight was missed"),
+        pytest.param(1439, 1424, False, id="the last one of the day"),
+        pytest.param(0, None, True, id="at midnight, and nothing is known of the one before"),
+        pytest.param(14, None, True, id="late"),
+        pytest.param(15, None, False, id="the second one"),
+    ],
+)
+def test_the_first_firing_of_a_day_is_known(
+    minutes: int,
+    last: int | None,
+    is_first: bool,  # noqa: FBT001 - parametrized
+) -> None:
+    before = None if last is None else MIDNIGHT + last * MINUTE
+    assert QUARTERS.is_first_of_day(MIDNIGHT + minutes * MINUTE, before) is is_first
+
+
+def test_before_the_first_firing_of_a_day_there_is_none() -> None:
+    morning = Schedule.parse("0 0 6,18 * * *")
+    assert not morning.is_first_of_day(MIDNIGHT + 60 * MINUTE, None)
+    assert morning.is_first_of_day(MIDNIGHT + 7 * 60 * MINUTE, None)
+    assert not morning.is_first_of_day(MIDNIGHT + 19 * 60 * MINUTE, None)
+
+
+def test_the_day_is_the_one_of_utc() -> None:
+    there = MIDNIGHT.astimezone(timezone(timedelta(hours=9)))
+    assert QUARTERS.is_first_of_day(there, MIDNIGHT - MINUTE)
+    assert not QUARTERS.is_first_of_day(there + 16 * MINUTE, MIDNIGHT)
+
+
+@given(schedules, moments)
+def test_law_of_the_firings_of_a_day_one_is_the_first(schedule: Schedule, moment: datetime) -> None:
+    firing = schedule.next_after(moment)
+    assert firing is not None
+    following = schedule.next_after(firing)
+    assert following is not None
+    is_another_day = following.date() > firing.date()
+    assert schedule.is_first_of_day(following, firing) is is_another_day
+    assert schedule.is_first_of_day(following, None) is is_another_day

@@ -67,6 +67,7 @@ def test_every_setting_arrives_where_it_belongs() -> None:
         "ENFORCE_FROM": "2027-02-01",
         "SWEEP_CONCURRENCY": "3",
         "SWEEP_BUDGET_SECONDS": "600",
+        "INVENTORY": "Daily",
         "AZURE_CLIENT_ID": ONE,
         "AZURE_TENANT_ID": TWO,
         "AZURE_SDK_CLOUD_CONF": "azure_china_cloud",
@@ -82,6 +83,7 @@ def test_every_setting_arrives_where_it_belongs() -> None:
         inherit=(Level.SUBSCRIPTION,),
         concurrency=3,
         budget=600.0,
+        daily_inventory=True,
         client_id=ONE,
         tenant_id=TWO,
         cloud=CLOUDS["AZURE_CHINA_CLOUD"],
@@ -99,6 +101,7 @@ def test_only_two_settings_are_required_and_the_rest_have_safe_defaults() -> Non
         inherit=(),
         concurrency=48,
         budget=1200.0,
+        daily_inventory=False,
         client_id=None,
         tenant_id=None,
         cloud=CLOUDS["AZURE_PUBLIC_CLOUD"],
@@ -130,6 +133,7 @@ def test_only_two_settings_are_required_and_the_rest_have_safe_defaults() -> Non
         ),
         *(("SWEEP_CONCURRENCY", text, "concurrency", int(text)) for text in ("1", "64")),
         *(("SWEEP_BUDGET_SECONDS", text, "budget", float(text)) for text in ("30", "1440")),
+        *(("INVENTORY", text, "daily_inventory", text == "daily") for text in ("off", "daily")),
         ("ENFORCE_FROM", "2027-03-31", "enforce_from", datetime(2027, 3, 31, tzinfo=UTC)),
         ("ENFORCE_FROM", "2027-03-31T08:00Z", "enforce_from", datetime(2027, 3, 31, 8, tzinfo=UTC)),
         (
@@ -162,6 +166,7 @@ def test_a_setting_is_taken_as_it_is_meant(name: str, text: str, where: str, val
 
 
 WRONG = {
+    "INVENTORY": ["true", "on", "hourly"],
     "SWEEP_MODE": ["enforcing"],
     "SWEEP_SCHEDULE": ["0 */15 * * *  * 2027"],
     "SWEEP_SUBSCRIPTIONS": ["production", ONE.replace("-", ""), f"{{{ONE}}}", f"{ONE}0", "x" * 36],
@@ -320,6 +325,7 @@ some_values = {
     "ENFORCE_FROM": ["2030-01-01", "2020-01-01T08:00Z"],
     "SWEEP_CONCURRENCY": ["1"],
     "SWEEP_BUDGET_SECONDS": ["30", "1440", "86400"],
+    "INVENTORY": ["daily", "hourly"],
     FUNCTION_TIMEOUT: ["00:05", "-1", "soon"],
     "AZURE_CLIENT_ID": [ONE],
     "AZURE_TENANT_ID": [TWO],
