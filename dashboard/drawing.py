@@ -115,9 +115,9 @@ def _model(workbook: Workbook, tables: Tables) -> dict[str, Any]:
             whole = choices[f"{days:g}"]  # a longer range shows the same
     return {
         "title": workbook.title,
-        "above": [_shown(step) for step in workbook.above],
+        "above": [_shown(step, {}) for step in workbook.above],
         "tabs": [
-            {"name": tab.name, "steps": [_shown(step) for step in tab.steps]}
+            {"name": tab.name, "steps": [_shown(step, workbook.exports) for step in tab.steps]}
             for tab in workbook.tabs
         ],
         "ranges": [f"{days:g}" for days in workbook.ranges],
@@ -145,8 +145,9 @@ def _few(subscriptions: list[dict[str, str]]) -> list[dict[str, str]]:
     return subscriptions if len(subscriptions) <= _MOST_SUBSCRIPTIONS else []
 
 
-def _shown(step: Step) -> dict[str, Any]:
-    shown = asdict(step)
+def _shown(step: Step, exports: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the page needs of a step. It narrows the rows of what a click chooses itself."""
+    shown = asdict(step) | {"narrowed_by": step.narrowed_by(exports)}
     del shown["query"]
     return shown
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,12 @@ class Step:
     empty_is_fine: bool = False
     settings: dict[str, Any] | None = None
     """How the grid, the tiles or the chart is drawn."""
+    exports: Mapping[str, str] = field(default_factory=dict)
+    """The parameters that a click on a row sets, each with the column that it takes."""
+
+    def narrowed_by(self, columns: Mapping[str, str]) -> Mapping[str, str]:
+        """Return which of the parameters that clicks set its query asks for."""
+        return {name: column for name, column in columns.items() if f"{{{name}}}" in self.query}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,13 @@ class Workbook:
     subscriptions: str
     """The query whose rows are the subscriptions of one deployment: value and label."""
     fixed: Mapping[str, str]
-    """Values of the parameters that are not offered here."""
+    """Values of the parameters that are not offered here, or not yet chosen."""
+
+    @property
+    def exports(self) -> Mapping[str, str]:
+        """Return the parameters that clicks set, each with the column that it takes."""
+        steps = (step for tab in self.tabs for step in tab.steps)
+        return {name: column for step in steps for name, column in step.exports.items()}
 
 
 def read_workbook(file: Path = FILE) -> Workbook:
@@ -92,9 +104,17 @@ def read_workbook(file: Path = FILE) -> Workbook:
             deployments=offered["Deployment"]["query"],
             subscriptions=offered["Subscription"]["query"],
             fixed={
-                name: parameter["value"]
-                for name, parameter in offered.items()
-                if "jsonData" in parameter
+                **{
+                    name: parameter["value"]
+                    for name, parameter in offered.items()
+                    if "jsonData" in parameter
+                },
+                **{
+                    exported["parameterName"]: exported["defaultValue"]
+                    for items in groups.values()
+                    for item in items
+                    for exported in item["content"].get("exportedParameters", ())
+                },
             },
         )
     except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
@@ -124,4 +144,8 @@ def _step(step: dict[str, Any]) -> Step:
         empty=content["noDataMessage"],
         empty_is_fine=content.get("noDataMessageStyle") == 3,  # noqa: PLR2004 - success
         settings=content.get(settings, {}),
+        exports={
+            exported["parameterName"]: exported["fieldName"]
+            for exported in content.get("exportedParameters", ())
+        },
     )

@@ -303,6 +303,7 @@ def eventful() -> Month:
         "SWEEP_MODE": "audit",
         "SWEEP_MANAGEMENT_GROUPS": "contoso",
         "MAX_CHANGES_PER_SWEEP": "6",
+        "INVENTORY": "daily",
     }
     month = Month(tenant, settings)
     _add_accounts(tenant)

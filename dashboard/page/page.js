@@ -19,6 +19,7 @@
   let charts = [];
   let fits = [];
   let chosenTab = model.tabs[0].name;
+  const chosen = {}; // what clicks set, by parameter
 
   function element(tag, className, text) {
     const made = document.createElement(tag);
@@ -167,9 +168,25 @@
       body.replaceChildren(...rows.slice(0, more.hidden ? rows.length : most).map((row) => {
         const line = element("tr");
         line.append(...shown.map(([, index]) => cellOf(step, data, row, index)));
+        if (Object.keys(step.exports).length) choosable(line, row);
         return line;
       }));
       fit();
+    }
+    function choosable(line, row) {
+      const isChosen = () => Object.entries(step.exports).every(([name, from]) => chosen[name] === row[column(data, from)]);
+      const mark = () => line.setAttribute("aria-selected", String(isChosen()));
+      const pick = (event) => {
+        if (event.target.closest("a") || (event.key && event.key !== "Enter")) return;
+        choose(step, data, row);
+        for (const other of body.rows) other.setAttribute("aria-selected", "false");
+        mark();
+      };
+      line.classList.add("choosable");
+      line.tabIndex = 0;
+      line.addEventListener("click", pick);
+      line.addEventListener("keydown", pick);
+      mark();
     }
     function fit() {
       // What is wider than its place, or tall and thin, is folded: sentences go below their row, and if that is not
@@ -271,7 +288,7 @@
     const spanDays = (Date.parse(`${times[times.length - 1]}Z`) - Date.parse(`${times[0]}Z`)) / 86400000;
     const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     const axisText = (time) => (spanDays <= 2 ? time.slice(11, 16) : `${Number(time.slice(8, 10))} ${months[Number(time.slice(5, 7)) - 1]}`);
-    const unit = { 1: " %", 24: " s" }[step.settings.ySettings?.numberFormatSettings?.unit] || "";
+    const unit = { 1: " %", 24: " s", 25: " min" }[step.settings.ySettings?.numberFormatSettings?.unit] || "";
     const all = seriesOf(data);
     const order = Object.keys(colours);
     const names = [...all.keys()].sort((a, b) => (order.indexOf(a) + 1 || 99) - (order.indexOf(b) + 1 || 99));
@@ -291,31 +308,62 @@
     });
   }
 
+  function narrowed(step, data) {
+    // A query with a parameter that a click sets was run for all of its values.
+    const wanted = Object.entries(step.narrowed_by).filter(([name]) => chosen[name]);
+    const rows = data.rows.filter((row) => wanted.every(([name, from]) => row[column(data, from)] === chosen[name]));
+    return { ...data, rows };
+  }
+
+  function choose(step, data, row) {
+    for (const [name, from] of Object.entries(step.exports)) {
+      const value = row[column(data, from)];
+      chosen[name] = chosen[name] === value ? undefined : value;
+      for (const other of model.tabs.flatMap((each) => each.steps)) {
+        const section = main.querySelector(`section[data-step="${other.name}"]`);
+        if (!section || !(name in other.narrowed_by)) continue;
+        section.replaceChildren();
+        drawStep(section, other, model.results[resultsNow()[other.name]]);
+      }
+    }
+  }
+
+  function drawStep(section, step, all) {
+    if (step.text) {
+      section.classList.add("note");
+      const paragraph = element("p", "words");
+      words(step.text, paragraph);
+      section.append(paragraph);
+      return;
+    }
+    if (step.visualization === "tiles") section.classList.add("bare");
+    section.append(element("h2", "", step.title));
+    if (all.problem) {
+      section.append(element("p", "problem", all.problem));
+      return;
+    }
+    const data = narrowed(step, all);
+    if (!data.rows.length) section.append(element("p", `empty${step.empty_is_fine ? " fine" : ""}`, step.empty));
+    else if (step.visualization === "tiles") tiles(section, step, data);
+    else if (step.visualization === "table") table(section, step, data);
+    else chart(section, step, data);
+  }
+
+  function resultsNow() {
+    return model.choices[range.value][deployment.value][subscription.value];
+  }
+
   function draw() {
     for (const each of charts) each.dispose();
     charts = [];
     fits = [];
     main.replaceChildren();
-    const results = model.choices[range.value][deployment.value][subscription.value];
+    const results = resultsNow();
     for (const step of [...model.above, ...model.tabs.find((each) => each.name === chosenTab).steps]) {
       const section = element("section", step.width <= 50 ? "half" : "");
       section.dataset.step = step.name;
       main.append(section);
-      if (step.text) {
-        section.classList.add("note");
-        const paragraph = element("p", "words");
-        words(step.text, paragraph);
-        section.append(paragraph);
-        continue;
-      }
-      if (step.visualization === "tiles") section.classList.add("bare");
-      section.append(element("h2", "", step.title));
-      const data = model.results[results[step.name]];
-      if (data.problem) section.append(element("p", "problem", data.problem));
-      else if (!data.rows.length) section.append(element("p", `empty${step.empty_is_fine ? " fine" : ""}`, step.empty));
-      else if (step.visualization === "tiles") tiles(section, step, data);
-      else if (step.visualization === "table") table(section, step, data);
-      else chart(section, step, data);
+      drawStep(section, step, model.results[results[step.name]]);
     }
     for (const each of document.querySelectorAll("nav button")) {
       each.setAttribute("aria-selected", String(each.textContent === chosenTab));

@@ -13,7 +13,9 @@ import json
 from pathlib import Path
 
 from infra.workbook.drift import drift
+from infra.workbook.evidence import evidence
 from infra.workbook.exemptions import exemptions
+from infra.workbook.exposure import exposure
 from infra.workbook.freshness import freshness
 from infra.workbook.health import health
 from infra.workbook.held import held_and_failed
@@ -21,13 +23,17 @@ from infra.workbook.overview import overview
 from infra.workbook.parameters import parameters
 from infra.workbook.steps import Step, tabs, text
 from infra.workbook.wars import patch_wars
+from infra.workbook.who import who
 
 FILE = Path(__file__).parent.parent / "workbook.json"
 
 
 def workbook() -> Step:
     """Return the whole of it."""
-    pages = [overview(), drift(), exemptions(), held_and_failed(), patch_wars(), health()]
+    pages = [
+        *(overview(), drift(), exemptions(), held_and_failed(), patch_wars(), health()),
+        *(exposure(), evidence(), who()),
+    ]
     names = [page["conditionalVisibility"]["value"] for page in pages]
     return {
         "version": "Notebook/1.0",

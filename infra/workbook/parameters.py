@@ -23,11 +23,14 @@ names
 # A reading is stale after twice the usual time between sweeps, and after this in any case.
 _AGES = {"1h": "1 hour", "6h": "6 hours", "1d": "1 day", "2d": "2 days", "7d": "7 days",
          "30d": "30 days"}  # fmt: skip
+# How soon keys are off that are off in time.
+_WITHIN = {"15m": "15 minutes", "30m": "30 minutes", "1h": "1 hour", "4h": "4 hours", "1d": "1 day"}
 
 
 def parameters() -> Step:
     """Return the row of what a reader chooses."""
-    ranges = (1, 7, 30, 90)
+    # The longest is half a year: a quarter fits, and the time to look at it.
+    ranges = (1, 7, 30, 90, 183)
     return {
         "type": 9,
         "content": {
@@ -97,6 +100,19 @@ def parameters() -> Step:
                         [{"value": value, "label": label} for value, label in _AGES.items()]
                     ),
                     "value": "2d",
+                },
+                {
+                    "id": identifier("Within"),
+                    "version": "KqlParameterItem/1.0",
+                    "name": "Within",
+                    "label": "Off in time is within",
+                    "type": 2,
+                    "isRequired": True,
+                    "typeSettings": {"showDefault": False},
+                    "jsonData": json.dumps(
+                        [{"value": value, "label": label} for value, label in _WITHIN.items()]
+                    ),
+                    "value": "1h",
                 },
             ],
             "style": "above",

@@ -19,6 +19,10 @@ _KUSTO = re.compile(r"```kusto\n(.*?)```", re.DOTALL)
 _PARAMETERS = {
     "{Deployment}": "func-keysweep",
     "{StaleAfter}": "2d",
+    "{Within}": "1h",
+    "{ExposedAccount}": "*",
+    "{EvidenceAccount}": "*",
+    "{WhoseAccount}": "*",
     "{Subscription}": "'*'",
     "{TimeRange:grain}": "1d",
     "{TimeRange:start}": "datetime(2026-10-24T00:00:00Z)",
