@@ -71,6 +71,27 @@ class ArmBuckets:
         return int(rates.size) - used, int(rates.size) * GLOBAL_FACTOR - used
 
 
+class CallWindow:
+    """So many calls in a window, by whatever they are counted by."""
+
+    def __init__(self, clock: Clock, *, calls: int, seconds: float) -> None:
+        self._clock = clock
+        self.calls = calls
+        self.seconds = seconds
+        self._windows: dict[str, tuple[float, int]] = {}
+
+    def take(self, counted_by: str) -> float | None:
+        """Count a call; the seconds until there may be one, if this one is too many."""
+        now = self._clock.monotonic()
+        began, used = self._windows.get(counted_by, (now, 0))
+        if now - began >= self.seconds:
+            began, used = now, 0
+        if used >= self.calls:
+            return float(max(1, math.ceil(began + self.seconds - now)))
+        self._windows[counted_by] = (began, used + 1)
+        return None
+
+
 class GraphQuota:
     """Resource Graph's quota: so many queries in a window, by principal."""
 

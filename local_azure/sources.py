@@ -32,7 +32,7 @@ BEHAVIOURS: list[Behaviour] = []
 # Known not to be modelled: asked for over HTTP, these answer 501 (or differ as said here).
 UNMODELLED: tuple[str, ...] = (
     "Accounts: PUT (create), DELETE, regenerateKey, deletedAccounts",
-    "Accounts: deployments, projects, private endpoints, usages, SKUs",
+    "Accounts: deployments, private endpoints, usages, SKUs; projects and connections: writes",
     "Accounts: If-Match (no documentation says that it is honoured)",
     "AIServices: 127 of the 135 callRateLimit rules (the recording was cut)",
     "Groups and subscriptions: writes of any kind; /resources list; providers",
@@ -44,7 +44,12 @@ UNMODELLED: tuple[str, ...] = (
     "Resource Graph: full scans that mend missed notifications",
     "Entra ID: token endpoints (only managed identity gives tokens), claims challenges",
     "ARM: /metadata/endpoints without a token, and all but three of its members",
-    "Log Analytics: tables but that of custom events; statistics, render, batches, several sources",
+    "Log Analytics: tables but custom events and AzureDiagnostics; statistics, render, batches",
+    "Log Analytics: several sources in a query, groups and subscriptions as resources",
+    "Metrics: all but three counts of calls; definitions, namespaces, subscriptions, roll-ups",
+    "Activity log: all but listKeys, writes of accounts and of diagnostic settings; other channels",
+    "Diagnostic settings: their categories, writes",
+    "Resource Graph: deny assignments and classic administrators in authorizationresources",
     "Log Analytics: its limits (5 queries at once, 200 in 30 s), time-outs by Prefer: wait",
     "Application Insights: live metrics (QuickPulse), statsbeat, daily caps",
     "Application Insights: error 103, items older than 48 hours (clients stamp real time)",

@@ -135,7 +135,7 @@ def _without_role(
     held = services.tenant.assignments.held(
         bearer.object_id, services.tenant.scopes_above(account.id), services.tenant.now()
     )
-    if any(action in role.data_actions for role in held):
+    if any(role.covers_data(action) for role in held):
         return None
     message = (
         f"The principal `{bearer.object_id}` lacks the required data action `{action}` to perform "
