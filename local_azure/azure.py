@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from local_azure import journal, trust
 from local_azure.admission import Admission
-from local_azure.allowance import ArmBuckets, CallWindow, GraphQuota
+from local_azure.allowance import ArmBuckets, CallWindow, GraphQuota, QueryPlaces
 from local_azure.clock import MovedClock, ServerClock
 from local_azure.connections import Connections
 from local_azure.faults import Faults
@@ -85,6 +85,7 @@ class LocalAzure:
             quota=GraphQuota(self.clock),
             activity_calls=CallWindow(self.clock, calls=50, seconds=30),
             log_queries=CallWindow(self.clock, calls=200, seconds=30),
+            log_places=QueryPlaces(self.clock, at_once=5),
             feed=GraphFeed(tenant, self.clock, lag=lag, changes_lag=changes_lag),
             telemetry=self.telemetry,
             settings=self.settings,

@@ -9,7 +9,7 @@ import itertools
 import json
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -184,7 +184,9 @@ class Server:
                 seen, action=found[0].action if found else None, principal=self._principal(seen)
             )
             try:
-                answer = self._bent(await self._answer(seen, found), seen, request)
+                async with self._place(seen):
+                    answer = await self._answer(seen, found)
+                answer = self._bent(answer, seen, request)
             except (_CutError, asyncio.CancelledError):
                 self._note(seen, None)
                 if request.transport is not None:
@@ -195,6 +197,12 @@ class Server:
             if answer.stalls and isinstance(response.body, bytes):
                 await self._stall(request, response, response.body)
             return response
+
+    def _place(self, seen: SeenRequest) -> AbstractAsyncContextManager[None]:
+        """Return what a query of logs has to have while it runs."""
+        if seen.host != "logs" or seen.principal is None:
+            return nullcontext()
+        return self._services.log_places.place(seen.principal)
 
     async def _answer(
         self, seen: SeenRequest, found: tuple[routes.Route, Mapping[str, str]] | None

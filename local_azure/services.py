@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from local_azure.allowance import ArmBuckets, CallWindow, GraphQuota, Kind, Rates
+from local_azure.allowance import ArmBuckets, CallWindow, GraphQuota, Kind, QueryPlaces, Rates
 from local_azure.clock import ServerClock
 from local_azure.feed import GraphFeed
 from local_azure.log import Write
@@ -36,6 +36,8 @@ class Settings:
     telemetry_lag: float = 0  # seconds until a query finds what ingestion took
     in_other_workspace: Callable[[Envelope], bool] | None = None  # one that nobody may read
     log_rows: int | None = None  # at most so many in the result of a query: the rest is cut
+    diagnostics_lag: float = 0  # seconds until a query finds what an account logged
+    unlogged_table_exists: bool = True  # in the answer to a query of what logs nowhere
     activity_lag: float = 240  # seconds until the activity log shows what was done
     activity_page: int = 200
     app_settings: dict[str, dict[str, str]] = field(default_factory=dict)  # by a site's resource id
@@ -56,6 +58,7 @@ class Services:
     quota: GraphQuota
     activity_calls: CallWindow
     log_queries: CallWindow
+    log_places: QueryPlaces
     feed: GraphFeed
     telemetry: Telemetry
     settings: Settings

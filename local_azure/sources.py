@@ -50,7 +50,7 @@ UNMODELLED: tuple[str, ...] = (
     "Activity log: all but listKeys, writes of accounts and of diagnostic settings; other channels",
     "Diagnostic settings: their categories, writes",
     "Resource Graph: deny assignments and classic administrators in authorizationresources",
-    "Log Analytics: its limits (5 queries at once, 200 in 30 s), time-outs by Prefer: wait",
+    "Log Analytics: refusal of what waits for long, time-outs by Prefer: wait",
     "Application Insights: live metrics (QuickPulse), statsbeat, daily caps",
     "Application Insights: error 103, items older than 48 hours (clients stamp real time)",
     "Policies assigned as part of an initiative (policySetDefinition)",

@@ -193,6 +193,14 @@ class ActivityLog:
         """Keep one."""
         self._acts.append(act)
 
+    def acts_on(self, resource_id: str, action: str) -> list[Act]:
+        """Return the acts of one kind on a resource."""
+        return [
+            act
+            for act in self._acts
+            if act.action == action and act.resource_id.lower() == resource_id.lower()
+        ]
+
     def events(self, subscription_id: str, begin: datetime, end: datetime) -> list[Event]:
         """Return the events of a subscription between two moments, the newest first."""
         found = [

@@ -124,6 +124,10 @@ class Diagnostics:
         """Let an account log."""
         self._settings.append(setting)
 
+    def all(self) -> list[DiagnosticSetting]:
+        """Return all settings that there are or were."""
+        return list(self._settings)
+
     def of(self, account_id: str) -> list[DiagnosticSetting]:
         """Return the settings that an account ever had."""
         return [s for s in self._settings if s.account_id.lower() == account_id.lower()]
