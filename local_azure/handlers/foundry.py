@@ -4,6 +4,7 @@ from local_azure.exchange import Answer, Call, NotModelledError, Origin, Refusal
 from local_azure.handlers.accounts import find_account
 from local_azure.sources import behaviour
 from local_azure.state import ids
+from local_azure.state.account import Account
 from local_azure.state.foundry import Connection, Project
 
 _LIST_PARAMETERS = {"api-version", "includeall", "target", "category"}
@@ -23,7 +24,8 @@ def list_projects(call: Call) -> Answer:
 
 def list_of_account(call: Call) -> Answer:
     """Return the connections of an account."""
-    return _listed(call, call.services.tenant.foundry.connections_of(find_account(call).id))
+    account = find_account(call)
+    return _listed(call, account, call.services.tenant.foundry.connections_of(account.id))
 
 
 @behaviour(
@@ -37,17 +39,19 @@ def list_of_project(call: Call) -> Answer:
     found = foundry.connections_of(project.id)
     if call.query.get("includeall", "false").lower() == "true":
         found += foundry.connections_of(project.account.id)
-    return _listed(call, found)
+    return _listed(call, project.account, found)
 
 
 def get_of_account(call: Call) -> Answer:
     """Return one connection of an account."""
-    return _one(call, find_account(call).id)
+    account = find_account(call)
+    return _one(call, account, account.id)
 
 
 def get_of_project(call: Call) -> Answer:
     """Return one connection of a project."""
-    return _one(call, _project(call).id)
+    project = _project(call)
+    return _one(call, project.account, project.id)
 
 
 @behaviour(
@@ -60,7 +64,7 @@ def get_of_project(call: Call) -> Answer:
     "swagger stable/2025-09-01 AccountConnections_List; no recording",
     "documented",
 )
-def _listed(call: Call, connections: list[Connection]) -> Answer:
+def _listed(call: Call, account: Account, connections: list[Connection]) -> Answer:
     unknown = set(call.query) - _LIST_PARAMETERS
     if unknown:
         raise NotModelledError(f"connections with {', '.join(sorted(unknown))}")
@@ -71,7 +75,7 @@ def _listed(call: Call, connections: list[Connection]) -> Answer:
         if (category is None or connection.category.lower() == category.lower())
         and (target is None or connection.target.lower() == target.lower())
     ]
-    headers = {**_headers(), "Cache-Control": "max-age=120"}
+    headers = {**_headers(account), "Cache-Control": "max-age=120"}
     return Answer(200, {"value": shown}, Origin.CONNECTIONS, headers)
 
 
@@ -80,10 +84,10 @@ def _listed(call: Call, connections: list[Connection]) -> Answer:
     "fact 18 for those; no body of a connection's was found",
     "unverified",
 )
-def _one(call: Call, home: str) -> Answer:
+def _one(call: Call, account: Account, home: str) -> Answer:
     for connection in call.services.tenant.foundry.connections_of(home):
         if connection.name.lower() == call.params["connection"].lower():
-            return Answer(200, connection.wire(), Origin.CONNECTIONS, _headers())
+            return Answer(200, connection.wire(), Origin.CONNECTIONS, _headers(account))
     message = f"Specified resource '{call.request.path}' cannot be found."
     raise Refusal(404, "NotFound", message, origin=Origin.CONNECTIONS)
 
@@ -112,9 +116,10 @@ def _project(call: Call) -> Project:
     "data/recorded connections-02, -06, -09; fact 76",
     "recorded",
 )
-def _headers() -> dict[str, str]:
+def _headers(account: Account) -> dict[str, str]:
+    region = account.location.replace(" ", "").lower()
     return {
-        "azureml-served-by-cluster": "vienna-swedencentral-01",
+        "azureml-served-by-cluster": f"vienna-{region}-01",
         "Request-Context": "appId=cid-v1:2d2e8e63-272e-4b3c-8598-4ee570a0e70d",
         "x-ms-response-type": "standard",
         "x-request-time": "0.052",

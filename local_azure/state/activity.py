@@ -149,21 +149,20 @@ class Event:
     def _claims(self) -> dict[str, str]:
         by, begun = self.act.by, int(self.act.at.timestamp()) - 300
         identity = "http://schemas.microsoft.com/identity/claims"
-        person = {
-            "name": by.name.partition("@")[0],
-            "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn": by.name,
-        }
+        by_mail = by.kind == "User"
+        upn = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn"
         return {
             "aud": "https://management.core.windows.net/",
             "iss": f"https://sts.windows.net/{by.tenant_id}/",
             "iat": str(begun),
             "nbf": str(begun),
             "exp": str(begun + 4081),
-            "appid": by.client_id if by.kind != "User" else CLIENTS.get(self.act.client, ""),
+            "appid": CLIENTS.get(self.act.client, "") if by_mail else by.client_id,
             "ipaddr": self.act.address,
+            **({"name": by.name.partition("@")[0]} if by_mail else {}),
             f"{identity}/objectidentifier": by.object_id,
             f"{identity}/tenantid": by.tenant_id,
-            **(person if by.kind == "User" else {}),
+            **({upn: by.name} if by_mail else {}),
             "ver": "1.0",
         }
 

@@ -129,7 +129,8 @@ def read_filter(text: str) -> Filter:
 
 
 @behaviour(
-    "points are counted from the start of the span, floored to the minute; FULL is one point there",
+    "points are counted from the start of the span, both its ends floored to the minute; FULL is "
+    "one point at its start",
     "data/recorded metrics-03, -06, -10; fact 62; azure-monitor-docs for FULL",
     "recorded",
 )
@@ -160,7 +161,7 @@ def series_of(
     """Return a metric of an account over a time, by the dimensions that were asked for."""
     if metric.kinds is not None and account.kind not in metric.kinds:
         return []
-    begin, end = span[0].replace(second=0, microsecond=0), span[1]
+    begin, end = (moment.replace(second=0, microsecond=0) for moment in span)
     grouped: dict[tuple[tuple[str, str], ...], list[Calls]] = {}
     for some in calls:
         values = _values(some, account, asked)
