@@ -1,7 +1,7 @@
 """Who may do what and where."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -76,6 +76,7 @@ class RoleAssignment:
 class RoleAssignments:
     """All role and deny assignments, found by principal and scope."""
 
+    on_removal: Callable[[RoleAssignment], None] = lambda _: None
     _held: dict[tuple[str, str], list[RoleAssignment]] = field(default_factory=dict)
 
     def add(self, assignment: RoleAssignment) -> None:
@@ -85,7 +86,8 @@ class RoleAssignments:
 
     def remove(self, principal_id: str, scope: str) -> None:
         """Remove everything that the principal was assigned at just this scope."""
-        self._held.pop((principal_id.lower(), scope.lower()), None)
+        for assignment in self._held.pop((principal_id.lower(), scope.lower()), []):
+            self.on_removal(assignment)
 
     def all(self) -> list[RoleAssignment]:
         """Return all role assignments, deny assignments left out."""

@@ -89,7 +89,7 @@ class Tenant(Use):
         self.first_values: FirstValues = "unlisted"
         self.management_groups: dict[str, ManagementGroup] = {}
         self.subscriptions: dict[str, Subscription] = {}
-        self.assignments = RoleAssignments()
+        self.assignments = RoleAssignments(self._forget_role)
         self.locks: list[Lock] = []
         self.policies: list[Policy] = []
         self.principals: dict[str, Principal] = {}
@@ -574,6 +574,9 @@ class Tenant(Use):
         held_by = assignment.principal_id
         principal = self.people.get(held_by) or self.principals.get(held_by)
         return assignment_row(assignment, principal, self.id)
+
+    def _forget_role(self, assignment: RoleAssignment) -> None:
+        self._publish("authorizationresources", self._role_row(assignment)["id"], None)
 
     def _role_rows(self) -> list[dict[str, Any]]:
         """Return a row a role and one a role assignment, as they are now."""

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event
 from typing import Any
 
 import pytest
 
 from local_azure import Account, LocalAzure, Tenant
+from local_azure.handlers.keys import keys_of
 from local_azure.services import Settings
 from local_azure.state.access import Principal
 from local_azure.state.diagnostics import Workspace
@@ -283,3 +286,47 @@ def test_reading_settings_takes_its_own_right(serve: Serve, tenant: Tenant, bot:
     tenant.assign(narrow, bot.id, ["Microsoft.CognitiveServices/accounts/read"])
 
     assert arm(serve(tenant), bot.id + SETTINGS, by=narrow).status == 403
+
+
+# Calls that come in, and queries at once
+
+
+def test_a_call_of_the_data_plane_is_logged_with_how_it_was_made(
+    serve: Serve, tenant: Tenant, central: Workspace
+) -> None:
+    account = tenant.add_account("live", local_auth=True)
+    tenant.assign_role(tenant.team, "Cognitive Services OpenAI User", account.id)
+    tenant.log_to(account, central)
+    azure = serve(tenant)
+    url = f"{azure.services.openai_url()}/live/openai/models"
+    token = azure.token_for(tenant.team, "https://cognitiveservices.azure.com")
+    send(url, headers={"Authorization": f"Bearer {token}"})
+    send(url, headers={"api-key": keys_of(account)[0]})
+    send(url, headers={"api-key": "bogus"})
+    azure.clock.advance(1)
+    query = (
+        "AzureDiagnostics | project ResultSignature, tostring(parse_json(properties_s).objectId)"
+    )
+
+    assert sorted(rows(ask(azure, account.id, query))) == sorted(
+        [["200", tenant.team.object_id], ["200", ""], ["401", ""]]
+    )
+
+
+def test_five_queries_run_at_once_and_the_others_wait(
+    serve: Serve, tenant: Tenant, bot: Account
+) -> None:
+    azure = serve(tenant)
+    azure.admission.close(lambda request: request.host == "logs")
+    with ThreadPoolExecutor(7) as threads:
+        answers = [threads.submit(ask, azure, bot.id) for _ in range(7)]
+        while len(azure.admission.held) < 5 or azure.services.log_places.queued < 2:
+            Event().wait(0.01)
+        held = azure.admission.held
+        azure.admission.close(lambda _: False)
+        for request in held:
+            azure.admission.admit(request)
+        statuses = [answer.result().status for answer in answers]
+
+    assert len(held) == 5
+    assert statuses == [200] * 7

@@ -124,3 +124,14 @@ def test_a_role_that_is_given_shows_a_little_later(serve: Serve, tenant: Tenant)
     assert account.id not in scopes(ask(azure, ASSIGNMENTS))
     azure.clock.advance(61)
     assert account.id in scopes(ask(azure, ASSIGNMENTS))
+
+
+def test_a_role_that_is_taken_away_goes(serve: Serve, tenant: Tenant) -> None:
+    account = tenant.account("one")
+    tenant.assign_role(tenant.function, USER, account.id)
+    azure = serve(tenant)
+    assert account.id in scopes(ask(azure, ASSIGNMENTS))
+    tenant.assignments.remove(tenant.function.object_id, account.id)
+    azure.clock.advance(61)
+
+    assert account.id not in scopes(ask(azure, ASSIGNMENTS))
