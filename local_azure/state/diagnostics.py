@@ -44,11 +44,6 @@ class DiagnosticSetting:
     storage_id: str | None = None
     until: datetime | None = None  # it was taken away then
 
-    def holds(self, category: str, at: datetime) -> bool:
-        """Whether what happened then is in its destination."""
-        ended = self.until is not None and at >= self.until
-        return category in self.categories and at >= self.since and not ended
-
     @property
     def id(self) -> str:
         """Its resource id, of which Azure writes all but the names in lower case (fact 83)."""
