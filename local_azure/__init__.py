@@ -1,4 +1,4 @@
-"""A local Azure: managed identity, ARM, Resource Graph and ingestion, over TLS on loopback.
+"""A local Azure: managed identity, ARM, Resource Graph, ingestion, logs and metrics, over TLS.
 
     tenant = Tenant.with_one_subscription()
     account = tenant.add_account("bot", local_auth=True)

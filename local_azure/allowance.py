@@ -1,14 +1,17 @@
-"""How many requests a caller has left: ARM's token buckets and Resource Graph's quota.
+"""How many requests a caller has left: ARM's token buckets, Resource Graph's quota, windows.
 
 The one place where the remaining numbers of every answer are computed. ARM's buckets count always,
 so that their headers are true; they refuse only where a scenario switches that on (`enforced`).
 """
 
+import asyncio
 import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from local_azure.clock import Clock
+from local_azure.clock import Clock, ServerClock
 from local_azure.sources import behaviour
 
 type Kind = Literal["reads", "writes", "deletes"]
@@ -69,6 +72,58 @@ class ArmBuckets:
         bucket.level -= 1
         used = math.ceil(rates.size - bucket.level)
         return int(rates.size) - used, int(rates.size) * GLOBAL_FACTOR - used
+
+
+class CallWindow:
+    """So many calls in a window, by whatever they are counted by."""
+
+    def __init__(self, clock: Clock, *, calls: int, seconds: float) -> None:
+        self._clock = clock
+        self.calls = calls
+        self.seconds = seconds
+        self._windows: dict[str, tuple[float, int]] = {}
+
+    def take(self, counted_by: str) -> float | None:
+        """Count a call; the seconds until there may be one, if this one is too many."""
+        now = self._clock.monotonic()
+        began, used = self._windows.get(counted_by, (now, 0))
+        if now - began >= self.seconds:
+            began, used = now, 0
+        if used >= self.calls:
+            return float(max(1, math.ceil(began + self.seconds - now)))
+        self._windows[counted_by] = (began, used + 1)
+        return None
+
+
+class QueryPlaces:
+    """So many queries at once, by whoever asks; the others wait in a queue. On one event loop."""
+
+    def __init__(self, clock: ServerClock, *, at_once: int) -> None:
+        self._clock = clock
+        self._at_once = at_once
+        self._places: dict[str, asyncio.Semaphore] = {}
+        self.queued = 0  # how many had to wait
+
+    @behaviour(
+        "a caller has 5 queries of logs at once, and the others wait until one of them is done",
+        "azure-monitor-docs service-limits, query API: concurrent queries; that a query is refused "
+        "after three minutes in the queue isn't modelled",
+        "documented",
+    )
+    @asynccontextmanager
+    async def place(self, principal: str) -> AsyncIterator[None]:
+        """Wait for a place, and have it for the length of a query."""
+        places = self._places.setdefault(principal, asyncio.Semaphore(self._at_once))
+        if places.locked():
+            self.queued += 1
+            with self._clock.waiting():
+                await places.acquire()
+        else:
+            await places.acquire()
+        try:
+            yield
+        finally:
+            places.release()
 
 
 class GraphQuota:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from local_azure import journal, trust
 from local_azure.admission import Admission
-from local_azure.allowance import ArmBuckets, GraphQuota
+from local_azure.allowance import ArmBuckets, CallWindow, GraphQuota, QueryPlaces
 from local_azure.clock import MovedClock, ServerClock
 from local_azure.connections import Connections
 from local_azure.faults import Faults
@@ -83,6 +83,9 @@ class LocalAzure:
             tokens=Tokens(tenant, self.clock, self._token_lifetime),
             buckets=ArmBuckets(self.clock, self.settings.rates, enforced=self.settings.throttled),
             quota=GraphQuota(self.clock),
+            activity_calls=CallWindow(self.clock, calls=50, seconds=30),
+            log_queries=CallWindow(self.clock, calls=200, seconds=30),
+            log_places=QueryPlaces(self.clock, at_once=5),
             feed=GraphFeed(tenant, self.clock, lag=lag, changes_lag=changes_lag),
             telemetry=self.telemetry,
             settings=self.settings,
@@ -90,6 +93,7 @@ class LocalAzure:
             arm_url=lambda: self._running.urls.arm,
             openai_url=lambda: self._running.urls.openai,
             logs_url=lambda: self._running.urls.logs,
+            metrics_url=lambda: self._running.urls.metrics,
         )
         self._server = Server(self._services, self.faults, self.admission, self.connections)
         for hook in self.scenario.hooks:

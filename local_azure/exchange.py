@@ -23,6 +23,9 @@ class Origin(enum.Enum):
     REGIONS = "Cognitive Services of several regions, put together by ARM"
     MANAGEMENT_GROUPS = "the management groups' own front end"
     GRAPH = "Resource Graph"
+    MONITOR = "Azure Monitor's metrics and activity log"
+    DIAGNOSTICS = "Azure Monitor's diagnostic settings"
+    CONNECTIONS = "Azure ML, for connections"
     PLAIN = "not ARM"
 
 

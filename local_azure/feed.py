@@ -59,6 +59,7 @@ class GraphFeed:
         *,
         subscriptions: list[str],
         management_groups: list[str],
+        roles_at: list[str],
         api_version: str,
         correlation_id: str,
     ) -> "GraphAnswer":
@@ -81,6 +82,7 @@ class GraphFeed:
                 body,
                 subscriptions=subscriptions,
                 management_groups=management_groups,
+                roles_at=roles_at,
                 api_version=api_version,
                 now=now.astimezone(UTC),
                 correlation_id=correlation_id,
@@ -96,5 +98,5 @@ class GraphFeed:
             self._tables = GraphTables()
             for table, rows in self._first.items():
                 self._tables.load(table, rows)
-            self._first = {"resources": [], "resourcecontainers": [], "resourcechanges": []}
+            self._first = {}
         return self._tables

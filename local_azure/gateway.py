@@ -21,6 +21,15 @@ from local_azure.state.access import Principal
 from local_azure.state.containers import Subscription
 from local_azure.tokens import ARM_AUDIENCES, Refused
 
+# Who has a request-id of his own, and whose reads have an operation's identifier too (fact 76).
+_PROVIDERS = {
+    Origin.PROVIDER,
+    Origin.REGIONS,
+    Origin.MONITOR,
+    Origin.DIAGNOSTICS,
+    Origin.CONNECTIONS,
+}
+_IDENTIFIED = {Origin.MONITOR, Origin.CONNECTIONS}
 # What a path of ARM can begin with.
 _ROOTS = {"subscriptions", "providers", "tenants", "batch"}
 
@@ -270,7 +279,8 @@ class Gateway:
         headers |= remaining
         if answer.origin is Origin.PROVIDER:
             headers["x-envoy-upstream-service-time"] = "17"
-        if answer.origin is Origin.PROVIDER and route.kind != "reads" and principal is not None:
+        mutated = answer.origin is Origin.PROVIDER and route.kind != "reads"
+        if principal is not None and (mutated or answer.origin in _IDENTIFIED):
             headers["x-ms-operation-identifier"] = (
                 f"tenantId={principal.tenant_id},objectId={principal.object_id}/"
                 f"{self._services.settings.region.lower()}/{uuid.uuid4()}"
@@ -371,7 +381,7 @@ def _common(
     now = services.clock.now().astimezone(UTC)
     own = str(uuid.uuid4())
     echoed = "x-ms-correlation-request-id" in request.headers
-    by_arm = answer.origin not in {Origin.PROVIDER, Origin.REGIONS}
+    by_arm = answer.origin not in _PROVIDERS
     routing = own if echoed else correlation_id
     region = services.settings.region
     return {

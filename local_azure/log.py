@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from local_azure.state.account import Account, Flag
 
-type Host = Literal["arm", "identity", "ingestion", "openai", "logs"]
+type Host = Literal["arm", "identity", "ingestion", "openai", "logs", "metrics"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,14 @@ from local_azure.allowance import Kind
 from local_azure.exchange import Answer, Call
 from local_azure.handlers import (
     accounts,
+    activity_log,
     authorization,
     cloud,
+    diagnostic_settings,
+    foundry,
     keys,
     management_groups,
+    metrics,
     resource_graph,
     sites,
     subscriptions,
@@ -95,6 +99,23 @@ LOCK_VERSIONS = ["2016-09-01", "2017-04-01", "2020-05-01"]
 PERMISSION_VERSIONS = ["2015-07-01", "2018-07-01", "2022-04-01"]
 SITE_VERSIONS = ["2022-03-01", "2022-09-01", "2023-01-01", "2023-12-01", "2024-04-01", "2024-11-01"]
 METADATA_VERSIONS = ["2022-09-01"]
+CONNECTION_VERSIONS = [version for version in ACCOUNT_VERSIONS if version >= "2025-04-01-preview"]
+METRICS_VERSIONS = [
+    "2018-01-01",
+    "2019-07-01",
+    "2021-05-01",
+    "2023-10-01",
+    "2024-02-01",
+]
+DIAGNOSTIC_VERSIONS = ["2017-05-01-preview", "2021-05-01-preview"]
+# Recorded: what activity-log-08 says that it supports.
+ACTIVITY_VERSIONS = [
+    "2014-04-01",
+    "2014-11-01",
+    "2015-04-01",
+    "2016-09-01-preview",
+    "2017-03-01-preview",
+]
 GRAPH_VERSIONS = [
     "2018-09-01-preview",
     "2019-04-01",
@@ -223,6 +244,75 @@ ROUTES = (
         "Microsoft.Authorization/permissions/read",
         PERMISSION_VERSIONS,
         authorization.list_permissions,
+    ),
+    Route(
+        "GET",
+        f"{_GROUP}{_ACCOUNTS}/{{account}}/providers/Microsoft.Insights/metrics",
+        metrics.READ,
+        METRICS_VERSIONS,
+        metrics.of_account,
+    ),
+    Route(
+        "GET",
+        f"{_GROUP}{_ACCOUNTS}/{{account}}/providers/Microsoft.Insights/diagnosticSettings",
+        "Microsoft.Insights/diagnosticSettings/read",
+        DIAGNOSTIC_VERSIONS,
+        diagnostic_settings.list_settings,
+    ),
+    Route(
+        "GET",
+        f"{_GROUP}{_ACCOUNTS}/{{account}}/providers/Microsoft.Insights/diagnosticSettings/{{setting}}",
+        "Microsoft.Insights/diagnosticSettings/read",
+        DIAGNOSTIC_VERSIONS,
+        diagnostic_settings.get_setting,
+    ),
+    Route(
+        "GET",
+        f"{_SUBSCRIPTION}/providers/Microsoft.Insights/eventtypes/management/values",
+        "Microsoft.Insights/eventtypes/values/read",
+        ACTIVITY_VERSIONS,
+        activity_log.values,
+        scope="subscription",
+    ),
+    Route(
+        "GET",
+        f"{_GROUP}{_ACCOUNTS}/{{account}}/projects",
+        "Microsoft.CognitiveServices/accounts/projects/read",
+        CONNECTION_VERSIONS,
+        foundry.list_projects,
+        type_name="accounts/projects",
+    ),
+    Route(
+        "GET",
+        f"{_GROUP}{_ACCOUNTS}/{{account}}/connections",
+        "Microsoft.CognitiveServices/accounts/connections/read",
+        CONNECTION_VERSIONS,
+        foundry.list_of_account,
+        type_name="accounts/connections",
+    ),
+    Route(
+        "GET",
+        f"{_GROUP}{_ACCOUNTS}/{{account}}/connections/{{connection}}",
+        "Microsoft.CognitiveServices/accounts/connections/read",
+        CONNECTION_VERSIONS,
+        foundry.get_of_account,
+        type_name="accounts/connections",
+    ),
+    Route(
+        "GET",
+        f"{_GROUP}{_ACCOUNTS}/{{account}}/projects/{{project}}/connections",
+        "Microsoft.CognitiveServices/accounts/projects/connections/read",
+        CONNECTION_VERSIONS,
+        foundry.list_of_project,
+        type_name="accounts/projects/connections",
+    ),
+    Route(
+        "GET",
+        f"{_GROUP}{_ACCOUNTS}/{{account}}/projects/{{project}}/connections/{{connection}}",
+        "Microsoft.CognitiveServices/accounts/projects/connections/read",
+        CONNECTION_VERSIONS,
+        foundry.get_of_project,
+        type_name="accounts/projects/connections",
     ),
     Route(
         "GET",

@@ -1,4 +1,4 @@
-"""The HTTP servers: ARM, ingestion, logs and data plane over TLS, managed identity without.
+"""The HTTP servers: ARM, ingestion, logs, metrics, data plane over TLS, managed identity without.
 
 The only module that knows aiohttp. It may be imported only after `trust.environ()` was exported.
 """
@@ -9,7 +9,7 @@ import itertools
 import json
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from local_azure.connections import Connections, Listener
 from local_azure.exchange import Answer, NotModelledError, Origin
 from local_azure.faults import Cut, Effect, Faults, Hang, Refuse, Stall
 from local_azure.gateway import Gateway, http_date, not_modelled
-from local_azure.handlers import data_plane, identity, ingestion
+from local_azure.handlers import data_plane, identity, ingestion, metrics
 from local_azure.handlers.logs import LogsApi
 from local_azure.log import Host, Operation, SeenRequest
 from local_azure.services import Services
@@ -51,17 +51,18 @@ class _Response(web.Response):
 
 @dataclass
 class Servers:
-    """Where the five listen."""
+    """Where the six listen."""
 
     arm: str
     identity: str
     ingestion: str
     openai: str
     logs: str
+    metrics: str
 
 
 class Server:
-    """A thread with an event loop and five listening sockets."""
+    """A thread with an event loop and six listening sockets."""
 
     def __init__(
         self,
@@ -85,7 +86,7 @@ class Server:
         self._closing: asyncio.Event | None = None
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="local-azure", daemon=True)
-        self.urls = Servers("", "", "", "", "")
+        self.urls = Servers("", "", "", "", "", "")
 
     def start(self) -> None:
         """Listen; return when all do."""
@@ -143,6 +144,7 @@ class Server:
                 identity=await self._listen("identity", stack),
                 openai=await self._listen("openai", stack),
                 logs=await self._listen("logs", stack),
+                metrics=await self._listen("metrics", stack),
             )
             self._ready.set()
             await self._closing.wait()
@@ -182,7 +184,9 @@ class Server:
                 seen, action=found[0].action if found else None, principal=self._principal(seen)
             )
             try:
-                answer = self._bent(await self._answer(seen, found), seen, request)
+                async with self._place(seen):
+                    answer = await self._answer(seen, found)
+                answer = self._bent(answer, seen, request)
             except (_CutError, asyncio.CancelledError):
                 self._note(seen, None)
                 if request.transport is not None:
@@ -193,6 +197,12 @@ class Server:
             if answer.stalls and isinstance(response.body, bytes):
                 await self._stall(request, response, response.body)
             return response
+
+    def _place(self, seen: SeenRequest) -> AbstractAsyncContextManager[None]:
+        """Return what a query of logs has to have while it runs."""
+        if seen.host != "logs" or seen.principal is None:
+            return nullcontext()
+        return self._services.log_places.place(seen.principal)
 
     async def _answer(
         self, seen: SeenRequest, found: tuple[routes.Route, Mapping[str, str]] | None
@@ -216,6 +226,8 @@ class Server:
             answer = self._openai(seen)
         elif seen.host == "logs":
             answer = await asyncio.to_thread(self._log_query, seen)
+        elif seen.host == "metrics":
+            answer = self._metrics(seen)
         else:
             route, params = found if found is not None else (None, {})
             if route is not None and route.slow:
@@ -298,6 +310,13 @@ class Server:
         except NotModelledError as error:
             return not_modelled(seen, str(error))
 
+    def _metrics(self, seen: SeenRequest) -> Answer:
+        try:
+            with self._services.tenant.guard:
+                return metrics.batch(seen, self._services) or not_modelled(seen)
+        except NotModelledError as error:
+            return not_modelled(seen, str(error))
+
     def _principal(self, seen: SeenRequest) -> str | None:
         if seen.host == "identity":
             return None
@@ -314,6 +333,7 @@ class Server:
             "ingestion": INGESTION_AUDIENCES,
             "openai": data_plane.AUDIENCES,
             "logs": self._logs.audiences(),
+            "metrics": metrics.audiences(self._services),
         }
 
     def _note(self, seen: SeenRequest, answer: Answer | None) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from local_azure.allowance import ArmBuckets, GraphQuota, Kind, Rates
+from local_azure.allowance import ArmBuckets, CallWindow, GraphQuota, Kind, QueryPlaces, Rates
 from local_azure.clock import ServerClock
 from local_azure.feed import GraphFeed
 from local_azure.log import Write
@@ -36,6 +36,10 @@ class Settings:
     telemetry_lag: float = 0  # seconds until a query finds what ingestion took
     in_other_workspace: Callable[[Envelope], bool] | None = None  # one that nobody may read
     log_rows: int | None = None  # at most so many in the result of a query: the rest is cut
+    diagnostics_lag: float = 0  # seconds until a query finds what an account logged
+    unlogged_table_exists: bool = True  # in the answer to a query of what logs nowhere
+    activity_lag: float = 240  # seconds until the activity log shows what was done
+    activity_page: int = 200
     app_settings: dict[str, dict[str, str]] = field(default_factory=dict)  # by a site's resource id
     region: str = "SWEDENCENTRAL"
     identity_header: str = "3f1a9c0de7b84f6c8f0b5a6a9d2e4c71"
@@ -52,6 +56,9 @@ class Services:
     tokens: Tokens
     buckets: ArmBuckets
     quota: GraphQuota
+    activity_calls: CallWindow
+    log_queries: CallWindow
+    log_places: QueryPlaces
     feed: GraphFeed
     telemetry: Telemetry
     settings: Settings
@@ -59,6 +66,7 @@ class Services:
     arm_url: Callable[[], str]
     openai_url: Callable[[], str]
     logs_url: Callable[[], str]
+    metrics_url: Callable[[], str]
     writes: list[Write] = field(default_factory=list)
 
     def component_id(self) -> str:

@@ -11,7 +11,7 @@ import duckdb_kql
 
 DuckDBError = duckdb.Error
 
-TABLES = ("resources", "resourcecontainers", "resourcechanges")
+TABLES = ("resources", "resourcecontainers", "resourcechanges", "authorizationresources")
 
 # Column order of a full row (recorded: arg-ok-03).
 _STRINGS = (
@@ -86,10 +86,20 @@ class Store:
             [row_id.lower()],
         )
 
-    def show(self, subscriptions: Iterable[str], management_groups: Iterable[str]) -> None:
-        """Let the views show the rows of these subscriptions and management groups only."""
+    def show(
+        self,
+        subscriptions: Iterable[str],
+        management_groups: Iterable[str],
+        roles_at: Iterable[str] = (),
+    ) -> None:
+        """Let the views show the rows of these subscriptions and management groups only.
+
+        Of `authorizationresources` they show what is assigned in the scopes `roles_at`:
+        subscriptions, management groups, and `/`, where the definitions are too.
+        """
         scopes = {_subscription_scope(name) for name in subscriptions}
         scopes |= {_group_scope(name) for name in management_groups}
+        scopes |= {_roles_scope(scope) for scope in roles_at}
         if scopes == self._visible:
             return
         self._connection.execute("DELETE FROM visible")
@@ -124,6 +134,13 @@ def _group_scope(name: str) -> str:
     return f"group {name.lower().rpartition('/')[2]}"
 
 
+def _roles_scope(scope: str) -> str:
+    """Say where an assignment is looked for: at a subscription, a management group, or `/`."""
+    parts = scope.lower().split("/")
+    inside = "/".join(parts[:3]) if parts[1] == "subscriptions" else scope.lower()
+    return f"roles {inside}"
+
+
 def _stored(row: Mapping[str, Any]) -> dict[str, str | None]:
     """Make a row for storing: its key, who may see it, strings in lower case where Azure's are."""
     unknown = set(row) - set(COLUMNS)
@@ -132,9 +149,15 @@ def _stored(row: Mapping[str, Any]) -> dict[str, str | None]:
     strings = {name: str(row.get(name) or "") for name in _STRINGS}
     strings |= {name: strings[name].lower() for name in _LOWER}
     dynamics = {name: None if row.get(name) is None else _compact(row[name]) for name in _DYNAMICS}
-    group = strings["type"] == _MANAGEMENT_GROUP
-    scope = _group_scope(strings["id"]) if group else _subscription_scope(strings["subscriptionId"])
-    return {"key": strings["id"].lower(), "scope": scope, **strings, **dynamics}
+    return {"key": strings["id"].lower(), "scope": _scope(strings, row), **strings, **dynamics}
+
+
+def _scope(strings: Mapping[str, str], row: Mapping[str, Any]) -> str:
+    if strings["type"] == _MANAGEMENT_GROUP:
+        return _group_scope(strings["id"])
+    if strings["type"].startswith("microsoft.authorization/"):
+        return _roles_scope(row["properties"].get("scope", "/"))
+    return _subscription_scope(strings["subscriptionId"])
 
 
 def _compact(value: object) -> str:

@@ -30,7 +30,7 @@ class GraphAnswer:
 
 
 class GraphTables:
-    """Resource Graph's `resources`, `resourcecontainers` and `resourcechanges`.
+    """Resource Graph's `resources`, `resourcecontainers`, `resourcechanges` and who has what role.
 
     Queries are executed as KQL. With `shuffle` (the default), rows that a query doesn't put in
     order change places between its pages, as Microsoft's documentation warns; the order is drawn
@@ -69,18 +69,21 @@ class GraphTables:
         *,
         subscriptions: Sequence[str],
         management_groups: Sequence[str],
+        roles_at: Sequence[str] = (),
         api_version: str,
         now: datetime,
         correlation_id: str,
     ) -> GraphAnswer:
         """Answer a query over the rows of these subscriptions and management groups.
 
+        Of roles and their assignments those count that are made at the scopes `roles_at`.
+
         Raises NotModelled for what Azure may answer and this engine can't.
         """
         try:
             request = read_request(body, api_version)
             with self._lock:
-                self._store.show(subscriptions, management_groups)
+                self._store.show(subscriptions, management_groups, roles_at)
                 return GraphAnswer(200, self._answer(request, now))
         except Refused as refused:
             return GraphAnswer(400, bad_request(refused.details, now, correlation_id))

@@ -49,12 +49,32 @@ def ask(seen: SeenRequest, services: Services) -> Answer | None:
         return None
     if account is None:
         return _error(404, "404", "Resource not found")
-    refused = _refused(seen, services, account, kind)
-    if refused is not None:
-        return refused
-    if deployment is None:
-        return Answer(200, {"data": [], "object": "list"}, Origin.PLAIN)
-    return _complete(services, deployment)
+    answer = _refused(seen, services, account, kind)
+    if answer is None and deployment is None:
+        answer = Answer(200, {"data": [], "object": "list"}, Origin.PLAIN)
+    answer = answer or _complete(services, str(deployment))
+    _note(seen, services, account, deployment, answer.status)
+    return answer
+
+
+@behaviour(
+    "a call of the data plane is counted in metrics and logged, refused ones too",
+    "azure-ai-docs how-to/monitor-openai; whether refused ones are, nobody says",
+    "unverified",
+)
+def _note(
+    seen: SeenRequest, services: Services, account: Account, deployment: str | None, status: int
+) -> None:
+    header = None if "api-key" in seen.headers else seen.headers.get("Authorization")
+    bearer = services.tokens.check(header, AUDIENCES)
+    services.tenant.calls(
+        account,
+        by=bearer if isinstance(bearer, Principal) else None,
+        first=services.clock.now(),
+        status=status,
+        deployment=deployment or "",
+        operation="Models_List" if deployment is None else "ChatCompletions_Create",
+    )
 
 
 @behaviour(
@@ -135,7 +155,7 @@ def _without_role(
     held = services.tenant.assignments.held(
         bearer.object_id, services.tenant.scopes_above(account.id), services.tenant.now()
     )
-    if any(action in role.data_actions for role in held):
+    if any(role.covers_data(action) for role in held):
         return None
     message = (
         f"The principal `{bearer.object_id}` lacks the required data action `{action}` to perform "

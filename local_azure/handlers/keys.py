@@ -48,6 +48,9 @@ def list_keys(call: Call) -> Answer:
     """Return the keys."""
     account = find_account(call)
     guard(call, account, {}, policies=False)
+    status = 200 if account.keys_on else 400
+    tenant, client = call.services.tenant, call.principal.client_id
+    tenant.fetch_keys(account, by=call.principal, client=client, status=status)
     if not account.keys_on:
         raise Refusal(
             400,

@@ -48,6 +48,7 @@ def query(call: Call) -> Answer:
         body,
         subscriptions=scope.subscriptions,
         management_groups=_readable_groups(call, body),
+        roles_at=_roles_at(call, body, scope.subscriptions),
         api_version=call.api_version,
         correlation_id=call.correlation_id,
     )
@@ -231,4 +232,44 @@ def _readable_groups(call: Call, body: dict[str, Any]) -> list[str]:
             for g in tenant.management_groups.values()
             if (not named or g.name.lower() in below)
             and tenant.may(call.principal, action, ids.management_group_scope(g.name))
+        ]
+
+
+@behaviour(
+    "authorizationresources: assignments at the scopes that are asked about and below; a query of "
+    "named subscriptions shows those of management groups above only with authorizationScopeFilter "
+    "AtScopeAndAbove or AtScopeAboveAndBelow",
+    "specification of Microsoft.ResourceGraph 2022-10-01, AuthorizationScopeFilter (its default is "
+    "AtScopeAndBelow)",
+    "documented",
+)
+@behaviour(
+    "built-in role definitions are not in the answer to a query that names subscriptions, only to "
+    "one of the tenant or of management groups",
+    "KnudsenMorten/AzResourceGraphPS#3; fact 86",
+    "recorded",
+)
+@behaviour(
+    "roles show where the caller may read role assignments",
+    "azure-docs overview.md: read rights on what is queried",
+    "inferred",
+)
+def _roles_at(call: Call, body: dict[str, Any], subscriptions: list[str]) -> list[str]:
+    """Return the scopes whose role assignments show; `/` stands for the definitions too."""
+    tenant = call.services.tenant
+    named = bool(body.get("subscriptions"))
+    wanted = str((body.get("options") or {}).get("authorizationScopeFilter") or "AtScopeAndBelow")
+    with tenant.guard:
+        below = [ids.subscription_scope(name) for name in subscriptions]
+        above = [scope for at in below for scope in tenant.scopes_above(at) if scope not in below]
+        groups = [ids.management_group_scope(name) for name in _readable_groups(call, body)]
+        scopes = list(below) if named else [*below, *groups, "/"]
+        match wanted.lower():
+            case "atscopeexact":
+                scopes = below if named else groups
+            case "atscopeandabove" | "atscopeaboveandbelow":
+                scopes += above
+        action = "Microsoft.Authorization/roleAssignments/read"
+        return [
+            s for s in dict.fromkeys(scopes) if s == "/" or tenant.may(call.principal, action, s)
         ]

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from typing import Any, cast
 
 from local_azure.clock import START
+from local_azure.scenarios.demo_use import add_use
 from local_azure.scenarios.scenario import Scenario
 from local_azure.scenarios.tenants import forbid_changes
 from local_azure.state import access, ids
@@ -32,6 +33,7 @@ def demo(today: date | None = None) -> Scenario:
     _add_left_alone(tenant)
     _add_compliant(tenant)
     _add_history(tenant)
+    add_use(tenant, day)
     return scenario
 
 

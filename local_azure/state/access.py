@@ -1,7 +1,7 @@
 """Who may do what and where."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -41,6 +41,14 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
+class PeopleGroup:
+    """A group of Microsoft Entra ID: it can hold roles, and who is in it isn't modelled."""
+
+    object_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class RoleAssignment:
     """These actions, to this principal, at this scope and below, from `since` on."""
 
@@ -59,11 +67,16 @@ class RoleAssignment:
             return False
         return _any(self.actions, action) and not _any(self.not_actions, action)
 
+    def covers_data(self, action: str) -> bool:
+        """Whether the data action is among these. `*` among the actions gives none."""
+        return _any(self.data_actions, action)
+
 
 @dataclass(slots=True)
 class RoleAssignments:
     """All role and deny assignments, found by principal and scope."""
 
+    on_removal: Callable[[RoleAssignment], None] = lambda _: None
     _held: dict[tuple[str, str], list[RoleAssignment]] = field(default_factory=dict)
 
     def add(self, assignment: RoleAssignment) -> None:
@@ -73,7 +86,12 @@ class RoleAssignments:
 
     def remove(self, principal_id: str, scope: str) -> None:
         """Remove everything that the principal was assigned at just this scope."""
-        self._held.pop((principal_id.lower(), scope.lower()), None)
+        for assignment in self._held.pop((principal_id.lower(), scope.lower()), []):
+            self.on_removal(assignment)
+
+    def all(self) -> list[RoleAssignment]:
+        """Return all role assignments, deny assignments left out."""
+        return [a for held in self._held.values() for a in held if not a.deny]
 
     def held(self, principal_id: str, scopes: Iterable[str], now: datetime) -> list[RoleAssignment]:
         """Return the roles, deny assignments left out, that hold at one of the scopes."""

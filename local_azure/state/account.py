@@ -243,7 +243,7 @@ def _properties(account: Account, api_version: str, *, whole: bool) -> dict[str,
         "networkAcls": account.network_acls,
         "allowProjectManagement": account.kind == "AIServices" if projects else None,
     }
-    properties: dict[str, Any] = {"endpoint": _endpoint(account.kind, region, sub)}
+    properties: dict[str, Any] = {"endpoint": endpoint_of(account)}
     if account.updated:
         properties |= state
     properties["internalId"] = ids.guid("internal", account.id).replace("-", "")
@@ -271,9 +271,9 @@ def _properties(account: Account, api_version: str, *, whole: bool) -> dict[str,
     return properties
 
 
-def _endpoint(kind: str, region: str, sub: str | None) -> str:
-    """Regional without a custom domain (recorded: fact 15)."""
-    if sub is None:
-        return f"https://{region}.api.cognitive.microsoft.com/"
-    host = "openai.azure.com" if kind == "OpenAI" else "cognitiveservices.azure.com"
-    return f"https://{sub}.{host}/"
+def endpoint_of(account: Account) -> str:
+    """Return the endpoint: regional without a custom domain (recorded: fact 15)."""
+    if account.subdomain is None:
+        return f"https://{_region(account.location)}.api.cognitive.microsoft.com/"
+    host = "openai.azure.com" if account.kind == "OpenAI" else "cognitiveservices.azure.com"
+    return f"https://{account.subdomain}.{host}/"

@@ -28,6 +28,7 @@ class Author:
     client: str
     correlation_id: str
     operation: str = "Microsoft.CognitiveServices/accounts/write"
+    principal: Principal | None = None  # nobody: a change in the background
 
 
 def author(principal: Principal, *, client: str, correlation_id: str, by_object_id: bool) -> Author:
@@ -44,6 +45,7 @@ def author(principal: Principal, *, client: str, correlation_id: str, by_object_
         signature_kind=principal.kind,
         client=client,
         correlation_id=correlation_id,
+        principal=principal,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from local_azure.clock import START, Clock
 from local_azure.sources import behaviour
 from local_azure.state import access, ids
-from local_azure.state.access import Principal, RoleAssignment, RoleAssignments
+from local_azure.state.access import PeopleGroup, Principal, RoleAssignment, RoleAssignments
 from local_azure.state.account import ABSENT, Account, Flag, PatchForm
 from local_azure.state.changes import (
     SYSTEM,
@@ -32,12 +32,14 @@ from local_azure.state.containers import (
     SubscriptionState,
 )
 from local_azure.state.guards import Lock, Policy
+from local_azure.state.roles import BUILT_IN, assignment_row, definition_row, role_of
+from local_azure.state.use import Use
 
 HOME = "11111111-1111-4111-8111-111111111111"
 OTHER_TENANT = "99999999-9999-4999-8999-999999999999"
 OWN_NAME = "{name}"  # a custom subdomain like the account's name, which is what the portal proposes
 
-type Table = Literal["resources", "resourcecontainers", "resourcechanges"]
+type Table = Literal["resources", "resourcecontainers", "resourcechanges", "authorizationresources"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,11 @@ class Written:
     operation: LongOperation | None
 
 
-class Tenant:
+class Tenant(Use):
     """A tenant of Microsoft Entra ID with what is in its subscriptions."""
 
     def __init__(self, tenant_id: str = HOME) -> None:
+        super().__init__()
         self.id = tenant_id
         self.guard = threading.RLock()
         self.clock: Clock | None = None
@@ -86,7 +89,7 @@ class Tenant:
         self.first_values: FirstValues = "unlisted"
         self.management_groups: dict[str, ManagementGroup] = {}
         self.subscriptions: dict[str, Subscription] = {}
-        self.assignments = RoleAssignments()
+        self.assignments = RoleAssignments(self._forget_role)
         self.locks: list[Lock] = []
         self.policies: list[Policy] = []
         self.principals: dict[str, Principal] = {}
@@ -227,7 +230,7 @@ class Tenant:
 
     def assign(
         self,
-        principal: Principal,
+        principal: Principal | PeopleGroup,
         scope: str,
         actions: list[str] | tuple[str, ...],
         *,
@@ -237,16 +240,17 @@ class Tenant:
     ) -> None:
         """Assign a role made of these actions; from `since` on, if it takes time to arrive."""
         with self.guard:
-            self.assignments.add(
-                RoleAssignment(
-                    principal.object_id,
-                    scope,
-                    tuple(actions),
-                    not_actions,
-                    since,
-                    data_actions=data_actions,
-                )
+            assignment = RoleAssignment(
+                principal.object_id,
+                scope,
+                tuple(actions),
+                not_actions,
+                since,
+                data_actions=data_actions,
             )
+            self.assignments.add(assignment)
+            for row in (definition_row(role_of(assignment), self.id), self._role_row(assignment)):
+                self._publish("authorizationresources", row["id"], row)
 
     def deny(
         self, principal: Principal, scope: str, actions: list[str], *, name: str = "stack-deny"
@@ -561,9 +565,26 @@ class Tenant:
                 ],
                 "resourcecontainers": containers,
                 "resourcechanges": [c.row for c in self._past_changes if c.row is not None],
+                "authorizationresources": self._role_rows(),
             }
 
     # Inside
+
+    def _role_row(self, assignment: RoleAssignment) -> dict[str, Any]:
+        held_by = assignment.principal_id
+        principal = self.people.get(held_by) or self.principals.get(held_by)
+        return assignment_row(assignment, principal, self.id)
+
+    def _forget_role(self, assignment: RoleAssignment) -> None:
+        self._publish("authorizationresources", self._role_row(assignment)["id"], None)
+
+    def _role_rows(self) -> list[dict[str, Any]]:
+        """Return a row a role and one a role assignment, as they are now."""
+        assignments = self.assignments.all()
+        roles = [*BUILT_IN.values(), *map(role_of, assignments)]
+        rows = [definition_row(role, self.id) for role in roles]
+        rows += [self._role_row(assignment) for assignment in assignments]
+        return list({row["id"]: row for row in rows}.values())
 
     def _subscription(self, named: Subscription | str | None) -> Subscription:
         if isinstance(named, Subscription):
@@ -658,6 +679,8 @@ class Tenant:
         tenant_id = self.subscriptions[account.subscription_id.lower()].tenant_id
         row = None if after is None else after.graph_row(tenant_id)
         self._publish("resources", account.id, row, moment)
+        if after is not None and by.principal is not None:
+            self.note_write(before, after, by.principal, by.client, moment)
         log = change_row(kind, before, after, by, moment, tenant_id, first_values=self.first_values)
         self._publish("resourcechanges", log["id"], log, moment)
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 
@@ -106,3 +107,35 @@ def test_two_local_azures_do_not_mix(serve: Serve) -> None:
     arm(one, SUBSCRIPTIONS)
     assert len(one.operations) == 1
     assert len(two.operations) == 0
+
+
+def test_the_demos_accounts_are_used_in_every_way_that_matters() -> None:
+    tenant = scenarios.demo().tenant
+    calls = [some for account in tenant.accounts for some in tenant.traffic.of(account.id)]
+    month = tenant.now() - timedelta(days=30)
+
+    assert {some.properties for some in calls} == {"text", "object", "cut"}
+    assert {some.status for some in calls} == {200, 401, 403}
+    assert any(some.caller is None and some.address is None for some in calls)
+    assert any(some.last < month for some in calls)
+    assert any(some.caller in tenant.principals for some in calls)
+
+
+def test_the_demos_logs_are_of_every_kind() -> None:
+    tenant = scenarios.demo().tenant
+    settings = tenant.diagnostics.all()
+    month = tenant.now() - timedelta(days=30)
+    closed = [w for w in tenant.diagnostics.workspaces.values() if w.by_workspace]
+    read = "Microsoft.OperationalInsights/workspaces/query/AzureDiagnostics/read"
+
+    assert any(setting.since > month for setting in settings)
+    assert any(setting.workspace in closed for setting in settings)
+    assert not any(tenant.may(tenant.team, read, workspace.id) for workspace in closed)
+
+
+def test_the_demos_connections_hold_a_key_or_none_or_nobody_knows() -> None:
+    tenant = scenarios.demo().tenant
+    kinds = {connection.auth_type for connection in tenant.foundry.connections}
+
+    assert kinds == {"ApiKey", "CustomKeys", "AAD", "AgentWorkloadToken"}
+    assert tenant.people

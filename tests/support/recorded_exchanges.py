@@ -49,7 +49,11 @@ def recorded(prefix: str) -> Exchange:
     return Exchange(
         name=prefix,
         method=request["method"],
-        path=request["url"].removeprefix("https://management.azure.com"),
+        path=re.sub(
+            r"^https://(management\.azure\.com|[a-z0-9]+\.metrics\.monitor\.azure\.com)",
+            "",
+            request["url"],
+        ),
         request_headers=request["headers"],
         request_body=request["body"],
         status=response["status"],
