@@ -162,6 +162,35 @@ def scan(output: str, *, everything: bool, **options: Any) -> int:
 
 @keysweep.command(
     epilog=_examples(
+        "keysweep impact",
+        "keysweep impact site-search --days 14",
+        "keysweep impact --output csv > impact.csv",
+    )
+)
+@click.argument("accounts", nargs=-1, metavar="[ACCOUNT...]")
+@click.option(
+    "--days", type=click.IntRange(1, 30), default=30, show_default=True, metavar="NUMBER",
+    help="Look at so many days. Azure Monitor cuts more than 31 in silence.",
+)  # fmt: skip
+@click.option(
+    "--output", "-o", type=click.Choice(["table", "json", "csv"]), default="table",
+    show_default=True, help="In which form.",
+)  # fmt: skip
+@_scoped
+def impact(accounts: Sequence[str], days: int, output: str, **options: Any) -> int:
+    """Say who still uses keys, and what breaks when they go off. Only reads.
+
+    Of the accounts that are named, or of all with keys on: calls, calls with a key, whether they
+    are logged, who fetched keys, connections that hold one, and who could use Entra ID. What can't
+    be seen is named, and never taken for safe.
+    """
+    from keysweep.impact.command import impact as command  # noqa: PLC0415
+
+    return _run(options, lambda session: command(session, accounts, days, output), mode="audit")
+
+
+@keysweep.command(
+    epilog=_examples(
         "keysweep sweep",
         "keysweep sweep --only rg-web/site-search",
         "keysweep sweep --yes --output json > sweep.json",

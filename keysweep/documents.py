@@ -207,7 +207,7 @@ def as_csv(report: SweepReport, found: Sequence[Row]) -> str:
     writer = csv.DictWriter(text, names, restval="", lineterminator="\r\n")
     writer.writeheader()
     for row in found:
-        writer.writerow({name: _cell(str(getattr(row, name))) for name in names})
+        writer.writerow({name: cell(str(getattr(row, name))) for name in names})
     for gap in report.inventory.gaps:
         unread = {
             "name": gap.name,
@@ -215,11 +215,11 @@ def as_csv(report: SweepReport, found: Sequence[Row]) -> str:
             "verdict": NOT_SEEN,
             "reason": f"{gap.kind} {gap.name} could not be read: {gap.problem}",
         }
-        writer.writerow({name: _cell(value) for name, value in unread.items()})
+        writer.writerow({name: cell(value) for name, value in unread.items()})
     return text.getvalue()
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Write a cell such that neither it nor a part of it can become a formula.
 
     Where a comma is the decimal sign, spreadsheets begin a new cell at each semicolon.

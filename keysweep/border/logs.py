@@ -17,7 +17,7 @@ from azure.monitor.query import LogsQueryPartialResult
 from azure.monitor.query.aio import LogsQueryClient
 
 from keysweep.border.operator import Operator
-from keysweep.taken import TABLES_OF_EVENTS, LogAnswer
+from keysweep.taken import TABLES_OF_EVENTS, LogAnswer, NoTable
 from shared import __version__
 from shared.border.answers import decoded
 from shared.border.pacing import Pace
@@ -25,7 +25,7 @@ from shared.border.refusals import SDK_ERRORS, azure_error
 from shared.border.tokens import NoCredential
 from shared.border.transport import build_pipeline
 from shared.core.addresses import Address
-from shared.core.errors import Refused, Unclear
+from shared.core.errors import Unclear
 from shared.core.settings import Cloud, LogsApi
 from shared.workspace import Parts
 
@@ -38,12 +38,6 @@ _HEADERS = {
 
 # "Failed to resolve table or column expression" (recorded exchanges, fact 52).
 _UNRESOLVED = "SEM0100"
-
-
-class NoTable(Refused):
-    """A query names a table or column that no workspace has: nothing was ever logged there."""
-
-    advice = "Nothing was ever logged there, or you may not read where it was."
 
 
 class Logs:

@@ -49,9 +49,9 @@ def project_name(row: Mapping[str, Any]) -> str:
 class Directory:
     """Which connections lead to which accounts."""
 
-    def __init__(self) -> None:
+    def __init__(self, doubts: Sequence[str] = ()) -> None:
         self._rows: list[tuple[AccountId, str, Mapping[str, Any]]] = []
-        self._doubts: list[str] = []
+        self._doubts = list(doubts)
 
     def add(self, holder: AccountId, project: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add the connections of a Foundry account, or of one of its projects."""

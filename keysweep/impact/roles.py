@@ -74,5 +74,7 @@ class Roles:
         lowered = scope.lower().rstrip("/")
         group = lowered.partition("/providers/microsoft.management/managementgroups/")
         if group[1] and not group[0]:
-            return group[2] in self._groups_above.get(account.subscription_id, frozenset())
+            above = self._groups_above.get(account.subscription_id)
+            # Where nobody can say what is above it, whoever has a role somewhere above may be.
+            return above is None or group[2] in above
         return account.key == lowered or account.key.startswith(f"{lowered}/")
