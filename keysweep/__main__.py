@@ -134,6 +134,11 @@ def _scoped(command: Callable[..., int]) -> Callable[..., int]:
     return _common(command)
 
 
+def _impact(text: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Add the option that asks who uses keys: it takes requests of its own."""
+    return click.option("--impact", is_flag=True, help=text)
+
+
 _output = click.option(
     "--output", "-o", type=_OUTPUT, default="table", show_default=True, help="In which form."
 )
@@ -148,14 +153,15 @@ _output = click.option(
 )
 @_output
 @click.option("--all", "everything", is_flag=True, help="List compliant accounts too.")
+@_impact("Say beside each what turning its keys off would break, as `keysweep impact` does.")
 @_scoped
-def scan(output: str, *, everything: bool, **options: Any) -> int:
+def scan(output: str, *, everything: bool, impact: bool, **options: Any) -> int:
     """Show every account that accepts keys, worst first. Only reads."""
     from keysweep.scan import scan as command  # noqa: PLC0415 - --help must be quick
 
     return _run(
         options,
-        lambda session: command(session, output, everything=everything),
+        lambda session: command(session, output, everything=everything, with_impact=impact),
         mode="audit",
     )
 
@@ -211,6 +217,7 @@ def impact(accounts: Sequence[str], days: int, output: str, **options: Any) -> i
 )
 @click.option("--release-brake", is_flag=True, help="Let through what the brake would hold.")
 @click.option("--only", multiple=True, metavar="ACCOUNT", help="Only this one. May be repeated.")
+@_impact("Warn in the plan of accounts whose keys are used, as `keysweep impact` sees it.")
 @click.option(
     "--record",
     type=_FILE,
@@ -242,8 +249,9 @@ def sweep(output: str, **options: Any) -> int:
     "--output", "-o", type=click.Choice(["table", "json"]), default="table", show_default=True,
     help="In which form.",
 )  # fmt: skip
+@_impact("Say who uses its keys as well, as `keysweep impact` does.")
 @_scoped
-def explain(accounts: Sequence[str], output: str, **options: Any) -> int:
+def explain(accounts: Sequence[str], output: str, *, impact: bool, **options: Any) -> int:
     """Say why an account keeps or loses its keys, and what the next sweep will do.
 
     Every step of the decision, with the raw values behind it and who last turned the keys on. The
@@ -251,7 +259,7 @@ def explain(accounts: Sequence[str], output: str, **options: Any) -> int:
     """
     from keysweep.explain import explain as command  # noqa: PLC0415
 
-    return _run(options, lambda session: command(session, accounts, output))
+    return _run(options, lambda session: command(session, accounts, output, with_impact=impact))
 
 
 @keysweep.command(

@@ -75,6 +75,9 @@ class Row:
     changed_at: str = ""
     attribution: str = ""
     accepted: bool = False
+    impact: str = ""
+    """What turning its keys off would break, where that was asked for."""
+    last_keyed_call: str = ""
 
     @property
     def state(self) -> str:
