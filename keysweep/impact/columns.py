@@ -26,7 +26,7 @@ async def marked(session: Session, report: SweepReport, found: Sequence[Row]) ->
         if decision.account.keys_on and decision.account.id.key in wanted
     ]
     judged = await verdicts(session, accounts, View.of(report.inventory), asked)
-    if any(one.judgement.unseen for one in judged.values()):
+    if any(one.unseen for one in judged.values()):
         session.screen.note(
             "Not all that bears on these verdicts could be seen: `keysweep impact` says what."
         )

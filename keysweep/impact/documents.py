@@ -56,9 +56,7 @@ class Found:
     @property
     def unread(self) -> tuple[str, ...]:
         """What could not be read, each once, however many accounts it is about."""
-        every = (str(part) for one in self.judged for part in one.evidence.unread)
-        doubts = (doubt for one in self.judged for doubt in one.judgement.unseen)
-        return tuple(dict.fromkeys((*every, *doubts)))
+        return tuple(dict.fromkeys(unseen for one in self.judged for unseen in one.unseen))
 
 
 def exit_code(found: Found) -> int:
@@ -108,7 +106,7 @@ def account(one: Judged) -> dict[str, Any]:
         "location": one.account.location,
         "verdict": judgement.verdict.value,
         "because": list(judgement.because),
-        "notSeen": list(judgement.unseen),
+        "notSeen": list(one.unseen),
         "nextSteps": [
             {"says": step.says, "command": step.command} for step in next_steps(evidence, judgement)
         ],
@@ -281,6 +279,6 @@ def _line(one: Judged) -> dict[str, str]:
         "calls_with_identity": str(log.by(Caller.IDENTITY)) if isinstance(log, RequestLog) else "",
         "last_keyed_call": last_keyed(evidence),
         "because": " ".join(judgement.because),
-        "not_seen": " ".join(judgement.unseen),
+        "not_seen": " ".join(one.unseen),
         "next": " ".join(f"{step.says} {step.command}".strip() for step in steps),
     }

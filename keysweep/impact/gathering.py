@@ -55,6 +55,11 @@ class Judged:
         """The account."""
         return self.evidence.account
 
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """What was not seen of it, whether or not it bears on the verdict."""
+        return tuple(dict.fromkeys((*map(str, self.evidence.unread), *self.judgement.unseen)))
+
 
 @dataclass(slots=True)
 class Steps:

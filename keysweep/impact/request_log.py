@@ -2,8 +2,10 @@
 
 The diagnostic category RequestResponse goes to the table AzureDiagnostics. Its `properties` carry
 `objectId`, empty where a key was used, and arrive as a text of JSON (`properties_s`) or as an
-object, which the table takes apart into columns of its own. A row without an object id at all, or
-with a text that is no JSON, says nothing of who called: it counts for neither.
+object, which the table takes apart into columns of its own (`apiName_s` among them; an empty object
+id is no column). A text without an object id at all, or one that is no JSON, says nothing of who
+called: it counts for neither. An account that logs to two workspaces has each call twice, which
+would make up for one that is missing: so each counts once.
 """
 
 import json
@@ -25,13 +27,17 @@ _WHO = """\
 | extend said = parse_json(tostring(column_ifexists('properties_s', ''))),
     guid = tostring(column_ifexists('objectId_g', '')),
     name = tostring(column_ifexists('objectId_s', '')),
+    api = tostring(column_ifexists('apiName_s', '')),
     flat = tostring(column_ifexists('modelDeploymentName_s', ''))
 | extend caller = case(
         isnotempty(guid) or isnotempty(name), 'identity',
+        isnotempty(api), 'key',
         isnull(said.objectId), 'unknown',
         isempty(tostring(said.objectId)), 'key',
         'identity'),
     deployment = iff(isempty(flat), tostring(said.modelDeploymentName), flat)
+| distinct TimeGenerated, CorrelationId, OperationName, CallerIPAddress, ResultSignature, caller,
+    deployment
 """
 
 

@@ -82,7 +82,7 @@ def details(one: Judged) -> Iterator[Text | Table]:
     )
     for name, says in _rows(evidence):
         drawn.add_row(shown(name, "cyan"), shown(says))
-    for unseen in judgement.unseen:
+    for unseen in one.unseen:
         drawn.add_row(shown("Not seen", "bold red"), shown(unseen))
     for step in next_steps(evidence, judgement):
         text = shown(step.says)

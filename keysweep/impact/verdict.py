@@ -54,7 +54,7 @@ class Judgement:
     because: tuple[str, ...]
     """Sentences that bear the verdict."""
     unseen: tuple[str, ...] = ()
-    """Sentences: what was not seen, whatever the verdict."""
+    """Sentences: what was not seen that could bear on it."""
 
 
 def judge(evidence: Evidence) -> Judgement:
@@ -88,7 +88,7 @@ def _keyed(evidence: Evidence) -> Iterator[str]:
 
 def _unseen(evidence: Evidence) -> Iterator[str]:
     """Say what was not seen that could bear on the verdict."""
-    for part in evidence.parts:
+    for part in (evidence.calls, evidence.log, evidence.connections, evidence.entra):
         match part:
             case Unread():
                 yield str(part)
@@ -198,7 +198,7 @@ def _short(asked: Asked, short: dict[int, tuple[int, int]], log: RequestLog) -> 
     if began_later and since is not None:
         yield (
             f"The log began at {since:%Y-%m-%d %H:%M} UTC: of the {counted(made, 'call')} of the "
-            f"days before that it shows {shown}."
+            f"days up to then it shows {shown}."
         )
         return
     days = the_first([f"{asked.begin_of(day):%Y-%m-%d}" for day in short])

@@ -94,7 +94,7 @@ def test_calls_without_a_log_cant_be_told() -> None:
 def test_a_log_that_began_later_can_not_clear_the_days_before() -> None:
     found = judge(evidence(log=RequestLog((logged(2),))))
     assert found.verdict is Impact.CANT_TELL
-    assert "The log began at 2026-11-23 08:00 UTC: of the 2 calls of the days before" in said(found)
+    assert "The log began at 2026-11-23 08:00 UTC: of the 2 calls of the days up to" in said(found)
 
 
 def test_rows_that_an_answer_leaves_out_in_silence_deceive_nobody() -> None:
