@@ -171,6 +171,7 @@ def scan(output: str, *, everything: bool, impact: bool, **options: Any) -> int:
         "keysweep impact",
         "keysweep impact site-search --days 14",
         "keysweep impact --output csv > impact.csv",
+        "keysweep impact --watch site-search --for 2h",
     )
 )
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT...]")
@@ -182,14 +183,46 @@ def scan(output: str, *, everything: bool, impact: bool, **options: Any) -> int:
     "--output", "-o", type=click.Choice(["table", "json", "csv"]), default="table",
     show_default=True, help="In which form.",
 )  # fmt: skip
+@click.option(
+    "--watch", is_flag=True,
+    help="Show the calls of one account that are refused (401, 403), as they come in.",
+)  # fmt: skip
+@click.option(
+    "--for", "span", type=_Span("90s", "30m", "2h"), metavar="SPAN",
+    help="Watch for 90s, 30m, 2h; else until Ctrl-C.",
+)  # fmt: skip
+@click.option(
+    "--every", type=click.FloatRange(min=1.0), default=60.0, show_default=True,
+    metavar="SECONDS", help="How often, with --watch.",
+)  # fmt: skip
 @_scoped
-def impact(accounts: Sequence[str], days: int, output: str, **options: Any) -> int:
+def impact(
+    accounts: Sequence[str],
+    days: int,
+    output: str,
+    *,
+    watch: bool,
+    span: timedelta | None,
+    every: float,
+    **options: Any,
+) -> int:
     """Say who still uses keys, and what breaks when they go off. Only reads.
 
     Of the accounts that are named, or of all with keys on: calls, calls with a key, whether they
     are logged, who fetched keys, connections that hold one, and who could use Entra ID. What can't
     be seen is named, and never taken for safe.
     """
+    if watch:
+        if len(accounts) != 1:
+            raise click.UsageError("--watch is for one ACCOUNT.")
+        from keysweep.impact.watching import watch as watching  # noqa: PLC0415
+
+        seconds = None if span is None else span.total_seconds()
+        return _run(
+            options, lambda session: watching(session, accounts[0], every, seconds), mode="audit"
+        )
+    if span is not None:
+        raise click.UsageError("--for goes with --watch.")
     from keysweep.impact.command import impact as command  # noqa: PLC0415
 
     return _run(options, lambda session: command(session, accounts, days, output), mode="audit")

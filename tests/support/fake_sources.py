@@ -19,7 +19,7 @@ USER = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
 
 @dataclass(frozen=True)
 class Call:
-    """Calls that an account had, so long before now."""
+    """Calls that an account had, so long before the test begins; less than 0: after it."""
 
     days_ago: float
     count: int = 1
@@ -53,6 +53,9 @@ class FakeSources:
     asked: list[tuple[str, str]] = field(default_factory=list)
     under_way: int = 0
     most_under_way: int = 0
+
+    def __post_init__(self) -> None:
+        self.began = self.clock.now()
 
     @property
     def clock(self) -> Clock:
@@ -144,7 +147,7 @@ class FakeSources:
         return found
 
     def _at(self, call: Call) -> datetime:
-        return self.clock.now() - timedelta(days=call.days_ago)
+        return self.began - timedelta(days=call.days_ago)
 
     async def log(self, account: AccountId, kql: str, begin: datetime, end: datetime) -> LogAnswer:
         """Return the rows of the request log."""

@@ -35,7 +35,7 @@ async def test_a_scan_has_two_columns_more() -> None:
     assert {name: row["impact"] for name, row in found.items()} == {
         "keyed": "USES_KEYS", "likely": "LIKELY_KEYS", "idle": "IDLE", "exempt": "IDLE",
     }  # fmt: skip
-    assert found["keyed"]["last_keyed_call"].startswith("2026-11-19T09:00:00")
+    assert found["keyed"]["last_keyed_call"] == "2026-11-19T09:00:00+00:00"
 
 
 async def test_the_table_of_a_scan_shows_them() -> None:
