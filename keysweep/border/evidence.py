@@ -18,7 +18,7 @@ from azure.core.rest import HttpRequest
 from keysweep.border.logs import Logs
 from keysweep.border.operator import Operator
 from keysweep.border.quotas import OneLane, SpanLane
-from keysweep.impact.accounts import COLUMNS, Shown, read_account
+from keysweep.impact.accounts import COLUMNS, Shown, read_account, row_of
 from keysweep.impact.activity import SELECT, event_problem, filter_of
 from keysweep.impact.connections import connection_problem, project_problem
 from keysweep.impact.diagnostics import setting_problem
@@ -28,7 +28,7 @@ from keysweep.impact.roles import ASSIGNMENT_COLUMNS, DEFINITION_COLUMNS
 from keysweep.impact.sources import Row
 from keysweep.taken import LogAnswer
 from shared import __version__
-from shared.border.answers import Check, a_page, decoded
+from shared.border.answers import Check, a_page, account_problem, decoded
 from shared.border.graph import Graph, Query
 from shared.border.lanes import Lane, Lanes
 from shared.border.pacing import Pace
@@ -161,6 +161,25 @@ class AzureSources:
     async def accounts(self, subscriptions: Sequence[str]) -> Answer[Shown]:
         """List the accounts of every kind, with the addresses at which they are reached."""
         return await self._graph.accounts(subscriptions)
+
+    async def accounts_by_arm(self, subscription: str) -> Sequence[Shown]:
+        """List the accounts of one subscription, without Resource Graph and at a higher price."""
+        path = f"/subscriptions/{subscription}/providers/Microsoft.CognitiveServices/accounts"
+        action = "Listing the accounts of"
+        rows = await _pages(
+            self._parts.pipeline,
+            self._endpoint,
+            action,
+            subscription,
+            path,
+            {"api-version": _COGNITIVE},
+            account_problem,
+            lambda: self._parts.pace.page(subscription),
+        )
+        try:
+            return [read_account(row_of(row)) for row in rows]
+        except ValueError as error:
+            raise Unclear(action, subscription, message=str(error)) from error
 
     async def groups_above(self) -> Mapping[str, frozenset[str]]:
         """Return the management groups that contain each subscription, in lower case."""

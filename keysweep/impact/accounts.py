@@ -58,6 +58,21 @@ def read_account(row: Mapping[str, Any]) -> Shown:
     )
 
 
+def row_of(resource: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an account as ARM lists it in the form of a row of Resource Graph's."""
+    properties = resource["properties"]
+    rules = properties.get("networkAcls")
+    return {
+        "id": resource["id"],
+        "kind": resource.get("kind"),
+        "endpoint": properties.get("endpoint"),
+        "endpoints": properties.get("endpoints"),
+        "subdomain": properties.get("customSubDomainName"),
+        "publicAccess": properties.get("publicNetworkAccess"),
+        "defaultAction": rules.get("defaultAction") if isinstance(rules, dict) else "",
+    }
+
+
 def host_of(url: str) -> str:
     """Return the host of an address in lower case; empty: it has none."""
     try:

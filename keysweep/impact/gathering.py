@@ -36,7 +36,7 @@ from keysweep.impact.sources import Sources
 from keysweep.impact.verdict import Judgement, judge
 from keysweep.taken import NoTable
 from shared.core.errors import AzureError, OutOfTime
-from shared.core.model import Account, AccountId, Clock, Gap
+from shared.core.model import Account, AccountId, Answer, Clock, Gap
 
 type Progress = Callable[[str, int, int], None]
 """Told of what was read last, how many questions are answered, and how many there are."""
@@ -254,31 +254,36 @@ class Gathering:
     # Connections
 
     async def _shown(self) -> "_Shown":
-        """Read how each account of the scope is reached, and say what Resource Graph hides."""
+        """Read how each account of the scope is reached, and say where that can't be seen."""
         try:
             answer, groups_above = await asyncio.gather(
                 self.sources.accounts(self.subscriptions), self.sources.groups_above()
             )
-        except AzureError as error:
-            why = for_person(error)
-            return _Shown({}, {}, (f"The Foundry accounts in scope could not be listed: {why}",))
-        hidden = {
-            subscription: "Resource Graph does not show it."
-            for subscription in self.subscriptions
-            if subscription not in groups_above
-        }
-        unread = {**hidden, **answer.unread}
-        doubts = [
-            f"The Foundry accounts of subscription {subscription} could not be listed: {why}"
-            for subscription, why in unread.items()
+        except AzureError:
+            # Then ARM's own lists are left, of all of them.
+            answer, groups_above = Answer(()), {}
+        # What Resource Graph does not show, it leaves out in silence.
+        hidden = [
+            name for name in self.subscriptions if name not in groups_above or name in answer.unread
         ]
+        lists = await self.steps.each("accounts", hidden, self._by_arm)
+        doubts = [str(found) for found in lists if isinstance(found, Unread)]
         doubts += [
             f"{gap.kind} {gap.name} could not be read, Foundry accounts in it included: "
             f"{for_person(gap.problem)}"
             for gap in self.gaps
         ]
-        known = {account.id.key: account for account in answer.rows}
+        accounts = [*answer.rows]
+        for found in lists:
+            accounts += [] if isinstance(found, Unread) else found
+        known = {account.id.key: account for account in accounts}
         return _Shown(known, groups_above, tuple(doubts))
+
+    async def _by_arm(self, subscription: str) -> Sequence[Shown] | Unread:
+        try:
+            return await self.sources.accounts_by_arm(subscription)
+        except AzureError as error:
+            return _unread(f"The list of accounts of subscription {subscription}", error)
 
     async def _connections(
         self, accounts: Sequence[Account], shown: "asyncio.Future[_Shown]"
@@ -287,7 +292,7 @@ class Gathering:
         directory = Directory(found.doubts)
         hubs = [account.id for account in found.accounts.values() if account.is_foundry]
         await self.steps.each("connections", hubs, partial(self._of_hub, directory))
-        hidden = Unread("Its connections", "Resource Graph does not show where it is reached.")
+        hidden = Unread("Its connections", "No list shows at which address it is reached.")
         return {
             account.id.key: (
                 directory.to(found.accounts[account.id.key])

@@ -19,6 +19,10 @@ class Sources(Protocol):
         """List the accounts of every kind, with the addresses at which they are reached."""
         ...
 
+    async def accounts_by_arm(self, subscription: str) -> Sequence[Shown]:
+        """List the accounts of one subscription, without Resource Graph and at a higher price."""
+        ...
+
     async def groups_above(self) -> Mapping[str, frozenset[str]]:
         """Return the management groups that contain each subscription, in lower case."""
         ...

@@ -77,6 +77,15 @@ class FakeSources:
         await self._ask("accounts", "")
         return Answer(tuple(map(_shown, self.tenant.shown(subscriptions))))
 
+    async def accounts_by_arm(self, subscription: str) -> Sequence[Shown]:
+        """List the accounts of one subscription."""
+        await self._ask("accounts by ARM", subscription)
+        return [
+            _shown(account)
+            for account in self.tenant.accounts.values()
+            if account.id.subscription_id == subscription
+        ]
+
     async def groups_above(self) -> Mapping[str, frozenset[str]]:
         """Return the management groups above each subscription that Resource Graph shows."""
         await self._ask("groups above", "")

@@ -199,9 +199,18 @@ async def test_a_foundry_account_that_can_not_be_read_lowers_what_it_may_hold(wh
     assert "Foundry account hub (resource group rg-chat)" in found["idle"]["notSeen"][0]
 
 
-async def test_a_subscription_that_resource_graph_hides_lowers_the_verdict_too() -> None:
+async def test_a_subscription_that_resource_graph_hides_is_listed_by_arm() -> None:
     sources = of_every_verdict()
     sources.tenant.unshown.add(SUBSCRIPTION_ID)
+    found = await judged(sources, "idle", "linked")
+    assert found["idle"]["verdict"] == "IDLE"
+    assert found["linked"]["verdict"] == "USES_KEYS"
+
+
+async def test_a_subscription_that_neither_lists_lowers_the_verdict() -> None:
+    sources = of_every_verdict()
+    sources.refusals["accounts", ""] = an_error(Unclear, 500)
+    sources.refusals["accounts by ARM", SUBSCRIPTION_ID] = an_error(NoRole, 403)
     found = await judged(sources, "idle")
     assert found["idle"]["verdict"] == "CANT_TELL"
 
