@@ -186,6 +186,11 @@ def _blind(evidence: Evidence, judgement: Judgement) -> Iterator[NextStep]:
         yield NextStep(f"Get to see what was not seen: {the_first(judgement.unseen, ' ')}")
     log, asked = evidence.log, evidence.asked
     since = log.since if isinstance(log, RequestLog) else None
+    unknown = log.used(Caller.UNKNOWN) if isinstance(log, RequestLog) else ()
+    if unknown:
+        yield NextStep(
+            f"Ask whose calls these are: {the_first(_seen(unknown), '; ')}. The log does not tell."
+        )
     if since is not None and since > asked.begin + timedelta(days=1):
         whole = since + timedelta(days=asked.days)
         covered = max((asked.end - since).days, 1)

@@ -1,12 +1,14 @@
 """`keysweep impact` against the local Azure: each verdict and each trap, judged by its truth."""
 
 import json
-from datetime import datetime, timedelta
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from local_azure import LocalAzure, Principal, Tenant
+from local_azure import LocalAzure, Principal, Tenant, scenarios
+from local_azure.log import Host
 from tests.support.serving import Serve
 from tests.support.terminal import at_once, here
 
@@ -192,3 +194,63 @@ def test_a_result_that_is_cut_is_no_answer_of_few(azure: LocalAzure) -> None:
     (keyless,) = judged(azure, "keyless-object").values()
     assert keyless["verdict"] == "CANT_TELL"
     assert "The result was cut" in " ".join(keyless["notSeen"])
+
+
+DEMO = {
+    "contract-review": "USES_KEYS",
+    "policy-bot": "USES_KEYS",
+    "shop-assistant": "USES_KEYS",
+    "site-search": "LIKELY_KEYS",
+    "doc-compare": "LIKELY_KEYS",
+    "translate-chat": "CANT_TELL",
+    "month-end": "CANT_TELL",
+    "vendor-chat": "CANT_TELL",
+    "case-router": "CANT_TELL",
+    "invoice-reader": "KEYLESS",
+    "mail-triage": "KEYLESS",
+    "hackathon-24": "IDLE",
+    "ab-test-copy": "IDLE",
+}
+"""What is true of the accounts of the demo's tenant that have a story (scenarios/demo_use.py)."""
+
+
+def test_the_demos_tenant_has_each_verdict_with_a_trap(serve: Serve) -> None:
+    azure = at_once(serve, scenarios.demo(datetime.now(UTC).date()).tenant)
+    found = judged(azure)
+    assert {name: found[name]["verdict"] for name in DEMO} == DEMO
+    assert {found[name]["verdict"] for name in found.keys() - DEMO.keys()} == {"IDLE"}
+
+
+def test_refused_calls_are_shown_as_they_come_in(serve: Serve) -> None:
+    there = Contoso()
+    there.account("bot", logged=90)
+    azure = at_once(serve, there.tenant)
+    azure.tenant.disable_keys("bot")
+    azure.tenant.calls("bot", 3, first=azure.now() - timedelta(minutes=3), status=401)
+    ran = here(azure, "impact", "--watch", "bot", "--for", "1s", "--every", "1")
+    assert "401  3 calls to gpt-4o (metrics)" in ran.out
+    assert "3 calls of ChatCompletions_Create to gpt-4o with a key" in ran.out
+    assert ran.code == 1
+
+
+@pytest.mark.slow
+def test_300_accounts_of_60_subscriptions_take_less_than_two_minutes(serve: Serve) -> None:
+    tenant = Tenant.with_one_subscription()
+    for number in range(300):
+        home = f"sub-{number % 60}"
+        if number < 60:
+            tenant.add_subscription(home, parent="contoso")
+        kind = "AIServices" if number % 5 == 0 else "OpenAI"
+        tenant.add_account(f"bot-{number}", subscription=home, local_auth=True, kind=kind)
+        if number % 3 == 0:
+            tenant.calls(f"bot-{number}", 30)
+    azure = at_once(serve, tenant)
+    hosts: tuple[Host, ...] = ("arm", "logs", "metrics")
+    for host in hosts:
+        azure.faults.on(host=host, times=None).hang(0.1)
+    began = time.monotonic()
+    found = judged(azure)
+    took = time.monotonic() - began
+    print("TOOK", took)
+    assert len(found) == 300
+    assert took < 120
