@@ -40,7 +40,12 @@ class NextStep:
 
 def next_steps(evidence: Evidence, judgement: Judgement) -> tuple[NextStep, ...]:
     """Say what to do next, in the order in which it is done."""
-    return tuple(dict.fromkeys(_steps(evidence, judgement)))
+    steps = tuple(dict.fromkeys(_steps(evidence, judgement)))
+    if steps:
+        return steps
+    again = f"keysweep impact {_short(evidence.account)}"
+    later = "Ask its owners, and ask again once the log has shown each call for the whole time."
+    return (NextStep(later, again),)
 
 
 def _steps(evidence: Evidence, judgement: Judgement) -> Iterator[NextStep]:
@@ -197,7 +202,7 @@ def _blind(evidence: Evidence, judgement: Judgement) -> Iterator[NextStep]:
         yield NextStep(
             f"Ask again on {whole:%Y-%m-%d}, when the log covers {counted(asked.days, 'day')}; or "
             "ask for the days that it covers.",
-            f"keysweep impact {evidence.account.id.name} --days {covered}",
+            f"keysweep impact {_short(evidence.account)} --days {covered}",
         )
 
 
