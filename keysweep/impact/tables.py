@@ -35,8 +35,10 @@ STYLES = {
 
 def table(screen: Screen, found: Found) -> Table:
     """Draw accounts, one under the other, in the columns that there is room for."""
-    wide = ("verdict", "account", "resource group", "calls", "last with a key", "why", "next")
-    drawn = grid(*(wide if screen.wide else ("verdict", "account", "why")))
+    has_room = screen.out.width >= _WITH_NEXT
+    wide = ("verdict", "account", "resource group", "calls", "last with a key", "why")
+    columns = wide if screen.wide else ("verdict", "account", "why")
+    drawn = grid(*columns, *(("next",) if has_room else ()))
     for column in drawn.columns[1:3] if screen.wide else ():
         column.max_width = 30
     for one in found.worst_first:
@@ -46,7 +48,8 @@ def table(screen: Screen, found: Found) -> Table:
         if screen.wide:
             calls, last = _calls(one.evidence), last_keyed(one)
             row = (shown(text, "dim") for text in (group, calls, last))
-            drawn.add_row(verdict, shown(name), *row, why, shown(_first_step(one), "dim"))
+            step = (shown(_first_step(one), "dim"),) if has_room else ()
+            drawn.add_row(verdict, shown(name), *row, why, *step)
         else:
             account = shown(name).append("\n").append(shown(group, "dim"))
             drawn.add_row(verdict, account, why)
@@ -139,10 +142,12 @@ def _fetches_in_words(evidence: Evidence) -> str:
         case KeyFetches(fetches=()):
             return "none in 90 days, as far as the activity log shows them"
         case KeyFetches(fetches=fetches):
+            times = Counter((fetch.by, fetch.client) for fetch in fetches)
+            last = {(fetch.by, fetch.client): fetch.at for fetch in reversed(fetches)}
             said = [
-                f"{fetch.at:%Y-%m-%d %H:%M} {fetch.by}"
-                f"{f' with {fetch.client}' if fetch.client else ''}"
-                for fetch in fetches
+                f"{by}{f' with {client}' if client else ''}, {counted(count, 'time')}, the last at "
+                f"{last[by, client]:%Y-%m-%d %H:%M} UTC"
+                for (by, client), count in times.items()
             ]
             return the_first(said, "; ")
 
@@ -177,6 +182,10 @@ def totals(found: Found) -> Iterator[Text]:
         yield Text("Not seen: ", "bold red").append(shown(unseen))
     if len(unread) > _MOST:
         yield shown(f"And {len(unread) - _MOST} more that were not seen: --output json has all.")
+    if len(found.judged) > 1:
+        yield shown("keysweep impact ACCOUNT shows the evidence, and what to do next.", "dim")
 
 
+# Lines about what was not seen, and the width of a terminal that has room for the next step.
 _MOST = 20
+_WITH_NEXT = 160

@@ -175,7 +175,7 @@ def _not_logged(evidence: Evidence, calls: CallCounts, log: RequestLog) -> Itera
     """Say which calls the log does not show with an identity."""
     asked, unknown = evidence.asked, log.by(Caller.UNKNOWN)
     if unknown:
-        yield f"{counted(unknown, 'call')} of the log don't say who made them."
+        yield f"The log does not say who made {counted(unknown, 'call')}."
     short = {
         day: (log.by(Caller.IDENTITY, day) + log.by(Caller.UNKNOWN, day), calls.used(day))
         for day in range(asked.days)

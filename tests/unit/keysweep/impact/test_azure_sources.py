@@ -6,22 +6,26 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from azure.core.rest import HttpRequest
 
 from keysweep.border.evidence import AzureSources
+from keysweep.impact.evidence import Asked
+from keysweep.impact.gathering import Gathering, Steps
 from keysweep.impact.metrics import queries
+from keysweep.impact.verdict import Impact
 from keysweep.taken import NoTable
 from shared.border.lanes import Lanes
 from shared.border.pacing import Pace
 from shared.border.transport import build_pipeline
 from shared.core.deadline import Deadline
 from shared.core.errors import AzureError, NoRole, NotFound, Unclear
-from shared.core.model import AccountId
+from shared.core.model import Account, AccountId
 from shared.core.settings import CLOUDS
 from tests.support.border import Reply, Transport
-from tests.support.builders import NOW, SUBSCRIPTION_ID
+from tests.support.builders import NOW, SUBSCRIPTION_ID, an_account
 from tests.support.recorded_exchanges import recorded
 from tests.support.unobserved import Unobserved
 from tests.support.virtual_time import VirtualClock
@@ -88,8 +92,10 @@ class Asking:
         return [request.headers["Authorization"] for request in self.transport.asked]
 
 
-def asking(clock: VirtualClock, body: Any = None, status: int = 200) -> Asking:
-    transport, tokens = Noting(clock), Tokens()
+def asking(
+    clock: VirtualClock, body: Any = None, status: int = 200, transport: Noting | None = None
+) -> Asking:
+    transport, tokens = transport or Noting(clock), Tokens()
     transport.bytes, transport.status = json.dumps(body).encode(), status
     transport.seconds = 0.1
     cloud, deadline = CLOUDS["AZURE_PUBLIC_CLOUD"], Deadline.after(clock, 1200)
@@ -250,3 +256,69 @@ async def test_roles_are_asked_for_in_the_whole_tenant(clock: VirtualClock) -> N
     bodies = [json.loads(request.content) for request in there.transport.asked]
     assert not any("subscriptions" in body for body in bodies)
     assert "'5e0bd9bd-7b93-4f28-af87-19fc36ad61bd'" in bodies[1]["query"]
+
+
+# Many
+
+
+class Everything(Noting):
+    """Answers each question about a tenant of some size: nothing happens there."""
+
+    def __init__(self, clock: VirtualClock, accounts: list[Account]) -> None:
+        super().__init__(clock)
+        self.accounts = accounts
+
+    async def send(self, request: HttpRequest, **more: Any) -> Any:
+        """Answer by what is asked."""
+        self.bytes = b"null"
+        reply = await super().send(request, **more)
+        reply.content = json.dumps(self._body(request)).encode()
+        return reply
+
+    def _body(self, request: HttpRequest) -> Any:
+        if "microsoft.resourcegraph" in request.url.lower():
+            return _page(self._rows(json.loads(request.content)["query"]))
+        if "getBatch" in request.url:
+            ids = json.loads(request.content)["resourceids"]
+            names = parse_qs(urlsplit(request.url).query)["metricnames"][0].split(",")
+            value = [{"name": {"value": name}, "timeseries": []} for name in names]
+            return {"values": [{"resourceid": name, "value": value} for name in ids]}
+        return NO_ROWS if "/query" in request.url else {"value": []}
+
+    def _rows(self, query: str) -> list[dict[str, Any]]:
+        if "resourcecontainers" in query:
+            names = sorted({account.id.subscription_id for account in self.accounts})
+            return [{"id": name, "subscriptionId": name, "chain": []} for name in names]
+        if query.startswith("resources"):
+            return [_listed(account) for account in self.accounts]
+        return []
+
+
+def _page(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "totalRecords": len(rows), "count": len(rows), "data": rows, "resultTruncated": "false",
+    }  # fmt: skip
+
+
+def _listed(account: Account) -> dict[str, Any]:
+    nothing = dict.fromkeys(("endpoint", "endpoints", "subdomain", "publicAccess", "defaultAction"))
+    return {"id": str(account.id), "kind": account.kind, **nothing}
+
+
+async def test_300_accounts_of_60_subscriptions_take_a_minute_within_the_limits(
+    clock: VirtualClock,
+) -> None:
+    accounts = []
+    for number in range(300):
+        subscription = f"{number % 60:08}-0000-0000-0000-000000000000"
+        place = AccountId(subscription, "rg-chat", f"a{number}")
+        kind = "AIServices" if number % 2 else "OpenAI"
+        accounts.append(an_account(place.name, id=place, kind=kind))
+    there = Everything(clock, accounts)
+    sources = asking(clock, transport=there).sources
+    subscriptions = sorted({account.id.subscription_id for account in accounts})
+    asked = Asked.before(clock.now(), 30)
+    found = await Gathering(sources, clock, asked, subscriptions, (), Steps()).judged(accounts)
+    assert {one.judgement.verdict for one in found} == {Impact.IDLE}
+    assert clock.monotonic() < 60
+    assert len(there.asked) < 5 * 300

@@ -115,7 +115,7 @@ def test_rows_that_can_not_be_parsed_are_nobodys_key_and_nobodys_identity() -> N
     rows = (logged(0), logged(1, Caller.UNKNOWN), logged(2))
     found = judge(evidence(log=RequestLog(rows)))
     assert found.verdict is Impact.CANT_TELL
-    assert "1 call of the log don't say who made them." in said(found)
+    assert "The log does not say who made 1 call." in said(found)
 
 
 def test_refused_calls_are_nobodys_use() -> None:
