@@ -176,11 +176,7 @@ def _not_logged(evidence: Evidence, calls: CallCounts, log: RequestLog) -> Itera
     asked, unknown = evidence.asked, log.by(Caller.UNKNOWN)
     if unknown:
         yield f"The log does not say who made {counted(unknown, 'call')}."
-    short = {
-        day: (log.by(Caller.IDENTITY, day) + log.by(Caller.UNKNOWN, day), calls.used(day))
-        for day in range(asked.days)
-        if log.by(Caller.IDENTITY, day) + log.by(Caller.UNKNOWN, day) < calls.used(day)
-    }
+    short = _days_that_are_short(asked, calls, log)
     if not log.rows:
         kept = "goes to no workspace" if isinstance(evidence.logging, NotLogged) else "shows none"
         yield f"No log could say who made them: the request log {kept}."
@@ -188,6 +184,27 @@ def _not_logged(evidence: Evidence, calls: CallCounts, log: RequestLog) -> Itera
         yield from _short(asked, short, log)
     elif not any(calls.used(day) for day in range(asked.days)):
         yield "They are of the last two hours, and the log may be late by that."
+
+
+def _days_that_are_short(
+    asked: Asked, calls: CallCounts, log: RequestLog
+) -> dict[int, tuple[int, int]]:
+    """Return how many calls the log shows of a day and how many were made, where it has fewer.
+
+    A call of a day's last seconds may stand in the log as one of the next day's first: what that
+    one has too many makes up for it. A log that shows only calls that were made never has too many,
+    so that this hides none.
+    """
+    shown = [
+        log.by(Caller.IDENTITY, day) + log.by(Caller.UNKNOWN, day) for day in range(asked.days)
+    ]
+    made = [calls.used(day) for day in range(asked.days)]
+    beyond = [max(logged - there, 0) for logged, there in zip(shown, made, strict=True)]
+    return {
+        day: (shown[day], made[day])
+        for day, of_the_next in enumerate([*beyond[1:], 0])
+        if shown[day] + of_the_next < made[day]
+    }
 
 
 def _short(asked: Asked, short: dict[int, tuple[int, int]], log: RequestLog) -> Iterator[str]:

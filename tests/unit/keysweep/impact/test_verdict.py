@@ -103,6 +103,12 @@ def test_rows_that_an_answer_leaves_out_in_silence_deceive_nobody() -> None:
     assert "The log shows 1 of the 5 calls of 2026-11-22." in said(found)
 
 
+def test_a_call_at_midnight_may_stand_in_the_log_as_one_of_the_next_day() -> None:
+    rows = (logged(0, count=4), logged(1, count=6), logged(2))
+    assert judge(evidence(calls=calls(5, 5, 1), log=RequestLog(rows))).verdict is Impact.KEYLESS
+    assert judge(evidence(calls=calls(5, 6, 1), log=RequestLog(rows))).verdict is Impact.CANT_TELL
+
+
 def test_a_workspace_that_can_not_be_read_is_named() -> None:
     doubt = "You may not read the workspace other, which holds a part of it."
     rows = RequestLog(tuple(logged(day) for day in range(DAYS)), (doubt,))
