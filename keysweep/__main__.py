@@ -134,6 +134,11 @@ def _scoped(command: Callable[..., int]) -> Callable[..., int]:
     return _common(command)
 
 
+def _impact(text: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Add the option that asks who uses keys: it takes requests of its own."""
+    return click.option("--impact", is_flag=True, help=text)
+
+
 _output = click.option(
     "--output", "-o", type=_OUTPUT, default="table", show_default=True, help="In which form."
 )
@@ -148,16 +153,79 @@ _output = click.option(
 )
 @_output
 @click.option("--all", "everything", is_flag=True, help="List compliant accounts too.")
+@_impact("Say beside each what turning its keys off would break, as `keysweep impact` does.")
 @_scoped
-def scan(output: str, *, everything: bool, **options: Any) -> int:
+def scan(output: str, *, everything: bool, impact: bool, **options: Any) -> int:
     """Show every account that accepts keys, worst first. Only reads."""
     from keysweep.scan import scan as command  # noqa: PLC0415 - --help must be quick
 
     return _run(
         options,
-        lambda session: command(session, output, everything=everything),
+        lambda session: command(session, output, everything=everything, with_impact=impact),
         mode="audit",
     )
+
+
+@keysweep.command(
+    epilog=_examples(
+        "keysweep impact",
+        "keysweep impact site-search --days 14",
+        "keysweep impact --output csv > impact.csv",
+        "keysweep impact --watch site-search --for 2h",
+    )
+)
+@click.argument("accounts", nargs=-1, metavar="[ACCOUNT...]")
+@click.option(
+    "--days", type=click.IntRange(1, 30), default=30, show_default=True, metavar="NUMBER",
+    help="Look at so many days. Azure Monitor cuts more than 31 in silence.",
+)  # fmt: skip
+@click.option(
+    "--output", "-o", type=click.Choice(["table", "json", "csv"]), default="table",
+    show_default=True, help="In which form.",
+)  # fmt: skip
+@click.option(
+    "--watch", is_flag=True,
+    help="Show the calls of one account that are refused (401, 403), as they come in.",
+)  # fmt: skip
+@click.option(
+    "--for", "span", type=_Span("90s", "30m", "2h"), metavar="SPAN",
+    help="Watch for 90s, 30m, 2h; else until Ctrl-C.",
+)  # fmt: skip
+@click.option(
+    "--every", type=click.FloatRange(min=1.0), default=60.0, show_default=True,
+    metavar="SECONDS", help="How often, with --watch.",
+)  # fmt: skip
+@_scoped
+def impact(
+    accounts: Sequence[str],
+    days: int,
+    output: str,
+    *,
+    watch: bool,
+    span: timedelta | None,
+    every: float,
+    **options: Any,
+) -> int:
+    """Say who still uses keys, and what breaks when they go off. Only reads.
+
+    Of the accounts that are named, or of all with keys on: calls, calls with a key, whether they
+    are logged, who fetched keys, connections that hold one, and who could use Entra ID. What can't
+    be seen is named, and never taken for safe.
+    """
+    if watch:
+        if len(accounts) != 1:
+            raise click.UsageError("--watch is for one ACCOUNT.")
+        from keysweep.impact.watching import watch as watching  # noqa: PLC0415
+
+        seconds = None if span is None else span.total_seconds()
+        return _run(
+            options, lambda session: watching(session, accounts[0], every, seconds), mode="audit"
+        )
+    if span is not None:
+        raise click.UsageError("--for goes with --watch.")
+    from keysweep.impact.command import impact as command  # noqa: PLC0415
+
+    return _run(options, lambda session: command(session, accounts, days, output), mode="audit")
 
 
 @keysweep.command(
@@ -188,6 +256,7 @@ def scan(output: str, *, everything: bool, **options: Any) -> int:
 )
 @click.option("--release-brake", is_flag=True, help="Let through what the brake would hold.")
 @click.option("--only", multiple=True, metavar="ACCOUNT", help="Only this one. May be repeated.")
+@_impact("Warn in the plan of accounts whose keys are used, as `keysweep impact` sees it.")
 @click.option(
     "--record",
     type=_FILE,
@@ -219,8 +288,9 @@ def sweep(output: str, **options: Any) -> int:
     "--output", "-o", type=click.Choice(["table", "json"]), default="table", show_default=True,
     help="In which form.",
 )  # fmt: skip
+@_impact("Say who uses its keys as well, as `keysweep impact` does.")
 @_scoped
-def explain(accounts: Sequence[str], output: str, **options: Any) -> int:
+def explain(accounts: Sequence[str], output: str, *, impact: bool, **options: Any) -> int:
     """Say why an account keeps or loses its keys, and what the next sweep will do.
 
     Every step of the decision, with the raw values behind it and who last turned the keys on. The
@@ -228,7 +298,7 @@ def explain(accounts: Sequence[str], output: str, **options: Any) -> int:
     """
     from keysweep.explain import explain as command  # noqa: PLC0415
 
-    return _run(options, lambda session: command(session, accounts, output))
+    return _run(options, lambda session: command(session, accounts, output, with_impact=impact))
 
 
 @keysweep.command(

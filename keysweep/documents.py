@@ -83,6 +83,9 @@ class Row:
     enforce_from: str = ""
     ring: str = ""
     """Which entry of ENFORCE_SCOPES decides for it."""
+    impact: str = ""
+    """What turning its keys off would break, where that was asked for."""
+    last_keyed_call: str = ""
 
     @property
     def state(self) -> str:
@@ -243,11 +246,11 @@ def csv_of(columns: Sequence[str], lines: Iterable[Mapping[str, str]]) -> str:
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\r\n")
     writer.writeheader()
     for line in lines:
-        writer.writerow({name: _cell(value) for name, value in line.items()})
+        writer.writerow({name: cell(value) for name, value in line.items()})
     return text.getvalue()
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Write a cell such that neither it nor a part of it can become a formula.
 
     Where a comma is the decimal sign, spreadsheets begin a new cell at each semicolon.

@@ -8,9 +8,15 @@ show, such as a policy's deny or an operation that fails, is not foretold, and t
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
 from keysweep.explanation import Explanation, Facts, Rights, explained, standstill
+from keysweep.impact.command import DAYS, View, verdicts
+from keysweep.impact.documents import account as document_of
+from keysweep.impact.evidence import Asked
+from keysweep.impact.gathering import Judged
+from keysweep.impact.tables import details
 from keysweep.names import identify, read_id, scope_of
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import Session, or_error
@@ -22,8 +28,13 @@ from shared.core.rings import InForce, Standings
 from shared.steps.remediation import refused
 
 
-async def explain(session: Session, accounts: Sequence[str], output: str) -> int:
-    """Explain accounts. Returns 0, or 1 if a sweep changes or holds one, 2 if one can't be read."""
+async def explain(
+    session: Session, accounts: Sequence[str], output: str, *, with_impact: bool = False
+) -> int:
+    """Explain accounts. Returns 0, or 1 if a sweep changes or holds one, 2 if one can't be read.
+
+    `with_impact`: and who uses their keys, which takes more requests than all the rest.
+    """
     screen, in_scope = session.screen, await scope_of(session)
     wanted = [
         read_id(name) if name.startswith("/") else await identify(session, in_scope, name)
@@ -33,17 +44,38 @@ async def explain(session: Session, accounts: Sequence[str], output: str) -> int
         progress.add_task("Looking as a sweep does")
         reader = await _looked(session)
         found = [explained(await reader.facts(account_id)) for account_id in wanted]
+    judged = await _judged(session, wanted, reader.inventory) if with_impact else {}
     if output == "json":
-        documents = [explanation.document() for explanation in found]
+        documents = [
+            {**explanation.document(), **_impact(judged.get(explanation.account.key))}
+            for explanation in found
+        ]
         screen.raw(json.dumps(documents, indent=2))
     else:
         for explanation in found:
             _show(screen, explanation)
+            if explanation.account.key in judged:
+                screen.show(*details(judged[explanation.account.key]), "")
     unseen = any(explanation.verdict is None for explanation in found) and reader.inventory.gaps
     if unseen or not all(explanation.is_read for explanation in found):
         return NOT_WHOLE
     concerned = {Verdict.DRIFT, Verdict.HELD}
     return REMAINS if any(explanation.verdict in concerned for explanation in found) else FINE
+
+
+async def _judged(
+    session: Session, wanted: Sequence[AccountId], inventory: Inventory
+) -> Mapping[str, Judged]:
+    """Judge who uses the keys of those accounts that can be read."""
+    read = [await or_error(session.parts.arm.account(account_id)) for account_id in wanted]
+    accounts = [account for account in read if not isinstance(account, AzureError)]
+    asked = Asked.before(session.clock.now(), DAYS)
+    return await verdicts(session, accounts, View.of(inventory), asked)
+
+
+def _impact(judged: Judged | None) -> Mapping[str, Any]:
+    """Return what a document says beside the explanation."""
+    return {} if judged is None else {"impact": document_of(judged)}
 
 
 async def _looked(session: Session) -> "_Reader":

@@ -19,6 +19,7 @@ from keysweep.documents import (
     exit_code,
     rows,
 )
+from keysweep.impact.columns import STYLES, marked
 from keysweep.names import listed
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import Session
@@ -51,15 +52,23 @@ _LONGEST_MESSAGE = 240
 _PLAIN = {"WOULD_DISABLE": "DRIFT"}
 
 
-async def scan(session: Session, output: str, *, everything: bool) -> int:
-    """Scan, and show what was found. Returns the exit code."""
+async def scan(
+    session: Session, output: str, *, everything: bool, with_impact: bool = False
+) -> int:
+    """Scan, and show what was found. Returns the exit code.
+
+    `with_impact`: and what turning the keys off would break, which takes some requests an account.
+    """
     report, collected = await look(session)
     compliant: list[Decision] = []
     if everything:
         compliant, gaps = await _compliant(session, report)
         inventory = replace(report.inventory, gaps=(*report.inventory.gaps, *gaps))
         report = replace(report, inventory=inventory)
-    present(session.screen, output, report, rows(report, collected.events, compliant))
+    found = rows(report, collected.events, compliant)
+    if with_impact:
+        found = await marked(session, report, found)
+    present(session.screen, output, report, found)
     return exit_code(report)
 
 
@@ -120,21 +129,28 @@ def present(screen: Screen, output: str, report: SweepReport, found: Sequence[Ro
 
 def table(screen: Screen, found: Sequence[Row]) -> Table:
     """Draw accounts, one under the other, in the columns that there is room for."""
-    wide = ("state", "account", "resource group", "subscription", "kind", "why")
-    drawn = grid(*(wide if screen.wide else ("state", "account", "why")))
+    impact = ("impact", "last with a key") if any(row.impact for row in found) else ()
+    wide = ("state", *impact, "account", "resource group", "subscription", "kind", "why")
+    drawn = grid(*(wide if screen.wide else ("state", *impact[:1], "account", "why")))
     for column in drawn.columns[1:-1]:
         column.max_width = 30
     places = distinct({row.subscription_id: row.subscription for row in found})
     for row in found:
         account, place = shown(row.name), places[row.subscription_id]
         state = shown(_PLAIN.get(row.state, row.state), _STYLES.get(row.state, ""))
+        judged = (shown(row.impact, STYLES.get(row.impact, "")), shown(_minute(row), "dim"))
         if screen.wide:
             more = (shown(text, "dim") for text in (row.resource_group, place, row.kind))
-            drawn.add_row(state, account, *more, why(row))
+            drawn.add_row(state, *judged[: len(impact)], account, *more, why(row))
         else:
             account.append("\n").append(shown(f"{row.resource_group} · {place}", "dim"))
-            drawn.add_row(state, account, why(row))
+            drawn.add_row(state, *judged[: len(impact[:1])], account, why(row))
     return drawn
+
+
+def _minute(row: Row) -> str:
+    """Return the minute of the last call with a key, as far as it was asked for and seen."""
+    return row.last_keyed_call[:16].replace("T", " ")
 
 
 def why(row: Row) -> Text:

@@ -65,6 +65,11 @@ class Screen:
         # Never broken into lines of ours: a command is copied from here.
         self.err.print(Text("\n").join(shown(line) for line in text.split("\n")), soft_wrap=True)
 
+    def warn(self, text: str) -> None:
+        """Say what the person should look at before they go on; an empty text is nothing to say."""
+        if text:
+            self.err.print(shown(text, "bold yellow"), soft_wrap=True)
+
     def problem(self, text: str) -> None:
         """Say what is wrong; lines stay lines."""
         lines = Text("\n").join(shown(line, "not bold default") for line in text.split("\n"))

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from keysweep.advice import NotSignedIn, UsageProblem, for_person
+from keysweep.border.evidence import AzureSources
 from keysweep.border.operator import Operator
 from keysweep.configuration import Configuration, Options
 from keysweep.exit_codes import NOT_WHOLE, STOPPED, USAGE
+from keysweep.impact.sources import Sources
 from keysweep.screen import Screen
 from keysweep.settings_file import check_app_settings
 from keysweep.stopping import cancel_at_once
@@ -38,6 +40,11 @@ class Session:
     """What a person may do beside that."""
     screen: Screen
     configuration: Configuration
+
+    @property
+    def evidence(self) -> Sources:
+        """What is read of who uses keys: it has nothing that writes."""
+        return AzureSources(self.parts)
 
     @property
     def settings(self) -> Settings:

@@ -16,6 +16,7 @@ from keysweep.advice import UsageProblem
 from keysweep.configuration import Configuration
 from keysweep.documents import Row, exit_code, rows
 from keysweep.exit_codes import NOT_WHOLE, REMAINS
+from keysweep.impact.columns import marked, warning
 from keysweep.in_force import in_force
 from keysweep.names import resolve, scope_of
 from keysweep.record import Record, Recorded, RecordLost, record_path
@@ -101,6 +102,8 @@ class Wish:
     release_brake: bool = False
     """Let through what the brake would hold."""
     record: Path | None = None
+    impact: bool = False
+    """Say first what turning the keys off would break."""
 
 
 async def sweep(session: Session, output: str, wish: Wish) -> int:
@@ -113,6 +116,9 @@ async def sweep(session: Session, output: str, wish: Wish) -> int:
     chosen = await _chosen(session, wish.only) if wish.only else None
     planned, collected = await look(session, chosen)
     found, unchanged = rows(planned, collected.events), replace(planned, mode=Mode.AUDIT)
+    if wish.impact:
+        found = await marked(session, planned, found)
+        screen.warn(warning(found))
     screen.say(await in_force(session))
     standstill = _standstill(obeyed, planned, wish, session.clock.now())
     if standstill:

@@ -13,6 +13,7 @@ from typing import Any
 
 from keysweep.record import SWEEP_ID, Change, KeptRecord, can_be_a_sweeps
 from keysweep.words import the_first
+from shared.core.errors import Refused
 from shared.core.events import (
     DriftFound,
     KeyAccessChanged,
@@ -72,6 +73,12 @@ class LogAnswer:
 
     rows: tuple[Mapping[str, Any], ...]
     unseen: tuple[str, ...] = ()
+
+
+class NoTable(Refused):
+    """A query names a table or column that no workspace has: nothing was ever logged there."""
+
+    advice = "Nothing was ever logged there, or you may not read where it was."
 
 
 def began_at(sweep_id: str) -> datetime:

@@ -428,7 +428,7 @@ def _any_row(row: object, _: str) -> Account | str:
 
 
 async def _by_number(
-    self: graph.Graph, query: graph._Query, subscriptions: Sequence[str] | None
+    self: graph.Graph, query: graph.Query, subscriptions: Sequence[str] | None
 ) -> list[dict[str, Any]]:
     """Count rows, whatever they are about."""
     rows: list[dict[str, Any]] = []

@@ -26,7 +26,7 @@ from tests.support.terminal import at_once, in_terminal
 DOCS = Path(__file__).parent.parent / "docs"
 _COLUMNS = 120
 _ROWS = 30
-_SPINNER = re.compile(r"(\x1b\[[0-9;]*m)*[\u2800-\u28ff]")
+_PROGRESS = re.compile(r"(\x1b\[[0-9;]*m)*([\u2800-\u28ff]|Reading )")
 _MOVES = re.compile(r"\x1b\[[0-9;?]*[A-HJKSTf-ln-su]")
 _STATE = re.compile(r"/\S*/keysweep-state-\w+")
 
@@ -49,8 +49,8 @@ def draw(
     # The records of this run lie in a temporary folder; those of a person do not.
     out = _STATE.sub("~/.local/state", ran.out)
     lines = [_MOVES.sub("", line).rpartition("\r")[2] for line in out.split("\r\n")]
-    # What a spinner showed is gone from the terminal by the end.
-    drawn = [Text.from_ansi(line) for line in lines if not _SPINNER.match(line)]
+    # What a spinner or a bar showed is gone from the terminal by the end.
+    drawn = [Text.from_ansi(line) for line in lines if not _PROGRESS.match(line)]
     # A terminal breaks a line where it ends.
     shown = [row for line in drawn for row in line.divide(range(_COLUMNS, len(line), _COLUMNS))]
     while shown and not shown[-1].plain.strip():
@@ -85,6 +85,8 @@ def main() -> None:
         draw("scan", azure, "scan")
         online = ("-m", "contoso-online")
         draw("owners", azure, "scan", *online, OWNER_TAGS="owner")
+        draw("impact", azure, "impact", rows=40)
+        draw("impact-one", azure, "impact", "contract-review", rows=40)
         draw("explain", azure, "explain", "contract-review", "ticket-summary")
         key = keys_of(tenant.account("knowledge-base"))[0]
         typed = {"Key (it is not shown):": f"{key}\r"}

@@ -1,4 +1,4 @@
-"""Border: what Application Insights knows of a sweep, asked for by Log Analytics' query API.
+"""Border: the logs of a resource, asked for by Log Analytics' query API.
 
 An answer of 200 may lack rows, and says so beside them at best (recorded exchanges, facts 49 to
 58): a result that was cut has `error` beside `tables`, workspaces and tables that the caller may
@@ -6,17 +6,21 @@ not read are left out in silence, and an answer may be two minutes old. So permi
 for, the cache is passed by, and what an answer does not show is said.
 """
 
+import asyncio
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from azure.core.exceptions import HttpResponseError
 from azure.monitor.query import LogsQueryPartialResult
 from azure.monitor.query.aio import LogsQueryClient
 
 from keysweep.border.operator import Operator
-from keysweep.taken import TABLES_OF_EVENTS, LogAnswer
+from keysweep.taken import TABLES_OF_EVENTS, LogAnswer, NoTable
 from shared import __version__
 from shared.border.answers import decoded
+from shared.border.pacing import Pace
 from shared.border.refusals import SDK_ERRORS, azure_error
 from shared.border.tokens import NoCredential
 from shared.border.transport import build_pipeline
@@ -32,16 +36,32 @@ _HEADERS = {
 }
 
 
+# "Failed to resolve table or column expression" (recorded exchanges, fact 52).
+_UNRESOLVED = "SEM0100"
+
+
 class Logs:
     """Asks for the logs of a resource, by the transport and the identity of everything else."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, pace: Pace | None = None) -> None:
+        """Ask at a pace of its own, or at that of everything else."""
         self._parts = parts
+        self._pace = pace or parts.pace
+        self._made: LogsQueryClient | None = None
+        self._making = asyncio.Lock()
 
-    async def query(self, resource_id: str, kql: str, begin: datetime, end: datetime) -> LogAnswer:
+    async def query(
+        self,
+        resource_id: str,
+        kql: str,
+        begin: datetime,
+        end: datetime,
+        reads: frozenset[str] = TABLES_OF_EVENTS,
+    ) -> LogAnswer:
         """Return what a query finds in the logs of a resource, between two moments.
 
-        Raises AzureError.
+        `reads` are its tables, in lower case. Raises AzureError; NoTable if none of the
+        workspaces has one that it names.
         """
         client = await self._client()
         answers: list[Any] = []
@@ -57,8 +77,12 @@ class Logs:
             )
         except (*SDK_ERRORS, AttributeError, TypeError) as error:
             # The SDK takes an error apart that stands beside tables, whatever it is.
-            raise azure_error(action, resource_id, error) from error
-        unseen = list(_not_permitted(answers[-1].get("permissions")))
+            problem = azure_error(action, resource_id, error)
+            missing = _missing_table(error)
+            if missing:
+                raise NoTable(action, resource_id, code=_UNRESOLVED, message=missing) from error
+            raise problem from error
+        unseen = list(_not_permitted(answers[-1].get("permissions"), reads))
         if isinstance(found, LogsQueryPartialResult):
             unseen.insert(0, f"The result was cut: {_why(answers[-1]['error'])}")
             tables = found.partial_data
@@ -70,12 +94,18 @@ class Logs:
         )
 
     async def _client(self) -> LogsQueryClient:
+        async with self._making:
+            if self._made is None:
+                self._made = await self._make()
+            return self._made
+
+    async def _make(self) -> LogsQueryClient:
         parts, api = self._parts, self._parts.settings.cloud.logs or await self._named_by_arm()
         pipeline = build_pipeline(
             parts.transport,
             parts.tokens,
             Cloud(api.endpoint, api.scope),
-            parts.pace,
+            self._pace,
             parts.observer,
             __version__,
             _HEADERS,
@@ -109,12 +139,28 @@ class Logs:
 
 def _why(error: Mapping[str, Any]) -> str:
     """Return what the innermost part of an error says: the outer ones say nothing of use."""
+    return str(_innermost(error).get("message") or "Azure does not say why.")
+
+
+def _innermost(error: Mapping[str, Any]) -> Mapping[str, Any]:
     inner = error
     while True:
         deeper = [*_objects(inner, "details"), inner.get("innererror")]
         if not isinstance(deeper[0], dict):
-            return str(inner.get("message") or "Azure does not say why.")
+            return inner
         inner = deeper[0]
+
+
+def _missing_table(error: Exception) -> str:
+    """Say that a name of the query is unknown in every workspace; empty: it is another error."""
+    response = error.response if isinstance(error, HttpResponseError) else None
+    try:
+        body = json.loads(response.text()) if response is not None else None
+    except ValueError:
+        return ""
+    said = body.get("error") if isinstance(body, dict) else None
+    found = _innermost(said) if isinstance(said, dict) else {}
+    return str(found.get("message")) if found.get("code") == _UNRESOLVED else ""
 
 
 def _tables(body: object) -> str:
@@ -140,7 +186,7 @@ def _is_column(column: object) -> bool:
     )
 
 
-def _not_permitted(permissions: object) -> Iterator[str]:
+def _not_permitted(permissions: object, tables: frozenset[str]) -> Iterator[str]:
     """Say what the caller may not read, and Azure therefore left out in silence.
 
     `resources` say which workspaces hold what was asked for, `dataSources` which of them the caller
@@ -157,7 +203,7 @@ def _not_permitted(permissions: object) -> Iterator[str]:
             denied += [
                 str(table)
                 for table in _listed(resource, "denyTables")
-                if str(table).lower() in TABLES_OF_EVENTS
+                if str(table).lower() in tables
             ]
             for source in _listed(resource, "dataSources"):
                 if str(source).lower() not in readable:

@@ -106,7 +106,7 @@ resourcechanges
 
 
 @dataclass(frozen=True, slots=True)
-class _Query:
+class Query:
     """A query, the columns that each of its rows has, and the one that tells its rows apart."""
 
     text: str
@@ -122,7 +122,7 @@ class _Page:
     total: int
 
 
-_SUBSCRIPTIONS = _Query(
+_SUBSCRIPTIONS = Query(
     """\
 resourcecontainers
 | where type =~ 'microsoft.resources/subscriptions'
@@ -163,7 +163,7 @@ class Graph:
         self, subscriptions: Sequence[str], kinds: Sequence[str]
     ) -> Answer[tuple[str, Census]]:
         """Count the accounts by subscription; one without any is not in the answer."""
-        query = _Query(
+        query = Query(
             _CENSUS.format(kinds=_literals(kinds)),
             ("subscriptionId", "keysOn", "keysOff"),
             "subscriptionId",
@@ -174,7 +174,7 @@ class Graph:
         self, subscriptions: Sequence[str], kinds: Sequence[str], tag: str
     ) -> Answer[Account]:
         """List the accounts with keys on, and those with keys off whose tags mention `tag`."""
-        query = _Query(_LIST.format(kinds=_literals(kinds), tag=_literals([tag])), _LIST_COLUMNS)
+        query = Query(_LIST.format(kinds=_literals(kinds), tag=_literals([tag])), _LIST_COLUMNS)
         return await self._asked(query, subscriptions, _account)
 
     async def every(
@@ -184,7 +184,7 @@ class Graph:
 
         A text says what of them could not be read, and why.
         """
-        query = _Query(_EVERY.format(kinds=_literals(kinds)), _EVERY_COLUMNS)
+        query = Query(_EVERY.format(kinds=_literals(kinds)), _EVERY_COLUMNS)
         for batch in batched(subscriptions, SUBSCRIPTIONS_AT_A_TIME, strict=False):
             count = total = 0
             try:
@@ -199,7 +199,7 @@ class Graph:
 
     async def named(self, subscriptions: Sequence[str], name: str) -> Answer[AccountId]:
         """Return the ids of the accounts of this name, of every kind."""
-        query = _Query(_NAMED.format(name=_literals([name])), ("id",))
+        query = Query(_NAMED.format(name=_literals([name])), ("id",))
         return await self._asked(query, subscriptions, _account_id)
 
     async def groups(
@@ -209,7 +209,7 @@ class Graph:
 
         Each row is the subscription and the name, in lower case, and all tags of the group.
         """
-        query = _Query(
+        query = Query(
             _GROUPS.format(tags=_literals([resembling_pattern(tags)])),
             ("id", "subscriptionId", "name", "tags"),
         )
@@ -223,7 +223,7 @@ class Graph:
         `own_ids` are those of an identity that writes nothing but the flag: what it updated counts
         where the flag isn't listed, too. A row that can't be read is a text that says why.
         """
-        query = _Query(_CHANGES.format(own=_literals(own_ids or ["-"])), ("id",))
+        query = Query(_CHANGES.format(own=_literals(own_ids or ["-"])), ("id",))
         answer = await self._asked(
             query, subscriptions, lambda row, asked: _key_change(row, asked, own_ids)
         )
@@ -232,7 +232,7 @@ class Graph:
 
     async def _asked[Row](
         self,
-        query: _Query,
+        query: Query,
         subscriptions: Sequence[str],
         read: Callable[[Mapping[str, Any], Collection[str]], Row],
     ) -> Answer[Row]:
@@ -250,7 +250,7 @@ class Graph:
         return Answer(tuple(found), unread)
 
     async def _rows(
-        self, query: _Query, subscriptions: Sequence[str] | None
+        self, query: Query, subscriptions: Sequence[str] | None
     ) -> list[dict[str, Any]]:
         """Return the rows of a query, whole and each once; None asks about the whole tenant.
 
@@ -270,7 +270,7 @@ class Graph:
         return list(rows.values())
 
     async def _pages(
-        self, query: _Query, subscriptions: Sequence[str] | None
+        self, query: Query, subscriptions: Sequence[str] | None
     ) -> AsyncIterator[_Page]:
         """Read the pages of an answer. Raises AzureError."""
         links = Links("Querying", "Resource Graph")

@@ -32,7 +32,8 @@ _ATTEMPTS = 4
 # Pages of lists at a time: one of a large subscription takes megabytes.
 _PAGES_AT_A_TIME = 8
 _THROTTLED = 429
-_TRANSIENT = frozenset({408, 500, 502, 503, 504})
+# 529 is how metrics:getBatch throttles (azure-monitor-docs, migrate-to-batch-api.md).
+_TRANSIENT = frozenset({408, 500, 502, 503, 504, 529})
 
 
 @dataclass(slots=True)

@@ -40,13 +40,30 @@ class LogsApi:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsApi:
+    """Where Azure Monitor gives metrics of several resources, and the scope of tokens for it."""
+
+    endpoint: str
+    """With `{region}` where the region's name goes."""
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cloud:
     """Where Azure Resource Manager is, and the scope of tokens for it."""
 
     endpoint: str
     scope: str
     logs: LogsApi | None = None
-    """None: Azure Resource Manager is to be asked."""
+    """None: Azure Resource Manager is to be asked. So for `metrics`."""
+    metrics: MetricsApi | None = None
+
+
+def _metrics(domain: str) -> MetricsApi:
+    # The READMEs of azure-monitor-querymetrics 1.0.0 (public and US Government) and of the same
+    # library for JavaScript (China).
+    host = f"metrics.monitor.azure.{domain}"
+    return MetricsApi(f"https://{{region}}.{host}", f"https://{host}/.default")
 
 
 CLOUDS = {
@@ -57,16 +74,19 @@ CLOUDS = {
         "https://management.azure.com",
         "https://management.azure.com/.default",
         LogsApi("https://api.loganalytics.azure.com", "https://api.loganalytics.io/.default"),
+        _metrics("com"),
     ),
     "AZURE_US_GOVERNMENT": Cloud(
         "https://management.usgovcloudapi.net",
         "https://management.core.usgovcloudapi.net/.default",
         LogsApi("https://api.loganalytics.us", "https://api.loganalytics.us/.default"),
+        _metrics("us"),
     ),
     "AZURE_CHINA_CLOUD": Cloud(
         "https://management.chinacloudapi.cn",
         "https://management.chinacloudapi.cn/.default",
         LogsApi("https://api.loganalytics.azure.cn", "https://api.loganalytics.azure.cn/.default"),
+        _metrics("cn"),
     ),
 }
 

@@ -107,19 +107,6 @@ class InventoryQueries(Protocol):
         ...
 
 
-class InventoryQueries(Protocol):
-    """What the daily inventory asks of Resource Graph. Raises nothing."""
-
-    def every(
-        self, subscriptions: Sequence[str], kinds: Sequence[str]
-    ) -> AsyncIterator[Sequence[Account] | str]:
-        """List all accounts without their tags, a page at a time.
-
-        A text says what of them could not be read, and why.
-        """
-        ...
-
-
 class ChangeQueries(Protocol):
     """What is asked of Resource Graph about the platform's change log. Raises nothing."""
 

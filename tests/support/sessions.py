@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from keysweep.configuration import Options
 from keysweep.explanation import Lock
+from keysweep.impact.sources import Sources
 from keysweep.screen import Screen
 from keysweep.session import Session
 from shared.core.deadline import Deadline
@@ -18,6 +19,7 @@ from shared.core.rings import Rings
 from shared.steps.ports import Permits
 from shared.steps.remediation import Remediation
 from shared.workspace import Parts
+from tests.support.fake_sources import FakeSources
 from tests.support.fake_tenant import Arm, FakePermits, FakeTenant, ResourceGraph, What
 from tests.support.unobserved import Unobserved
 
@@ -178,7 +180,14 @@ class _FakeParts(Parts):
         )
 
 
+@dataclass(frozen=True, slots=True)
 class _FakeSession(Session):
+    sources: FakeSources
+
+    @property
+    def evidence(self) -> Sources:
+        return self.sources
+
     def again(self) -> Session:
         return replace(self, parts=self.parts.again())
 
@@ -193,10 +202,11 @@ def a_session(
     person: Screen | None = None,
     waits: Mapping[str, list[Any]] | None = None,
     environ: Mapping[str, str] | None = None,
+    sources: FakeSources | None = None,
 ) -> Session:
     """Return a session on a tenant in memory; `environ` are settings.
 
-    `waits`: by subscription, how long each permit takes.
+    `waits`: by subscription, how long each permit takes. `sources`: evidence of who uses keys.
     """
     configuration = Options(environ or {}).over({}, "")
     settings, clock = configuration.settings(), tenant.clock
@@ -221,4 +231,5 @@ def a_session(
         graph=graph,
         connections=absent,
     )
-    return _FakeSession(parts, arm, person or Person(), configuration)
+    evidence = sources or FakeSources(tenant)
+    return _FakeSession(parts, arm, person or Person(), configuration, evidence)

@@ -1,0 +1,254 @@
+"""What to do after a verdict: sentences, and the commands or lines that go with them. Pure."""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import assert_never
+
+from keysweep.impact import diagnostics
+from keysweep.impact.evidence import (
+    CallCounts,
+    Caller,
+    Connection,
+    Connections,
+    EntraUse,
+    Evidence,
+    Holds,
+    KeyFetches,
+    LoggedCalls,
+    NotLogged,
+    RequestLog,
+    Unread,
+)
+from keysweep.impact.verdict import Impact, Judgement
+from keysweep.words import counted, the_first
+from shared.core.model import Account
+
+_SCOPE = "https://cognitiveservices.azure.com/.default"
+_PEOPLES_CLIENTS = frozenset({"Azure Portal", "VS Code", "Visual Studio"})
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """One thing to do."""
+
+    says: str
+    command: str = ""
+    """A command to run, or a line to change; empty: there is none."""
+
+
+def next_steps(evidence: Evidence, judgement: Judgement) -> tuple[NextStep, ...]:
+    """Say what to do next, in the order in which it is done."""
+    steps = tuple(dict.fromkeys(_steps(evidence, judgement)))
+    if steps:
+        return steps
+    again = f"keysweep impact {_short(evidence.account)}"
+    later = "Ask its owners, and ask again once the log has shown each call for the whole time."
+    return (NextStep(later, again),)
+
+
+def _steps(evidence: Evidence, judgement: Judgement) -> Iterator[NextStep]:
+    match judgement.verdict:
+        case Impact.USES_KEYS:
+            yield from _clients(evidence)
+            yield from _connections(evidence)
+            yield from _fetchers(evidence)
+        case Impact.LIKELY_KEYS:
+            yield from _role(evidence)
+            yield from _fetchers(evidence)
+            yield from _code(evidence)
+            yield from _log(evidence)
+        case Impact.CANT_TELL:
+            yield from _blind(evidence, judgement)
+            yield from _log(evidence)
+            yield from _fetchers(evidence)
+        case Impact.KEYLESS | Impact.IDLE:
+            yield from _off(evidence.account, judgement.verdict)
+        case _:
+            assert_never(judgement.verdict)
+
+
+def _clients(evidence: Evidence) -> Iterator[NextStep]:
+    """Say which clients call with a key, and what they need instead."""
+    log = evidence.log
+    rows = log.used(Caller.KEY) if isinstance(log, RequestLog) else ()
+    if not rows:
+        return
+    yield NextStep(f"Find the clients: {the_first(_seen(rows), '; ')}.")
+    yield from _role(evidence)
+    yield from _code(evidence)
+
+
+def _seen(rows: tuple[LoggedCalls, ...]) -> list[str]:
+    """Say what was seen of clients, those with the most calls first."""
+    calls: dict[tuple[str, str, str], int] = {}
+    for row in rows:
+        addresses = the_first(row.addresses) or "an address that the log does not show"
+        place = (row.operation or "calls", row.deployment, addresses)
+        calls[place] = calls.get(place, 0) + row.calls
+    return [
+        f"{counted(count, 'call')} of {operation}{f' to {deployment}' if deployment else ''} "
+        f"from {addresses}"
+        for (operation, deployment, addresses), count in sorted(
+            calls.items(), key=lambda item: -item[1]
+        )
+    ]
+
+
+def _role(evidence: Evidence) -> Iterator[NextStep]:
+    """Say how an account and its clients come to Entra ID."""
+    account = evidence.account
+    if account.custom_subdomain is None:
+        yield NextStep(
+            "Give it a custom subdomain, for good: without one Entra ID can't reach it.",
+            f"az cognitiveservices account update {_named(account)} --custom-domain SUBDOMAIN",
+        )
+    role = data_role(account)
+    yield NextStep(
+        f"Give each client's identity the role {role}.",
+        f'az role assignment create --assignee OBJECT-ID --role "{role}" --scope {account.id}',
+    )
+
+
+def data_role(account: Account) -> str:
+    """Return the role with which an account of this kind is used without a key."""
+    if account.kind.lower() == "openai":
+        return "Cognitive Services OpenAI User"
+    return "Cognitive Services User"
+
+
+def _code(evidence: Evidence) -> Iterator[NextStep]:
+    """Say which line of a client changes."""
+    log = evidence.log
+    rows = log.rows if isinstance(log, RequestLog) else ()
+    if any("realtime" in row.operation.lower() for row in rows):
+        yield NextStep(
+            "Look at realtime clients first: some send nothing but a key over their websocket."
+        )
+    yield NextStep(
+        "In client code, give a token in the place of the key (Python; others alike).",
+        "AzureOpenAI(api_key=...) becomes AzureOpenAI(azure_ad_token_provider="
+        f'get_bearer_token_provider(DefaultAzureCredential(), "{_SCOPE}"))',
+    )
+
+
+def _connections(evidence: Evidence) -> Iterator[NextStep]:
+    connections = evidence.connections
+    if not isinstance(connections, Connections):
+        return
+    for connection in connections.that(Holds.KEY):
+        yield NextStep(
+            f"Make connection {connection.name} of {connection.place} anew with `authType: AAD`, "
+            f"and give the identity of {connection.project or connection.holder.name} the role "
+            f"{data_role(evidence.account)}.",
+            _create(connection),
+        )
+
+
+def _create(connection: Connection) -> str:
+    holder = connection.holder
+    project = ("project", connection.project) if connection.project else ()
+    return shlex.join(
+        [
+            *("az", "cognitiveservices", "account", *project[:1], "connection", "create"),
+            *("--name", holder.name, "--resource-group", holder.resource_group),
+            *(("--project-name", connection.project) if connection.project else ()),
+            *("--connection-name", connection.name, "--file", "connection.yml"),
+        ]
+    )
+
+
+def _fetchers(evidence: Evidence) -> Iterator[NextStep]:
+    """Say who fetched keys, and which line of theirs changes."""
+    fetches = evidence.fetches.fetches if isinstance(evidence.fetches, KeyFetches) else ()
+    if not fetches:
+        return
+    last = {(fetch.by, fetch.client): fetch for fetch in reversed(fetches)}
+    named = [
+        f"{fetch.by}{f' with {fetch.client}' if fetch.client else ''}, {fetch.at:%Y-%m-%d}"
+        for fetch in last.values()
+    ]
+    yield NextStep(f"Ask who fetched its keys: {the_first(named, '; ')}.")
+    if all(fetch.client in _PEOPLES_CLIENTS for fetch in fetches):
+        return
+    role = data_role(evidence.account)
+    yield NextStep(
+        "In Terraform, drop the key, which is empty once keys are off.",
+        "azurerm_cognitive_account.NAME.primary_access_key becomes azurerm_role_assignment with "
+        f'role_definition_name = "{role}"',
+    )
+    yield NextStep(
+        "In Bicep, drop listKeys(), which fails the deployment once keys are off.",
+        "NAME.listKeys().key1 becomes Microsoft.Authorization/roleAssignments of the role "
+        f'"{role}" for the identity of the app',
+    )
+
+
+def _blind(evidence: Evidence, judgement: Judgement) -> Iterator[NextStep]:
+    """Say how what was not seen comes to be seen."""
+    if judgement.unseen:
+        yield NextStep(f"Get to see what was not seen: {the_first(judgement.unseen, ' ')}")
+    log, asked = evidence.log, evidence.asked
+    since = log.since if isinstance(log, RequestLog) else None
+    unknown = log.used(Caller.UNKNOWN) if isinstance(log, RequestLog) else ()
+    if unknown:
+        yield NextStep(
+            f"Ask whose calls these are: {the_first(_seen(unknown), '; ')}. The log does not tell."
+        )
+    if since is not None and since > asked.begin + timedelta(days=1):
+        whole = since + timedelta(days=asked.days)
+        covered = max((asked.end - since).days, 1)
+        yield NextStep(
+            f"Ask again on {whole:%Y-%m-%d}, when the log covers {counted(asked.days, 'day')}; or "
+            "ask for the days that it covers.",
+            f"keysweep impact {_short(evidence.account)} --days {covered}",
+        )
+
+
+def _log(evidence: Evidence) -> Iterator[NextStep]:
+    """Say how its calls come to be logged, unless they are."""
+    match evidence.logging:
+        case NotLogged() | Unread():
+            counts, days = evidence.calls, evidence.asked.days
+            calls = counts.calls if isinstance(counts, CallCounts) else 0
+            yield NextStep(
+                f"Have its calls logged. {diagnostics.cost(calls, days)}",
+                diagnostics.command(evidence.account.id),
+            )
+        case _:
+            return
+
+
+def _off(account: Account, verdict: Impact) -> Iterator[NextStep]:
+    if verdict is Impact.IDLE:
+        yield NextStep("Ask whether anybody needs it: what nobody calls can be deleted.")
+    yield NextStep("Turn its keys off.", f"keysweep sweep --only {_short(account)}")
+
+
+def _named(account: Account) -> str:
+    return shlex.join(["--name", account.id.name, "--resource-group", account.id.resource_group])
+
+
+def _short(account: Account) -> str:
+    return shlex.quote(f"{account.id.resource_group}/{account.id.name}")
+
+
+def who_could(entra: EntraUse | Unread) -> str:
+    """Say who could use an account with Entra ID."""
+    if isinstance(entra, Unread):
+        return "not read"
+    if not entra.has_subdomain:
+        return "nobody: it has no custom subdomain"
+    if not entra.holders:
+        return "nobody that you can see"
+    named = [
+        f"{holder.principal} ({holder.kind}{', members not seen' if _is_group(holder.kind) else ''}"
+        f", {holder.role})"
+        for holder in entra.holders
+    ]
+    return the_first(named, "; ")
+
+
+def _is_group(kind: str) -> bool:
+    return "group" in kind.lower()
