@@ -47,8 +47,8 @@ union
     status = iff(lasting > 0, 'bad', ''), Note = 'as last told'),
 (numbers | project place = 4, Title = 'Half were off within', Value = round(half, 0), status = '',
     Note = 'minutes'),
-(numbers | project place = 5, Title = '95 % were off within', Value = round(nearlyAll, 0), status = '',
-    Note = 'minutes'),
+(numbers | project place = 5, Title = '95 % were off within', Value = round(nearlyAll, 0),
+    status = '', Note = 'minutes'),
 (numbers | project place = 6, Title = 'Off in time, %',
     Value = iff(known == 0, real(null), round(100.0 * inTime / known, 0)), status = '',
     Note = strcat('within ', tostring(toint(most)), ' minutes, of ', tostring(known)))
