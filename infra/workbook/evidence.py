@@ -109,7 +109,7 @@ union
     status = case(accounts > 0, 'bad', unknown, 'warn', 'good'),
     Note = case(accounts > 0, 'see below', unknown, 'of what was read', 'none')),
 (known | project place = 2, Title = 'Hours of them together',
-    Value = todouble(coalesce(total, 0.0)), status = '', Note = ''),
+    Value = round(coalesce(total, 0.0), 0), status = '', Note = ''),
 (known | project place = 3, Title = 'Exempt accounts', Value = todouble(exempt), status = '',
     Note = 'kept their keys with leave'),
 (known | project place = 4, Title = 'Hours without a sweep', Value = todouble(silentHours),

@@ -39,18 +39,18 @@ let numbers = exposed
     known = countif(Known == 'exactly'), lasting = countif(Ended == 'still on'),
     inTime = countif(minutesToOff <= {{Within}} / 1m);
 union
-(numbers | project place = 1, Title = 'Hours with keys on', Value = todouble(coalesce(total, 0.0)),
+(numbers | project place = 1, Title = 'Hours with keys on', Value = round(coalesce(total, 0.0), 0),
     status = '', Note = 'of all accounts together'),
 (numbers | project place = 2, Title = 'Accounts', Value = todouble(accounts), status = '',
     Note = 'had keys on'),
 (numbers | project place = 3, Title = 'Still on', Value = todouble(lasting),
     status = iff(lasting > 0, 'bad', ''), Note = 'as last told'),
-(numbers | project place = 4, Title = 'Half were off within', Value = half, status = '',
+(numbers | project place = 4, Title = 'Half were off within', Value = round(half, 0), status = '',
     Note = 'minutes'),
-(numbers | project place = 5, Title = '95 % were off within', Value = nearlyAll, status = '',
-    Note = 'minutes'),
+(numbers | project place = 5, Title = '95 % were off within', Value = round(nearlyAll, 0),
+    status = '', Note = 'minutes'),
 (numbers | project place = 6, Title = 'Off in time, %',
-    Value = iff(known == 0, real(null), 100.0 * inTime / known), status = '',
+    Value = iff(known == 0, real(null), round(100.0 * inTime / known, 0)), status = '',
     Note = strcat('within ', tostring(toint(most)), ' minutes, of ', tostring(known)))
 """,
         "No sweep told of keys that were on in this time range.",

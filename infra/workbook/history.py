@@ -22,7 +22,8 @@ let told = union
 | where name == 'DriftFound'
 | summarize At = min(timestamp), sweeps = dcount(sweepId)
     by deployment, accountId, Detail = tostring(customDimensions.reason),
-        By = tostring(customDimensions.changedBy)
+        By = iff(tostring(customDimensions.attribution) == 'changeLog',
+            tostring(customDimensions.changedBy), '')
 | project deployment, accountId, At, What = 'adrift', By,
     Detail = strcat(Detail, ' Seen by ', tostring(sweeps), ' sweeps.'), ToldBy = 'sweep'),
 (events

@@ -46,7 +46,7 @@ ICONS_SEEN = {
 ICONS_WHOLE = {"false": "warning", "true": "success"}
 
 
-STATES = {"Keys off": "green", "Exempt": "yellow", "Held": "orange", "Drift": "redBright"}
+STATES = {"Keys off": "green", "Exempt": "blue", "Held": "orange", "Drift": "redBright"}
 RESULTS = {
     "DISABLED": "green", "WOULD_DISABLE": "blue", "LOCKED": "purple", "POLICY_DENIED": "pink",
     "FAILED": "redBright", "UNVERIFIED": "redDark", "NO_ROLE": "red", "BUSY": "yellow",

@@ -655,7 +655,10 @@ def compare(captured: Captured, moment: str, name: str, expected: tuple[Any, ...
 
 
 def test_no_query_of_the_workbook_goes_unjudged() -> None:
-    assert {step["name"] for step in steps() if step["type"] == 3} == set(EXPECTED)
+    # Those of the tabs for review are judged in test_exposure_evidence_and_who.py.
+    elsewhere = ("exposure-", "evidence-", "who-")
+    names = {step["name"] for step in steps() if step["type"] == 3}
+    assert {name for name in names if not name.startswith(elsewhere)} == set(EXPECTED)
 
 
 @pytest.mark.parametrize("step", EXPECTED)

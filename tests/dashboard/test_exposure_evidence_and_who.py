@@ -90,12 +90,24 @@ def turned_off_after(history: History, turn: Turn) -> datetime | None:
     return min((off for off in offs if off <= history.until), default=None)
 
 
+def known_turns_on(history: History) -> list[Turn]:
+    """Return the times that keys were turned on which a sweep told, or knew when it saw them on."""
+    told, seen = history.turns(), seen_on(history, "DRIFT")
+
+    def is_seen(turn: Turn) -> bool:
+        off = turned_off_after(history, turn) or history.until
+        ticks = (tick for tick in seen[turn.account] if tick in history.logged)
+        return any(naive(turn.at) < naive(tick.at) <= off for tick in ticks)
+
+    turns = (turn for turn in history.truth.turns if turn.turned == "on")
+    return [turn for turn in turns if turn in told or is_seen(turn)]
+
+
 def true_spans(history: History) -> list[tuple[str, datetime, datetime | None]]:
-    """Return from when to when keys were on that somebody turned on, as far as was told."""
+    """Return from when to when keys were on that somebody turned on, as far as is known."""
     return [
         (turn.account, at_minute(naive(turn.at)), off and at_minute(off))
-        for turn in history.turns()
-        if turn.turned == "on"
+        for turn in known_turns_on(history)
         for off in [turned_off_after(history, turn)]
     ]
 
@@ -154,7 +166,7 @@ def test_no_account_has_more_hours_than_its_keys_were_truly_on(
 def test_hours_of_all_are_the_sum_of_those_of_each(month: Captured, days: float) -> None:
     each = sum(row["Hours"] for row in rows(month, days, "exposure-accounts"))
     in_all = tile(month, days, "exposure-numbers", "Hours with keys on")["Value"]
-    assert in_all == pytest.approx(each, abs=0.1 * 30)
+    assert in_all == pytest.approx(each, abs=0.1 * 30 + 0.5)
 
 
 @every_moment
@@ -172,7 +184,7 @@ def test_the_share_that_was_off_in_time_is_the_true_one(month: Captured, days: f
     spans = true_spans(history(month, days))
     in_time = [on for _, on, off in spans if off and off - on <= _HOUR]
     said = tile(month, days, "exposure-numbers", "Off in time, %")["Value"]
-    assert said == (pytest.approx(100 * len(in_time) / len(spans)) if spans else None)
+    assert said == (pytest.approx(100 * len(in_time) / len(spans), abs=0.5) if spans else None)
 
 
 @every_moment
@@ -285,9 +297,8 @@ def test_people_are_named_with_the_accounts_that_they_turned_on(
     month: Captured, days: float
 ) -> None:
     turned: defaultdict[str, set[str]] = defaultdict(set)
-    for turn in history(month, days).turns():
-        if turn.turned == "on":
-            turned[turn.by].add(turn.account)
+    for turn in known_turns_on(history(month, days)):
+        turned[turn.by].add(turn.account)
     found = {
         row["Person"]: row["Accounts"]
         for row in rows(month, days, "who-person")

@@ -153,9 +153,29 @@ def assert_thresholds(options: dict[str, Any]) -> None:
         assert threshold["representation"] in VALUES["thresholds"]["icons"]
 
 
+def exports_above(step: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the parameters that a click sets on the steps above one, on its tab."""
+    tabs = (item["content"]["items"] for item in WORKBOOK["items"] if item["type"] == 12)
+    mine: list[dict[str, Any]] = next((items for items in tabs if step in items), [])
+    above = mine[: mine.index(step)] if mine else []
+    return [found for item in above for found in item["content"].get("exportedParameters", ())]
+
+
+@every_query
+def test_a_click_sets_a_parameter_from_a_column_that_is_there_and_has_a_default(
+    step: dict[str, Any],
+) -> None:
+    for exported in step["content"].get("exportedParameters", ()):
+        assert set(exported) <= set(VALUES["query"]["exportedParameterKeys"])
+        assert str(exported["parameterType"]) in VALUES["query"]["exportedParameterTypes"]
+        assert exported["fieldName"] == "accountId"
+        assert exported["defaultValue"] == "*"
+
+
 @every_query
 def test_every_parameter_that_a_query_uses_is_declared(step: dict[str, Any]) -> None:
     names = {parameter["name"] for parameter in of_type(9)["content"]["parameters"]}
+    names |= {exported["parameterName"] for exported in exports_above(step)}
     for name, specifier in PARAMETER.findall(step["content"]["query"]):
         assert name in names, name
         assert not specifier or specifier in VALUES["parameters"]["formatSpecifiers"]
