@@ -17,6 +17,7 @@ param exemptionRequireUntil = true
 param exemptionMaxDays = 180
 param exemptionUnreadable = 'disable'
 param noSubdomain = 'hold'
+param ownerTags = 'owner,contact'
 param maxChangesPerSweep = 100
 param brake = 'trickle'
 param brakeReleaseUntil = '2027-03-31T08:00Z'
