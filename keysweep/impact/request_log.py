@@ -25,17 +25,18 @@ _WHERE = f"""\
 """
 _WHO = """\
 | extend said = parse_json(tostring(column_ifexists('properties_s', ''))),
-    guid = tostring(column_ifexists('objectId_g', '')),
-    name = tostring(column_ifexists('objectId_s', '')),
-    api = tostring(column_ifexists('apiName_s', '')),
-    flat = tostring(column_ifexists('modelDeploymentName_s', ''))
+    objectGuid = tostring(column_ifexists('objectId_g', '')),
+    objectText = tostring(column_ifexists('objectId_s', '')),
+    flatApi = tostring(column_ifexists('apiName_s', '')),
+    flatDeployment = tostring(column_ifexists('modelDeploymentName_s', ''))
 | extend caller = case(
-        isnotempty(guid) or isnotempty(name), 'identity',
-        isnotempty(api), 'key',
+        isnotempty(objectGuid) or isnotempty(objectText), 'identity',
+        isnotempty(flatApi), 'key',
         isnull(said.objectId), 'unknown',
         isempty(tostring(said.objectId)), 'key',
         'identity'),
-    deployment = iff(isempty(flat), tostring(said.modelDeploymentName), flat)
+    deployment = iff(
+        isempty(flatDeployment), tostring(said.modelDeploymentName), flatDeployment)
 | distinct TimeGenerated, CorrelationId, OperationName, CallerIPAddress, ResultSignature, caller,
     deployment
 """

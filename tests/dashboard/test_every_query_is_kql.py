@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
+from keysweep.impact import request_log
+from keysweep.impact.evidence import Asked
 from shared.core.events import EVENTS, METRICS, SweepContext
 from shared.core.wire import fields_of
+from tests.support.builders import NOW
 from tests.support.captured import Captured
 from tests.support.queries import ROOT, queries
 
@@ -81,3 +84,10 @@ def test_every_query_runs_on_what_real_sweeps_sent(month: Captured, name: str) -
 
 def test_the_lock_file_names_no_host() -> None:
     assert "resolved" not in (KQL / "package-lock.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "kql", [request_log.query(Asked.before(NOW, 30)), request_log.refused_query()]
+)
+def test_the_request_log_is_asked_in_kql(kql: str) -> None:
+    assert check({"it": kql})["it"]["errors"] == []

@@ -1,6 +1,6 @@
 "use strict";
 // Parses and binds KQL with Microsoft's own language service, against the tables of a classic
-// Application Insights resource. Reads {name: kql} as JSON from standard input; writes
+// Application Insights resource and that of diagnostics. Reads {name: kql} as JSON from standard input; writes
 // {name: {errors: [...], columns: {name: type}, keys: [[column, key], ...]}}.
 const fs = require("fs");
 require("@kusto/language-service-next/bridge.min.js");
@@ -19,6 +19,10 @@ const COMMON =
 const TABLES = {
   customEvents: `${COMMON}, customMeasurements:dynamic, itemCount:int`,
   customMetrics: `${COMMON}, value:real, valueCount:int, valueSum:real, valueMin:real, valueMax:real, valueStdDev:real`,
+  // What the request log of an account is (azure-monitor-docs, reference/tables/azurediagnostics).
+  AzureDiagnostics: "TimeGenerated:datetime, ResourceProvider:string, Category:string, " +
+    "OperationName:string, ResultSignature:string, CallerIPAddress:string, " +
+    "CorrelationId:string, properties_s:string, _ResourceId:string",
 };
 const tables = Object.entries(TABLES).map(([name, columns]) =>
   Symbols.TableSymbol.From(`(${columns})`).WithName(name));
