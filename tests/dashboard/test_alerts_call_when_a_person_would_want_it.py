@@ -210,7 +210,10 @@ def test_a_drift_is_put_off_when_enforcement_is_in_force_for_a_day(schedule: str
     first = at(schedule, 30, 2)
     busy = {first: lambda story: story.tenant.change(A, keys_on=True, provisioning_state="Moving")}
     story.pass_by(first + at(schedule, 52, 4), busy)
-    assert called("drift-put-off", story, schedule) == {"1 found": 1, "1 before": 1}
+    # Its age is known as "at least" and counts from the second sweep on: with a sweep a day, the
+    # two days that a query sees hold no earlier one by then.
+    wanted = {"1 before": 1} if schedule == "P1D" else {"1 found": 1, "1 before": 1}
+    assert called("drift-put-off", story, schedule) == wanted
 
 
 @pytest.mark.slow
