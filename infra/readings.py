@@ -4,8 +4,9 @@ Application Insights delivers late, twice, and not always all; sweeps overlap an
 deployments may report to one resource. So nothing counts because it is there: a sweep counts if
 as many subscriptions and gaps were told as it counted itself, and a subscription's numbers if as
 many of its accounts were. Each text below is a run of `let` statements; a query begins with
-`EVENTS` (every deployment) or `CHOSEN_EVENTS` (the workbook's), then takes what it needs, in the
-order of this module. Everything is keyed by `deployment` and by ids, never by names.
+`EVENTS` (every deployment), `DEPLOYMENT_EVENTS` (an alert's) or `CHOSEN_EVENTS` (the workbook's),
+then takes what it needs, in the order of this module. Everything is keyed by `deployment` and by
+ids, never by names.
 
 Doubled events change nothing: rows are grouped by what they are about, and counted then. No step
 sums or counts rows of `events` as they came.
@@ -22,12 +23,15 @@ EVENTS = f"""
 let events = customEvents
 {_KEYS};
 """.strip()
-CHOSEN_EVENTS = f"""
+_OF_ONE = f"""
 let events = customEvents
 | where cloud_RoleName == '{{Deployment}}'
 {_KEYS}
-| where accountId == '' or {IS_CHOSEN};
 """.strip()
+# Those of one deployment: an alert's.
+DEPLOYMENT_EVENTS = f"{_OF_ONE};"
+# And of the subscriptions that somebody chose: the workbook's.
+CHOSEN_EVENTS = f"{_OF_ONE}\n| where accountId == '' or {IS_CHOSEN};"
 
 # A sweep's id begins with the UTC time at which it began: 20261124T090000Z.
 BEGAN = r"""todatetime(replace_regex(sweepId, @'^(\d\d\d\d)(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*$',
@@ -149,6 +153,9 @@ let present = readings
 def readings(chosen: str = "") -> str:
     """Return the statements that make `readings` and `present`, where a condition holds."""
     return _READINGS.replace("\n<chosen>", f"\n| where {chosen}" if chosen else "")
+
+
+READINGS = readings()
 
 
 # Of account events, those of the reading of their subscription, once each.

@@ -91,7 +91,7 @@
     if (rule?.formatter === 18) {
       const found = threshold(options.thresholdsGrid, value);
       cell.append(element("span", `status ${found.representation}`, filled(found.text, data, row, value)));
-    } else if (options.linkTarget === "Resource") {
+    } else if (options.linkTarget === "Resource" && row[column(data, options.linkColumn)]) {
       const link = element("a", "", value);
       link.href = `https://portal.azure.com/#resource${row[column(data, options.linkColumn)]}`;
       link.target = "_blank";

@@ -82,12 +82,13 @@ let freshness = events
         strcat(', and sweeps are ', apartNumber, apartUnit, ' apart')),
     rejected = iff(isnotnull(rejectedAt) and (isnull(ended) or rejectedAt > ended),
         strcat('Settings were rejected at ', rejectedText, '. '), ''),
-    partly = iff(coalesce(incomplete, 0) > 0, strcat('Of ', incompleteText,
-        ' subscriptions fewer accounts were told than counted: the rest is late, or lost. '), ''),
-    unread = iff(coalesce(unseen, 0) > 0, strcat(unseenText, ' subscriptions could not be read. '),
-        ''),
-    elsewhere = iff(coalesce(gapsElse, 0) > 0, strcat(elseText,
-        ' other gaps: see Gaps on Overview. '), '')
+    partly = iff(coalesce(incomplete, 0) > 0, strcat(
+        'Subscriptions of which fewer accounts were told than counted, late or lost: ',
+        incompleteText, '. '), ''),
+    unread = iff(coalesce(unseen, 0) > 0, strcat('Subscriptions that could not be read: ',
+        unseenText, '. '), ''),
+    elsewhere = iff(coalesce(gapsElse, 0) > 0, strcat(
+        'Other gaps, listed on Overview: ', elseText, '. '), '')
 | extend old = case(isnull(ended), 'No sweep was told whole in this time range. ',
     isStale, strcat(aged, distance, '. '), '')
 | extend problem = strcat(old, untold, rejected, partly, unread, elsewhere);
@@ -129,8 +130,8 @@ union
 | extend wholeness = iff(isnull(ended) or isWhole, '', strcat('It is not whole: ', reasons))
 | project place = iff(deployment == '{{Deployment}}', 0, 1), Deployment = deployment,
     State = iff(isempty(problem) and isempty(wholeness), 'good', 'bad'),
-    Known = strcat(iff(isempty(problem), strcat(aged, '; told as many as counted. '), problem),
-        wholeness),
+    Known = strcat(case(isempty(problem), strcat(aged, '; told as many as counted. '),
+        isempty(old), strcat(aged, '. '), ''), problem, wholeness),
     Ended = ended),
 (print place = 0, Deployment = '{{Deployment}}', State = 'bad',
     Known = 'Nothing was received in this time range.', Ended = datetime(null)

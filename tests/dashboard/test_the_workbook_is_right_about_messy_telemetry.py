@@ -1,0 +1,200 @@
+"""Whatever becomes of a month's telemetry on its way, the workbook calms nobody falsely.
+
+Envelopes are lost, late, doubled and out of order, by batches, and the reader looks at any moment.
+A step that calms must be right about the local Azure's own truth, as of the sweep that it names;
+and doubles and another order change no answer of any step.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dashboard.capture import Envelope, read_capture, time_of
+from dashboard.tables import Tables
+from tests.support.captured import Captured, naive
+from tests.support.queries import queries, steps
+from tools.month import EVERY, START
+from tools.month_truth import (
+    SCOPE,
+    Finding,
+    History,
+    drifts,
+    wrong_tag,
+)
+
+QUERIES = queries()
+STEPS = {step["name"]: step["content"] for step in steps() if step["type"] == 3}
+BEGIN = START.replace(tzinfo=None)
+END = "2026-11-24T00:00:00Z"
+_FIXED = {"DISABLED", "ALREADY_OFF"}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stood in one subscription by the truth, as of a sweep."""
+
+    history: History
+    subscription: str
+
+    def found(self, *verdicts: str) -> list[Finding]:
+        """Return the findings of its last reading."""
+        return [
+            finding
+            for name, _, found in self.history.now()
+            for finding in found
+            if name == self.subscription and finding.verdict in verdicts
+        ]
+
+    def days_left(self) -> list[int | None]:
+        """Return the days left of its exemptions in force."""
+        tick = self.history.last_reads[self.subscription]
+        return [
+            (finding.until - naive(tick.at).date()).days if finding.until else None
+            for finding in self.found("EXEMPT")
+        ]
+
+    def is_open(self) -> bool:
+        """Whether something is adrift and not fixed."""
+        tick = self.history.last_reads[self.subscription]
+        found = drifts((tick, finding) for finding in self.found("DRIFT"))
+        return any(drift.result not in _FIXED for drift in found)
+
+    def is_read(self) -> bool:
+        """Whether the newest sweep read it."""
+        return self.subscription not in self.history.unseen()
+
+
+def lapses_soon(standing: Standing) -> bool:
+    return any(left is not None and left <= 30 for left in standing.days_left())
+
+
+# What each calming word says, as a fact about the truth. A title is a tile's, a name a table's.
+CLAIMS: dict[tuple[str, str], Callable[[Standing], bool]] = {
+    ("overview-now", "Open drift"): lambda it: not it.is_open(),
+    ("overview-now", "Held"): lambda it: not it.found("HELD"),
+    ("overview-now", "Keys off"): Standing.is_read,
+    ("overview-now", "Unseen subscriptions"): Standing.is_read,
+    ("overview-gaps", ""): Standing.is_read,
+    ("drift-open", ""): lambda it: not it.is_open(),
+    ("exemptions-now", "Lapse within 30 days"): lambda it: not lapses_soon(it),
+    ("exemptions-now", "Without an end"): lambda it: None not in it.days_left(),
+    ("exemptions-soon", ""): lambda it: not lapses_soon(it),
+    ("exemptions-endless", ""): lambda it: None not in it.days_left(),
+    ("exemptions-wrong", ""): lambda it: not any(map(wrong_tag, it.found("HELD"))),
+    ("failed-now", ""): lambda it: not it.is_open(),
+    ("held-now", ""): lambda it: not it.found("HELD"),
+    ("health-now", "Completed"): Standing.is_read,
+}
+CALMING = sorted({step for step, _ in CLAIMS})
+
+
+def rows(tables: Tables, step: str, until: datetime, subscription: str) -> list[dict[str, Any]]:
+    # Literals stand for the subscription and the moment: a query is translated once for all.
+    kql = QUERIES[f"workbook {step}"].replace("('*')", "('chosen')")
+    return tables.query(kql, {"chosen": subscription, END: until.isoformat()}).dicts()
+
+
+def calming(step: str, found: Sequence[dict[str, Any]]) -> list[str]:
+    """Return what a step says that calms: titles of good tiles, or that it is empty and fine."""
+    if STEPS[step]["visualization"] == "tiles":
+        return [row["Title"] for row in found if row["status"] == "good"]
+    return [""] if not found and STEPS[step].get("noDataMessageStyle") == 3 else []
+
+
+def judged(month: Captured, tables: Tables, until: datetime, subscription: str, step: str) -> int:
+    """Hold what a step says against the truth; return how much it said that calms."""
+    found = rows(tables, step, until, identifier(month, subscription))
+    said = calming(step, found)
+    if said:
+        (fresh,) = rows(tables, "freshness", until, "*")
+        assert until - fresh["Ended"] <= 2 * EVERY
+        standing = Standing(History(month.truth, fresh["Ended"]), subscription)
+        for title in said:
+            assert CLAIMS[step, title](standing), (step, title, subscription, until)
+    return len(said)
+
+
+def identifier(month: Captured, subscription: str) -> str:
+    return next(key for key, name in month.truth.subscriptions.items() if name == subscription)
+
+
+def events(month: Captured) -> list[Envelope]:
+    """Return the month's events in the order in which they were sent."""
+    return [each for each in capture(month.file) if each["data"]["baseType"] == "EventData"]
+
+
+@cache
+def capture(file: Path) -> list[Envelope]:
+    return read_capture(file)
+
+
+def arrived(sent: Sequence[Envelope], until: datetime, draw: random.Random) -> list[Envelope]:
+    """Return what came of it by a moment: by batches some are lost or late, doubled, shuffled."""
+    seen = [each for each in sent if until - 3 * EVERY * 4 < naive_time(each) <= until]
+    found: list[Envelope] = []
+    place, lossy = 0, draw.choice([0.0, 0.02, 0.1])
+    while place < len(seen):
+        batch = seen[place : place + draw.choice([1, 3, 20])]
+        place += len(batch)
+        found += batch * (0 if draw.random() < lossy else draw.choice([1, 1, 2]))
+    draw.shuffle(found)
+    return found
+
+
+def naive_time(envelope: Envelope) -> datetime:
+    return time_of(envelope).replace(tzinfo=None)
+
+
+def test_every_calming_step_has_its_claim() -> None:
+    calming_steps = {
+        name
+        for name, content in STEPS.items()
+        if content["visualization"] == "tiles" or content.get("noDataMessageStyle") == 3
+    }
+    assert calming_steps == set(CALMING)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    hours=st.integers(24, 30 * 24),
+    subscription=st.sampled_from(SCOPE),
+    step=st.sampled_from(CALMING),
+    draw=st.randoms(use_true_random=False),
+)
+def test_a_step_that_calms_is_right(
+    month: Captured, hours: int, subscription: str, step: str, draw: random.Random
+) -> None:
+    until = BEGIN + timedelta(hours=hours)
+    found = arrived(events(month), until, draw)
+    if found:
+        judged(month, Tables(found), until, subscription, step)
+
+
+@pytest.mark.parametrize("step", CALMING)
+def test_a_step_does_calm_on_clean_telemetry(month: Captured, step: str) -> None:
+    said = 0
+    for day, subscription in ((14.3, "corp-prod"), (14.3, "lab"), (19.3, "logistics-prod")):
+        until = BEGIN + timedelta(days=day)
+        month.tables.window(until - timedelta(days=30), until)
+        said += judged(month, month.tables, until, subscription, step)
+    assert said
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_doubles_and_another_order_change_no_answer(month: Captured, step: str) -> None:
+    sent, until = capture(month.file), BEGIN + timedelta(days=30)
+    clean = [each for each in sent if naive_time(each) > until - timedelta(days=5)]
+    messy = clean + clean[::2] + clean[10:400]
+    random.Random(step).shuffle(messy)
+    answers = [
+        sorted(map(repr, rows(Tables(received), step, until, "*"))) for received in (clean, messy)
+    ]
+    assert answers[0] == answers[1]
