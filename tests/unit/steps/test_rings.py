@@ -10,6 +10,7 @@ from shared.core.decision import Rules, Scope, decide
 from shared.core.errors import NoRole
 from shared.core.events import (
     AccountHeld,
+    AccountSeen,
     BrakeEngaged,
     CoverageGap,
     DriftFound,
@@ -82,11 +83,12 @@ async def test_every_event_of_an_account_says_how_its_ring_stands() -> None:
           for turned, minutes in ((Turned.ON, 30), (Turned.OFF, 20), (Turned.ON, 10))),
     ]  # fmt: skip
     exempt, held = bot("e", OTHER, tags={TAG: "yes"}), bot("h", OTHER, tags={TAG: "until=soon"})
-    found = await swept_in_rings(tenant_of(DEV, TEST, PROD, exempt, held, changes=changes))
+    tenant = tenant_of(DEV, TEST, PROD, exempt, held, changes=changes)
+    found = await swept_in_rings(tenant, INVENTORY="daily")
     told = [event for event in found.telemetry.events if isinstance(event, RingEvent)]
     assert {type(event) for event in told} == {
-        AccountHeld, DriftFound, ExemptionObserved, KeyAccessChanged, PatchWar, RemediationOutcome,
-        SubscriptionRead,
+        AccountHeld, AccountSeen, DriftFound, ExemptionObserved, KeyAccessChanged, PatchWar,
+        RemediationOutcome, SubscriptionRead,
     }  # fmt: skip
     stands = {HOME: InForce, OTHER: ToCome, THIRD: Audited}
     for event in told:
