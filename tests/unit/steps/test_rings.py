@@ -214,6 +214,25 @@ async def test_a_subscription_that_nobody_knows_is_a_gap() -> None:
     assert found.event(CoverageGap).subscription_id == ""
 
 
+async def test_an_id_that_nobody_knows_may_be_a_groups_that_puts_others_off() -> None:
+    tenant, group = tenant_of(), "00000000-0000-0000-0000-00000000000f"
+    tenant.below[group] = [HOME, OTHER, THIRD]
+    found = await swept_in_rings(tenant, rings=f"mg-dev, {THIRD}, {group}@{LATER}")
+    assert written(found) == {"prod"}
+    # A person's options hide which groups the settings sweep.
+    found = await swept_in_rings(
+        tenant, f"mg-dev, {group}@{LATER}", SWEEP_MANAGEMENT_GROUPS="mg-dev", is_part=True
+    )
+    assert found.results == {Result.WOULD_DISABLE: 1}
+
+
+async def test_a_subscription_puts_nothing_off_but_itself() -> None:
+    found = await swept_in_rings(
+        rings=f"mg-dev, {OTHER}@{LATER}", SWEEP_MANAGEMENT_GROUPS="mg-dev", is_part=True
+    )
+    assert written(found) == {"dev"}
+
+
 async def test_a_ring_that_is_left_alone_is_no_gap() -> None:
     found = await swept_in_rings(
         rings=f"mg-dev, {OTHER}, {THIRD}", SWEEP_EXCLUDE_SUBSCRIPTIONS=f"{OTHER}, {THIRD}"
