@@ -522,6 +522,8 @@ def write_scopes(plan: Plan) -> set[str]:
 def recorded_write_scopes(management_group: str, environment: str) -> set[str]:
     """Return the scopes at which the last deployment assigned it; none if there was no such.
 
+    One that failed has no outputs, and may have assigned it wherever its parameters say.
+
     Raises CommandFailed if that can't be seen.
     """
     where = ("--management-group-id", management_group)
@@ -535,7 +537,15 @@ def recorded_write_scopes(management_group: str, environment: str) -> set[str]:
     outputs = {
         name.upper(): output for name, output in (last["properties"]["outputs"] or {}).items()
     }
-    return {str(scope).lower() for scope in outputs.get("WRITE_SCOPES", {}).get("value", ())}
+    if "WRITE_SCOPES" in outputs:
+        return {str(scope).lower() for scope in outputs["WRITE_SCOPES"]["value"]}
+    given = last["properties"].get("parameters") or {}
+    wanted = {
+        variable: str(given.get(name, {}).get("value", ""))
+        for name, variable in _TENANT_PARAMETERS.items()
+    }
+    there = {"AZURE_TENANT_ID": _signed_in_tenant(), "AZURE_MANAGEMENT_GROUP_ID": management_group}
+    return write_scopes(plan_of({**wanted, **there}))
 
 
 def withdrawals(plan: Plan) -> list[list[str]]:

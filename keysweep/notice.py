@@ -6,9 +6,10 @@ to be remembered anywhere else.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 from typing import assert_never
 
@@ -33,6 +34,7 @@ from shared.core.events import DriftFound
 from shared.core.model import Account, AccountId, Decision, Verdict
 from shared.core.owner import Owner, OwnerFrom
 from shared.core.report import SweepReport
+from shared.core.rings import InForce
 
 COLUMNS = (
     *("owner", "owner_from", "name", "resource_group", "subscription", "subscription_id"),
@@ -185,6 +187,8 @@ def _chosen(
     if not wanted:
         return drift
     theirs = {name.strip().lower() for name in wanted}
+    if "" in theirs:
+        raise UsageProblem("--owner is empty: give a name, or leave it out for everybody's.")
     found = [account_id for account_id in drift if owners[account_id.key].name.lower() in theirs]
     unknown = theirs - {owners[account_id.key].name.lower() for account_id in found}
     if unknown:
@@ -276,6 +280,18 @@ def _show(screen: Screen, plan: Plan, out: Console) -> None:
         screen.problem(f"Not seen: {not_seen(gap)}")
     if plan.grants:
         screen.say(f"Their tag says: exempt until {plan.until}. {_LATER}")
+        for line in _not_yet(plan):
+            screen.say(line)
+
+
+def _not_yet(plan: Plan) -> Iterator[str]:
+    """Say of which accounts the settings do not turn the keys off when their tag says so."""
+    end = datetime.combine(plan.until, time.max, UTC)
+    standings = replace(plan.report.rings, enforces=True).at(end)
+    found = Counter(standings.of(grant.account.id.subscription_id) for grant in plan.all_grants)
+    for standing, count in sorted(found.items(), key=lambda pair: str(pair[0])):
+        if not isinstance(standing, InForce):
+            yield f"By then no sweep turns them off on {counted(count, 'account')}: {standing}"
 
 
 def _named(owner: Owner, count: int) -> Text:

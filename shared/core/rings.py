@@ -89,8 +89,8 @@ class Rings:
     listed: tuple[Ring, ...] = ()
     """`ENFORCE_SCOPES`; empty: everywhere in scope."""
     below: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """The subscriptions below each listed group, by the group's `key`. One that is not here could
-    not be read."""
+    """The subscriptions below each ring, by its `key`; below one that is a subscription, itself.
+    What is not here could not be read: an id that nobody knows may be a group's, too."""
 
     @property
     def groups(self) -> tuple[Ring, ...]:
@@ -140,9 +140,8 @@ class Rings:
         own, found, unread = list[Ring](), list[Ring](), list[Ring]()
         for ring in self.listed:
             key = ring.key
-            if not ring.is_group:
-                if key == subscription_id:
-                    own.append(ring)
+            if not ring.is_group and key == subscription_id:
+                own.append(ring)
             elif key not in self.below:
                 unread.append(ring)
             elif subscription_id in self.below[key]:

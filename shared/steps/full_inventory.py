@@ -8,12 +8,13 @@ accounts cost a hundred queries and no memory.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from shared.core.announcements import account_seen
+from shared.core.announcements import account_seen, in_its_ring
 from shared.core.deadline import Deadline
 from shared.core.errors import Outlasted
 from shared.core.events import AccountSeen
 from shared.core.model import Account, Decision, Inventory, Outcome, Result, Verdict
 from shared.core.report import InventoryTold
+from shared.core.rings import Standings
 from shared.steps.ports import Emitter, InventoryQueries
 
 # What it may take of the time that is left: what was told has to leave, too.
@@ -38,7 +39,11 @@ class FullInventory:
     kinds: tuple[str, ...]
 
     async def tell(
-        self, inventory: Inventory, decisions: Iterable[Decision], outcomes: Iterable[Outcome]
+        self,
+        inventory: Inventory,
+        decisions: Iterable[Decision],
+        outcomes: Iterable[Outcome],
+        standings: Standings,
     ) -> InventoryTold:
         """Tell them, with their verdicts after the sweep. Never raises: what is unread is said."""
         until = Deadline.after(self.deadline.clock, self.deadline.left * _SHARE)
@@ -51,7 +56,8 @@ class FullInventory:
                     unread.append(page)
                     continue
                 for account in page:
-                    await self.emitter.emit(_seen(account, verdicts.get(account.id.key)))
+                    seen = _seen(account, verdicts.get(account.id.key))
+                    await self.emitter.emit(in_its_ring(seen, standings))
                 told += len(page)
         except Outlasted as error:
             unread.append(str(error))

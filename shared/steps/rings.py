@@ -40,7 +40,11 @@ class RingReader:
         """
         if not in_scope.subscriptions:
             return RingsRead({}, ())
-        below: dict[str, frozenset[str]] = {}
+        below = {
+            ring.key: frozenset({ring.key})
+            for ring in self.rings.subscriptions
+            if ring.key in in_scope.known
+        }
         gaps: list[Gap] = []
         for ring in self.rings.groups:
             try:

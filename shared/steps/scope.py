@@ -33,6 +33,14 @@ class InScope:
     """The subscriptions below each group that is swept, by its id in lower case, if it was read."""
     is_part: bool = False
     """Whether a person asked for a part of what the settings name."""
+    listed: frozenset[str] = frozenset()
+    """The ids of all subscriptions that ARM lists, in scope or not."""
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The ids that are known to be those of subscriptions."""
+        unread = {gap.subscription_id for gap in self.gaps}
+        return self.listed.union(unread, *self.below.values())
 
     @property
     def whole(self) -> frozenset[str] | None:
@@ -82,6 +90,7 @@ class ScopeReader:
             graph_unread=graph_unread,
             below={group.lower(): frozenset(ids) for group, ids in below.items()},
             is_part=self.scope.is_part,
+            listed=frozenset(listed),
         )
 
     async def _listed(self) -> tuple[dict[str, Subscription], list[Gap], str]:

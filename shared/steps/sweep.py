@@ -129,7 +129,7 @@ class Sweep:
         outcomes = await self._outcomes(decisions, planned, announcements, standings)
         told = None
         if self.full_inventory is not None:
-            told = await self.full_inventory.tell(inventory, decisions, outcomes)
+            told = await self.full_inventory.tell(inventory, decisions, outcomes, standings)
         report = SweepReport(
             sweep_id=self.sweep_id,
             mode=settings.mode,

@@ -411,6 +411,15 @@ def test_a_ring_that_is_no_more_loses_the_role_before_anything_is_deployed(cli: 
     assert done(cli) == ["/at/test", "deployed"]
 
 
+def test_a_deployment_that_failed_may_have_assigned_the_role_where_it_was_to(cli: AzureCli) -> None:
+    deployed(cli)
+    given = {"sweepMode": {"value": "enforce"}, "enforceScopes": {"value": "mg-dev, mg-test"}}
+    failed = {"outputs": None, "parameters": given, "provisioningState": "Failed"}
+    cli.answer("az deployment mg show", {"properties": failed})
+    deploy.postprovision({**PROVISIONED, **RINGS})
+    assert done(cli) == ["/at/test", "deployed"]
+
+
 def test_a_first_ring_takes_the_role_away_from_the_whole_group(cli: AzureCli) -> None:
     deployed(cli, deploy.scope_of(GROUP))
     deploy.postprovision({**PROVISIONED, **RINGS})

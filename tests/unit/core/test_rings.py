@@ -13,7 +13,7 @@ from tests.support.builders import NOW
 
 PAST, SOON, LATER = NOW - timedelta(days=1), NOW + timedelta(days=1), NOW + timedelta(days=9)
 ONE, TWO = "one", "two"
-BELOW = {"dev": frozenset({ONE}), "all": frozenset({ONE, TWO})}
+BELOW = {"dev": frozenset({ONE}), "all": frozenset({ONE, TWO}), TWO: frozenset({TWO})}
 
 
 def group(name: str, begins: datetime | None = None) -> Ring:
@@ -85,6 +85,13 @@ def test_a_group_that_could_not_be_read_enforces_nothing() -> None:
 def test_a_group_that_could_not_be_read_and_may_put_it_off_does_so() -> None:
     found = standing(group("dev"), group("unread", SOON))
     assert found == Audited("unread@2026-11-25T09:00Z could not be read, and could put it off.")
+
+
+def test_an_id_that_nobody_knows_may_be_a_groups_and_puts_it_off() -> None:
+    assert standing(group("dev"), alone("stray", SOON)) == Audited(
+        "stray@2026-11-25T09:00Z could not be read, and could put it off."
+    )
+    assert standing(group("dev"), alone("stray")) == InForce("dev")
 
 
 def test_a_group_that_could_not_be_read_and_is_in_force_puts_nothing_off() -> None:

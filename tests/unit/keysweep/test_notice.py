@@ -12,6 +12,7 @@ from keysweep.notice import Request, notice
 from shared.core.errors import NoRole
 from shared.core.model import Account, Turned
 from tests.support.builders import SUBSCRIPTION_ID, TAG, a_change, an_account
+from tests.support.fake_sweeps import HOME, OTHER, bot
 from tests.support.fake_tenant import FakeTenant, an_error
 from tests.support.sessions import Person, Reply, a_session, interrupt_after
 
@@ -151,6 +152,43 @@ async def test_only_the_owners_that_are_named_get_notice() -> None:
     tenant = FakeTenant.of(owned("a", "Web"), owned("b", "ann"), an_account("c"))
     await run(tenant, "yes", owner=["WEB"])
     assert our_tags(tenant) == {"a": f"{PLAIN}; owner=Web"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"ENFORCE_SCOPES": "mg-dev"}, ["1 account: It is in no ring of ENFORCE_SCOPES."]),
+        (
+            {"ENFORCE_SCOPES": "mg-dev@2026-12-25, mg-test@2026-12-01"},
+            ["1 account: Ring mg-dev@2026-12-25T00:00Z begins 2026-12-25T00:00Z"],
+        ),
+        (
+            {"ENFORCE_FROM": "2027-01-01"},
+            ["2 accounts: ENFORCE_FROM is 2027-01-01T00:00Z"],
+        ),
+        ({"ENFORCE_SCOPES": "mg-dev@2026-12-24T23:59Z, mg-test"}, []),
+        ({"SWEEP_MODE": "audit"}, []),
+    ],
+)
+async def test_a_day_on_which_the_settings_turn_nothing_off_is_said(
+    environ: dict[str, str], said: list[str]
+) -> None:
+    tenant = FakeTenant.of(bot("dev", HOME), bot("test", OTHER))
+    tenant.below = {"mg-dev": [HOME], "mg-test": [OTHER]}
+    _, person = await run(tenant, "yes", environ=environ)
+    begins = "By then no sweep turns them off on "
+    heard = [line for line in person.heard.splitlines() if line.startswith(begins)]
+    assert [line.removesuffix(": audit until then.") for line in heard] == [
+        begins + line for line in said
+    ]
+    assert len(our_tags(tenant)) == 2
+
+
+async def test_an_empty_owner_is_nobody_and_not_those_without_one() -> None:
+    tenant = FakeTenant.of(an_account("stray"))
+    with pytest.raises(UsageProblem, match="--owner is empty"):
+        await run(tenant, "yes", owner=["web", " "])
+    assert our_tags(tenant) == {}
 
 
 async def test_owners_who_have_none_are_all_named_and_nothing_is_written() -> None:

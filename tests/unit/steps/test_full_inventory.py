@@ -8,8 +8,9 @@ from shared.core.errors import Unclear
 from shared.core.events import AccountSeen, SweepCompleted
 from shared.core.model import Inventory
 from shared.core.report import InventoryTold
+from shared.core.rings import Rings
 from shared.steps.full_inventory import FullInventory
-from tests.support.builders import TAG, a_coverage
+from tests.support.builders import NOW, TAG, a_coverage
 from tests.support.fake_sweeps import HOME, OTHER, Swept, bot, bots, swept
 from tests.support.fake_tenant import FakeTelemetry, FakeTenant, an_error
 
@@ -97,7 +98,7 @@ async def test_each_page_is_told_before_the_next_one_is_read() -> None:
     deadline = Deadline.after(tenant.clock, 100)
     inventory = FullInventory(tenant.graph, telemetry, deadline, ("OpenAI",))
     read = Inventory((a_coverage(tenant.subscribe(HOME)),), (), ())
-    assert await inventory.tell(read, [], []) == InventoryTold(5)
+    assert await inventory.tell(read, [], [], Rings().at(NOW)) == InventoryTold(5)
     assert told == [0, 2, 4]
 
 

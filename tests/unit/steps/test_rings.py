@@ -10,6 +10,7 @@ from shared.core.decision import Rules, Scope, decide
 from shared.core.errors import NoRole
 from shared.core.events import (
     AccountHeld,
+    AccountSeen,
     BrakeEngaged,
     CoverageGap,
     DriftFound,
@@ -82,11 +83,12 @@ async def test_every_event_of_an_account_says_how_its_ring_stands() -> None:
           for turned, minutes in ((Turned.ON, 30), (Turned.OFF, 20), (Turned.ON, 10))),
     ]  # fmt: skip
     exempt, held = bot("e", OTHER, tags={TAG: "yes"}), bot("h", OTHER, tags={TAG: "until=soon"})
-    found = await swept_in_rings(tenant_of(DEV, TEST, PROD, exempt, held, changes=changes))
+    tenant = tenant_of(DEV, TEST, PROD, exempt, held, changes=changes)
+    found = await swept_in_rings(tenant, INVENTORY="daily")
     told = [event for event in found.telemetry.events if isinstance(event, RingEvent)]
     assert {type(event) for event in told} == {
-        AccountHeld, DriftFound, ExemptionObserved, KeyAccessChanged, PatchWar, RemediationOutcome,
-        SubscriptionRead,
+        AccountHeld, AccountSeen, DriftFound, ExemptionObserved, KeyAccessChanged, PatchWar,
+        RemediationOutcome, SubscriptionRead,
     }  # fmt: skip
     stands = {HOME: InForce, OTHER: ToCome, THIRD: Audited}
     for event in told:
@@ -210,6 +212,25 @@ async def test_a_subscription_that_nobody_knows_is_a_gap() -> None:
     assert found.event(CoverageGap).gap_kind == "ring"
     # Readers take the subscription of a gap for one that could not be read.
     assert found.event(CoverageGap).subscription_id == ""
+
+
+async def test_an_id_that_nobody_knows_may_be_a_groups_that_puts_others_off() -> None:
+    tenant, group = tenant_of(), "00000000-0000-0000-0000-00000000000f"
+    tenant.below[group] = [HOME, OTHER, THIRD]
+    found = await swept_in_rings(tenant, rings=f"mg-dev, {THIRD}, {group}@{LATER}")
+    assert written(found) == {"prod"}
+    # A person's options hide which groups the settings sweep.
+    found = await swept_in_rings(
+        tenant, f"mg-dev, {group}@{LATER}", SWEEP_MANAGEMENT_GROUPS="mg-dev", is_part=True
+    )
+    assert found.results == {Result.WOULD_DISABLE: 1}
+
+
+async def test_a_subscription_puts_nothing_off_but_itself() -> None:
+    found = await swept_in_rings(
+        rings=f"mg-dev, {OTHER}@{LATER}", SWEEP_MANAGEMENT_GROUPS="mg-dev", is_part=True
+    )
+    assert written(found) == {"dev"}
 
 
 async def test_a_ring_that_is_left_alone_is_no_gap() -> None:
