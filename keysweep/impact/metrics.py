@@ -135,7 +135,7 @@ def counted_calls(asked: Asked, answers: Sequence[Measured | Unread]) -> CallCou
         if isinstance(answer, Unread):
             return answer
     measured = [answer for answer in answers if isinstance(answer, Measured)]
-    doubts = tuple(dict.fromkeys(doubt for answer in measured for doubt in _doubts(answer)))
+    doubts = tuple(dict.fromkeys(doubt for answer in measured for doubt in doubts_of(answer)))
     by_metric = {
         metric["name"]["value"].lower(): _counts(asked, metric)
         for answer in measured
@@ -181,7 +181,7 @@ def _dimensions(series: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _doubts(answer: Measured) -> Iterator[str]:
+def doubts_of(answer: Measured) -> Iterator[str]:
     """Say what an answer leaves out."""
     query, value = answer.query, answer.value
     there = {metric["name"]["value"].lower() for metric in value["value"]}
