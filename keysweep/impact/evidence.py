@@ -80,6 +80,12 @@ class CallCounts:
         """Count the calls of a day that were somebody's."""
         return sum(count.calls for count in self._used if count.day == day)
 
+    def used_of(self, deployment: str | None) -> tuple[CallCount, ...]:
+        """Return the counts of calls that were somebody's: of one deployment, or of all (None)."""
+        return tuple(
+            count for count in self._used if deployment in {None, count.deployment.casefold()}
+        )
+
     @property
     def calls(self) -> int:
         """The calls that were somebody's."""

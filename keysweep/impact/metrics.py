@@ -110,7 +110,11 @@ def _is_series(series: object) -> bool:
     if not isinstance(series, dict) or not isinstance(series.get("data"), list):
         return False
     return all(
-        isinstance(point, dict) and read_moment(point.get("timeStamp")) for point in series["data"]
+        isinstance(point, dict)
+        and read_moment(point.get("timeStamp"))
+        # Without a total nothing happened; one that is no number is not nothing.
+        and isinstance(point.get("total"), int | float | None)
+        for point in series["data"]
     )
 
 
@@ -135,7 +139,7 @@ def counted_calls(asked: Asked, answers: Sequence[Measured | Unread]) -> CallCou
         if isinstance(answer, Unread):
             return answer
     measured = [answer for answer in answers if isinstance(answer, Measured)]
-    doubts = tuple(dict.fromkeys(doubt for answer in measured for doubt in _doubts(answer)))
+    doubts = tuple(dict.fromkeys(doubt for answer in measured for doubt in doubts_of(answer)))
     by_metric = {
         metric["name"]["value"].lower(): _counts(asked, metric)
         for answer in measured
@@ -151,11 +155,14 @@ def counted_calls(asked: Asked, answers: Sequence[Measured | Unread]) -> CallCou
 
 
 def _beyond(counts: Sequence[CallCount], totals: Mapping[_OfDay, int]) -> Iterator[CallCount]:
-    """Return the calls that only `TotalCalls` has, those of other services than models."""
+    """Return the calls that only `TotalCalls` has, those of other services than models.
+
+    Whether it counts those of models too is not known: not where it has fewer than they are.
+    """
     for (day, _, _), total in sorted(totals.items()):
         of_models = sum(count.calls for count in counts if count.day == day)
-        if total > of_models:
-            yield CallCount(day, "", "", total - of_models)
+        if total != of_models:
+            yield CallCount(day, "", "", total - of_models if total > of_models else total)
 
 
 def _counts(asked: Asked, metric: Mapping[str, Any]) -> dict[_OfDay, int]:
@@ -181,7 +188,7 @@ def _dimensions(series: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _doubts(answer: Measured) -> Iterator[str]:
+def doubts_of(answer: Measured) -> Iterator[str]:
     """Say what an answer leaves out."""
     query, value = answer.query, answer.value
     there = {metric["name"]["value"].lower() for metric in value["value"]}

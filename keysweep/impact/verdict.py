@@ -120,6 +120,10 @@ def _idle_unless(evidence: Evidence, calls: CallCounts, unseen: tuple[str, ...])
     if isinstance(log, RequestLog) and any(log.used(caller) for caller in Caller):
         because = (none, "The request log shows calls all the same, so one of the two is wrong.")
         return Judgement(Impact.CANT_TELL, because, unseen)
+    if isinstance(log, Unread) or log.doubts:
+        # A log that was seen whole may contradict the metrics: so one that was not still may.
+        because = (none, "The request log, which could show otherwise, was not seen whole.")
+        return Judgement(Impact.CANT_TELL, because, unseen)
     if _obscured(evidence.connections):
         because = (none, "A connection that holds a key for it may be where nobody could look.")
         return Judgement(Impact.CANT_TELL, because, unseen)
@@ -192,19 +196,32 @@ def _days_that_are_short(
     """Return how many calls the log shows of a day and how many were made, where it has fewer.
 
     A call of a day's last seconds may stand in the log as one of the next day's first: what that
-    one has too many makes up for it. A log that shows only calls that were made never has too many,
-    so that this hides none.
+    one has too many makes up for it. The log may show calls that the metrics don't count, such
+    as lists of models, and those have no deployment: so no row without one, or of another, is taken
+    for a call that the metrics count of a deployment.
     """
-    shown = [
-        log.by(Caller.IDENTITY, day) + log.by(Caller.UNKNOWN, day) for day in range(asked.days)
-    ]
-    made = [calls.used(day) for day in range(asked.days)]
-    beyond = [max(logged - there, 0) for logged, there in zip(shown, made, strict=True)]
-    return {
-        day: (shown[day], made[day])
-        for day, of_the_next in enumerate([*beyond[1:], 0])
-        if shown[day] + of_the_next < made[day]
-    }
+    named = {count.deployment.casefold() for count in calls.counts} - {""}
+    for name in (None, *sorted(named)):
+        shown, made = [0] * asked.days, [0] * asked.days
+        # What can't be parsed has no deployment, and is named for itself.
+        rows = [
+            row for row in log.used(Caller.IDENTITY) if name in {None, row.deployment.casefold()}
+        ]
+        for row in (*rows, *log.used(Caller.UNKNOWN)):
+            if row.day in range(asked.days):
+                shown[row.day] += row.calls
+        for count in calls.used_of(name):
+            if count.day in range(asked.days):
+                made[count.day] += count.calls
+        beyond = [max(logged - there, 0) for logged, there in zip(shown, made, strict=True)]
+        short = {
+            day: (shown[day], made[day])
+            for day, of_the_next in enumerate([*beyond[1:], 0])
+            if shown[day] + of_the_next < made[day]
+        }
+        if short:
+            return short
+    return {}
 
 
 def _short(asked: Asked, short: dict[int, tuple[int, int]], log: RequestLog) -> Iterator[str]:

@@ -6,7 +6,7 @@ reasons than keys as well. Reads alone.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -39,6 +39,10 @@ class Refused:
     status: str
     what: str
     source: str
+
+
+type _Looked = tuple[dict[Refused, int], Sequence[str]]
+"""The refused calls that a source shows, and what it leaves out, a sentence each."""
 
 
 @dataclass(slots=True)
@@ -104,51 +108,48 @@ async def _look(
     sources: Sources, account: Account, refusals: Refusals, screen: Screen, now: datetime
 ) -> None:
     seen: dict[Refused, int] = {}
-    for found in await asyncio.gather(
+    for found, problems in await asyncio.gather(
         _by_metrics(sources, account, refusals.since, now),
         _by_log(sources, account, refusals.since, now),
     ):
-        if isinstance(found, str):
-            if refusals.is_new_problem(found):
-                screen.note(f"Not seen: {found}")
-        else:
-            seen |= found
+        # What a source shows stands, whatever else it leaves out.
+        seen |= found
+        for problem in filter(refusals.is_new_problem, problems):
+            screen.note(f"Not seen: {problem}")
     for line in refusals.news(seen):
         screen.show(shown(f"{now:%H:%M:%S}  {line}", "bold red"))
 
 
 async def _by_metrics(
     sources: Sources, account: Account, since: datetime, now: datetime
-) -> dict[Refused, int] | str:
-    """Count refused calls by status and deployment; a text says why they can't be counted."""
-    query = next(iter(metrics.queries(account.kind, since, now)))
+) -> _Looked:
+    """Count refused calls by status and deployment."""
+    query = replace(metrics.queries(account.kind, since, now)[0], interval="PT1M")
     if not query.filter:
-        return f"the metrics of kind {account.kind} don't say which calls were refused."
+        return {}, [f"the metrics of kind {account.kind} don't say which calls were refused."]
     try:
-        value = await sources.metrics_of_one(account.id, replace(query, interval="PT1M"))
+        value = await sources.metrics_of_one(account.id, query)
     except AzureError as error:
-        return for_person(error)
+        return {}, [for_person(error)]
     found: dict[Refused, int] = {}
     for (_, deployment, status), calls in metrics.refused_calls(value, since).items():
         refused = Refused(status, f"to {deployment or 'no deployment'}", "metrics")
         found[refused] = found.get(refused, 0) + calls
-    return found
+    answer = metrics.Measured(query, value, metrics.series_in([value]))
+    return found, [*metrics.doubts_of(answer)]
 
 
-async def _by_log(
-    sources: Sources, account: Account, since: datetime, now: datetime
-) -> dict[Refused, int] | str:
-    """Say who made refused calls, as far as they are logged by now; a text says why not."""
+async def _by_log(sources: Sources, account: Account, since: datetime, now: datetime) -> _Looked:
+    """Say who made refused calls, as far as they are logged by now."""
     try:
         answer = await sources.log(account.id, request_log.refused_query(), since, now)
     except NoTable:
-        return {}
+        return {}, []
     except AzureError as error:
-        return for_person(error)
-    if answer.unseen:
-        return " ".join(answer.unseen)
+        return {}, [for_person(error)]
+    log = request_log.read_log(answer)
     found: dict[Refused, int] = {}
-    for row in request_log.read_log(answer).rows:
+    for row in log.rows:
         addresses = the_first(row.addresses)
         what = (
             f"of {row.operation}{f' to {row.deployment}' if row.deployment else ''} "
@@ -156,7 +157,7 @@ async def _by_log(
         )
         refused = Refused(row.status, what, "request log")
         found[refused] = found.get(refused, 0) + row.calls
-    return found
+    return found, log.doubts
 
 
 def _ended(screen: Screen, refusals: Refusals) -> int:

@@ -48,6 +48,8 @@ class FakeSources:
     has_batches: bool = True
     unseen: dict[str, str] = field(default_factory=dict)
     """What an answer of the log leaves out, by an account's name."""
+    failed_metrics: dict[str, str] = field(default_factory=dict)
+    """By its name, the error code of a metric within an answer that is else a good one."""
     seconds: float = 0.1
     """How long each answer takes."""
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -129,7 +131,9 @@ class FakeSources:
 
     def _metrics(self, account: AccountId, query: MetricsQuery) -> dict[str, Any]:
         metrics = [
-            {"name": {"value": name}, "timeseries": self._series(account, query)}
+            {"name": {"value": name}, "timeseries": [], "errorCode": self.failed_metrics[name]}
+            if name in self.failed_metrics
+            else {"name": {"value": name}, "timeseries": self._series(account, query)}
             for name in query.names
         ]
         return {"starttime": f"{query.begin:%Y-%m-%dT%H:%M:%SZ}", "value": metrics}

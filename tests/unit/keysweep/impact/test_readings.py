@@ -43,7 +43,7 @@ def measured(value: Any, query: MetricsQuery | None = None) -> Measured:
     return Measured(asked, value, metrics.series_in([value]))
 
 
-def a_metric(name: str = "AzureOpenAIRequests", *points: tuple[int, int], **of: str) -> Any:
+def a_metric(name: str = "AzureOpenAIRequests", *points: tuple[int, object], **of: str) -> Any:
     data = [
         {"timeStamp": f"{ASKED.begin_of(day):%Y-%m-%dT%H:%M:%SZ}", "total": total}
         for day, total in points
@@ -140,6 +140,13 @@ def test_calls_of_other_services_of_a_foundry_account_count_beside_those_of_mode
     assert [found.used(day) for day in range(DAYS)] == [7, 1, 0]
 
 
+def test_a_total_that_is_less_than_the_calls_of_models_counts_others() -> None:
+    of = {"modeldeploymentname": "gpt-4o", "statuscode": "401"}
+    of_models = [a_metric("AzureOpenAIRequests", (0, 9), **of), a_metric("ModelRequests")]
+    found = counted(of_models, [a_metric("TotalCalls", (0, 5))], kind="AIServices")
+    assert found.calls == 5
+
+
 def test_refused_calls_are_no_use_where_the_total_counts_them_as_well() -> None:
     of_models = [
         a_metric("AzureOpenAIRequests", (0, 5), statuscode="401"),
@@ -168,6 +175,7 @@ def test_what_could_not_be_read_is_no_zero() -> None:
         {}, [], {"value": 7}, {"value": [7]}, {"value": [{"name": {"value": "x"}}]},
         {"value": [{"name": 7, "timeseries": []}]},
         {"value": [{"name": {"value": "x"}, "timeseries": [{"data": [{"timeStamp": "soon"}]}]}]},
+        {"value": [a_metric("x", (0, "9"))]},
     ],
 )  # fmt: skip
 def test_an_odd_answer_of_metrics_is_none(odd: Any) -> None:

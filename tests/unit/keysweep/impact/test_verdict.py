@@ -109,6 +109,16 @@ def test_a_call_at_midnight_may_stand_in_the_log_as_one_of_the_next_day() -> Non
     assert judge(evidence(calls=calls(5, 6, 1), log=RequestLog(rows))).verdict is Impact.CANT_TELL
 
 
+@pytest.mark.parametrize("deployment", ["", "gpt-4o-mini"])
+def test_calls_that_the_metrics_do_not_count_make_up_for_none_that_they_count(
+    deployment: str,
+) -> None:
+    rows = [logged(day, count=50, deployment=deployment) for day in range(DAYS)]
+    found = judge(evidence(calls=calls(5, 5, 5), log=RequestLog(tuple(rows))))
+    assert found.verdict is Impact.CANT_TELL
+    assert "The log shows 0 of the 15 calls of" in said(found)
+
+
 def test_a_workspace_that_can_not_be_read_is_named() -> None:
     doubt = "You may not read the workspace other, which holds a part of it."
     rows = RequestLog(tuple(logged(day) for day in range(DAYS)), (doubt,))
@@ -174,6 +184,16 @@ def test_calls_of_the_log_where_the_metrics_count_none_are_no_idleness() -> None
     found = judge(evidence(calls=calls()))
     assert found.verdict is Impact.CANT_TELL
     assert "so one of the two is wrong" in said(found)
+
+
+@pytest.mark.parametrize("log", [REFUSED, RequestLog((), ("A workspace.",))], ids=["all", "a part"])
+def test_a_log_that_was_not_seen_may_show_calls_where_the_metrics_count_none(
+    log: RequestLog | Unread,
+) -> None:
+    found = judge(evidence(calls=calls(), log=log))
+    assert found.verdict is Impact.CANT_TELL
+    assert "which could show otherwise, was not seen whole" in said(found)
+    assert found.unseen
 
 
 def test_calls_too_young_for_the_log_can_not_be_told() -> None:

@@ -75,6 +75,24 @@ async def test_what_can_not_be_read_is_told_once_and_is_no_calm() -> None:
     assert code == 2
 
 
+async def test_calls_that_the_log_shows_stand_whatever_else_it_leaves_out() -> None:
+    sources = one()
+    sources.calls["bot"].append(Call(2 * MINUTE, 3, "key", "401"))
+    sources.unseen["bot"] = "You may not read the workspace other, which holds a part of it."
+    code, person = await run(sources)
+    assert "with a key from 203.0.113.*** (request log)" in person.read
+    assert person.heard.count("Not seen: You may not read the workspace other") == 1
+    assert code == 2
+
+
+async def test_metrics_that_failed_are_no_calm() -> None:
+    sources = one()
+    sources.failed_metrics["ModelRequests"] = "InternalError"
+    code, person = await run(sources)
+    assert person.heard.count("could not read ModelRequests: InternalError.") == 1
+    assert code == 2
+
+
 async def test_metrics_without_a_status_say_so() -> None:
     sources = FakeSources(FakeTenant.of(an_account(keys_on=False, kind="Face")))
     person = Person()
