@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from shared import __version__
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+    from keysweep.impact.verdict import Impact
     from keysweep.session import Command
     from shared.core.model import Clock
 
@@ -47,6 +49,25 @@ class _Span(click.ParamType[timedelta]):
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is no span such as {' or '.join(self.such_as)}.", param, ctx)
         return length
+
+
+class _Verdicts(click.ParamType["AbstractSet[Impact]"]):
+    """Verdicts of `keysweep impact` with commas between them."""
+
+    name = "verdicts"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "AbstractSet[Impact]":
+        """Return those that are named."""
+        from keysweep.impact.verdict import Impact  # noqa: PLC0415 - --help must be quick
+
+        if not isinstance(value, str):
+            return frozenset(value)
+        try:
+            return Impact.listed(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 EPILOG = """\b
@@ -341,6 +362,10 @@ def explain(accounts: Sequence[str], output: str, *, impact: bool, **options: An
     help="Don't ask, even where the exemption would end sooner, or can't be read.",
 )
 @click.option("--list", "lists", is_flag=True, help="Show all exemptions with the days left.")
+@_impact(
+    "Say what turning their keys off would break, as `keysweep impact` does, and begin with the "
+    "worst."
+)
 @_scoped
 def exempt(
     accounts: Sequence[str],
@@ -356,6 +381,7 @@ def exempt(
     yes: bool,
     replace: bool,
     lists: bool,
+    impact: bool,
     **options: Any,
 ) -> int:
     """Let accounts keep their keys: merges the tag, leaves every other tag untouched.
@@ -376,6 +402,8 @@ def exempt(
         )
     if enable_keys and (remove or lists):
         raise click.UsageError("--enable-keys goes with an exemption.")
+    if impact and (remove or lists):
+        raise click.UsageError("--impact goes with an exemption.")
     from keysweep import exempt as command  # noqa: PLC0415
     from keysweep.names import Names  # noqa: PLC0415
     from keysweep.wish import Wish  # noqa: PLC0415
@@ -391,7 +419,13 @@ def exempt(
     return _run(
         options,
         lambda session: command.exempt(
-            session, names, wish, enable_keys=enable_keys, yes=yes, replace=replace
+            session,
+            names,
+            wish,
+            enable_keys=enable_keys,
+            yes=yes,
+            replace=replace,
+            with_impact=impact,
         ),
     )
 
@@ -402,6 +436,7 @@ def exempt(
         "keysweep notice --for 30d --reason CHG0042 --subscription "
         "6f0c0bd2-0000-0000-0000-000000000000",
         "keysweep notice --for 30d --owner web@contoso.com --output csv > notice.csv",
+        "keysweep notice --for 30d --impact USES_KEYS,LIKELY_KEYS,CANT_TELL",
     )
 )
 @click.option(
@@ -416,6 +451,11 @@ def exempt(
     "--reason", default="", metavar="TEXT", help="What the tag says after `notice: keys go off on`."
 )
 @click.option("--owner", multiple=True, metavar="NAME", help="Only this owner's. May be repeated.")
+@click.option(
+    "--impact", type=_Verdicts(), default=(), metavar="VERDICTS",
+    help="Only accounts with one of these verdicts of `keysweep impact`, with commas between them, "
+    "such as USES_KEYS,LIKELY_KEYS,CANT_TELL. The plan shows each verdict, the worst first.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @_scoped

@@ -5,7 +5,7 @@ keys turned on. A sweep in between finds the tag.
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import date
 from typing import assert_never
 
@@ -14,6 +14,8 @@ from rich.text import Text
 from keysweep.advice import UsageProblem, for_person
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS, STOPPED
 from keysweep.granting import Grant, Granting
+from keysweep.impact.columns import beside
+from keysweep.impact.command import View
 from keysweep.in_force import in_force
 from keysweep.names import Names, resolve, resolve_all, scope_of
 from keysweep.scan import not_seen
@@ -26,7 +28,7 @@ from keysweep.writer import REMOVAL, AccountWriter, Steps
 from shared.core.decision import decide
 from shared.core.errors import AzureError, KeysweepError, Stopped
 from shared.core.exemption import exact
-from shared.core.model import Decision, Exempt, Lapsed, NotExempt, Unreadable, Verdict
+from shared.core.model import Account, Decision, Exempt, Lapsed, NotExempt, Unreadable, Verdict
 
 
 async def exempt(
@@ -37,8 +39,11 @@ async def exempt(
     enable_keys: bool = False,
     yes: bool = False,
     replace: bool = False,
+    with_impact: bool = False,
 ) -> int:
     """Exempt accounts; with `enable_keys`, turn their keys on after that. Returns the exit code.
+
+    `with_impact`: say what turning their keys off breaks, and ask about the worst first.
 
     Nothing is written unless all of them can be. Raises UsageProblem, ChangedMeanwhile, AzureError.
     """
@@ -46,7 +51,10 @@ async def exempt(
     today, tag = session.clock.now().date(), settings.rules.tag
     wish.value(tag, today)
     laid_over = []
-    for found in await resolve_all(session, names):
+    accounts = await resolve_all(session, names)
+    if with_impact:
+        accounts = await _worst_first(session, accounts)
+    for found in accounts:
         account = await session.parts.account_reader().with_levels(found)
         whole, question = lay_over(account, tag, wish, today)
         value = whole.value(tag, today)
@@ -64,6 +72,17 @@ async def exempt(
     # However long the person thought, the time budget begins now.
     code = await Granting(session.again(), screen.show, enable_keys).give(grants)
     return max(code, REMAINS if len(grants) < len(laid_over) else FINE)
+
+
+async def _worst_first(session: Session, accounts: Sequence[Account]) -> Sequence[Account]:
+    """Say of each account what turning its keys off breaks. Returns them, the worst first."""
+    judged = await beside(session, accounts, View.of_scope(await scope_of(session)))
+    order = sorted(accounts, key=lambda account: judged[account.id.key].judgement.verdict.rank)
+    for account in order:
+        judgement = judged[account.id.key].judgement
+        because = " ".join(judgement.because)
+        session.screen.say(f"{where(account.id)}: {judgement.verdict}. {because}")
+    return order
 
 
 async def _run(screen: Screen, writer: AccountWriter, work: Awaitable[None]) -> int:

@@ -8,6 +8,7 @@ to be remembered anywhere else.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
@@ -20,6 +21,9 @@ from keysweep.advice import UsageProblem, for_person
 from keysweep.documents import csv_of
 from keysweep.exit_codes import NOT_WHOLE, REMAINS
 from keysweep.granting import Grant, Granting
+from keysweep.impact.columns import STYLES, beside
+from keysweep.impact.command import View
+from keysweep.impact.verdict import Impact
 from keysweep.in_force import in_force
 from keysweep.scan import look, not_seen
 from keysweep.screen import Screen, grid, shown
@@ -38,7 +42,7 @@ from shared.core.rings import InForce
 
 COLUMNS = (
     *("owner", "owner_from", "name", "resource_group", "subscription", "subscription_id"),
-    *("until", "reason", "result", "id"),
+    *("until", "reason", "result", "id", "impact"),
 )
 """Of the CSV."""
 _LATER = (
@@ -64,6 +68,8 @@ class Request:
     reason: str = ""
     owner: Sequence[str] = ()
     """Only theirs; none: everybody's."""
+    impact: AbstractSet[Impact] = frozenset()
+    """Only accounts with one of these verdicts; none: whatever turning their keys off breaks."""
     dry_run: bool = False
     yes: bool = False
 
@@ -91,6 +97,10 @@ class Plan:
     left_alone: Sequence[Found]
     report: SweepReport
     """Of the sweep that would change them."""
+    verdicts: Mapping[str, Impact]
+    """What turning their keys off breaks, by `AccountId.key`; empty: nobody asked."""
+    passed_over: Mapping[Impact, int]
+    """How many have another verdict than those that get notice."""
 
     @property
     def all_grants(self) -> list[Grant]:
@@ -148,6 +158,13 @@ async def _planned(session: Session, request: Request) -> Plan:
     owners = _owners(collected)
     drift = [decision.account.id for decision in report.with_verdict(Verdict.DRIFT)]
     chosen = _chosen(drift, owners, request.owner)
+    verdicts = await _judged(session, report, chosen) if request.impact else {}
+    passed_over = Counter(verdict for verdict in verdicts.values() if verdict not in request.impact)
+    chosen = [
+        account_id
+        for account_id in chosen
+        if not request.impact or verdicts[account_id.key] in request.impact
+    ]
     with session.screen.spinner() as progress:
         progress.add_task("Looking at what a sweep would change")
         found = await asyncio.gather(
@@ -162,10 +179,28 @@ async def _planned(session: Session, request: Request) -> Plan:
             for noticed in of_owner
             if noticed.account is not None and noticed.left_alone is None
         ]
-        for owner, of_owner in groupby(sorted(found, key=_by_owner), lambda noticed: noticed.owner)
+        for owner, of_owner in groupby(
+            sorted(found, key=lambda noticed: _place(noticed, verdicts)),
+            lambda noticed: noticed.owner,
+        )
     }
     left_alone = [noticed for noticed in found if noticed.left_alone is not None]
-    return Plan(until, {owner: g for owner, g in grants.items() if g}, left_alone, report)
+    with_grants = {owner: of_owner for owner, of_owner in grants.items() if of_owner}
+    return Plan(until, with_grants, left_alone, report, verdicts, passed_over)
+
+
+async def _judged(
+    session: Session, report: SweepReport, chosen: Sequence[AccountId]
+) -> Mapping[str, Impact]:
+    """Say what turning the keys of these off would break, by `AccountId.key`."""
+    keys = {account_id.key for account_id in chosen}
+    accounts = [
+        decision.account
+        for decision in report.with_verdict(Verdict.DRIFT)
+        if decision.account.id.key in keys
+    ]
+    judged = await beside(session, accounts, View.of(report.inventory))
+    return {key: one.judgement.verdict for key, one in judged.items()}
 
 
 def _owners(collected: Collected) -> Mapping[str, Owner]:
@@ -201,9 +236,11 @@ def _chosen(
     return found
 
 
-def _by_owner(found: Found) -> tuple[bool, str, str, str]:
-    owner = found.owner
-    return not owner.name, owner.name.lower(), f"{owner.name} {owner.source}", found.id.key
+def _place(found: Found, verdicts: Mapping[str, Impact]) -> tuple[bool, str, str, int, str]:
+    """Return where it stands: by owner, and the worst verdict first where they are known."""
+    owner, key = found.owner, found.id.key
+    rank = verdicts[key].rank if key in verdicts else 0
+    return not owner.name, owner.name.lower(), f"{owner.name} {owner.source}", rank, key
 
 
 async def _looked_at(session: Session, account_id: AccountId, owner: Owner) -> Found:
@@ -261,12 +298,15 @@ def _question(plan: Plan) -> str:
 def _show(screen: Screen, plan: Plan, out: Console) -> None:
     """Show by owner which accounts get notice, and which don't and why."""
     places = plan.places
-    drawn = grid("owner", "account", "resource group", "subscription")
+    impact = ("impact",) if plan.verdicts else ()
+    drawn = grid("owner", *impact, "account", "resource group", "subscription")
     for owner, grants in plan.grants.items():
         for number, grant in enumerate(grants):
             account_id = grant.account.id
+            verdict = plan.verdicts.get(account_id.key, "")
             drawn.add_row(
                 _named(owner, len(grants)) if number == 0 else "",
+                *(shown(verdict, STYLES.get(verdict, "")) for _ in impact),
                 shown(account_id.name),
                 shown(account_id.resource_group, "dim"),
                 shown(places.get(account_id.subscription_id, account_id.subscription_id), "dim"),
@@ -276,6 +316,12 @@ def _show(screen: Screen, plan: Plan, out: Console) -> None:
     for found in plan.left_alone:
         if found.left_alone is not None:
             screen.say(f"{where(found.id)} is left alone: {found.left_alone.reason}")
+    if plan.passed_over:
+        counts = [f"{count} {name}" for name, count in sorted(plan.passed_over.items())]
+        others = counted(sum(plan.passed_over.values()), "account")
+        screen.say(
+            f"No notice, because --impact names other verdicts: {others} ({the_first(counts)})."
+        )
     for gap in plan.report.inventory.gaps:
         screen.problem(f"Not seen: {not_seen(gap)}")
     if plan.grants:
@@ -322,4 +368,5 @@ def _lines(plan: Plan, keys: set[str], result: str) -> Iterator[Mapping[str, str
                     "reason": grant.wish.reason,
                     "result": result,
                     "id": str(account_id),
+                    "impact": plan.verdicts.get(account_id.key, ""),
                 }

@@ -1,35 +1,42 @@
 """Verdicts beside the accounts of a scan or a plan: two columns, and a warning."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from keysweep.documents import Row
 from keysweep.impact.command import DAYS, View, verdicts
 from keysweep.impact.documents import last_keyed
 from keysweep.impact.evidence import Asked
+from keysweep.impact.gathering import Judged
 from keysweep.impact.tables import STYLES as OF_VERDICTS
 from keysweep.impact.verdict import Impact
 from keysweep.session import Session
 from keysweep.words import counted, the_first
+from shared.core.model import Account
 from shared.core.report import SweepReport
 
 STYLES = {verdict.value: style for verdict, style in OF_VERDICTS.items()}
 
 
+async def beside(session: Session, accounts: Sequence[Account], view: View) -> Mapping[str, Judged]:
+    """Judge accounts that a command is about; by `AccountId.key`. What was not seen is noted."""
+    judged = await verdicts(session, accounts, view, Asked.before(session.clock.now(), DAYS))
+    if any(one.unseen for one in judged.values()):
+        session.screen.note(
+            "Not all that bears on these verdicts could be seen: `keysweep impact` says what."
+        )
+    return judged
+
+
 async def marked(session: Session, report: SweepReport, found: Sequence[Row]) -> list[Row]:
     """Return the rows of a report, those of accounts with keys on with their verdict."""
-    asked = Asked.before(session.clock.now(), DAYS)
     wanted = {row.id.lower() for row in found}
     accounts = [
         decision.account
         for decision in report.decisions
         if decision.account.keys_on and decision.account.id.key in wanted
     ]
-    judged = await verdicts(session, accounts, View.of(report.inventory), asked)
-    if any(one.unseen for one in judged.values()):
-        session.screen.note(
-            "Not all that bears on these verdicts could be seen: `keysweep impact` says what."
-        )
+    judged = await beside(session, accounts, View.of(report.inventory))
     return [
         replace(
             row,

@@ -13,6 +13,7 @@ from keysweep.screen import Screen
 from keysweep.session import Session
 from keysweep.watch import watched
 from shared.core.model import Account, Gap, Inventory
+from shared.steps.scope import InScope
 
 DAYS = MOST_DAYS
 """How many days are looked at unless somebody says otherwise."""
@@ -30,6 +31,12 @@ class View:
         """Return what a discovery saw."""
         read = (coverage.subscription.id for coverage in inventory.coverage)
         return cls(tuple(read), tuple(inventory.gaps))
+
+    @classmethod
+    def of_scope(cls, in_scope: InScope) -> "View":
+        """Return what is in scope, where nothing was discovered."""
+        read = (subscription.id for subscription in in_scope.subscriptions)
+        return cls(tuple(read), tuple(in_scope.gaps))
 
 
 async def impact(session: Session, names: Sequence[str], days: int, output: str) -> int:
@@ -72,8 +79,7 @@ async def _named(session: Session, names: Sequence[str]) -> tuple[list[Account],
     in_scope = await scope_of(session)
     found = [await resolve(session, in_scope, name) for name in names]
     unique = {account.id.key: account for account in found}
-    read = tuple(subscription.id for subscription in in_scope.subscriptions)
-    return list(unique.values()), View(read, tuple(in_scope.gaps))
+    return list(unique.values()), View.of_scope(in_scope)
 
 
 async def _with_keys_on(session: Session) -> tuple[list[Account], View]:

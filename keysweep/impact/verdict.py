@@ -45,6 +45,24 @@ class Impact(StrEnum):
         """Whether nothing breaks, as far as the time that was asked about shows."""
         return self in {Impact.KEYLESS, Impact.IDLE}
 
+    @property
+    def rank(self) -> int:
+        """Its place from the worst on."""
+        return list(Impact).index(self)
+
+    @classmethod
+    def listed(cls, text: str) -> "frozenset[Impact]":
+        """Read names with commas between them, in any case.
+
+        Raises ValueError, which says what is allowed.
+        """
+        names = {name.strip().upper() for name in text.split(",") if name.strip()}
+        unknown = sorted(names - set(cls))
+        if unknown or not names:
+            problem = f"{', '.join(unknown)}: no such verdict" if unknown else "it names no verdict"
+            raise ValueError(f"{problem}. Allowed are {', '.join(cls)}.")
+        return frozenset(map(cls, names))
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:

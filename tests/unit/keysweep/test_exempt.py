@@ -14,6 +14,7 @@ from keysweep.writer import ChangedMeanwhile
 from shared.core.errors import AzureError, OutOfTime, Unclear
 from shared.core.model import Account
 from tests.support.builders import TAG, an_account
+from tests.support.fake_sources import Call, FakeSources
 from tests.support.fake_tenant import FakeTenant, an_error
 from tests.support.sessions import Person, Reply, a_session, interrupt_after
 
@@ -21,8 +22,8 @@ BOT = an_account(keys_on=False, tags={"owner": "web"})
 OPEN_ENDED = Wish(None, "", "")
 
 
-def tagged(value: str, **more: Any) -> Account:
-    return an_account(tags={TAG: value}, **{"keys_on": False, **more})
+def tagged(value: str, name: str = "bot", **more: Any) -> Account:
+    return an_account(name, tags={TAG: value}, **{"keys_on": False, **more})
 
 
 async def run(
@@ -144,6 +145,30 @@ async def test_the_time_budget_begins_after_the_answer() -> None:
     code, _ = await run(tenant, OPEN_ENDED, "yes")
     assert now(tenant).keys_on
     assert code == 0
+
+
+# Who would break
+
+
+async def test_the_verdict_of_each_is_said_and_the_worst_is_asked_about_first() -> None:
+    idle, keyed = (tagged("2020-01-01", name=name, keys_on=True) for name in ("idle", "keyed"))
+    sources = FakeSources(FakeTenant.of(idle, keyed))
+    sources.calls["keyed"].append(Call(5, 3, "key"))
+    sources.logs_since["keyed"] = 90
+    person = Person("no", "no")
+    session = a_session(sources.tenant, person, sources=sources)
+    await exempt(session, Names(["idle", "keyed"]), OPEN_ENDED, with_impact=True)
+    said = [
+        line for line in person.heard.splitlines() if ": USES_KEYS." in line or ": IDLE." in line
+    ]
+    assert [line.split()[0] for line in said] == ["keyed", "idle"]
+
+
+async def test_who_would_break_is_not_asked_unless_somebody_wants_it() -> None:
+    sources = FakeSources(FakeTenant.of(BOT))
+    session = a_session(sources.tenant, Person(), sources=sources)
+    await exempt(session, Names(["bot"]), OPEN_ENDED)
+    assert sources.asked == []
 
 
 # What is refused before anything is sent

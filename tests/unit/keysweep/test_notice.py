@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from keysweep.advice import UsageProblem
+from keysweep.impact.verdict import Impact
 from keysweep.notice import Request, notice
 from shared.core.errors import NoRole
 from shared.core.model import Account, Turned
 from tests.support.builders import SUBSCRIPTION_ID, TAG, a_change, an_account
+from tests.support.fake_sources import Call, FakeSources
 from tests.support.fake_sweeps import HOME, OTHER, bot
 from tests.support.fake_tenant import FakeTenant, an_error
 from tests.support.sessions import Person, Reply, a_session, interrupt_after
@@ -27,10 +29,12 @@ async def run(
     output: str = "table",
     span: timedelta = MONTH,
     environ: dict[str, str] | None = None,
+    sources: FakeSources | None = None,
     **more: Any,
 ) -> tuple[int, Person]:
     person = Person(*answers)
-    session = a_session(tenant, person, environ={"OWNER_TAGS": "owner", **(environ or {})})
+    settings = {"OWNER_TAGS": "owner", **(environ or {})}
+    session = a_session(tenant, person, environ=settings, sources=sources)
     code = await notice(session, output, Request(span, **more))
     assert not tenant.writes, "it turned keys off"
     return code, person
@@ -199,6 +203,68 @@ async def test_owners_who_have_none_are_all_named_and_nothing_is_written() -> No
         "No account that a sweep would change is owned by an, wbe. The owners of those: ann, web."
     )
     assert not tenant.changed
+
+
+# Who would break
+
+
+def used(*more: Account) -> FakeSources:
+    """Return a tenant in which one account uses keys, one likely does, and one is idle."""
+    sources = FakeSources(
+        FakeTenant.of(owned("idle", "web"), owned("likely", "web"), owned("zeta", "web"), *more)
+    )
+    sources.calls["zeta"].append(Call(5, 3, "key"))
+    sources.logs_since["zeta"] = 90
+    sources.calls["likely"].append(Call(5, 3))
+    return sources
+
+
+BREAKS = frozenset({Impact.USES_KEYS, Impact.LIKELY_KEYS})
+
+
+async def test_only_accounts_with_a_verdict_that_is_named_get_notice() -> None:
+    sources = used()
+    await run(sources.tenant, "yes", sources=sources, impact=BREAKS)
+    assert our_tags(sources.tenant).keys() == {"likely", "zeta"}
+
+
+async def test_the_plan_shows_the_verdicts_the_worst_first() -> None:
+    sources = used()
+    _, person = await run(sources.tenant, sources=sources, impact=BREAKS, dry_run=True)
+    rows = [" ".join(line.split()) for line in person.read.splitlines() if "rg-chat" in line]
+    assert rows == [
+        "web (2 accounts, by its tag) USES_KEYS zeta rg-chat sub",
+        "LIKELY_KEYS likely rg-chat sub",
+    ]
+
+
+async def test_how_many_have_another_verdict_is_said() -> None:
+    sources = used()
+    _, person = await run(sources.tenant, sources=sources, impact=BREAKS, dry_run=True)
+    said = " ".join(person.heard.split())
+    assert "No notice, because --impact names other verdicts: 1 account (1 IDLE)." in said
+
+
+async def test_the_csv_has_the_verdict() -> None:
+    sources = used()
+    _, person = await run(sources.tenant, "yes", sources=sources, impact=BREAKS, output="csv")
+    assert {line["name"]: line["impact"] for line in lines(person)} == {
+        "zeta": "USES_KEYS",
+        "likely": "LIKELY_KEYS",
+    }
+
+
+async def test_only_the_owners_that_are_named_are_looked_into() -> None:
+    sources = used(owned("other", "ann"))
+    await run(sources.tenant, sources=sources, impact=BREAKS, owner=["web"], dry_run=True)
+    assert ("log", "other") not in sources.asked
+
+
+async def test_who_would_break_is_not_asked_unless_somebody_wants_it() -> None:
+    sources = used()
+    _, person = await run(sources.tenant, sources=sources, dry_run=True, output="csv")
+    assert {line["impact"] for line in lines(person)} == {""}
+    assert sources.asked == []
 
 
 # What is refused

@@ -322,3 +322,14 @@ def test_each_piece_of_sight_matters_to_some_verdict() -> None:
         if judge(whole.seen(frozenset({piece}))).verdict is not Impact.KEYLESS
     }
     assert told_apart == set(PIECES) - {"roles", "logging", "fetches"}
+
+
+def test_verdicts_are_named_with_commas_in_any_case() -> None:
+    assert Impact.listed("uses_keys, IDLE") == {Impact.USES_KEYS, Impact.IDLE}
+
+
+@pytest.mark.parametrize("text", ["USES_KEYS,BROKEN", "", " , "])
+def test_a_verdict_that_is_none_is_told_which_there_are(text: str) -> None:
+    allowed = "Allowed are USES_KEYS, LIKELY_KEYS, CANT_TELL, KEYLESS, IDLE"
+    with pytest.raises(ValueError, match=allowed):
+        Impact.listed(text)
