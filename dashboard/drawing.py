@@ -167,9 +167,8 @@ def _drawn_steps(
 
     def drawn(step: Step) -> Drawn:
         kql = (
-            _filled(step.query, fixed)
+            _filled(step.query, {**fixed, "Subscription": f"'{_SUBSCRIPTION}'"})
             .replace("{Deployment}", _DEPLOYMENT)
-            .replace("{Subscription}", f"'{_SUBSCRIPTION}'")
             .replace("{TimeRange:grain}", grain)
             .replace("{TimeRange:start}", f"datetime({start.isoformat()})")
             .replace("{TimeRange:end}", f"datetime({ends.isoformat()})")

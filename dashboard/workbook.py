@@ -104,6 +104,8 @@ def read_workbook(file: Path = FILE) -> Workbook:
             deployments=offered["Deployment"]["query"],
             subscriptions=offered["Subscription"]["query"],
             fixed={
+                # Of what takes several, subscriptions alone are offered.
+                **{name: "'*'" for name, parameter in offered.items() if "quote" in parameter},
                 **{
                     name: parameter["value"]
                     for name, parameter in offered.items()

@@ -309,9 +309,10 @@
   }
 
   function narrowed(step, data) {
-    // A query with a parameter that a click sets was run for all of its values.
+    // A query with a parameter that a click sets was run for all of its values. What stands beside
+    // the rows, such as what is not known, has no such value.
     const wanted = Object.entries(step.narrowed_by).filter(([name]) => chosen[name]);
-    const rows = data.rows.filter((row) => wanted.every(([name, from]) => row[column(data, from)] === chosen[name]));
+    const rows = data.rows.filter((row) => wanted.every(([name, from]) => [chosen[name], null].includes(row[column(data, from)])));
     return { ...data, rows };
   }
 
@@ -343,7 +344,8 @@
       return;
     }
     const data = narrowed(step, all);
-    if (!data.rows.length) section.append(element("p", `empty${step.empty_is_fine ? " fine" : ""}`, step.empty));
+    if (!data.rows.length && all.rows.length) section.append(element("p", "empty", "Nothing of what is chosen: there is more of others."));
+    else if (!data.rows.length) section.append(element("p", `empty${step.empty_is_fine ? " fine" : ""}`, step.empty));
     else if (step.visualization === "tiles") tiles(section, step, data);
     else if (step.visualization === "table") table(section, step, data);
     else chart(section, step, data);

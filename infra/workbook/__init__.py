@@ -21,6 +21,7 @@ from infra.workbook.health import health
 from infra.workbook.held import held_and_failed
 from infra.workbook.overview import overview
 from infra.workbook.parameters import parameters
+from infra.workbook.rings import rings
 from infra.workbook.steps import Step, tabs, text
 from infra.workbook.wars import patch_wars
 from infra.workbook.who import who
@@ -32,7 +33,7 @@ def workbook() -> Step:
     """Return the whole of it."""
     pages = [
         *(overview(), drift(), exemptions(), held_and_failed(), patch_wars(), health()),
-        *(exposure(), evidence(), who()),
+        *(exposure(), evidence(), who(), rings()),
     ]
     names = [page["conditionalVisibility"]["value"] for page in pages]
     return {

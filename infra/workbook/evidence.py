@@ -168,11 +168,12 @@ def _exemptions() -> Step:
 | where name == 'ExemptionObserved' and tostring(customDimensions.verdict) == 'EXEMPT'
 | summarize FirstSeen = min(timestamp), LastSeen = max(timestamp)
     by deployment, accountId, Until = tostring(customDimensions['until']),
-    Owner = tostring(customDimensions.owner), Reason = tostring(customDimensions.exemptionReason),
+    SaidOwner = tostring(customDimensions.exemptionOwner),
+    Reason = tostring(customDimensions.exemptionReason),
     Level = tostring(customDimensions.level)
 | join kind=leftouter described on deployment, accountId""",
-            f"Account, FirstSeen, LastSeen, Until, Owner, Reason, Level, Subscription, {_WHERE}, "
-            "accountId",
+            f"Account, FirstSeen, LastSeen, Until, SaidOwner, Reason, Level, Subscription, "
+            f"{_WHERE}, accountId",
             "FirstSeen asc, Account asc",
             now=False,
         ),
@@ -181,6 +182,7 @@ def _exemptions() -> Step:
         {
             "FirstSeen": "First seen",
             "LastSeen": "Last seen",
+            "SaidOwner": "Owner by the tag",
             "Level": "Where the tag stands",
             "ResourceGroup": "Resource group",
         },

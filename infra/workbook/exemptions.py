@@ -9,7 +9,7 @@ from infra.workbook.words import READ, WHAT_TO_MEND
 # What the newest readings say of tags. Those of whoever is exempt are as many as were counted;
 # the others are told, and not counted. An account that was tagged while a sweep was on its way to
 # it is exempt too, and its tag will be told by the next one.
-_TAGGED = f"""
+TAGGED = f"""
 {NOW_WITH_DRIFTS}
 let tagged = materialize(events
 | where name == 'ExemptionObserved'
@@ -18,16 +18,16 @@ let tagged = materialize(events
     State = tostring(customDimensions.state), keysOn = tostring(customDimensions.keysOn),
     Until = tostring(customDimensions['until']), DaysLeft = tolong(customMeasurements.daysLeft),
     Reason = tostring(customDimensions.exemptionReason),
-    Owner = tostring(customDimensions.exemptionOwner),
+    SaidOwner = tostring(customDimensions.exemptionOwner),
     Level = tostring(customDimensions.level), verdict = tostring(customDimensions.verdict));
 let newlyTagged = drifted
 | where isOfReading and Result == 'NOW_EXEMPT';
 let inForce = union
 (tagged | where verdict == 'EXEMPT'
-| project Account, Subscription, DaysLeft, Until, Owner, Reason, Level, LastRead, accountId),
+| project Account, Subscription, DaysLeft, Until, SaidOwner, Reason, Level, LastRead, accountId),
 (newlyTagged
 | project Account = tostring(customDimensions.accountName), Subscription, DaysLeft = long(null),
-    Until = 'see the next sweep', Owner = '', Reason = Detail, Level = '', LastRead = timestamp,
+    Until = 'see the next sweep', SaidOwner = '', Reason = Detail, Level = '', LastRead = timestamp,
     accountId);
 """.strip()
 
@@ -47,8 +47,9 @@ let wrong = union
     Reason = 'UNREADABLE_TAG', Why = tostring(customDimensions.problem),
     Effect = 'counts for nothing', LastRead = readAt);
 """.strip()
-_COLUMNS = "Account, Subscription, DaysLeft, Until, Owner, Reason, Level, LastRead, accountId"
-_LABELS = {"DaysLeft": "Days left", "Level": "Where the tag stands", **READ}
+_COLUMNS = "Account, Subscription, DaysLeft, Until, SaidOwner, Reason, Level, LastRead, accountId"
+_TAG = {"SaidOwner": "Owner by the tag"}
+_LABELS = {"DaysLeft": "Days left", "Level": "Where the tag stands", **_TAG, **READ}
 
 
 def exemptions() -> Step:
@@ -63,7 +64,7 @@ def _now() -> Step:
         "exemptions-now",
         "Exemptions now",
         f"""
-{_TAGGED}
+{TAGGED}
 {_WRONG}
 let numbers = inForce
 | summarize active = count(), soon = countif(DaysLeft between (0 .. 30)),
@@ -101,7 +102,7 @@ def _soon() -> Step:
         "exemptions-soon",
         "Lapsing within 30 days: after that day the keys go off",
         listed(
-            _TAGGED,
+            TAGGED,
             "inForce\n| where DaysLeft between (0 .. 30) or Until == 'see the next sweep'",
             _COLUMNS,
             "DaysLeft asc, Account asc",
@@ -135,14 +136,14 @@ def _endless() -> Step:
         "exemptions-endless",
         "Without an end date",
         listed(
-            _TAGGED,
+            TAGGED,
             "inForce\n| where isempty(Until) or Until == 'see the next sweep'",
-            "Account, Subscription, Owner, Reason, Level, LastRead, accountId",
+            "Account, Subscription, SaidOwner, Reason, Level, LastRead, accountId",
             "Account asc",
         ),
         "Every exemption in force has an end date.",
         [*ACCOUNT, *moment("LastRead")],
-        {"Level": _LABELS["Level"], **READ},
+        {"Level": _LABELS["Level"], **_TAG, **READ},
         fine=True,
     )
 
@@ -152,7 +153,7 @@ def _later() -> Step:
         "exemptions-later",
         "Lapsing later",
         listed(
-            _TAGGED,
+            TAGGED,
             "inForce\n| where DaysLeft > 30",
             _COLUMNS,
             "DaysLeft asc, Account asc",
@@ -169,7 +170,7 @@ def _unneeded() -> Step:
         "exemptions-unneeded",
         "Not needed: the keys are off already",
         listed(
-            _TAGGED,
+            TAGGED,
             "tagged\n| where State == 'active' and keysOn == 'false'",
             _COLUMNS,
             "Account asc",
@@ -186,13 +187,13 @@ def _lapsed() -> Step:
         "exemptions-lapsed",
         "Lapsed: the last day has passed, and the tag keeps no keys any more",
         listed(
-            _TAGGED,
+            TAGGED,
             "tagged\n| where State == 'lapsed'\n| project-rename KeysOn = keysOn",
-            "Account, Subscription, Until, Owner, Reason, KeysOn, LastRead, accountId",
+            "Account, Subscription, Until, SaidOwner, Reason, KeysOn, LastRead, accountId",
             "Until desc, Account asc",
             now=False,
         ),
         "The newest readings tell of no tag with a day that has passed.",
         [*ACCOUNT, *moment("LastRead")],
-        {"KeysOn": "Keys on, as found", **READ},
+        {"KeysOn": "Keys on, as found", **_TAG, **READ},
     )

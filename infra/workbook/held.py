@@ -119,21 +119,22 @@ def _held() -> Step:
 def _brake() -> Step:
     return grid(
         "held-brake",
-        "The brake, in this time range",
+        "The brake, in this time range: each state of it once, with its first and last sweep",
         listed(
             CHOSEN_EVENTS,
             """events
 | where name == 'BrakeEngaged'
-| summarize arg_max(timestamp, customDimensions, customMeasurements) by sweepId
-| project Time = timestamp, Mode = tostring(customDimensions.mode),
+| summarize First = min(timestamp), Last = max(timestamp), Sweeps = dcount(sweepId),
+    arg_max(timestamp, customDimensions) by Mode = tostring(customDimensions.mode),
     Changes = toint(customMeasurements.changes), Limit = toint(customMeasurements['limit']),
-    Held = toint(customMeasurements.held), Brake = tostring(customDimensions.brake)""",
-            "Time, Mode, Changes, Limit, Held, Brake",
-            "Time desc",
+    Held = toint(customMeasurements.held)
+| extend Brake = tostring(customDimensions.brake)""",
+            "First, Last, Sweeps, Mode, Changes, Limit, Held, Brake",
+            "Last desc, First desc",
             "Brake",
             now=False,
         ),
         "No sweep told that it had more to change than the limit allows.",
-        moment("Time"),
+        moment("First", "Last"),
         {"Brake": "What it does, and the way on"},
     )

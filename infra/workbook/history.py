@@ -11,6 +11,7 @@ from infra.workbook.steps import ACCOUNT, Step, grid, icon, moment
 
 _ALL = "*"
 # A parameter is seen below the step that exports it, on its tab alone.
+OWNER_OF = {"who": "WhoseOwner"}
 HISTORY_OF = {"exposure": "ExposedAccount", "evidence": "EvidenceAccount", "who": "WhoseAccount"}
 
 # What was told of accounts, once for each time that it became something else.
@@ -30,7 +31,7 @@ let told = union
 | where name == 'ExemptionObserved'
 | summarize At = min(timestamp)
     by deployment, accountId, state = tostring(customDimensions.state),
-        ends = tostring(customDimensions['until']), By = tostring(customDimensions.owner),
+        ends = tostring(customDimensions['until']), By = tostring(customDimensions.exemptionOwner),
         reason = tostring(customDimensions.exemptionReason)
 | project deployment, accountId, At, What = strcat('exemption ', state), By,
     Detail = strcat(reason, iff(isempty(ends), '', strcat(' Until ', ends, '.'))),
@@ -57,11 +58,11 @@ _ICONS = {
 }  # fmt: skip
 
 
-def picked(step: Step, parameter: str) -> Step:
-    """Let a click on a row of a table choose its account."""
+def picked(step: Step, parameter: str, column: str = "accountId") -> Step:
+    """Let a click on a row of a table choose its account, or what else stands in a column."""
     step["content"]["exportedParameters"] = [
         {
-            "fieldName": "accountId",
+            "fieldName": column,
             "parameterName": parameter,
             "parameterType": 1,
             "defaultValue": _ALL,
@@ -83,6 +84,7 @@ def history(tab: str) -> Step:
 | join kind=leftouter described on deployment, accountId""",
             "At, Account, Subscription, What, By, Detail, ToldBy, accountId",
             "At desc, Account asc",
+            owner=OWNER_OF.get(tab, ""),
             now=False,
         ),
         "No sweep told anything of it in this time range.",

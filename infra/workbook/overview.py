@@ -97,17 +97,20 @@ def _states_over_time() -> Step:
 def _compliance_over_time() -> Step:
     return chart(
         "overview-compliance-over-time",
-        "Compliance of what was read: keys off or exempt, %",
+        "Compliance of what was read, with and without the exempt, %",
         f"""
 {READ_OVER_TIME}
-| summarize good = sum(toint(customMeasurements.compliant) + toint(customMeasurements.exempt)),
-    every = sum(toint(customMeasurements.accounts)) by Time
+| summarize off = sum(toint(customMeasurements.compliant)),
+    leave = sum(toint(customMeasurements.exempt)), every = sum(toint(customMeasurements.accounts))
+    by Time
 | where every > 0
-| project Time, Compliance = round(100.0 * good / every, 1)
-| order by Time asc""",
+| mv-expand Counted = dynamic(['Keys off', 'Keys off or exempt']) to typeof(string)
+| project Time, Counted,
+    Share = round(100.0 * (off + iff(Counted == 'Keys off', 0, leave)) / every, 1)
+| order by Time asc, Counted asc""",
         "No sweep that was told whole read a subscription in this time range.",
         "linechart",
-        {"Compliance": "green"},
+        {"Keys off": "green", "Keys off or exempt": "blue"},
         unit=1,
     )
 
@@ -128,15 +131,25 @@ let completed = events
     Mode = tostring(customDimensions.mode),
     Read = toint(customMeasurements.subscriptionsRead), Gaps = toint(customMeasurements.gaps),
     Accounts = toint(customMeasurements.accounts), Drift = toint(customMeasurements.drift),
+    InForce = toint(customMeasurements.driftEnforced),
+    ToCome = toint(customMeasurements.driftToCome),
+    Audited = toint(customMeasurements.driftAudited),
     Disabled = toint(customMeasurements.disabled), Why = tostring(customDimensions.reasons);
 union
 (completed | top 1 by began desc | extend Sweep = 'Newest'),
 (completed | where isWhole | top 1 by began desc | extend Sweep = 'Newest whole')
-| project Sweep, Finished, Whole, Mode, Read, Gaps, Accounts, Drift, Disabled, Why
+| project Sweep, Finished, Whole, Mode, Read, Gaps, Accounts, Drift, InForce, ToCome, Audited,
+    Disabled, Why
 | order by Sweep asc""",
         "No sweep was told whole in this time range: look at Health.",
         [*moment("Finished"), icon("Whole", ICONS_WHOLE)],
-        {"Read": "Subscriptions read", "Why": "Why it is not whole"},
+        {
+            "Read": "Subscriptions read",
+            "InForce": "Drift in rings in force",
+            "ToCome": "In rings to come",
+            "Audited": "In no ring, or in audit",
+            "Why": "Why it is not whole",
+        },
     )
 
 
@@ -185,20 +198,22 @@ def _gaps() -> Step:
 def _would_do() -> Step:
     return grid(
         "overview-would-do",
-        "While in audit: what enforce would do",
+        "Outside the rings in force, and while in audit: what enforce would do",
         f"""
 {NOW_WITH_DRIFTS}
 open
 | where Result == 'WOULD_DISABLE'
 | summarize Accounts = count(), NoSubdomain = countif(
-    tostring(customDimensions.noCustomSubdomain) == 'true'), Detail = min(Detail)
+    tostring(customDimensions.noCustomSubdomain) == 'true'), Detail = min(Detail),
+    From = min(todatetime(tostring(customDimensions.enforceFrom)))
     by subscriptionId, Subscription
 | order by Accounts desc, Subscription asc
-| project Subscription, Accounts, NoSubdomain, Detail""",
-        "The newest readings are not of audit mode, or there is nothing to change.",
-        [bar("Accounts")],
+| project Subscription, Accounts, From, NoSubdomain, Detail""",
+        "The newest readings tell of no drift that waits for its ring, or for the end of audit.",
+        [bar("Accounts"), *moment("From")],
         {
             "Accounts": "Would turn off",
+            "From": "Keys go off on",
             "NoSubdomain": "Of them without a subdomain: not reachable by Entra ID",
             "Detail": "How",
         },

@@ -3,6 +3,7 @@
 import json
 
 from infra.readings import EVENTS, NAMES
+from infra.workbook.lists import OWNERS
 from infra.workbook.steps import COMPONENT, Step, identifier
 
 _DAYS_MS = 86_400_000
@@ -19,6 +20,14 @@ _SUBSCRIPTIONS = f"""
 names
 | where deployment == '{{Deployment}}'
 | project value = subscriptionId, label = Subscription
+| order by label asc""".strip()
+_OWNERS = f"""
+{EVENTS}
+{OWNERS}
+owners
+| where deployment == '{{Deployment}}'
+| summarize by value = Owner
+| extend label = value
 | order by label asc""".strip()
 # A reading is stale after twice the usual time between sweeps, and after this in any case.
 _AGES = {"1h": "1 hour", "6h": "6 hours", "1d": "1 day", "2d": "2 days", "7d": "7 days",
@@ -66,28 +75,8 @@ def parameters() -> Step:
                     "defaultValue": "value::1",
                     **COMPONENT,
                 },
-                {
-                    "id": identifier("Subscription"),
-                    "version": "KqlParameterItem/1.0",
-                    "name": "Subscription",
-                    "label": "Subscription",
-                    "type": 2,
-                    "isRequired": True,
-                    "multiSelect": True,
-                    "quote": "'",
-                    "delimiter": ",",
-                    "query": _SUBSCRIPTIONS,
-                    "typeSettings": {
-                        "additionalResourceOptions": ["value::all"],
-                        "selectAllValue": "*",
-                        "showDefault": False,
-                    },
-                    "timeContext": {"durationMs": 0},
-                    "timeContextFromParameter": "TimeRange",
-                    "defaultValue": "value::all",
-                    **COMPONENT,
-                    "value": ["value::all"],
-                },
+                _several("Subscription", _SUBSCRIPTIONS),
+                _several("Owner", _OWNERS),
                 {
                     "id": identifier("StaleAfter"),
                     "version": "KqlParameterItem/1.0",
@@ -119,4 +108,30 @@ def parameters() -> Step:
             **COMPONENT,
         },
         "name": "parameters",
+    }
+
+
+def _several(name: str, query: str) -> Step:
+    """Let a reader choose all, which is the default, or some of a query's rows."""
+    return {
+        "id": identifier(name),
+        "version": "KqlParameterItem/1.0",
+        "name": name,
+        "label": name,
+        "type": 2,
+        "isRequired": True,
+        "multiSelect": True,
+        "quote": "'",
+        "delimiter": ",",
+        "query": query,
+        "typeSettings": {
+            "additionalResourceOptions": ["value::all"],
+            "selectAllValue": "*",
+            "showDefault": False,
+        },
+        "timeContext": {"durationMs": 0},
+        "timeContextFromParameter": "TimeRange",
+        "defaultValue": "value::all",
+        **COMPONENT,
+        "value": ["value::all"],
     }

@@ -1,8 +1,9 @@
-"""The tab on who: by person and client, by management group, by resource group, kind and region."""
+"""The tab on who: by person, by owner, by management group, by resource group, kind and region."""
 
+from infra.workbook.exemptions import TAGGED
 from infra.workbook.freshness import NOW_WITH_DRIFTS
-from infra.workbook.history import HISTORY_OF, history, picked
-from infra.workbook.lists import listed
+from infra.workbook.history import HISTORY_OF, OWNER_OF, history, picked
+from infra.workbook.lists import OWNERS, listed
 from infra.workbook.spans import FACTS, SPANS
 from infra.workbook.steps import ACCOUNT, Step, bar, grid, icon, moment, tab
 from infra.workbook.words import AGED, ICONS_RESULT
@@ -19,8 +20,8 @@ let chains = events
 
 
 def who() -> Step:
-    """Return the tab. By owner comes once events name one."""
-    return tab("Who", _by_person(), _by_group(), _by_place(), _open(), history("who"))
+    """Return the tab."""
+    return tab("Who", _by_person(), _by_owner(), _by_group(), _by_place(), _open(), history("who"))
 
 
 def _by_person() -> Step:
@@ -47,6 +48,39 @@ def _by_person() -> Step:
             "Exempt": "Accounts exempt",
             "LastOn": "Last on",
         },
+    )
+
+
+def _by_owner() -> Step:
+    return picked(
+        grid(
+            "who-owner",
+            "By owner: what is open, and which exemptions end within 30 days: choose one below",
+            listed(
+                f"{TAGGED}\n{OWNERS}",
+                """union (open | project deployment, accountId, isOpen = 1, hours, isEnding = 0),
+    (inForce | where DaysLeft between (0 .. 30) or Until == 'see the next sweep'
+    | project deployment = '{Deployment}', accountId, isOpen = 0, hours = real(null), isEnding = 1)
+| join kind=leftouter owners on deployment, accountId
+| extend Owner = iff(isempty(Owner), 'not known', Owner)
+| summarize Open = sum(isOpen), Oldest = round(max(hours), 1), Ending = sum(isEnding),
+    Untagged = dcountif(accountId, ownerFrom == 'changedBy') by Owner""",
+                "Owner, Open, Oldest, Ending, Untagged",
+                "Open desc, Ending desc, Owner asc",
+                "Owner",
+            ),
+            "No drift is open, and no exemption ends within 30 days.",
+            [bar("Open", "orange")],
+            {
+                "Open": "Open drift",
+                "Oldest": "Oldest, hours",
+                "Ending": "Exemptions that end within 30 days",
+                "Untagged": "Accounts that no tag gives them: they turned the keys on",
+            },
+            fine=True,
+        ),
+        OWNER_OF["who"],
+        "Owner",
     )
 
 
@@ -106,7 +140,7 @@ def _open() -> Step:
     return picked(
         grid(
             "who-open",
-            "Open drift, with where it is: choose one for its history",
+            "Open drift of the owner that is chosen above, or of all: choose one for its history",
             listed(
                 f"{NOW_WITH_DRIFTS}\n{FACTS}",
                 f"""open
@@ -118,6 +152,7 @@ def _open() -> Step:
                 "Account, OpenFor, Result, TurnedOnBy, TurnedOnWith, Subscription, ResourceGroup, "
                 "Kind, Region, accountId",
                 "hours desc, Account asc",
+                owner=OWNER_OF["who"],
             ),
             "No drift is open.",
             [*ACCOUNT, icon("Result", ICONS_RESULT)],

@@ -79,21 +79,21 @@ def days_of(serve: Serve, opened_ago: timedelta) -> tuple[Days, Account]:
 
 
 @pytest.mark.parametrize("result", PUT_OFF)
-async def test_an_account_that_is_put_off_for_26_hours_is_called_after_24(
+async def test_an_account_that_is_put_off_for_a_day_is_called_with_the_digest_of_those_hours(
     serve: Serve, result: str
 ) -> None:
     days, bot = days_of(serve, timedelta(minutes=30))
     PUT_OFF[result](days.azure, bot)
 
     called = []
-    for hours in (0, 23, 26):
+    for hours in (0, 23, 26, 34):
         swept = await days.sweep_at(hours)
         (outcome,) = swept.events("RemediationOutcome")
         assert outcome["result"] == result
         assert int(outcome["openHours"]) == hours
         called.append(len(days.called()))
 
-    assert called == [0, 0, 1]
+    assert called == [0, 0, 0, 1]
     (row,) = days.called()
     assert bot.id.lower() in row["accountIds"]
 

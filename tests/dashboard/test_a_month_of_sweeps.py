@@ -23,6 +23,7 @@ from tools.month_truth import (
     counts,
     covered,
     drifts,
+    enforced,
     findings,
     findings_in,
     found_by,
@@ -45,6 +46,7 @@ MOMENTS = {
 }
 _DAY = timedelta(days=1)
 _FIXED = {"DISABLED", "ALREADY_OFF"}
+_COMPLIANT = {"Keys off": ["COMPLIANT"], "Keys off or exempt": ["COMPLIANT", "EXEMPT"]}
 _STATES = {"Keys off": "COMPLIANT", "Exempt": "EXEMPT", "Held": "HELD", "Drift": "DRIFT"}
 
 
@@ -289,8 +291,16 @@ def readings_by_day(history: History) -> list[tuple[datetime, Counter[str]]]:
     return list(found.items())
 
 
-def compliance(verdicts: Counter[str]) -> float:
-    return round(100 * (verdicts["COMPLIANT"] + verdicts["EXEMPT"]) / verdicts.total(), 1)
+def compliance(history: History) -> list[Row]:
+    return [
+        (
+            when,
+            name,
+            round(100 * sum(verdicts[verdict] for verdict in counted) / verdicts.total(), 1),
+        )
+        for when, verdicts in readings_by_day(history)
+        for name, counted in _COMPLIANT.items()
+    ]
 
 
 def sweep_row(tick: Tick) -> Row:
@@ -305,8 +315,15 @@ def sweep_row(tick: Tick) -> Row:
         len(SCOPE) - read if read else 1,
         len(found),
         len(found_drifts),
+        sum(enforced(tick, drift.finding.account) for drift in found_drifts),
+        *to_come_and_audited(tick),
         sum(drift.result == "DISABLED" for drift in found_drifts),
     )
+
+
+def to_come_and_audited(tick: Tick) -> tuple[int, int]:
+    waiting = sum(not enforced(tick, drift.finding.account) for drift in drifts(found_by([tick])))
+    return (waiting, 0) if mode(tick) == "enforce" else (0, waiting)
 
 
 def whole(tick: Tick) -> str:
@@ -335,7 +352,7 @@ def freshness(history: History) -> list[Row]:
 
 
 def brakes(history: History) -> list[Row]:
-    rows = []
+    states: dict[Row, list[datetime]] = {}
     for tick in history.read:
         changes = [
             Finding(finding.account, "DRIFT")
@@ -344,8 +361,9 @@ def brakes(history: History) -> list[Row]:
         ]
         if braked(tick, changes):
             limit = int(tick.settings["MAX_CHANGES_PER_SWEEP"])
-            rows.append((minute(tick.at), mode(tick), len(changes), limit, len(changes)))
-    return rows
+            state = (mode(tick), len(changes), limit, len(changes))
+            states.setdefault(state, []).append(minute(tick.at))
+    return [(min(at), max(at), len(at), *state) for state, at in states.items()]
 
 
 def by(history: History, who: str) -> str:
@@ -444,12 +462,10 @@ EXPECTED: dict[str, tuple[tuple[str, ...], Expectation]] = {
             for state, verdict in _STATES.items()
         ],
     ),
-    "overview-compliance-over-time": (
-        ("Time", "Compliance"),
-        lambda h: [(when, compliance(verdicts)) for when, verdicts in readings_by_day(h)],
-    ),
+    "overview-compliance-over-time": (("Time", "Counted", "Share"), compliance),
     "overview-last-sweeps": (
-        ("Sweep", "Finished", "Whole", "Mode", "Read", "Gaps", "Accounts", "Drift", "Disabled"),
+        ("Sweep", "Finished", "Whole", "Mode", "Read", "Gaps", "Accounts", "Drift", "InForce",
+         "ToCome", "Audited", "Disabled"),
         last_sweeps,
     ),
     "overview-coverage": (
@@ -484,11 +500,11 @@ EXPECTED: dict[str, tuple[tuple[str, ...], Expectation]] = {
     ),
     "exemptions-now": (TITLED, exemptions_now),
     "exemptions-soon": (
-        (*ACCOUNT, "DaysLeft", "Until", "Owner", "Reason"),
+        (*ACCOUNT, "DaysLeft", "Until", "SaidOwner", "Reason"),
         lambda h: with_days(h, lambda left: left <= 30),
     ),
     "exemptions-later": (
-        (*ACCOUNT, "DaysLeft", "Until", "Owner", "Reason"),
+        (*ACCOUNT, "DaysLeft", "Until", "SaidOwner", "Reason"),
         lambda h: with_days(h, lambda left: left > 30),
     ),
     "exemptions-endless": (
@@ -509,7 +525,7 @@ EXPECTED: dict[str, tuple[tuple[str, ...], Expectation]] = {
     ),
     "failed-now": ((*ACCOUNT, "Result", "OpenFor", "Code"), failed_now),
     "held-now": ((*ACCOUNT, "Reason"), held),
-    "held-brake": (("Time", "Mode", "Changes", "Limit", "Held"), brakes),
+    "held-brake": (("First", "Last", "Sweeps", "Mode", "Changes", "Limit", "Held"), brakes),
     "wars": (("Account", "Flips", "TurnedOnBy", "TurnedOnAt", "TurnedOffBy"), wars),
     "wars-over-time": (
         ("Time", "Turned", "Changes"),
@@ -655,8 +671,9 @@ def compare(captured: Captured, moment: str, name: str, expected: tuple[Any, ...
 
 
 def test_no_query_of_the_workbook_goes_unjudged() -> None:
-    # Those of the tabs for review are judged in test_exposure_evidence_and_who.py.
-    elsewhere = ("exposure-", "evidence-", "who-")
+    # Those of the tabs for review are judged in test_exposure_evidence_and_who.py, and in
+    # test_owners_and_rings.py.
+    elsewhere = ("exposure-", "evidence-", "who-", "rings-")
     names = {step["name"] for step in steps() if step["type"] == 3}
     assert {name for name in names if not name.startswith(elsewhere)} == set(EXPECTED)
 

@@ -173,7 +173,7 @@ def texts(value: Any) -> list[str]:
 _NO_VIEWS = {
     *("Keysweep", "Invocations", "Updating", "Moving", "Usage and estimated costs", "before"),
     # Steps of a Logic App, and a role.
-    *("Recurrence", "HTTP", "Managed identity", "Monitoring Reader"),
+    *("Recurrence", "HTTP", "Managed identity", "Send an email (V2)", "Monitoring Reader"),
 }
 
 

@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from keysweep.taken import event_table, events_query
@@ -23,6 +24,8 @@ _PARAMETERS = {
     "{ExposedAccount}": "*",
     "{EvidenceAccount}": "*",
     "{WhoseAccount}": "*",
+    "{WhoseOwner}": "*",
+    "{Owner}": "'*'",
     "{Subscription}": "'*'",
     "{TimeRange:grain}": "1d",
     "{TimeRange:start}": "datetime(2026-10-24T00:00:00Z)",
@@ -42,9 +45,9 @@ def steps(items: list[dict[str, Any]] | None = None) -> Iterator[dict[str, Any]]
             yield from steps(item["content"]["items"])
 
 
-def filled(kql: str) -> str:
-    """Return a query with its parameters filled in."""
-    for parameter, value in _PARAMETERS.items():
+def filled(kql: str, chosen: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return a query with its parameters filled in, some of them as they are chosen."""
+    for parameter, value in {**_PARAMETERS, **chosen}.items():
         kql = kql.replace(parameter, value)
     return kql
 
