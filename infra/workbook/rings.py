@@ -17,7 +17,7 @@ let standings = materialize(present
     | summarize arg_max(timestamp, customDimensions) by deployment, subscriptionId, sweepId)
     on deployment, subscriptionId, sweepId
 | project deployment, subscriptionId, Subscription, Seen, LastRead, Accounts,
-    mode = tostring(customDimensions.mode), ring = tostring(customDimensions.ring),
+    mode = tostring(customDimensions.mode), listed = tostring(customDimensions.ring),
     From = todatetime(tostring(customDimensions.enforceFrom))
 | join kind=fullouter (open
     | summarize Drift = count() by deployment, subscriptionId, openIn = Subscription)
@@ -26,7 +26,7 @@ let standings = materialize(present
     Seen = iff(isempty(Seen), 'Unseen', Seen), Drift = coalesce(Drift, 0),
     Standing = case(isempty(mode), 'not known', mode == 'enforce', 'in force',
         isnull(From), 'audited', From <= {{TimeRange:end}}, 'due with the next sweep', 'to come')
-| extend Ring = case(isnotempty(ring), ring, Standing == 'not known', 'not known',
+| extend Ring = case(isnotempty(listed), listed, Standing == 'not known', 'not known',
         Standing == 'audited', 'none', 'everywhere'),
     place = case(Standing == 'not known', 0, Standing == 'in force', 1, Standing == 'audited', 3, 2)
 | project Ring, Standing, From, Subscription, Seen, LastRead, Accounts, Drift, place);
