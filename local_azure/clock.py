@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -241,30 +242,31 @@ class CountedThreads(ThreadPoolExecutor):
     def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Hand a call to a thread.
 
-        The future is our own: the loop's callback is then done before the work is over. A thread
-        calls back in the order of asking, and the loop asks after us.
+        The future is our own, which the thread settles before it says that the work is over: what
+        the loop wants to be called with is done by then.
         """
         self._add_work(1)
         known: Future[T] = Future()
 
-        def tell(done: Future[T]) -> None:
+        def work() -> None:
             try:
                 if known.set_running_or_notify_cancel():
-                    _hand_over(done, known)
+                    settle(known, partial(fn, *args, **kwargs))
             finally:
                 self._add_work(-1)
 
-        super().submit(fn, *args, **kwargs).add_done_callback(tell)
+        super().submit(work)
         return known
 
 
-def _hand_over[T](done: Future[T], to: Future[T]) -> None:
-    """Give one future what came of another."""
-    error = done.exception()
-    if error is not None:
-        to.set_exception(error)
+def settle[T](future: Future[T], call: Callable[[], T]) -> None:
+    """Give a future what comes of a call."""
+    try:
+        result = call()
+    except BaseException as error:  # noqa: BLE001 - it is the caller's
+        future.set_exception(error)
     else:
-        to.set_result(done.result())
+        future.set_result(result)
 
 
 def _are_at_rest(loops: Iterable[asyncio.AbstractEventLoop]) -> bool:

@@ -9,10 +9,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from local_azure import LocalAzure, MovedClock, SeenRequest
-from local_azure.clock import work_off
+from local_azure.clock import settle, work_off
 
 # So many rounds in a row in which no loop had anything to do are rest.
 _ROUNDS = 2
@@ -114,10 +115,7 @@ class InPlace(ThreadPoolExecutor):
     def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Do it."""
         done: Future[T] = Future()
-        try:
-            done.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - it is the caller's
-            done.set_exception(error)
+        settle(done, partial(fn, *args, **kwargs))
         return done
 
 

@@ -23,20 +23,11 @@ if TYPE_CHECKING:
 
 # What is drawn is the same every time, so more of it shows nothing new from run to run. What is new
 # is drawn at night (`make test-nightly`, and `make soak`). No machine is too slow.
-hypothesis.settings.register_profile(
-    "repeatable",
-    max_examples=50,
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+_unhurried = hypothesis.settings(
+    deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
-hypothesis.settings.register_profile(
-    "anew",
-    max_examples=1000,
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
-)
+hypothesis.settings.register_profile("repeatable", _unhurried, max_examples=50, derandomize=True)
+hypothesis.settings.register_profile("anew", _unhurried, max_examples=1000, print_blob=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:

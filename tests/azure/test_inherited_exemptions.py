@@ -8,7 +8,8 @@ import pytest
 
 from local_azure import PatchForm, SeenRequest, Tenant
 from shared.core.model import Result
-from tests.support.bent_answers import TAG, bots, keys_on, only
+from tests.support.bent_answers import TAG, bots, only
+from tests.support.contoso import keys_on
 from tests.support.real_sweeps import sweep
 from tests.support.serving import Serve
 

@@ -15,6 +15,7 @@ from local_azure import LocalAzure, Operation, PatchForm, SeenRequest, Tenant
 from local_azure.server import Server
 from local_azure.services import Settings
 from shared.core.model import Result
+from tests.support.contoso import keys_on
 from tests.support.real_sweeps import sweep
 from tests.support.serving import Serve
 
@@ -33,10 +34,6 @@ def drifted(count: int, subscriptions: int = 1, **more: Any) -> Tenant:
         home = homes[number % subscriptions]
         tenant.add_account(f"bot-{number}", local_auth=True, subscription=home, **form)
     return tenant
-
-
-def keys_on(azure: LocalAzure) -> set[str]:
-    return {account.name for account in azure.tenant.accounts if account.keys_on}
 
 
 def of_the_bot(azure: LocalAzure, method: str, name: str = "bot-0") -> list[Operation]:

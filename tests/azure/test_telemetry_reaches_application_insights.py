@@ -18,6 +18,7 @@ from shared.core.errors import SweepNotWhole
 from shared.core.events import EVENTS, METRICS, SweepContext
 from shared.core.wire import fields_of
 from tests.support.alone import alone
+from tests.support.contoso import keys_on
 from tests.support.functions_worker import FunctionsWorker
 from tests.support.real_sweeps import TRACE, TRACE_PARENT, Swept, insights, sweep, worker
 from tests.support.serving import Serve
@@ -34,10 +35,6 @@ async def demo_swept(mode: str) -> tuple[Swept, LocalAzure]:
         with LocalAzure(scenarios.demo()) as azure:
             _demo[mode] = (await sweep(azure, mode, MAX_CHANGES_PER_SWEEP=NO_BRAKE), azure)
     return _demo[mode]
-
-
-def keys_on(azure: LocalAzure) -> set[str]:
-    return {account.name for account in azure.tenant.accounts if account.flag is not True}
 
 
 def of(swept: Swept, *base_types: str) -> list[dict[str, Any]]:

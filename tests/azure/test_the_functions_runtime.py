@@ -10,15 +10,12 @@ from typing import Any
 import pytest
 from azure_functions_runtime import handle_event
 
-from local_azure import LocalAzure, PatchForm, RunningClock, Tenant, scenarios
+from local_azure import PatchForm, RunningClock, Tenant, scenarios
 from shared.core.settings import SETTINGS
+from tests.support.contoso import keys_on
 from tests.support.functions_worker import ROOT, FunctionsWorker, Invocation
 from tests.support.real_sweeps import TRACE, TRACE_PARENT, insights, worker
 from tests.support.serving import Serve
-
-
-def keys_on(azure: LocalAzure) -> set[str]:
-    return {account.name for account in azure.tenant.accounts if account.flag is not True}
 
 
 async def test_there_is_one_function_and_it_is_a_timer_that_never_runs_by_itself() -> None:

@@ -8,6 +8,7 @@ import pytest
 from local_azure import LocalAzure, PatchForm, SeenRequest, Tenant
 from local_azure.faults import Fault
 from local_azure.server import Server
+from tests.support.contoso import keys_on
 from tests.support.real_sweeps import process, tick, worker
 from tests.support.serving import Serve
 
@@ -24,10 +25,6 @@ def bots(count: int = 1) -> Tenant:
 
 def tokens(azure: LocalAzure) -> int:
     return sum(operation.host == "identity" for operation in azure.operations)
-
-
-def keys_on(azure: LocalAzure) -> set[str]:
-    return {account.name for account in azure.tenant.accounts if account.keys_on}
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 
 from local_azure import LocalAzure, Tenant
 from local_azure.telemetry import Envelope
+from tests.support.contoso import keys_on
 from tests.support.real_sweeps import Swept, sweep
 from tests.support.serving import Serve
 from tests.support.terminal import Ran, at_once, here
@@ -42,10 +43,6 @@ def arrived(azure: LocalAzure, swept: Swept, envelopes: list[Envelope]) -> str:
 def undo(azure: LocalAzure, sweep_id: str, *more: str, resource: str = "") -> Ran:
     insights = resource or azure.services.component_id()
     return here(azure, "undo", sweep_id, "--insights", insights, *(more or ("--yes",)))
-
-
-def keys_on(azure: LocalAzure) -> set[str]:
-    return {account.name for account in azure.tenant.accounts if account.keys_on}
 
 
 def is_event(envelope: Envelope, name: str) -> bool:

@@ -15,6 +15,7 @@ import pytest
 from local_azure import LocalAzure, Tenant, scenarios
 from local_azure.log import SeenRequest
 from local_azure.state.account import PatchForm
+from tests.support.contoso import keys_on
 from tests.support.serving import Serve
 from tests.support.terminal import at_once, here
 
@@ -26,10 +27,6 @@ def one(tags: dict[str, str] | None = None, *, local_auth: bool = False) -> Tena
     tenant = Tenant.with_one_subscription()
     tenant.add_account("bot", local_auth=local_auth, tags=tags)
     return tenant
-
-
-def keys_on(azure: LocalAzure) -> set[str]:
-    return {account.name for account in azure.tenant.accounts if account.keys_on}
 
 
 # What is written

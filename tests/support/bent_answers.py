@@ -108,11 +108,6 @@ def turned_off(azure: LocalAzure) -> set[str]:
     return {azure.tenant.account(write.account_id).name for write in azure.writes}
 
 
-def keys_on(azure: LocalAzure) -> set[str]:
-    """Return the names of the accounts that have their keys on."""
-    return {account.name for account in azure.tenant.accounts if account.keys_on}
-
-
 def patched(azure: LocalAzure) -> Counter[str]:
     """Return how often each account was sent a PATCH."""
     return Counter(
