@@ -229,6 +229,8 @@ class ArmReader:
             for row in rows:
                 yield row
             link = next(filter(None, (body.get(name) for name in LINK_NAMES)), None)
+            # Hundreds of lists may wait for their next page, and a page takes a megabyte.
+            del body, rows
 
     async def _permitted(
         self, permit: _Permit, action: str, resource: str, wanted: _Resource, link: str

@@ -59,41 +59,35 @@ class ListReader:
         self, subscription: Subscription, until: Deadline, keep: Collection[str]
     ) -> Reading | Unlisted:
         try:
-            rows = await until.wait_for(self._rows(subscription.id), _TOO_LATE)
-            reading = self._reading(subscription, rows, keep)
+            reading = await until.wait_for(self._reading(subscription, keep), _TOO_LATE)
             groups = await self._groups(reading, until)
         except AzureError as error:
             gap = Gap(GapKind.SUBSCRIPTION, subscription.id, str(error), subscription.id)
             return Unlisted(gap, kept_waiting=isinstance(error, Throttled))
         return reading.with_tags_above(self.tags, groups)
 
-    async def _rows(self, subscription_id: str) -> Sequence[Account | str]:
-        """Read a list to its end, each row once. Raises AzureError."""
-        rows: dict[str, Account | str] = {}
-        async for row in self.arm.accounts(subscription_id):
-            rows.setdefault(row if isinstance(row, str) else row.id.key, row)
-        return tuple(rows.values())
+    async def _reading(self, subscription: Subscription, keep: Collection[str]) -> Reading:
+        """Read a list to its end: count the accounts of the kinds in scope, keep those that matter.
 
-    def _reading(
-        self, subscription: Subscription, rows: Sequence[Account | str], keep: Collection[str]
-    ) -> Reading:
-        """Count the accounts of the kinds in scope, and keep those that matter."""
-        accounts = [
-            row for row in rows if isinstance(row, Account) and self.scope.has_kind(row.kind)
-        ]
-        count = Counter(account.keys_on for account in accounts)
-        kept = (
-            account
-            for account in accounts
-            if account.keys_on
-            or account.id.key in keep
-            or carries(account.tags, self.tags.exemption)
-        )
-        gaps = (
-            Gap(GapKind.ACCOUNT, row, "ARM's row lacks what we need", subscription.id)
-            for row in rows
-            if isinstance(row, str)
-        )
+        Each row counts once, and what does not matter is let go at once: hundreds of lists are
+        under way together. Raises AzureError.
+        """
+        seen: set[str] = set()
+        count: Counter[bool] = Counter()
+        kept: list[Account] = []
+        gaps: list[Gap] = []
+        async for row in self.arm.accounts(subscription.id):
+            key = row if isinstance(row, str) else row.id.key
+            if key in seen:
+                continue
+            seen.add(key)
+            if isinstance(row, str):
+                problem = "ARM's row lacks what we need"
+                gaps.append(Gap(GapKind.ACCOUNT, row, problem, subscription.id))
+            elif self.scope.has_kind(row.kind):
+                count[row.keys_on] += 1
+                if row.keys_on or key in keep or carries(row.tags, self.tags.exemption):
+                    kept.append(row)
         census = Census(keys_on=count[True], keys_off=count[False])
         return Reading(Coverage(subscription, Source.ARM, census), tuple(kept), tuple(gaps))
 
