@@ -5,7 +5,8 @@ that could not be read, and days without an inventory stand beside it, and no nu
 unless they are all zero.
 """
 
-from infra.readings import CHOSEN_EVENTS, NAMES, SWEEPS
+from infra.readings import BEGAN, CHOSEN_EVENTS, IS_CHOSEN, NAMES, SWEEPS
+from infra.workbook.freshness import LONGEST_SWEEP
 from infra.workbook.history import HISTORY_OF, history, picked
 from infra.workbook.lists import listed
 from infra.workbook.spans import FACTS, SPANS
@@ -15,7 +16,8 @@ _WHERE = "ResourceGroup, Kind, Region"
 _EVERYTHING = f"{CHOSEN_EVENTS}\n{SWEEPS}\n{NAMES}"
 
 # Hours of the range in which no sweep that was told whole began, beyond twice the usual distance
-# between sweeps. Two in a row is what a schedule can do; a third that is missing is silence.
+# between sweeps. Two in a row is what a schedule can do; a third that is missing is silence. The
+# last sweep before the range is not seen: one may have begun with it.
 _SILENCE = """
 let told = sweeps
 | where isTold and began between ({TimeRange:start} .. {TimeRange:end})
@@ -27,12 +29,52 @@ let reach = toint(ceiling(2.0 * coalesce(apart, 24.0)));
 let offsets = range offset from 0 to 400 step 1
 | where offset <= reach
 | project one = 1, offset;
-let covered = told
-| project one = 1, began
+let covered = union (told | project one = 1, began),
+    (print one = 1, began = {TimeRange:start})
 | join kind=inner offsets on one
 | summarize by Hour = bin(began, 1h) + offset * 1h;
 let silent = range Hour from bin({TimeRange:start}, 1h) to {TimeRange:end} step 1h
 | join kind=leftanti covered on Hour;
+""".strip()
+
+# Sweeps of which something is missing: the end, a subscription, a gap, an account, a change of
+# keys, or the change log itself. A key that only such a sweep saw may not be here.
+_PARTLY = f"""
+let accountsTold = events
+| where name in ('DriftFound', 'AccountHeld')
+    or (name == 'ExemptionObserved' and tostring(customDimensions.verdict) == 'EXEMPT')
+| summarize by deployment, sweepId, subscriptionId, name, accountId
+| summarize accountsTold = count() by deployment, sweepId, subscriptionId;
+let accountsLost = events
+| where name == 'SubscriptionRead' and ({IS_CHOSEN})
+| summarize arg_max(timestamp, customMeasurements) by deployment, sweepId, subscriptionId
+| project deployment, sweepId, subscriptionId, counted = tolong(customMeasurements.exempt)
+    + tolong(customMeasurements.held) + tolong(customMeasurements.drift)
+| join kind=leftouter accountsTold on deployment, sweepId, subscriptionId
+| where coalesce(accountsTold, 0) < counted
+| summarize by deployment, sweepId;
+let changesTold = customEvents
+| where cloud_RoleName == '{{Deployment}}' and name == 'KeyAccessChanged'
+| summarize by sweepId = tostring(customDimensions.sweepId),
+    changeId = tostring(customDimensions.changeId)
+| summarize changesTold = count() by sweepId;
+let changesLost = events
+| where name == 'SweepCompleted'
+| summarize arg_max(timestamp, customDimensions, customMeasurements) by deployment, sweepId
+| join kind=leftouter changesTold on sweepId
+| where coalesce(changesTold, 0) < tolong(customMeasurements.keyChanges)
+    or tostring(customDimensions.changeLog) != 'read'
+| summarize by deployment, sweepId;
+let partly = events
+| where isnotempty(sweepId)
+| summarize rejected = countif(name == 'SettingsRejected') by deployment, sweepId
+| extend began = {BEGAN}
+| where isnull(began) or began >= {{TimeRange:start}}
+| where isnull(began) or rejected > 0 or began < {{TimeRange:end}} - {LONGEST_SWEEP}
+| join kind=leftouter (sweeps | project deployment, sweepId, isTold) on deployment, sweepId
+| join kind=leftouter (union accountsLost, changesLost
+    | summarize lost = count() by deployment, sweepId) on deployment, sweepId
+| where isnull(isTold) or not(isTold) or isnotnull(lost);
 """.strip()
 
 # Subscriptions that a sweep could not read, by sweep.
@@ -42,7 +84,8 @@ let unreadHere = gaps
 | extend What = iff(gapKind == 'subscription', 'subscription', gapKind);
 """.strip()
 
-# The daily inventory: what each sweep that was to tell it counted, and how much of that is here.
+# The daily inventory: what each sweep that was to tell it counted, and how much of that is here: of
+# all subscriptions, whichever are chosen.
 _INVENTORIES = """
 let inventories = materialize(events
 | where name == 'SweepCompleted' and isnotempty(tostring(customDimensions.inventory))
@@ -50,12 +93,12 @@ let inventories = materialize(events
 | project deployment, sweepId, At = timestamp, said = tostring(customDimensions.inventory),
     sent = tolong(customMeasurements.inventoryAccounts),
     counted = tolong(customMeasurements.accounts)
-| join kind=leftouter (events
-    | where name == 'AccountSeen'
+| join kind=leftouter (customEvents
+    | where cloud_RoleName == '{Deployment}' and name == 'AccountSeen'
     | summarize keysOn = countif(tostring(customDimensions.keysOn) == 'true')
-        by deployment, sweepId, accountId
-    | summarize received = count(), keysOn = countif(keysOn > 0) by deployment, sweepId)
-    on deployment, sweepId
+        by sweepId = tostring(customDimensions.sweepId),
+        accountId = tostring(customDimensions.accountId)
+    | summarize received = count(), keysOn = countif(keysOn > 0) by sweepId) on sweepId
 | project deployment, sweepId, At, counted, received = coalesce(received, 0),
     keysOn = coalesce(keysOn, 0), Missing = case(said != 'told', said,
         coalesce(received, 0) < sent, 'fewer were received than sent: late, or lost', ''));
@@ -91,6 +134,7 @@ def _answer() -> Step:
         f"""
 {SPANS}
 {_SILENCE}
+{_PARTLY}
 {_INVENTORIES}
 let exposed = spans
 | where Leave != 'exempt';
@@ -99,11 +143,12 @@ let numbers = print accounts = toscalar(exposed | summarize dcount(accountId)),
     exempt = toscalar(spans | where Leave == 'exempt' | summarize dcount(accountId)),
     silentHours = toscalar(silent | summarize count()),
     unread = toscalar(gaps | summarize dcount(gapName)),
+    partlyTold = toscalar(partly | summarize dcount(sweepId)),
     days = toscalar(inventories | where isempty(Missing) | summarize dcount(bin(At, 1d))),
     lengthDays = toint(({{TimeRange:end}} - {{TimeRange:start}}) / 1d),
     heard = toscalar(sweeps | summarize count());
 let known = numbers
-| extend unknown = silentHours > 0 or unread > 0 or heard == 0;
+| extend unknown = silentHours > 0 or unread > 0 or partlyTold > 0 or heard == 0;
 union
 (known | project place = 1, Title = 'Accounts with a usable key', Value = todouble(accounts),
     status = case(accounts > 0, 'bad', unknown, 'warn', 'good'),
@@ -113,13 +158,17 @@ union
 (known | project place = 3, Title = 'Exempt accounts', Value = todouble(exempt), status = '',
     Note = 'kept their keys with leave'),
 (known | project place = 4, Title = 'Hours without a sweep', Value = todouble(silentHours),
-    status = iff(silentHours > 0, 'warn', 'good'),
+    status = case(silentHours > 0, 'warn', unknown, '', 'good'),
     Note = iff(silentHours > 0, 'nothing is known of them', 'none')),
-(known | project place = 5, Title = 'Not readable at times', Value = todouble(unread),
-    status = iff(unread > 0, 'warn', 'good'),
-    Note = iff(unread > 0, 'subscriptions or more: see below', 'none')),
-(known | project place = 6, Title = 'Days with an inventory', Value = todouble(days),
-    status = iff(days < lengthDays, '', 'good'),
+(known | project place = 5, Title = 'Sweeps told in part', Value = todouble(partlyTold),
+    status = case(partlyTold > 0, 'warn', unknown, '', 'good'),
+    Note = iff(partlyTold > 0, 'late, lost, killed, or without the change log', 'none')),
+(known | project place = 6, Title = 'Not readable at times', Value = todouble(unread),
+    status = case(unread > 0, 'warn', unknown, '', 'good'),
+    Note = case(unread > 0, 'subscriptions or more: see below', unknown, 'of what was told',
+        'none')),
+(known | project place = 7, Title = 'Days with an inventory', Value = todouble(days),
+    status = iff(days < lengthDays or lengthDays == 0 or unknown, '', 'good'),
     Note = strcat('of ', tostring(lengthDays), ' (INVENTORY=daily)'))
 """,
         "Nothing was received.",

@@ -8,7 +8,7 @@ from infra.readings import BEGAN, CHOSEN_EVENTS, DRIFTS, EVENTS, IS_CHOSEN, NAME
 from infra.workbook.steps import Step, grid, icon, moment
 
 # No sweep takes as long: the host ends it after 25 minutes (functionTimeout).
-_LONGEST_SWEEP = "30m"
+LONGEST_SWEEP = "30m"
 _SHORT_MINUTES, _SHORT_HOURS = 120, 48
 
 
@@ -50,7 +50,7 @@ let untold = starts
     seen = tostring(gapsTold), ofSeen = tostring(gapsCounted)
 | extend untold = case(isnotnull(ended), strcat('The sweep of ', at, ' told ', read, ' of ', ofRead,
         ' subscriptions and ', seen, ' of ', ofSeen, ' gaps: the rest is late, or lost. '),
-    began < {{TimeRange:end}} - {_LONGEST_SWEEP}, strcat('The sweep of ', at,
+    began < {{TimeRange:end}} - {LONGEST_SWEEP}, strcat('The sweep of ', at,
         ' never completed: it was killed, or its end was lost. '), '')
 | where isnotempty(untold)
 | summarize arg_max(began, untold) by deployment;

@@ -135,6 +135,7 @@ class SweepCompleted(Event):
     deferred: Annotated[int, "Drifts that were not attempted: the next sweep carries on."]
     throttled: Annotated[int, "Requests that Azure answered with 429: too many."]
     brake: Annotated[str, "What the brake did, or in audit mode would do; empty: nothing."]
+    key_changes: Annotated[int, "How many KeyAccessChanged were sent."]
     change_log: Annotated[
         str,
         "`read`, with how many rows lack what we need, or why the change log could not be read.",

@@ -46,6 +46,8 @@ class SweepReport:
     """Why the platform's change log could not be read; empty if it was."""
     change_log_lacking: int = 0
     """Rows of it that lack what we need."""
+    key_changes: int = 0
+    """Changes of accounts' keys that were told."""
     throttled: int = 0
     """Requests that Azure answered with 429."""
     inventory_told: InventoryTold | None = None
@@ -188,6 +190,7 @@ class SweepReport:
             deferred=self.results.get(Result.DEFERRED, 0),
             throttled=self.throttled,
             brake=self.brake,
+            key_changes=self.key_changes,
             change_log=self.change_log,
             inventory=self.daily_inventory,
             inventory_accounts=self.inventory_told.accounts if self.inventory_told else None,

@@ -28,12 +28,20 @@ from shared.core.announcements import (
 )
 from shared.core.change_log import ChangeLog
 from shared.core.decision import Plan, decide, held_by_the_brake, plan
-from shared.core.events import BrakeEngaged, DriftFound, Event, SweepStarted
+from shared.core.events import (
+    BrakeEngaged,
+    DriftFound,
+    Event,
+    KeyAccessChanged,
+    PatchWar,
+    SweepStarted,
+)
 from shared.core.model import (
     Clock,
     Decision,
     Exempt,
     Inventory,
+    KeyChange,
     Lapsed,
     Outcome,
     Result,
@@ -121,7 +129,9 @@ class Sweep:
         }
         await self._emit(announcements.values())
         since = (self.last or started - _DAY) - _OVERLAP
-        await self._emit(map(in_ring, _key_changes(log, since)))
+        changes = log.since(since)
+        await self._emit(in_ring(_key_change(log, change)) for change in changes)
+        await self._emit(map(in_ring, _patch_wars(log)))
         owned = _exempt_and_held(decisions, log, settings.owner_tags, today)
         await self._emit(map(in_ring, owned))
         # Last: whoever sees that a subscription was read finds the events of all its accounts.
@@ -141,6 +151,7 @@ class Sweep:
             brake=brake,
             change_log_unread=log.unread,
             change_log_lacking=log.lacking,
+            key_changes=len(changes),
             throttled=self.throttling.throttled,
             rings=rings,
             inventory_told=told,
@@ -275,9 +286,11 @@ def _announcement(
     return drift_found(decision, last_on, log.flips(account), opened, owner, now)
 
 
-def _key_changes(log: ChangeLog, since: datetime) -> Iterator[Event]:
-    for change in log.since(since):
-        yield key_access_changed(change, log.flips(change.account.key))
+def _key_change(log: ChangeLog, change: KeyChange) -> KeyAccessChanged:
+    return key_access_changed(change, log.flips(change.account.key))
+
+
+def _patch_wars(log: ChangeLog) -> Iterator[PatchWar]:
     for account, (on, off) in log.wars().items():
         yield patch_war(on, off, log.flips(account))
 

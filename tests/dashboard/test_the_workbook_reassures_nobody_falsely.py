@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.queries import steps
+from tests.support.queries import calming_steps
 from tests.support.told_sweeps import (
     A,
     B,
@@ -35,16 +35,7 @@ def known(*events: Any, at: float = 5) -> str:
     return str(shown("freshness", *events, at=at)[0]["Known"])
 
 
-CALMING = [
-    step["name"]
-    for step in steps()
-    if step["type"] == 3
-    and (
-        step["content"]["visualization"] == "tiles"
-        or step["content"].get("noDataMessageStyle") == 3
-    )
-]
-every_calming_step = pytest.mark.parametrize("step", CALMING)
+every_calming_step = pytest.mark.parametrize("step", calming_steps())
 
 
 @pytest.mark.slow
@@ -84,6 +75,15 @@ def test_nothing_calms(step: str, events: list[Any]) -> None:
 @every_calming_step
 def test_ten_days_of_sweeps_and_twenty_of_silence_calm_nobody(step: str) -> None:
     assert reassures(step, *calm(range(0, 240, 6)), at=720) == []
+
+
+@pytest.mark.parametrize(
+    "last",
+    [completed(4, changes=1), completed(4, changeLog="403 AuthorizationFailed")],
+    ids=["a lost change of keys", "an unread change log"],
+)
+def test_the_evidence_is_open_without_every_change_of_keys(last: Any) -> None:
+    assert reassures("evidence-answer", *calm(range(4)), read(A, 4), last) == []
 
 
 def test_ten_days_of_sweeps_and_twenty_of_silence_are_said() -> None:

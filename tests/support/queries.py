@@ -45,6 +45,19 @@ def steps(items: list[dict[str, Any]] | None = None) -> Iterator[dict[str, Any]]
             yield from steps(item["content"]["items"])
 
 
+def calming_steps() -> list[str]:
+    """Return the names of the steps that may say that all is well: in green, or by being empty."""
+    return sorted(
+        step["name"]
+        for step in steps()
+        if step["type"] == 3
+        and (
+            (step["content"]["visualization"] == "tiles" and "'good'" in step["content"]["query"])
+            or step["content"].get("noDataMessageStyle") == 3
+        )
+    )
+
+
 def filled(kql: str, chosen: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return a query with its parameters filled in, some of them as they are chosen."""
     for parameter, value in {**_PARAMETERS, **chosen}.items():

@@ -58,10 +58,10 @@ def outcome(hour: int, result: str, account: str = "bot") -> Any:
     )
 
 
-def completed(hour: int, count: int = 1, gaps: int = 0, **more: Any) -> Any:
-    numbers = {"subscriptionsRead": count, "gaps": gaps}
+def completed(hour: int, count: int = 1, gaps: int = 0, changes: int = 0, **more: Any) -> Any:
+    numbers = {"subscriptionsRead": count, "gaps": gaps, "keyChanges": changes}
     whole = "false" if gaps else "true"
-    return event("SweepCompleted", hour, numbers, **{"whole": whole, **more})
+    return event("SweepCompleted", hour, numbers, **{"whole": whole, "changeLog": "read", **more})
 
 
 def calm(hours: Iterable[int], name: str = "", **more: Any) -> list[Any]:
@@ -87,7 +87,10 @@ def shown(
     clicked: str = "",
     at: float = 5,
 ) -> list[dict[str, Any]]:
-    """Return the rows of a step, `at` so many hours of the day, for an owner if one is chosen."""
+    """Return the rows of a step, `at` so many hours of the day, for an owner if one is chosen.
+
+    The time range that is asked about begins with the day.
+    """
     end = DAY + timedelta(hours=at)
     chosen = {
         "{Subscription}": f"'{subscription}'",
@@ -97,6 +100,7 @@ def shown(
     kql = filled(_QUERIES[step], chosen)
     tables = Tables(events)
     tables.window(end - timedelta(days=30), end)
+    kql = kql.replace("2026-10-24T00:00:00Z", DAY.isoformat())
     return tables.query(kql.replace("2026-11-24T00:00:00Z", end.isoformat())).dicts()
 
 

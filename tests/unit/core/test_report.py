@@ -206,6 +206,10 @@ def test_the_event_tells_how_many_requests_azure_throttled() -> None:
     assert a_report(throttled=3).completed().throttled == 3
 
 
+def test_the_event_tells_how_many_changes_of_keys_were_told() -> None:
+    assert a_report(key_changes=2).completed().key_changes == 2
+
+
 def test_of_a_sweep_that_did_nothing_the_event_counts_nothing() -> None:
     event = a_report().completed()
     assert event.disabled == 0

@@ -571,6 +571,14 @@ async def test_changes_since_the_last_firing_and_an_hour_are_told(
     assert [event.changed_by for event in found.events(KeyAccessChanged)] == authors
 
 
+async def test_the_sweep_counts_the_changes_that_it_told() -> None:
+    tenant = FakeTenant.of(bot())
+    tenant.changes += [a_change(Turned.OFF, NOW - timedelta(hours=1)), a_change(Turned.ON, NOW)]
+    found = await swept(tenant)
+    (completed,) = found.events(SweepCompleted)
+    assert completed.key_changes == 2
+
+
 async def test_a_change_that_is_told_says_how_often_its_account_flipped() -> None:
     tenant = FakeTenant.of(bot())
     tenant.changes += [a_change(Turned.OFF, NOW - timedelta(hours=1)), a_change(Turned.ON, NOW)]
