@@ -118,8 +118,8 @@ class Tables:
             for literal, value in (values or {}).items():
                 sql = sql.replace(_quoted(literal), _quoted(value))
             # A cursor of its own: several threads may ask at once.
-            relation = self._database.cursor().sql(sql)
-            columns, rows = relation.columns, relation.fetchall()
+            cursor = self._database.cursor().execute(sql)
+            columns, rows = [column[0] for column in cursor.description], cursor.fetchall()
         except (duckdb.Error, duckdb_kql.KqlError) as error:
             raise QueryError(str(error)) from error
         return Result(tuple(columns), tuple(rows))
