@@ -8,13 +8,13 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import duckdb
 import duckdb_kql
 
 from dashboard.capture import Envelope, time_of
+from dashboard.lets import Columns, Lets
 
 _COMMON = {
     "timestamp": "TIMESTAMP",
@@ -37,7 +37,7 @@ _METRICS = {
 }
 
 _SHOWN = {"customEvents": "received_events", "customMetrics": "received_metrics"}
-_SCHEMA = {"customEvents": [*_EVENTS], "customMetrics": [*_METRICS]}
+COLUMNS: Columns = (("customEvents", tuple(_EVENTS)), ("customMetrics", tuple(_METRICS)))
 
 
 class QueryError(Exception):
@@ -64,6 +64,7 @@ class Tables:
         self._database = duckdb_kql.connect()
         self._database.execute("SET TimeZone = 'UTC'")
         self._database.execute("SET threads = 1")
+        self._lets = Lets(self._database, COLUMNS)
         events, metrics = [], []
         for envelope in envelopes:
             match envelope["data"]["baseType"]:
@@ -103,6 +104,7 @@ class Tables:
         self._show("")
 
     def _show(self, condition: str) -> None:
+        self._lets.forget()
         for shown, received in _SHOWN.items():
             self._database.execute(
                 f"CREATE OR REPLACE TABLE {shown} AS SELECT * FROM {received} {condition}"  # noqa: S608
@@ -114,25 +116,12 @@ class Tables:
         `values` replace string literals of the KQL: a query is translated once, whatever they are.
         """
         try:
-            sql = translated(kql)
-            for literal, value in (values or {}).items():
-                sql = sql.replace(_quoted(literal), _quoted(value))
             # A cursor of its own: several threads may ask at once.
-            cursor = self._database.cursor().execute(sql)
+            cursor = self._lets.run(kql, values or {})
             columns, rows = [column[0] for column in cursor.description], cursor.fetchall()
         except (duckdb.Error, duckdb_kql.KqlError) as error:
             raise QueryError(str(error)) from error
         return Result(tuple(columns), tuple(rows))
-
-
-@cache
-def translated(kql: str) -> str:
-    """Translate KQL to SQL: it takes longer than running it."""
-    return str(duckdb_kql.to_sql(kql, schema=_SCHEMA))
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _common(envelope: Envelope, name: str, kind: str) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from dashboard.tables import Tables, translated
+from dashboard.lets import translated
+from dashboard.tables import COLUMNS, Tables
 from shared.core.events import Event, SettingsRejected, SweepContext
 from shared.core.wire import identified, measurements, properties
 from tests.support.fake_sweeps import swept
@@ -61,7 +62,7 @@ class Received(Tables):
 
     def prepare(self, kql: str) -> None:
         """Translate and plan a query once: that takes most of the time."""
-        sql = translated(kql)
+        sql = translated(kql, COLUMNS)
         seen = (
             "(SELECT * FROM received_events WHERE timestamp > $after::TIMESTAMP "
             'AND timestamp <= $until::TIMESTAMP) AS "customEvents"'
