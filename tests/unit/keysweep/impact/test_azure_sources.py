@@ -302,7 +302,7 @@ def _page(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _listed(account: Account) -> dict[str, Any]:
     nothing = dict.fromkeys(("endpoint", "endpoints", "subdomain", "publicAccess", "defaultAction"))
-    return {"id": str(account.id), "kind": account.kind, **nothing}
+    return {"id": str(account.id), "kind": account.kind, "location": account.location, **nothing}
 
 
 async def test_300_accounts_of_60_subscriptions_take_a_minute_within_the_limits(

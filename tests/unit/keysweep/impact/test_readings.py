@@ -16,6 +16,7 @@ from keysweep.impact.evidence import (
     CallCount,
     CallCounts,
     Caller,
+    Connections,
     Holds,
     Logged,
     NotLogged,
@@ -23,9 +24,10 @@ from keysweep.impact.evidence import (
 )
 from keysweep.impact.metrics import Measured, MetricsQuery
 from keysweep.impact.roles import Roles, data_roles
+from keysweep.impact.verdict import Impact, judge
 from keysweep.taken import LogAnswer
 from shared.core.model import AccountId
-from tests.support.evidence import ASKED, DAYS
+from tests.support.evidence import ASKED, DAYS, evidence
 from tests.support.recorded_exchanges import recorded
 
 BOT = AccountId("00000000-0000-0000-0000-000000000001", "rg-chat", "bot")
@@ -333,9 +335,9 @@ def test_the_filter_is_one_of_the_documented_patterns() -> None:
 HUB = AccountId(BOT.subscription_id, "rg-foundry", "hub")
 
 
-def reached(subdomain: str = "bot", endpoint: str = "https://bot.openai.azure.com/") -> Shown:
+def reached(subdomain: str = "bot", location: str = "swedencentral") -> Shown:
     return read_account(
-        {"id": str(BOT), "kind": "OpenAI", "endpoint": endpoint, "subdomain": subdomain}
+        {"id": str(BOT), "kind": "OpenAI", "location": location, "subdomain": subdomain}
     )
 
 
@@ -374,10 +376,10 @@ def test_a_connection_leads_to_an_account_by_its_address(target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["https://bot.search.windows.net/", "https://robot.openai.azure.com/", "", "[::"]
+    "target", ["https://bot.search.windows.net/", "https://robot.openai.azure.com/"]
 )
 def test_another_address_leads_elsewhere(target: str) -> None:
-    assert directory(a_connection(target=target)).to(reached()).found == ()
+    assert directory(a_connection(target=target)).to(reached()) == Connections()
 
 
 def test_a_connection_leads_to_an_account_by_its_id_in_any_case() -> None:
@@ -386,14 +388,85 @@ def test_a_connection_leads_to_an_account_by_its_id_in_any_case() -> None:
     assert found.place == "hub, project p"
 
 
-def test_the_address_of_a_region_may_be_anybodys_and_is_a_doubt() -> None:
-    regional = "https://swedencentral.api.cognitive.microsoft.com/"
-    account = reached(subdomain="", endpoint=regional)
-    found = directory(a_connection(target=regional)).to(account)
+REGIONAL = "https://swedencentral.api.cognitive.microsoft.com/"
+
+
+@pytest.mark.parametrize("subdomain", ["", "bot"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        REGIONAL,
+        "swedencentral.api.cognitive.microsoft.com./openai",
+        "https://swedencentral.stt.speech.microsoft.com",
+        "https://api.cognitive.microsofttranslator.com/",
+        "https://api.cognitive.microsoft.com/",
+    ],
+)
+def test_an_address_that_many_accounts_share_may_be_of_each_of_its_region(
+    subdomain: str, target: str
+) -> None:
+    found = directory(a_connection(target=target)).to(reached(subdomain))
     assert found.found == ()
-    assert "leads to the address of a region" in found.doubts[0]
-    without_key = directory(a_connection(target=regional, authType="AAD")).to(account)
-    assert without_key.doubts == ()
+    assert f"leads to {target}, an address of many accounts" in " ".join(found.doubts)
+
+
+def test_a_connection_to_the_address_of_a_region_takes_back_that_nobody_uses_keys() -> None:
+    seen = directory(a_connection(target=REGIONAL)).to(reached())
+    assert judge(evidence(connections=seen)).verdict is Impact.CANT_TELL
+    assert judge(evidence(connections=directory().to(reached()))).verdict is Impact.KEYLESS
+
+
+def test_a_connection_to_the_address_of_a_region_leads_where_its_id_says() -> None:
+    row = a_connection(target=REGIONAL, metadata={"ResourceId": str(BOT)})
+    (found,) = directory(row).to(reached()).found
+    assert found.holds is Holds.KEY
+    of_another = a_connection(target=REGIONAL, metadata={"ResourceId": f"{BOT}2"})
+    assert directory(of_another).to(reached()) == Connections()
+
+
+def test_the_id_of_something_else_does_not_say_whose_the_address_of_a_region_is() -> None:
+    vault = "/subscriptions/s/resourceGroups/r/providers/Microsoft.KeyVault/vaults/v"
+    row = a_connection(target=REGIONAL, metadata={"ResourceId": vault})
+    assert directory(row).to(reached()).doubts
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("swedencentral", "https://westeurope.api.cognitive.microsoft.com/"),
+        ("swedencentral", "https://swedencentral.api.cognitive.microsoft.com.contoso.com/"),
+        ("swedencentral", "https://swedencentral.openai.azure.com/"),
+    ],
+)
+def test_the_address_of_another_region_leads_elsewhere(location: str, target: str) -> None:
+    assert directory(a_connection(target=target)).to(reached(location=location)) == Connections()
+
+
+@pytest.mark.parametrize("location", ["Sweden Central", "usgovswedencentral", "global", ""])
+def test_the_address_of_a_region_may_be_of_an_account_whose_region_is_written_otherwise(
+    location: str,
+) -> None:
+    assert directory(a_connection(target=REGIONAL)).to(reached(location=location)).doubts
+
+
+def test_a_connection_without_a_key_leads_where_it_likes() -> None:
+    assert directory(a_connection(target=REGIONAL, authType="AAD")).to(reached()) == Connections()
+
+
+@pytest.mark.parametrize("target", [None, "", "_", "[::"])
+def test_a_connection_that_does_not_say_where_it_leads_may_lead_anywhere(target: object) -> None:
+    assert directory(a_connection(target=target)).to(reached()).doubts
+
+
+@pytest.mark.parametrize("place", [str(BOT).upper(), f"{BOT}/", f"{BOT}/projects/p"])
+def test_a_connection_leads_to_an_account_whose_id_stands_for_its_address(place: str) -> None:
+    (found,) = directory(a_connection(target=place)).to(reached()).found
+    assert found.holds is Holds.KEY
+
+
+def test_an_id_that_stands_for_the_address_of_something_else_leads_there() -> None:
+    insights = "/subscriptions/s/resourceGroups/r/providers/microsoft.insights/components/i"
+    assert directory(a_connection(target=insights)).to(reached()) == Connections()
 
 
 @pytest.mark.parametrize(
