@@ -25,6 +25,7 @@ _MODELS = "ModelDeploymentName"
 _STATUS = "StatusCode"
 # Left out, it is 10, and further series are dropped in silence (fact 67).
 _TOP = 10_000
+_MINUTE = timedelta(minutes=1)
 
 type _OfDay = tuple[int, str, str]
 """A day, a deployment and a status."""
@@ -201,15 +202,30 @@ def doubts_of(answer: Measured) -> Iterator[str]:
             yield f"Azure Monitor could not read {metric['name']['value']}: {code}."
     if query.filter and answer.series_in_answer >= _TOP:
         yield f"Azure Monitor gave {_TOP} time series, and may have dropped others."
-    begin = _begin_of(value)
-    # The begin is floored to a minute, or cut to whole seconds (facts 62 and 66).
-    if begin is not None and begin > query.begin + timedelta(minutes=1):
+    yield from _cut(query, value)
+
+
+def _cut(query: MetricsQuery, value: Mapping[str, Any]) -> Iterator[str]:
+    """Say which part of the time an answer is not about, or that it does not say."""
+    begin, end = _span_of(value)
+    interval = str(value.get("interval") or "")
+    if begin is None or end is None or not interval:
+        yield "Azure Monitor does not say of which time its counts are: they may be of a part."
+        return
+    # Both ends are floored to a minute, or cut to whole seconds (facts 62 and 66).
+    if begin > query.begin + _MINUTE:
         yield f"Azure Monitor counted the calls only from {begin:%Y-%m-%d %H:%M} UTC on."
+    if end < query.end - _MINUTE:
+        yield f"Azure Monitor counted the calls only up to {end:%Y-%m-%d %H:%M} UTC."
+    if interval.upper() != query.interval:
+        yield f"Azure Monitor counted the calls by {interval}, and not by {query.interval}."
 
 
-def _begin_of(value: Mapping[str, Any]) -> datetime | None:
-    span = value.get("starttime") or str(value.get("timespan") or "").partition("/")[0]
-    return read_moment(span)
+def _span_of(value: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
+    """Read of which time an answer is: batches say it in two fields, ARM in one (fact 66)."""
+    first, _, last = str(value.get("timespan") or "").partition("/")
+    begin, end = value.get("starttime") or first, value.get("endtime") or last
+    return read_moment(begin), read_moment(end)
 
 
 def refused_calls(value: Mapping[str, Any], since: datetime) -> "dict[_OfMinute, int]":

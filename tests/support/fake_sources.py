@@ -12,6 +12,7 @@ from keysweep.impact.sources import Row
 from keysweep.taken import LogAnswer
 from shared.core.errors import AzureError, NotFound
 from shared.core.model import Account, AccountId, Answer, Clock
+from tests.support.evidence import span_of
 from tests.support.fake_tenant import FakeTenant, an_error
 
 USER = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
@@ -136,7 +137,7 @@ class FakeSources:
             else {"name": {"value": name}, "timeseries": self._series(account, query)}
             for name in query.names
         ]
-        return {"starttime": f"{query.begin:%Y-%m-%dT%H:%M:%SZ}", "value": metrics}
+        return {**span_of(query), "value": metrics}
 
     def _series(self, account: AccountId, query: MetricsQuery) -> list[Row]:
         step = timedelta(minutes=1) if query.interval == "PT1M" else timedelta(days=1)

@@ -280,9 +280,11 @@ class Everything(Noting):
             return _page(self._rows(json.loads(request.content)["query"]))
         if "getBatch" in request.url:
             ids = json.loads(request.content)["resourceids"]
-            names = parse_qs(urlsplit(request.url).query)["metricnames"][0].split(",")
+            asked = {name: said[0] for name, said in parse_qs(urlsplit(request.url).query).items()}
+            names = asked["metricnames"].split(",")
             value = [{"name": {"value": name}, "timeseries": []} for name in names]
-            return {"values": [{"resourceid": name, "value": value} for name in ids]}
+            span = {name: asked[name] for name in ("starttime", "endtime", "interval")}
+            return {"values": [{"resourceid": name, **span, "value": value} for name in ids]}
         return NO_ROWS if "/query" in request.url else {"value": []}
 
     def _rows(self, query: str) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from keysweep.impact.evidence import (
     Holds,
     Logged,
     NotLogged,
+    RequestLog,
     Unread,
 )
 from keysweep.impact.metrics import Measured, MetricsQuery
@@ -27,7 +28,7 @@ from keysweep.impact.roles import Roles, data_roles
 from keysweep.impact.verdict import Impact, judge
 from keysweep.taken import LogAnswer
 from shared.core.model import AccountId
-from tests.support.evidence import ASKED, DAYS, evidence
+from tests.support.evidence import ASKED, DAYS, evidence, span_of
 from tests.support.recorded_exchanges import recorded
 
 BOT = AccountId("00000000-0000-0000-0000-000000000001", "rg-chat", "bot")
@@ -58,7 +59,8 @@ def a_metric(name: str = "AzureOpenAIRequests", *points: tuple[int, object], **o
 def counted(*values: Any, kind: str = "OpenAI") -> CallCounts:
     queries = metrics.queries(kind, ASKED.begin, ASKED.end)
     answers = [
-        measured({"value": value}, query) for value, query in zip(values, queries, strict=True)
+        measured({**span_of(query), "value": value}, query)
+        for value, query in zip(values, queries, strict=True)
     ]
     found = metrics.counted_calls(ASKED, answers)
     assert isinstance(found, CallCounts)
@@ -83,7 +85,7 @@ def test_a_recorded_batch_says_of_which_account_it_is() -> None:
     (value,) = answer["values"]
     begin = datetime(2024, 4, 9, 1, 50, 30, tzinfo=UTC)
     asked = Asked(begin + timedelta(days=1), 1)
-    query = MetricsQuery(("Ingress", "Egress"), "x", begin, asked.end)
+    query = MetricsQuery(("Ingress", "Egress"), "x", begin, begin + timedelta(hours=1), "PT1M")
     found = metrics.counted_calls(asked, [measured(value, query)])
     assert found == CallCounts((CallCount(0, "", "", 8151),))
 
@@ -94,6 +96,39 @@ def test_a_span_that_was_cut_in_silence_is_a_doubt() -> None:
     found = metrics.counted_calls(ASKED, [measured(body("metrics-01"), query)])
     assert isinstance(found, CallCounts)
     assert "counted the calls only from 2998-12-01 00:00 UTC on." in " ".join(found.doubts)
+
+
+@pytest.mark.parametrize(
+    ("said", "doubt"),
+    [
+        ({"starttime": None}, "does not say of which time its counts are"),
+        ({"endtime": None}, "does not say of which time its counts are"),
+        ({"interval": None}, "does not say of which time its counts are"),
+        ({"starttime": "soon"}, "does not say of which time its counts are"),
+        ({"starttime": "2026-11-21T07:02:00Z"}, "only from 2026-11-21 07:02 UTC on."),
+        ({"endtime": "2026-11-24T06:58:00Z"}, "only up to 2026-11-24 06:58 UTC."),
+        ({"interval": "PT1H"}, "counted the calls by PT1H, and not by P1D."),
+    ],
+)
+def test_counts_of_another_time_than_was_asked_for_or_of_nobody_knows_which_are_a_doubt(
+    said: dict[str, Any], doubt: str
+) -> None:
+    query = metrics.queries("OpenAI", ASKED.begin, ASKED.end)[0]
+    value = {**span_of(query), **said, "value": [a_metric(), a_metric("ModelRequests")]}
+    found = metrics.counted_calls(ASKED, [measured(value, query)])
+    assert isinstance(found, CallCounts)
+    assert doubt in " ".join(found.doubts)
+    assert judge(evidence(calls=found, log=RequestLog())).verdict is Impact.CANT_TELL
+
+
+def test_counts_of_the_time_that_was_asked_for_are_whole_however_it_is_said() -> None:
+    query = metrics.queries("OpenAI", ASKED.begin, ASKED.end)[0]
+    value = [a_metric(), a_metric("ModelRequests")]
+    span = span_of(query)
+    at_arm = {"timespan": f"{span['starttime']}/{span['endtime']}", "interval": "P1D"}
+    for said in (span, at_arm):
+        found = metrics.counted_calls(ASKED, [measured({**said, "value": value}, query)])
+        assert found == CallCounts()
 
 
 def test_no_series_are_no_calls() -> None:
@@ -111,7 +146,7 @@ def test_a_metric_that_is_missing_or_failed_is_a_doubt() -> None:
 
 def test_series_that_may_have_been_dropped_are_a_doubt() -> None:
     query = metrics.queries("OpenAI", ASKED.begin, ASKED.end)[0]
-    value = {"value": [a_metric(), a_metric("ModelRequests")]}
+    value = {**span_of(query), "value": [a_metric(), a_metric("ModelRequests")]}
     found = metrics.counted_calls(ASKED, [Measured(query, value, 10_000)])
     assert isinstance(found, CallCounts)
     assert "may have dropped others" in found.doubts[0]
