@@ -32,7 +32,10 @@ from tests.support.virtual_time import VirtualClock
 
 BOT = AccountId(SUBSCRIPTION_ID, "rg-chat", "bot")
 (MODELS,) = queries("OpenAI", NOW - timedelta(days=30), NOW)
-NO_ROWS = {"tables": [{"name": "PrimaryResult", "columns": [], "rows": []}]}
+NO_ROWS = {
+    "tables": [{"name": "PrimaryResult", "columns": [], "rows": []}],
+    "permissions": {"resources": [], "dataSources": []},
+}
 
 
 @dataclass
@@ -246,6 +249,25 @@ async def test_a_workspace_that_is_left_out_in_silence_is_said(clock: VirtualClo
     there = asking(clock, {**NO_ROWS, "permissions": permissions})
     answer = await there.sources.log(BOT, "AzureDiagnostics", NOW, NOW)
     assert "WS3, which holds a part of it." in " ".join(answer.unseen)
+
+
+@pytest.mark.parametrize(
+    "permissions",
+    [None, {}, [], {"resources": []}, {"dataSources": []}, {"resources": [], "dataSources": {}}],
+)
+async def test_a_workspace_may_be_missing_where_an_answer_does_not_say_what_it_leaves_out(
+    clock: VirtualClock, permissions: object
+) -> None:
+    there = asking(clock, {**NO_ROWS, "permissions": permissions})
+    answer = await there.sources.log(BOT, "AzureDiagnostics", NOW, NOW)
+    assert answer.unseen == (
+        "The answer does not say what it leaves out: a workspace may be missing.",
+    )
+
+
+async def test_an_answer_that_leaves_nothing_out_is_whole(clock: VirtualClock) -> None:
+    answer = await asking(clock, NO_ROWS).sources.log(BOT, "AzureDiagnostics", NOW, NOW)
+    assert answer.unseen == ()
 
 
 async def test_roles_are_asked_for_in_the_whole_tenant(clock: VirtualClock) -> None:
