@@ -157,6 +157,27 @@ async def test_a_workspace_that_is_left_out_in_silence_is_named() -> None:
     assert found["notSeen"] == [sources.unseen["clean"]]
 
 
+async def test_a_workspace_that_is_left_out_is_named_where_no_other_has_the_table() -> None:
+    sources = of_every_verdict()
+    sources.without_table.add("idle")
+    assert (await judged(sources, "idle"))["idle"]["verdict"] == "IDLE"
+    sources.unseen["idle"] = "You may not read the workspace closed."
+    found = (await judged(sources, "idle"))["idle"]
+    assert found["verdict"] == "CANT_TELL"
+    assert found["notSeen"] == ["You may not read the workspace closed."]
+
+
+async def test_where_no_workspace_has_the_table_and_nobody_says_which_there_are_it_is_no_none() -> (
+    None
+):
+    sources = of_every_verdict()
+    sources.without_table.add("idle")
+    sources.second_refusal = an_error(Unclear, 504)
+    found = (await judged(sources, "idle"))["idle"]
+    assert found["verdict"] == "CANT_TELL"
+    assert "Which workspaces hold its log could not be read" in " ".join(found["notSeen"])
+
+
 async def test_a_role_that_a_group_has_is_somebodys() -> None:
     sources = of_every_verdict()
     sources.holders.append(("everybody", f"/subscriptions/{SUBSCRIPTION_ID}"))
