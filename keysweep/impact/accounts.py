@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from shared.core.kinds import KINDS
 from shared.core.model import AccountId
 
 # Of a custom subdomain, which is one in all of Azure (docs/facts.md, 8).
@@ -22,6 +23,7 @@ _OF_MANY = re.compile(
     r"\.(cognitive\.(microsoft|azure|microsofttranslator)|speech\.(microsoft|azure)|translator\.azure)"
     r"\.(com|us|cn)$"
 )
+_WITHOUT_PROJECTS = frozenset(kind.lower() for kind in KINDS) - {"aiservices"}
 # An address of no region begins with this.
 _OF_NO_REGION = "api"
 # Azure Government's addresses leave out what each of its regions begins with.
@@ -46,8 +48,8 @@ class Shown:
 
     @property
     def is_foundry(self) -> bool:
-        """Whether it can have projects and connections."""
-        return self.kind.lower() == "aiservices"
+        """Whether it can have projects and connections, as one of a kind that we don't know may."""
+        return self.kind.lower() not in _WITHOUT_PROJECTS
 
     def is_at(self, target: str) -> bool:
         """Whether an address leads to this account and to no other."""

@@ -66,13 +66,14 @@ class Directory:
 
     def to(self, account: Shown) -> Connections:
         """Return those that lead to an account, each once."""
-        found: dict[tuple[str, str], Connection] = {}
+        found: dict[tuple[str, str, Holds], Connection] = {}
         doubts = list(self._doubts)
         for holder, project, row in self._rows:
             connection = _connection(holder, project, row)
             if _leads_to(row, account):
                 # A project lists those of its account as well, which come first.
-                found.setdefault((holder.key, f"{project}/{connection.name}".lower()), connection)
+                place = f"{project}/{connection.name}".lower()
+                found.setdefault((holder.key, place, connection.holds), connection)
             elif _may_lead_to(row, account) and connection.holds is not Holds.NO_KEY:
                 doubts.append(_doubt(connection, _target(row)))
         return Connections(tuple(found.values()), tuple(dict.fromkeys(doubts)))
@@ -108,7 +109,7 @@ def _doubt(connection: Connection, target: str) -> str:
 
 def _leads_to(row: Mapping[str, Any], account: Shown) -> bool:
     key = account.id.key
-    by_id = any(f"{meant}/".startswith(f"{key}/") for meant in _meant(row))
+    by_id = any(f"{meant}/".startswith(f"{key}/") for meant in _ids(row))
     return by_id or account.is_at(_target(row))
 
 
@@ -125,9 +126,21 @@ def _target(row: Mapping[str, Any]) -> str:
 
 
 def _meant(row: Mapping[str, Any]) -> Sequence[str]:
-    """Return the ids of the resources that a connection names, in lower case."""
-    metadata = row["properties"].get("metadata")
-    named = metadata if isinstance(metadata, dict) else {}
-    said = [value for name, value in named.items() if name.lower() in _MEANT]
-    texts = [str(value).strip().rstrip("/").lower() for value in (*said, _target(row))]
+    """Return the ids by which a connection says where it leads, in lower case."""
+    said = [value for name, value in _metadata(row).items() if name.lower() in _MEANT]
+    return _of_ids(*said, _target(row))
+
+
+def _ids(row: Mapping[str, Any]) -> Sequence[str]:
+    """Return the ids that a connection has anywhere, in lower case."""
+    return _of_ids(*_metadata(row).values(), _target(row))
+
+
+def _metadata(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = row["properties"].get("metadata")
+    return found if isinstance(found, dict) else {}
+
+
+def _of_ids(*values: object) -> Sequence[str]:
+    texts = [str(value).strip().rstrip("/").lower() for value in values]
     return [text for text in texts if text.startswith(_ID)]

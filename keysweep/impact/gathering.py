@@ -383,7 +383,8 @@ type _Fetched = tuple[datetime, Mapping[str, tuple[KeyFetch, ...]]]
 
 
 def _is_of_account(row: Mapping[str, object], own: set[str]) -> bool:
-    return str(row["name"]).lower() in own and "/projects/" not in str(row.get("id")).lower()
+    place = str(row.get("id") or "/projects/").lower()
+    return str(row["name"]).lower() in own and "/projects/" not in place
 
 
 def _unread(what: str, error: AzureError) -> Unread:

@@ -6,7 +6,7 @@ deployment and status, and the request log is held against that. An answer that 
 no answer of zero: a span that was cut, series that were dropped and metrics that failed are named.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -113,8 +113,10 @@ def _is_series(series: object) -> bool:
     return all(
         isinstance(point, dict)
         and read_moment(point.get("timeStamp"))
-        # Without a total nothing happened; one that is no number is not nothing.
+        # Without a total nothing happened; one that is no number is not nothing, and nor is one of
+        # another aggregation in its place.
         and isinstance(point.get("total"), int | float | None)
+        and ("total" in point or set(point) == {"timeStamp"})
         for point in series["data"]
     )
 
@@ -141,12 +143,12 @@ def counted_calls(asked: Asked, answers: Sequence[Measured | Unread]) -> CallCou
             return answer
     measured = [answer for answer in answers if isinstance(answer, Measured)]
     doubts = tuple(dict.fromkeys(doubt for answer in measured for doubt in doubts_of(answer)))
-    by_metric = {
-        metric["name"]["value"].lower(): _counts(asked, metric)
-        for answer in measured
-        for metric in answer.value["value"]
-    }
-    totals = by_metric.pop("totalcalls", {})
+    by_metric: defaultdict[str, Counter[_OfDay]] = defaultdict(Counter)
+    for answer in measured:
+        for metric in answer.value["value"]:
+            # A metric that stands there twice is in two parts.
+            by_metric[metric["name"]["value"].lower()].update(_counts(asked, metric))
+    totals = by_metric.pop("totalcalls", Counter())
     of_models: defaultdict[_OfDay, int] = defaultdict(int)
     for of_metric in by_metric.values():
         for key, calls in of_metric.items():

@@ -247,6 +247,13 @@ async def test_a_connection_of_an_account_that_its_projects_list_too_is_one() ->
     assert found["idle"]["verdict"] == "IDLE"
 
 
+async def test_a_connection_of_a_project_that_has_the_name_of_its_accounts_is_another() -> None:
+    sources = of_every_verdict()
+    sources.links.append(("hub", "", connection("same", "idle", "AAD")))
+    sources.links.append(("hub", "p", {**connection("same", "idle"), "id": None}))
+    assert (await judged(sources, "idle"))["idle"]["verdict"] == "USES_KEYS"
+
+
 async def test_an_answer_that_is_none_takes_nothing_from_the_other_accounts() -> None:
     sources = of_every_verdict()
     sources.refusals["log", "keyed"] = an_error(Unclear, 500)

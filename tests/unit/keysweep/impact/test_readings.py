@@ -163,6 +163,17 @@ def test_a_call_that_two_metrics_count_is_one() -> None:
     assert [found.used(day) for day in range(DAYS)] == [5, 4, 0]
 
 
+def test_a_metric_that_stands_there_twice_counts_with_both_parts() -> None:
+    found = counted(
+        [
+            a_metric("AzureOpenAIRequests", (0, 5)),
+            a_metric("AzureOpenAIRequests"),
+            a_metric("ModelRequests"),
+        ]
+    )
+    assert found.used(0) == 5
+
+
 def test_a_call_that_was_refused_is_nobodys() -> None:
     found = counted(
         [a_metric("AzureOpenAIRequests", (0, 5), statuscode="401"), a_metric("ModelRequests")]
@@ -206,6 +217,9 @@ def test_what_could_not_be_read_is_no_zero() -> None:
     assert metrics.counted_calls(ASKED, [good, refused]) == refused
 
 
+AN_AVERAGE = {"timeStamp": "2026-11-21T07:00:00Z", "average": 9.0}
+
+
 @pytest.mark.parametrize(
     "odd",
     [
@@ -213,6 +227,7 @@ def test_what_could_not_be_read_is_no_zero() -> None:
         {"value": [{"name": 7, "timeseries": []}]},
         {"value": [{"name": {"value": "x"}, "timeseries": [{"data": [{"timeStamp": "soon"}]}]}]},
         {"value": [a_metric("x", (0, "9"))]},
+        {"value": [{"name": {"value": "x"}, "timeseries": [{"data": [AN_AVERAGE]}]}]},
     ],
 )  # fmt: skip
 def test_an_odd_answer_of_metrics_is_none(odd: Any) -> None:
@@ -497,6 +512,28 @@ def test_a_connection_that_does_not_say_where_it_leads_may_lead_anywhere(target:
 def test_a_connection_leads_to_an_account_whose_id_stands_for_its_address(place: str) -> None:
     (found,) = directory(a_connection(target=place)).to(reached()).found
     assert found.holds is Holds.KEY
+
+
+def test_an_id_that_stands_under_another_name_leads_there_too() -> None:
+    row = a_connection(target="https://gateway.contoso.com", metadata={"backend": str(BOT)})
+    (found,) = directory(row).to(reached()).found
+    assert found.holds is Holds.KEY
+
+
+def test_two_connections_of_one_name_count_with_what_each_holds() -> None:
+    rows = (a_connection(authType="AAD"), a_connection())
+    found = directory(*rows).to(reached())
+    assert len(found.that(Holds.KEY)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_foundry"),
+    [("AIServices", True), ("OpenAI", False), ("Face", False), ("Foundry.Next", True), ("", True)],
+)
+def test_an_account_of_a_kind_that_nobody_knows_may_have_connections(
+    kind: str, *, is_foundry: bool
+) -> None:
+    assert read_account({"id": str(BOT), "kind": kind}).is_foundry == is_foundry
 
 
 def test_an_id_that_stands_for_the_address_of_something_else_leads_there() -> None:
