@@ -164,7 +164,7 @@ def test_nothing_is_written_and_no_key_is_fetched(azure: LocalAzure) -> None:
     before = len(azure.operations)
     ran = here(azure, "impact")
     asked = azure.operations[before:]
-    assert "16 accounts" in ran.out
+    assert "17 accounts" in ran.out
     assert not azure.writes
     assert {seen.method for seen in asked if seen.host == "arm"} == {"GET", "POST"}
     posts = {seen.path for seen in asked if seen.method == "POST" and seen.host == "arm"}
