@@ -73,20 +73,27 @@ var rings = filter(
   map(split(enforceScopes, ','), ring => toLower(trim(first(split(ring, '@'))))),
   ring => !empty(ring)
 )
+// 8, 4, 4, 4 and 12 digits, and nothing else: a group may have an id that is nearly a guid.
+var guids = filter(
+  rings,
+  ring =>
+    join(map(split(ring, '-'), part => string(length(part))), '-') == '8-4-4-4-12' && empty(filter(
+      range(0, length(ring)),
+      place => !contains('0123456789abcdef-', substring(ring, place, 1))
+    ))
+)
 var knownGroups = concat(
   map(split(sweepManagementGroups, ','), group => toLower(trim(group))),
   [tenant().tenantId, toLower(managementGroup().name)]
 )
 var groups = union(
-  filter(rings, ring => contains(knownGroups, ring) || !looksLikeGuid(ring)),
+  filter(rings, ring => contains(knownGroups, ring) || !contains(guids, ring)),
   empty(rings) ? [managementGroup().name] : []
 )
 var subscriptions = union(
-  filter(rings, ring => !contains(knownGroups, ring) && looksLikeGuid(ring)),
+  filter(rings, ring => !contains(knownGroups, ring) && contains(guids, ring)),
   []
 )
-
-func looksLikeGuid(name string) bool => length(name) == 36 && length(split(name, '-')) == 5
 
 resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(managementGroup().id, 'keysweep', environmentName)

@@ -6,6 +6,7 @@ keys turned on. A sweep in between finds the tag.
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import assert_never
 
@@ -16,13 +17,21 @@ from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS, STOPPED
 from keysweep.granting import Grant, Granting
 from keysweep.impact.columns import beside
 from keysweep.impact.command import View
+from keysweep.impact.verdict import Judgement
 from keysweep.in_force import in_force
 from keysweep.names import Names, resolve, resolve_all, scope_of
 from keysweep.scan import not_seen
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import Session
 from keysweep.stopping import stoppable, unless_stopped
-from keysweep.wish import Question, Wish, check_it_counts, in_words, lay_over
+from keysweep.wish import (
+    Question,
+    Wish,
+    check_it_counts,
+    check_it_has_room,
+    in_words,
+    lay_over,
+)
 from keysweep.words import counted, distinct, until_when, where
 from keysweep.writer import REMOVAL, AccountWriter, Steps
 from shared.core.decision import decide
@@ -45,26 +54,25 @@ async def exempt(
 
     `with_impact`: say what turning their keys off breaks, and ask about the worst first.
 
-    Nothing is written unless all of them can be. Raises UsageProblem, ChangedMeanwhile, AzureError.
+    Nothing is written unless all of them can be: one error names whatever stands in the way, of
+    each. Raises UsageProblem, NotSeen, ChangedMeanwhile, AzureError.
     """
-    screen, settings = session.screen, session.settings
-    today, tag = session.clock.now().date(), settings.rules.tag
+    screen = session.screen
+    today, tag = session.clock.now().date(), session.settings.rules.tag
     wish.value(tag, today)
-    laid_over = []
-    accounts = await resolve_all(session, names)
+
+    async def take(account: Account) -> _Laid:
+        return await _laid_over(session, account, wish, today)
+
+    laid_over = await resolve_all(session, names, take)
     if with_impact:
-        accounts = await _worst_first(session, accounts)
-    for found in accounts:
-        account = await session.parts.account_reader().with_levels(found)
-        whole, question = lay_over(account, tag, wish, today)
-        value = whole.value(tag, today)
-        check_it_counts(account.id, value, settings.scope, settings.rules, today)
-        laid_over.append((Grant(account, whole), question))
+        laid_over = await _worst_first(session, laid_over)
     screen.say(await in_force(session))
+    _check_that_somebody_answers(screen, laid_over, yes=yes, replace=replace)
     grants = [
-        grant
-        for grant, question in laid_over
-        if question is None or _agreed(screen, question, yes=yes, replace=replace)
+        laid.grant
+        for laid in laid_over
+        if laid.question is None or _agreed(screen, laid.question, yes=yes, replace=replace)
     ]
     if not grants:
         screen.say("Nothing was changed.")
@@ -74,14 +82,37 @@ async def exempt(
     return max(code, REMAINS if len(grants) < len(laid_over) else FINE)
 
 
-async def _worst_first(session: Session, accounts: Sequence[Account]) -> Sequence[Account]:
+@dataclass(frozen=True, slots=True)
+class _Laid:
+    """An exemption, laid over what is on an account, and what its person has to be asked."""
+
+    grant: Grant
+    question: Question | None
+
+
+async def _laid_over(session: Session, found: Account, wish: Wish, today: date) -> _Laid:
+    """Lay a wish over an account. Raises UsageProblem if that would be of no use, AzureError."""
+    rules = session.settings.rules
+    account = await session.parts.account_reader().with_levels(found)
+    whole, question = lay_over(account, rules.tag, wish, today)
+    value = whole.value(rules.tag, today)
+    check_it_counts(account.id, value, session.settings.scope, rules, today)
+    check_it_has_room(account, rules.tag)
+    return _Laid(Grant(account, whole), question)
+
+
+async def _worst_first(session: Session, laid_over: Sequence[_Laid]) -> Sequence[_Laid]:
     """Say of each account what turning its keys off breaks. Returns them, the worst first."""
+    accounts = [laid.grant.account for laid in laid_over]
     judged = await beside(session, accounts, View.of_scope(await scope_of(session)))
-    order = sorted(accounts, key=lambda account: judged[account.id.key].judgement.verdict.rank)
-    for account in order:
-        judgement = judged[account.id.key].judgement
-        because = " ".join(judgement.because)
-        session.screen.say(f"{where(account.id)}: {judgement.verdict}. {because}")
+
+    def judgement_of(laid: _Laid) -> Judgement:
+        return judged[laid.grant.account.id.key].judgement
+
+    order = sorted(laid_over, key=lambda laid: judgement_of(laid).verdict.rank)
+    for laid in order:
+        judgement, because = judgement_of(laid), " ".join(judgement_of(laid).because)
+        session.screen.say(f"{where(laid.grant.account.id)}: {judgement.verdict}. {because}")
     return order
 
 
@@ -104,19 +135,29 @@ async def _run(screen: Screen, writer: AccountWriter, work: Awaitable[None]) -> 
     return FINE
 
 
-def _agreed(screen: Screen, question: Question, *, yes: bool, replace: bool) -> bool:
-    """Ask whether a tag may be replaced; --yes answers for what takes nothing away.
+def _is_answered(question: Question, *, yes: bool, replace: bool) -> bool:
+    """Whether the line has the answer: --yes is one to what takes nothing away."""
+    return replace or (yes and not question.takes_away)
 
-    Raises UsageProblem if nobody is there to be asked.
-    """
+
+def _check_that_somebody_answers(
+    screen: Screen, laid_over: Sequence[_Laid], *, yes: bool, replace: bool
+) -> None:
+    """Raise UsageProblem, with every question, if nobody is there to be asked."""
+    questions = [laid.question for laid in laid_over if laid.question is not None]
+    open_ones = [one for one in questions if not _is_answered(one, yes=yes, replace=replace)]
+    if screen.can_ask or not open_ones:
+        return
+    flag = "--replace" if any(one.takes_away for one in open_ones) else "--yes"
+    texts = [f"{question.text}\n{question.takes_away}".strip() for question in open_ones]
+    raise UsageProblem("\n".join([f"Nobody is there to be asked: say {flag}.", *texts]))
+
+
+def _agreed(screen: Screen, question: Question, *, yes: bool, replace: bool) -> bool:
+    """Ask whether a tag may be replaced, unless the line has the answer."""
     screen.say(question.text)
-    if replace or (yes and not question.takes_away):
+    if _is_answered(question, yes=yes, replace=replace):
         return True
-    if not screen.can_ask:
-        flag = "--replace" if question.takes_away else "--yes"
-        raise UsageProblem(
-            f"Nobody is there to be asked: say {flag}. {question.takes_away}".strip()
-        )
     return screen.ask(f"{question.takes_away} Replace it?".strip())
 
 

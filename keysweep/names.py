@@ -5,7 +5,7 @@ settings. An id outside it is refused, and a namesake outside it is nobody's con
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,35 +65,44 @@ async def scope_of(session: Session) -> InScope:
     ).read()
 
 
-async def resolve_all(session: Session, names: Names) -> Sequence[Account]:
+async def resolve_all[Found](
+    session: Session, names: Names, take: Callable[[Account], Awaitable[Found]]
+) -> Sequence[Found]:
     """Read every account that is meant, each once, in the order in which they are named.
 
-    Raises as `resolve`, and once for all: whoever mends a list hears of each wrong line at once.
+    Returns what `take` makes of each. Raises as `resolve` and `take` do, and once for all: whoever
+    mends a list hears of each wrong line at once.
     """
     named, in_scope = names.read(), await scope_of(session)
-    found: dict[str, Account] = {}
+    found: dict[str, Found] = {}
     problems: dict[str, KeysweepError] = {}
+    taken: set[str] = set()
     with session.screen.spinner() as progress:
         task = progress.add_task("Looking for the accounts")
         for number, (text, place) in enumerate(named.items(), 1):
             progress.update(task, description=f"Looking for account {number} of {len(named)}")
+            whose = place
             try:
                 account = await resolve(session, in_scope, text)
+                if account.id.key not in taken:
+                    taken.add(account.id.key)
+                    whose = f"{place}{account.id.name}: "
+                    found[account.id.key] = await take(account)
             except KeysweepError as error:
-                problems[f"{place}{for_person(error)}"] = error
-            else:
-                found.setdefault(account.id.key, account)
+                problems[f"{whose}{for_person(error)}"] = error
     if not problems:
         return list(found.values())
     if len(named) == 1:
         raise next(iter(problems.values()))
-    text = (
-        f"{len(problems)} of {counted(len(named), 'account')} can't be taken. Nothing was changed:"
-    )
-    text = "\n  ".join([text, *problems])
-    if all(isinstance(error, UsageProblem) for error in problems.values()):
-        raise UsageProblem(text)
-    raise NotSeen(text)
+    raise _of_all(problems, len(named))
+
+
+def _of_all(problems: Mapping[str, KeysweepError], count: int) -> KeysweepError:
+    """Return one error for several accounts: of usage, if that is wrong with each of them."""
+    first = f"{len(problems)} of {counted(count, 'account')} can't be taken. Nothing was changed:"
+    text = "\n  ".join([first, *problems])
+    is_usage = all(isinstance(error, UsageProblem) for error in problems.values())
+    return UsageProblem(text) if is_usage else NotSeen(text)
 
 
 async def resolve(session: Session, in_scope: InScope, text: str) -> Account:

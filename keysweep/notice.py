@@ -6,7 +6,7 @@ to be remembered anywhere else.
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ from shared.core.events import DriftFound
 from shared.core.model import Account, AccountId, Decision, Verdict
 from shared.core.owner import Owner, OwnerFrom
 from shared.core.report import SweepReport
-from shared.core.rings import InForce
+from shared.core.rings import InForce, Rings, Standings
 
 COLUMNS = (
     *("owner", "owner_from", "name", "resource_group", "subscription", "subscription_id"),
@@ -101,6 +101,8 @@ class Plan:
     """What turning their keys off breaks, by `AccountId.key`; empty: nobody asked."""
     passed_over: Mapping[Impact, int]
     """How many have another verdict than those that get notice."""
+    outside: Mapping[str, Sequence[AccountId]]
+    """Those that no ring covers, now or later, by the sentence that says so."""
 
     @property
     def all_grants(self) -> list[Grant]:
@@ -153,11 +155,13 @@ async def _planned(session: Session, request: Request) -> Plan:
     """Look as a sweep does, and once more at each account that it would change."""
     settings, today = session.settings, session.clock.now().date()
     until, tag = today + request.span, settings.rules.tag
-    value = _wish(Owner(), until, request.reason).value(tag, today)
+    value = _wish(Owner(), until, until, request.reason).value(tag, today)
     report, collected = await look(session)
     owners = _owners(collected)
     drift = [decision.account.id for decision in report.with_verdict(Verdict.DRIFT)]
-    chosen = _chosen(drift, owners, request.owner)
+    theirs = _chosen(drift, owners, request.owner)
+    outside = _outside(theirs, report.rings)
+    chosen = [account_id for account_id in theirs if not _beyond(account_id, report.rings)]
     verdicts = await _judged(session, report, chosen) if request.impact else {}
     passed_over = Counter(verdict for verdict in verdicts.values() if verdict not in request.impact)
     chosen = [
@@ -173,9 +177,13 @@ async def _planned(session: Session, request: Request) -> Plan:
     if chosen:
         # Before anything is asked: would a sweep take this exemption, the same for all, for one?
         check_it_counts(chosen[0], value, settings.scope, settings.rules, today)
+
+    def wish(owner: Owner, account_id: AccountId) -> Wish:
+        return _wish(owner, until, _day_off(account_id, until, report.rings), request.reason)
+
     grants = {
         owner: [
-            Grant(noticed.account, _that_fits(_wish(owner, until, request.reason), tag, today))
+            Grant(noticed.account, _that_fits(wish(owner, noticed.id), tag, today))
             for noticed in of_owner
             if noticed.account is not None and noticed.left_alone is None
         ]
@@ -186,7 +194,33 @@ async def _planned(session: Session, request: Request) -> Plan:
     }
     left_alone = [noticed for noticed in found if noticed.left_alone is not None]
     with_grants = {owner: of_owner for owner, of_owner in grants.items() if of_owner}
-    return Plan(until, with_grants, left_alone, report, verdicts, passed_over)
+    return Plan(until, with_grants, left_alone, report, verdicts, passed_over, outside)
+
+
+def _beyond(account_id: AccountId, rings: Rings) -> str:
+    """Say that no ring covers an account, now or at a moment to come; empty: one does."""
+    standing = rings.in_the_end(account_id.subscription_id)
+    return "" if isinstance(standing, InForce) else str(standing)
+
+
+def _outside(chosen: Sequence[AccountId], rings: Rings) -> Mapping[str, Sequence[AccountId]]:
+    """Return the accounts that no ring covers, by the sentence that says so."""
+    found: defaultdict[str, list[AccountId]] = defaultdict(list)
+    for account_id in chosen:
+        if why := _beyond(account_id, rings):
+            found[why].append(account_id)
+    return found
+
+
+def _by_the_end_of(until: date, rings: Rings) -> Standings:
+    """Say how the rings stand when the tag lapses, if SWEEP_MODE is enforce by then."""
+    return replace(rings, enforces=True).at(datetime.combine(until, time.max, UTC))
+
+
+def _day_off(account_id: AccountId, until: date, rings: Rings) -> date:
+    """Return the day on which keys go off: that of the tag, or on which its ring begins later."""
+    coming = _by_the_end_of(until, rings).of(account_id.subscription_id).coming
+    return coming.date() if coming is not None else until
 
 
 async def _judged(
@@ -272,9 +306,9 @@ def _why_not(account: Account, decision: Decision, rules: Rules) -> LeaveAlone |
             assert_never(decision.verdict)
 
 
-def _wish(owner: Owner, until: date, text: str) -> Wish:
+def _wish(owner: Owner, until: date, off: date, text: str) -> Wish:
     """Say what the tag is to say. Who turned keys on may own nothing: the tag does not say so."""
-    reason = f"notice: keys go off on {until}" + (f": {text.strip()}" if text.strip() else "")
+    reason = f"notice: keys go off on {off}" + (f": {text.strip()}" if text.strip() else "")
     is_guess = owner.source is OwnerFrom.CHANGED_BY
     return Wish(until, reason, "" if is_guess else owner.name.replace(";", ","))
 
@@ -313,6 +347,17 @@ def _show(screen: Screen, plan: Plan, out: Console) -> None:
             )
     if plan.grants:
         out.print(drawn)
+    _show_who_gets_none(screen, plan)
+    for gap in plan.report.inventory.gaps:
+        screen.problem(f"Not seen: {not_seen(gap)}")
+    if plan.grants:
+        screen.say(f"Their tag says: exempt until {plan.until}. {_LATER}")
+        for line in _not_yet(plan):
+            screen.say(line)
+
+
+def _show_who_gets_none(screen: Screen, plan: Plan) -> None:
+    """Show which accounts get no notice, and why."""
     for found in plan.left_alone:
         if found.left_alone is not None:
             screen.say(f"{where(found.id)} is left alone: {found.left_alone.reason}")
@@ -322,18 +367,14 @@ def _show(screen: Screen, plan: Plan, out: Console) -> None:
         screen.say(
             f"No notice, because --impact names other verdicts: {others} ({the_first(counts)})."
         )
-    for gap in plan.report.inventory.gaps:
-        screen.problem(f"Not seen: {not_seen(gap)}")
-    if plan.grants:
-        screen.say(f"Their tag says: exempt until {plan.until}. {_LATER}")
-        for line in _not_yet(plan):
-            screen.say(line)
+    for why, accounts in plan.outside.items():
+        named = f"{counted(len(accounts), 'account')} ({the_first([a.name for a in accounts])})"
+        screen.say(f"No notice, because no sweep would turn them off: {named}. {why}")
 
 
 def _not_yet(plan: Plan) -> Iterator[str]:
     """Say of which accounts the settings do not turn the keys off when their tag says so."""
-    end = datetime.combine(plan.until, time.max, UTC)
-    standings = replace(plan.report.rings, enforces=True).at(end)
+    standings = _by_the_end_of(plan.until, plan.report.rings)
     found = Counter(standings.of(grant.account.id.subscription_id) for grant in plan.all_grants)
     for standing, count in sorted(found.items(), key=lambda pair: str(pair[0])):
         if not isinstance(standing, InForce):

@@ -27,8 +27,9 @@ _UNITS = {
     "d": timedelta(days=1),
     "w": timedelta(weeks=1),
 }
+# Azure's limits (azure-docs, tag-resources).
 LONGEST_VALUE = 256
-"""Azure's limit (azure-docs, tag-resources)."""
+MOST_TAGS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,15 @@ def check_it_counts(
     decision = decide(tagged, scope, rules, today)
     if decision.verdict is not Verdict.EXEMPT:
         raise UsageProblem(f"A sweep would hold the account all the same: {decision.reason}")
+
+
+def check_it_has_room(account: Account, tag: str) -> None:
+    """Raise UsageProblem if an account takes no tag more."""
+    if not exact(account.tags, tag) and len(account.tags) >= MOST_TAGS:
+        raise UsageProblem(
+            f"{account.id.name} has {len(account.tags)} tags, and Azure takes {MOST_TAGS}: "
+            "take one away first."
+        )
 
 
 @dataclass(frozen=True, slots=True)

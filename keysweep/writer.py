@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from keysweep.advice import UsageProblem
 from keysweep.session import Session
 from keysweep.stopping import unless_stopped
-from keysweep.wish import Wish, check_it_counts, in_words
+from keysweep.wish import Wish, check_it_counts, check_it_has_room, in_words
 from keysweep.words import where
 from shared.core.errors import (
     KeysweepError,
@@ -23,9 +23,6 @@ from shared.core.errors import (
 from shared.core.exemption import exact, read_exemption
 from shared.core.model import Account, AccountId, Exempt
 from shared.steps.remediation import FRESH_SECONDS, READ_BACK_PAUSES, is_at_rest
-
-MOST_TAGS = 50
-"""Azure's limit (azure-docs, tag-resources)."""
 
 
 class ChangedMeanwhile(KeysweepError):
@@ -139,11 +136,7 @@ class AccountWriter:
         Raises UsageProblem if the account has no room for it.
         """
         spelled = list(self._ours(account))
-        if not spelled and len(account.tags) >= MOST_TAGS:
-            raise UsageProblem(
-                f"{account.id.name} has {len(account.tags)} tags, and Azure takes {MOST_TAGS}: "
-                "take one away first."
-            )
+        check_it_has_room(account, self._tag)
         name = spelled[0] if spelled else self._tag
         await self.session.azure.merge_tag(account.id, name, value, leave_by)
 

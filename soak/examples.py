@@ -33,6 +33,7 @@ PLANTED: Mapping[Bug, Program] = {
     Bug.NO_CEILING_OF_A_WAIT: Program(
         (Born("a"),), (Fault("get", "429 for years"), Start(0), Finish()), budget=60
     ),
+    Bug.OUTSIDE_THE_RINGS: Program((Born("d"),), (), in_ring=True, budget=60),
 }
 """What found each planted bug."""
 

@@ -164,6 +164,8 @@ class Record:
     inherit: bool
     kinds: frozenset[str] = KINDS
     """The kinds in scope, in lower case."""
+    ring: str = ""
+    """The id of the subscription that is the only ring, in lower case; empty: there are none."""
     requests: list[Seen] = field(default_factory=list)
     writes: list[Written] = field(default_factory=list)
     sweeps: list[Swept] = field(default_factory=list)
@@ -243,6 +245,14 @@ def audit_writes_nothing(record: Record) -> Iterator[str]:
     for request in record.requests:
         if request.method == "PATCH" and request.sweep in audits:
             yield f"sweep {request.sweep} patched {request.account} in audit mode"
+
+
+def rings(record: Record) -> Iterator[str]:
+    """Let no PATCH be sent to an account that is in no ring."""
+    for request in record.requests:
+        is_outside = not request.account.startswith(f"/subscriptions/{record.ring}")
+        if request.method == "PATCH" and record.ring and is_outside:
+            yield f"sweep {request.sweep} patched {request.account} outside the rings"
 
 
 def announced(record: Record) -> Iterator[str]:
@@ -417,6 +427,7 @@ def _sweep(record: Record, number: int) -> Swept:
 LAWS: Mapping[str, Callable[[Record], Iterator[str]]] = {
     "protected": protected,
     "audit writes nothing": audit_writes_nothing,
+    "rings": rings,
     "announced": announced,
     "outcomes": outcomes,
     "ours is ours": ours_is_ours,

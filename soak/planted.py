@@ -44,7 +44,7 @@ from shared.border import (
     tokens,
     transport,
 )
-from shared.core import addresses, decision, exemption, settings
+from shared.core import addresses, decision, exemption, rings, settings
 from shared.core.errors import AzureError, Busy, NoRole, SettingsError, Stale, Unclear
 from shared.core.events import Event, SweepContext
 from shared.core.model import (
@@ -78,6 +78,7 @@ class Bug(StrEnum):
     NOT_AWAITED = "an announcement that is not awaited"
     AGE_TOO_EARLY = "a PATCH's age taken before its connection is made"
     NO_CEILING_OF_A_WAIT = "a Retry-After without a ceiling"
+    OUTSIDE_THE_RINGS = "rings that nobody looks at"
 
     ONLY_AN_ID = "an account believed that has no properties"
     NULL_IS_NO_TAG = "tags that are null taken for none"
@@ -161,6 +162,7 @@ BREAKS: Mapping[Bug, Hunted] = {
     Bug.NOT_AWAITED: Hunted("soak", "announced"),
     Bug.AGE_TOO_EARLY: Hunted("soak", "protected", first=(Fault("get", "late connection", 5),)),
     Bug.NO_CEILING_OF_A_WAIT: Hunted("soak", "converges", first=(Fault("get", "429 for years"),)),
+    Bug.OUTSIDE_THE_RINGS: Hunted("soak", "rings"),
     Bug.ONLY_AN_ID: Hunted(
         "odd", "protected", Focus(("account",), ("only its id",), ("properties", "kind"))
     ),
@@ -324,6 +326,11 @@ async def _age_first(
     response: Any = await AioHttpTransport.send(self, request, stream=True, **config)
     await transport._read_whole(response)
     return response
+
+
+def _whatever_ring(self: rings.Rings, _: str, __: datetime) -> rings.Standing:
+    """Enforce wherever SWEEP_MODE is enforce."""
+    return rings.InForce("") if self.enforces else rings.Audited("Audit mode changes nothing.")
 
 
 async def _say_at_once(
@@ -690,6 +697,7 @@ _PATCHES: dict[Bug, tuple[tuple[Any, str, Any], ...]] = {
     Bug.NOT_AWAITED: ((telemetry.Telemetry, "acknowledged", _at_once),),
     Bug.AGE_TOO_EARLY: ((transport.ClockedTransport, "send", _age_first),),
     Bug.NO_CEILING_OF_A_WAIT: ((lanes, "_LONGEST_CLOSURE", 1e12),),
+    Bug.OUTSIDE_THE_RINGS: ((rings.Rings, "standing", _whatever_ring),),
     Bug.ONLY_AN_ID: ((arm, "the_account", _any_account), (arm, "_account", _whatever_there_is)),
     Bug.NULL_IS_NO_TAG: ((answers, "tags_problem", _no_tags),),
     Bug.NO_ARRAY_IS_EMPTY: ((arm, "a_page", _any_page), (arm.ArmReader, "_read", _some_page)),

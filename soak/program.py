@@ -129,6 +129,8 @@ class Program:
     inherit: bool = False
     by_group: bool = False
     """Whether the scope is a management group, or all that can be read."""
+    in_ring: bool = False
+    """Whether the first subscription is the only ring, or there are none."""
     budget: int = 300
     concurrency: int = 8
     bucket: int | None = None
@@ -216,6 +218,7 @@ def programs(*, kill: bool = True, most_rounds: int = 4) -> st.SearchStrategy[Pr
         order=st.lists(st.integers(0, 5), max_size=8).map(tuple),
         inherit=st.booleans(),
         by_group=st.booleans(),
+        in_ring=st.booleans(),
         budget=st.sampled_from((60, 300, 1200)),
         concurrency=st.sampled_from((8, 8, 2, 1)),
         bucket=st.sampled_from((None, None, 12, 5)),

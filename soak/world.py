@@ -58,6 +58,7 @@ START = datetime(2025, 6, 2, 23, 30, tzinfo=UTC)
 GRAPH_LAG, CHANGES_LAG = 60.0, 90.0
 _LONG_GRAPH_LAG = 600.0
 _GROUP = "contoso"
+_RING = "contoso-one"
 _CHILD = 2
 _MOST_STEPS = 20_000
 _MOMENT = 0.001
@@ -256,7 +257,15 @@ class World:
         }
         if self.program.by_group:
             settings["SWEEP_MANAGEMENT_GROUPS"] = _GROUP
+        if self._ring:
+            settings["ENFORCE_SCOPES"] = self._ring
         return settings_of(self.azure, mode, **settings)
+
+    @property
+    def _ring(self) -> str:
+        """The id of the subscription that is the only ring; empty: there are none."""
+        found = next(s for s in self.tenant.subscriptions.values() if s.name == _RING)
+        return found.id.lower() if self.program.in_ring else ""
 
     async def _let_in(self) -> None:
         """Go on until one more request was let in."""
@@ -494,14 +503,20 @@ class World:
                     account.id.lower(),
                     account.keys_on,
                     levels_say(levels, today),
-                    _stopped(tenant, account),
+                    self._stopped(account),
                 )
             )
         return found
 
+    def _stopped(self, account: Account) -> str:
+        """Return the result that a change must have, if it can't be made; empty: it can."""
+        if self._ring not in {"", account.subscription_id.lower()}:
+            return "WOULD_DISABLE"
+        return _stopped(self.azure.tenant, account)
+
     def record(self) -> Record:
         """Put together what was seen."""
-        record = Record(self.program.inherit)
+        record = Record(self.program.inherit, ring=self._ring)
         record.faults = len(self.faults.struck)
         statuses = {operation.ordinal: operation.status for operation in self.azure.operations}
         for ordinal, served in self._served.items():

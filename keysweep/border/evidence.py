@@ -54,7 +54,7 @@ _ACCOUNTS = Query(
     """\
 resources
 | where type =~ 'microsoft.cognitiveservices/accounts'
-| project id, ['kind'],
+| project id, ['kind'], location,
     endpoint = tostring(properties.endpoint),
     endpoints = properties.endpoints,
     subdomain = tostring(properties.customSubDomainName),

@@ -190,15 +190,20 @@ def _not_permitted(permissions: object, tables: frozenset[str]) -> Iterator[str]
     """Say what the caller may not read, and Azure therefore left out in silence.
 
     `resources` say which workspaces hold what was asked for, `dataSources` which of them the caller
-    may query (azure-monitor-docs, logs/api/azure-resource-queries.md, "Partial access").
+    may query (azure-monitor-docs, logs/api/azure-resource-queries.md, "Partial access"). Without
+    both lists nobody knows.
     """
-    if not isinstance(permissions, dict):
+    parts = ("resources", "dataSources")
+    if not isinstance(permissions, dict) or not all(
+        isinstance(permissions.get(part), list) for part in parts
+    ):
+        yield "The answer does not say what it leaves out: a workspace may be missing."
         return
     readable = {
         str(source.get("resourceId")).lower() for source in _objects(permissions, "dataSources")
     }
     denied: list[str] = []
-    for part in ("resources", "dataSources"):
+    for part in parts:
         for resource in _objects(permissions, part):
             denied += [
                 str(table)

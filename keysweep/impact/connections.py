@@ -1,14 +1,15 @@
 """Connections of Foundry accounts and projects: which lead to an account, and which hold a key.
 
-Pure. A connection says by `target`, an address, or by its `metadata`, a resource id, to which
-account it leads. Its `authType` is a text that grows with each version of the service: what is
-unknown counts for neither side.
+Pure. A connection says by `target`, an address or a resource id, or by its `metadata`, a resource
+id, to which account it leads. One that says it by neither, or by an address that many accounts
+share, may lead to any of them. Its `authType` is a text that grows with each version of the
+service: what is unknown counts for neither side.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keysweep.impact.accounts import Shown
+from keysweep.impact.accounts import Shown, host_of
 from keysweep.impact.evidence import Connection, Connections, Holds
 from shared.core.model import AccountId
 
@@ -21,6 +22,8 @@ _WITHOUT_KEY = frozenset(
         *("userentratoken", "agenticidentitytoken", "none"),
     }
 )
+_ID = "/subscriptions/"
+_OF_ACCOUNT = "/providers/microsoft.cognitiveservices/accounts/"
 _MEANT = ("resourceid", "resource_id", "armresourceid")
 
 
@@ -63,18 +66,16 @@ class Directory:
 
     def to(self, account: Shown) -> Connections:
         """Return those that lead to an account, each once."""
-        found: dict[tuple[str, str], Connection] = {}
+        found: dict[tuple[str, str, Holds], Connection] = {}
         doubts = list(self._doubts)
         for holder, project, row in self._rows:
             connection = _connection(holder, project, row)
             if _leads_to(row, account):
                 # A project lists those of its account as well, which come first.
-                found.setdefault((holder.key, f"{project}/{connection.name}".lower()), connection)
+                place = f"{project}/{connection.name}".lower()
+                found.setdefault((holder.key, place, connection.holds), connection)
             elif _may_lead_to(row, account) and connection.holds is not Holds.NO_KEY:
-                doubts.append(
-                    f"Connection {connection.name} of {connection.place} leads to the address of a "
-                    "region, which is that of many accounts."
-                )
+                doubts.append(_doubt(connection, _target(row)))
         return Connections(tuple(found.values()), tuple(dict.fromkeys(doubts)))
 
 
@@ -98,23 +99,48 @@ def holds(auth_type: str) -> Holds:
     return Holds.NO_KEY if auth_type.lower() in _WITHOUT_KEY else Holds.UNKNOWN
 
 
+def _doubt(connection: Connection, target: str) -> str:
+    where = f"leads to {target}, an address of many accounts" if target else "does not say where to"
+    return (
+        f"Connection {connection.name} of {connection.place} ({connection.category}, "
+        f"{connection.auth_type}) {where}: it may hold a key for it."
+    )
+
+
 def _leads_to(row: Mapping[str, Any], account: Shown) -> bool:
-    meant = _meant(row)
-    return meant == account.id.key or account.is_at(_target(row))
+    key = account.id.key
+    by_id = any(f"{meant}/".startswith(f"{key}/") for meant in _ids(row))
+    return by_id or account.is_at(_target(row))
 
 
 def _may_lead_to(row: Mapping[str, Any], account: Shown) -> bool:
-    return not _meant(row) and account.may_be_at(_target(row))
+    meant = _meant(row)
+    if any(_OF_ACCOUNT in text for text in meant):
+        return False
+    says_nothing = not meant and "." not in host_of(_target(row))
+    return says_nothing or account.may_be_at(_target(row))
 
 
 def _target(row: Mapping[str, Any]) -> str:
     return str(row["properties"].get("target") or "")
 
 
-def _meant(row: Mapping[str, Any]) -> str:
-    """Return the id of the account that a connection names, in lower case; empty: it names none."""
-    metadata = row["properties"].get("metadata")
-    for name, value in metadata.items() if isinstance(metadata, dict) else ():
-        if name.lower() in _MEANT and isinstance(value, str):
-            return value.rstrip("/").lower()
-    return ""
+def _meant(row: Mapping[str, Any]) -> Sequence[str]:
+    """Return the ids by which a connection says where it leads, in lower case."""
+    said = [value for name, value in _metadata(row).items() if name.lower() in _MEANT]
+    return _of_ids(*said, _target(row))
+
+
+def _ids(row: Mapping[str, Any]) -> Sequence[str]:
+    """Return the ids that a connection has anywhere, in lower case."""
+    return _of_ids(*_metadata(row).values(), _target(row))
+
+
+def _metadata(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = row["properties"].get("metadata")
+    return found if isinstance(found, dict) else {}
+
+
+def _of_ids(*values: object) -> Sequence[str]:
+    texts = [str(value).strip().rstrip("/").lower() for value in values]
+    return [text for text in texts if text.startswith(_ID)]

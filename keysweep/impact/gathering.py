@@ -215,10 +215,24 @@ class Gathering:
         try:
             answer = await self.sources.log(account, kql, asked.begin, asked.end)
         except NoTable:
-            return RequestLog()
+            return await self._log_without_its_table(account)
         except AzureError as error:
             return _unread("The request log", error)
         return request_log.read_log(answer)
+
+    async def _log_without_its_table(self, account: AccountId) -> RequestLog:
+        """Say what was left out where no workspace that was looked into has the table.
+
+        Azure answers so, too, where the workspaces that have it can't be read: it leaves them out
+        in silence, and an error says nothing of them.
+        """
+        asked, kql = self.asked, request_log.OF_NO_TABLE
+        try:
+            answer = await self.sources.log(account, kql, asked.begin, asked.end)
+        except AzureError as error:
+            why = for_person(error)
+            return RequestLog((), (f"Which workspaces hold its log could not be read: {why}",))
+        return RequestLog((), tuple(answer.unseen))
 
     async def _logging(self, account: AccountId) -> Logged | NotLogged | Unread:
         try:
@@ -369,7 +383,8 @@ type _Fetched = tuple[datetime, Mapping[str, tuple[KeyFetch, ...]]]
 
 
 def _is_of_account(row: Mapping[str, object], own: set[str]) -> bool:
-    return str(row["name"]).lower() in own and "/projects/" not in str(row.get("id")).lower()
+    place = str(row.get("id") or "/projects/").lower()
+    return str(row["name"]).lower() in own and "/projects/" not in place
 
 
 def _unread(what: str, error: AzureError) -> Unread:

@@ -6,7 +6,7 @@ deployment and status, and the request log is held against that. An answer that 
 no answer of zero: a span that was cut, series that were dropped and metrics that failed are named.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +25,7 @@ _MODELS = "ModelDeploymentName"
 _STATUS = "StatusCode"
 # Left out, it is 10, and further series are dropped in silence (fact 67).
 _TOP = 10_000
+_MINUTE = timedelta(minutes=1)
 
 type _OfDay = tuple[int, str, str]
 """A day, a deployment and a status."""
@@ -112,8 +113,10 @@ def _is_series(series: object) -> bool:
     return all(
         isinstance(point, dict)
         and read_moment(point.get("timeStamp"))
-        # Without a total nothing happened; one that is no number is not nothing.
+        # Without a total nothing happened; one that is no number is not nothing, and nor is one of
+        # another aggregation in its place.
         and isinstance(point.get("total"), int | float | None)
+        and ("total" in point or set(point) == {"timeStamp"})
         for point in series["data"]
     )
 
@@ -140,12 +143,12 @@ def counted_calls(asked: Asked, answers: Sequence[Measured | Unread]) -> CallCou
             return answer
     measured = [answer for answer in answers if isinstance(answer, Measured)]
     doubts = tuple(dict.fromkeys(doubt for answer in measured for doubt in doubts_of(answer)))
-    by_metric = {
-        metric["name"]["value"].lower(): _counts(asked, metric)
-        for answer in measured
-        for metric in answer.value["value"]
-    }
-    totals = by_metric.pop("totalcalls", {})
+    by_metric: defaultdict[str, Counter[_OfDay]] = defaultdict(Counter)
+    for answer in measured:
+        for metric in answer.value["value"]:
+            # A metric that stands there twice is in two parts.
+            by_metric[metric["name"]["value"].lower()].update(_counts(asked, metric))
+    totals = by_metric.pop("totalcalls", Counter())
     of_models: defaultdict[_OfDay, int] = defaultdict(int)
     for of_metric in by_metric.values():
         for key, calls in of_metric.items():
@@ -201,15 +204,30 @@ def doubts_of(answer: Measured) -> Iterator[str]:
             yield f"Azure Monitor could not read {metric['name']['value']}: {code}."
     if query.filter and answer.series_in_answer >= _TOP:
         yield f"Azure Monitor gave {_TOP} time series, and may have dropped others."
-    begin = _begin_of(value)
-    # The begin is floored to a minute, or cut to whole seconds (facts 62 and 66).
-    if begin is not None and begin > query.begin + timedelta(minutes=1):
+    yield from _cut(query, value)
+
+
+def _cut(query: MetricsQuery, value: Mapping[str, Any]) -> Iterator[str]:
+    """Say which part of the time an answer is not about, or that it does not say."""
+    begin, end = _span_of(value)
+    interval = str(value.get("interval") or "")
+    if begin is None or end is None or not interval:
+        yield "Azure Monitor does not say of which time its counts are: they may be of a part."
+        return
+    # Both ends are floored to a minute, or cut to whole seconds (facts 62 and 66).
+    if begin > query.begin + _MINUTE:
         yield f"Azure Monitor counted the calls only from {begin:%Y-%m-%d %H:%M} UTC on."
+    if end < query.end - _MINUTE:
+        yield f"Azure Monitor counted the calls only up to {end:%Y-%m-%d %H:%M} UTC."
+    if interval.upper() != query.interval:
+        yield f"Azure Monitor counted the calls by {interval}, and not by {query.interval}."
 
 
-def _begin_of(value: Mapping[str, Any]) -> datetime | None:
-    span = value.get("starttime") or str(value.get("timespan") or "").partition("/")[0]
-    return read_moment(span)
+def _span_of(value: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
+    """Read of which time an answer is: batches say it in two fields, ARM in one (fact 66)."""
+    first, _, last = str(value.get("timespan") or "").partition("/")
+    begin, end = value.get("starttime") or first, value.get("endtime") or last
+    return read_moment(begin), read_moment(end)
 
 
 def refused_calls(value: Mapping[str, Any], since: datetime) -> "dict[_OfMinute, int]":

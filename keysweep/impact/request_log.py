@@ -18,6 +18,8 @@ from keysweep.taken import LogAnswer
 from keysweep.words import counted
 
 TABLE = "AzureDiagnostics"
+OF_NO_TABLE = "print asked = 1"
+"""What has an answer wherever a resource logs, and beside it what the answer leaves out."""
 _ADDRESSES = 20
 _WHERE = f"""\
 {TABLE}

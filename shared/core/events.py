@@ -17,14 +17,15 @@ class SweepContext:
     sweep_id: Annotated[str, "The sweep. Begins with its UTC time."]
     mode: Annotated[
         str,
-        "`audit` or `enforce`: that of an account or a subscription where the event is about one, "
-        "else SWEEP_MODE; empty if the settings could not be read.",
+        "`audit` or `enforce`: that of an account or a subscription where the event is about one "
+        "that was read, else SWEEP_MODE; so a `CoverageGap` has SWEEP_MODE whatever ring it lies "
+        "in, and nothing is changed there. Empty if the settings could not be read.",
     ]
     version: Annotated[str, "Keysweep's version."]
     enforce_from: Annotated[
         str | None,
         "When the keys will go off, while that is yet to come; where the event is about no account "
-        "and no subscription, when the first ring comes into force, while none is.",
+        "and no subscription that was read, when the first ring comes into force, while none is.",
     ] = None
     event_id: Annotated[
         str, "The event's own id: the same if a batch is sent twice, so that readers keep one."

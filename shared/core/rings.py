@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import ClassVar, Self
 
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
+_AFTER_ALL = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,10 @@ class Rings:
         if later:
             return Audited(f"{_named(later)} could not be read, and could put it off.")
         return self._by_the_latest(found, now)
+
+    def in_the_end(self, subscription_id: str) -> Standing:
+        """Say what is done once every moment has come, if SWEEP_MODE is enforce by then."""
+        return replace(self, enforces=True).standing(subscription_id, _AFTER_ALL)
 
     def at(self, now: datetime) -> "Standings":
         """Return how they stand at a moment."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, cast
-from uuid import UUID
 
 from shared.core.decision import Brake, Limits, Rules, Scope
 from shared.core.errors import SettingsError
@@ -175,6 +174,8 @@ _REFERENCES = ("@microsoft.keyvault(", "@microsoft.appconfiguration(")
 # Azure Resource Manager refuses these in tag names, and names longer than 512 characters.
 _BAD_IN_TAG_NAME = frozenset("<>%&\\?/")
 _MOST_TAG_NAME = 512
+# As infra/tenant.bicep tells them: Python's UUID takes braces, and hyphens in any place.
+_GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 # Ids of management groups: letters, digits, `-`, `_`, `(`, `)`, `.`; at most 90 characters.
 _GROUP = re.compile(r"[A-Za-z0-9_().-]{1,90}")
 _TOKEN_SCOPE = re.compile(r"https://\S+/\.default")
@@ -285,9 +286,9 @@ def _levels(text: str) -> tuple[Level, ...]:
 
 
 def _guid(text: str) -> str:
-    if len(text) != len("00000000-0000-0000-0000-000000000000"):
+    if _GUID.fullmatch(text) is None:
         raise ValueError
-    return str(UUID(text))
+    return text.lower()
 
 
 def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:

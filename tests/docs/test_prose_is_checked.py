@@ -21,7 +21,7 @@ from shared.core.model import (
     Result,
     Verdict,
 )
-from shared.core.settings import SETTINGS
+from shared.core.settings import OPERATOR_SETTINGS, SETTINGS, read_settings
 from tests.support.checkout import tracked
 from tools.prose import (
     BLOCKS,
@@ -111,6 +111,18 @@ def test_every_setting_that_the_readme_names_exists() -> None:
     )
     clouds = {"AZURE_PUBLIC_CLOUD", "AZURE_US_GOVERNMENT", "AZURE_CHINA_CLOUD"}
     assert named - clouds <= known | set(sample)
+
+
+def test_every_example_of_rings_is_one_that_the_settings_take() -> None:
+    command = r'azd env set ENFORCE_SCOPES "([^"]*)"'
+    parameter = r"param enforceScopes = '([^']*)'"
+    rollout = (ROOT / "docs" / "rollout.md").read_text()
+    assert re.findall(parameter, rollout)
+    examples = re.findall(command, rollout + DEPLOYING.read_text()) + re.findall(parameter, rollout)
+    for example in examples:
+        environ = {"SWEEP_MODE": "enforce", "ENFORCE_SCOPES": example}
+        rings = read_settings(environ, OPERATOR_SETTINGS).enforce_scopes
+        assert len(rings) == len([part for part in example.split(",") if part])
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,22 @@ def test_the_role_that_can_write_is_assigned_in_the_rings_alone(case: str) -> No
 def test_without_rings_the_role_that_can_write_is_assigned_at_the_management_group() -> None:
     assert assigned_at("enforce", "writes") == {GROUP.lower()}
     assert assigned_at("audit", "writes") == set()
-    assert len(assigned_at("everything", "writes")) == 3
+
+
+def test_a_group_whose_id_is_nearly_a_guid_is_no_subscription() -> None:
+    """The examples are in everything.bicepparam, for the template and the Function alike."""
+    at = assigned_at("everything", "writes")
+    groups = {scope.rpartition("/")[2] for scope in at if "managementgroups" in scope}
+    assert groups == {
+        "contoso-dev",
+        "contoso-test",
+        "gggggggg-5555-5555-5555-555555555555",
+        "5555555-55555-5555-5555-555555555555",
+    }
+    assert {scope.rpartition("/")[2] for scope in at if "managementgroups" not in scope} == {
+        "55555555-5555-5555-5555-555555555555",
+        "abcdef01-2345-6789-abcd-ef0123456789",
+    }
 
 
 # No keys, no way in

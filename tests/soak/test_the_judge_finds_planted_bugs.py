@@ -152,6 +152,10 @@ def audited(record: Record) -> None:
     record.sweeps[0].mode = "audit"
 
 
+def in_no_ring(record: Record) -> None:
+    record.ring = "another"
+
+
 def untold(record: Record) -> None:
     record.sweeps[0].events[1] = outcome(accepted="false")
 
@@ -220,6 +224,7 @@ def crashed(record: Record) -> None:
         ("protected", read_that_did_not_arrive),
         ("protected", sent_twice),
         ("audit writes nothing", audited),
+        ("rings", in_no_ring),
         ("protected", another_kind),
         ("announced", not_announced),
         ("outcomes", untold),

@@ -20,6 +20,7 @@ from keysweep.impact.evidence import (
     LoggedCalls,
     RequestLog,
 )
+from keysweep.impact.metrics import MetricsQuery
 from shared.core.model import AccountId
 from tests.support.builders import NOW, SUBSCRIPTION_ID, an_account
 
@@ -59,6 +60,12 @@ def a_connection(holds: Holds = Holds.KEY, name: str = "bot-key", **more: Any) -
         "category": "AzureOpenAI",
     }
     return Connection(name=name, auth_type=kinds[holds], holds=holds, **{**fields, **more})
+
+
+def span_of(query: MetricsQuery) -> dict[str, str]:
+    """Return the fields by which a batch of metrics says of which time it is: that asked for."""
+    begin, end = (f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in (query.begin, query.end))
+    return {"starttime": begin, "endtime": end, "interval": query.interval}
 
 
 def evidence(**parts: Any) -> Evidence:

@@ -9,9 +9,10 @@ from typing import Any
 from keysweep.impact.accounts import Shown, read_account
 from keysweep.impact.metrics import MetricsQuery
 from keysweep.impact.sources import Row
-from keysweep.taken import LogAnswer
+from keysweep.taken import LogAnswer, NoTable
 from shared.core.errors import AzureError, NotFound
 from shared.core.model import Account, AccountId, Answer, Clock
+from tests.support.evidence import span_of
 from tests.support.fake_tenant import FakeTenant, an_error
 
 USER = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
@@ -48,6 +49,10 @@ class FakeSources:
     has_batches: bool = True
     unseen: dict[str, str] = field(default_factory=dict)
     """What an answer of the log leaves out, by an account's name."""
+    without_table: set[str] = field(default_factory=set)
+    """Accounts that log to no workspace that has the table, as far as they can be read."""
+    second_refusal: AzureError | None = None
+    """Of the question which workspaces such an account logs to."""
     failed_metrics: dict[str, str] = field(default_factory=dict)
     """By its name, the error code of a metric within an answer that is else a good one."""
     seconds: float = 0.1
@@ -136,7 +141,7 @@ class FakeSources:
             else {"name": {"value": name}, "timeseries": self._series(account, query)}
             for name in query.names
         ]
-        return {"starttime": f"{query.begin:%Y-%m-%dT%H:%M:%SZ}", "value": metrics}
+        return {**span_of(query), "value": metrics}
 
     def _series(self, account: AccountId, query: MetricsQuery) -> list[Row]:
         step = timedelta(minutes=1) if query.interval == "PT1M" else timedelta(days=1)
@@ -165,7 +170,12 @@ class FakeSources:
     async def log(self, account: AccountId, kql: str, begin: datetime, end: datetime) -> LogAnswer:
         """Return the rows of the request log."""
         await self._ask("log", account.name)
-        assert "AzureDiagnostics" in kql
+        if "AzureDiagnostics" not in kql:
+            if self.second_refusal is not None:
+                raise self.second_refusal
+            return LogAnswer((), tuple(filter(None, [self.unseen.get(account.name)])))
+        if account.name in self.without_table:
+            raise an_error(NoTable, 400)
         refused_alone = "'403'" in kql
         logged = self.logs_since.get(account.name, -1.0)
         rows = [
@@ -222,6 +232,7 @@ def _shown(account: Account) -> Shown:
         {
             "id": str(account.id),
             "kind": account.kind,
+            "location": account.location,
             "endpoint": f"https://{account.id.name}.openai.azure.com/",
             "subdomain": account.custom_subdomain,
             "publicAccess": "Enabled",

@@ -488,8 +488,12 @@ def test_the_mode_of_an_event_is_that_of_its_ring(
     assert found.enforce_from == enforce_from
 
 
-def test_the_mode_of_an_event_about_no_subscription_is_the_settings() -> None:
+def test_the_mode_of_a_gap_is_that_of_the_settings_whatever_subscription_it_names() -> None:
+    assert GAP.subscription_id
     assert identified(CONTEXT, GAP).mode == CONTEXT.mode
+
+
+def test_the_mode_of_an_event_of_which_nobody_looked_for_the_ring_is_that_of_the_settings() -> None:
     assert identified(CONTEXT, announced(a_decision(), None, 0)).mode == CONTEXT.mode
 
 

@@ -46,6 +46,12 @@ def test_rings_that_nobody_made_are_in_force_nowhere() -> None:
     assert isinstance(Rings().standing(ONE, NOW), Audited)
 
 
+def test_in_the_end_every_ring_is_in_force_even_if_it_is_an_audit_until_then() -> None:
+    rings = Rings(enforces=False, listed=(group("dev", LATER),), below=BELOW)
+    assert rings.in_the_end(ONE) == InForce(str(rings.listed[0]))
+    assert rings.in_the_end(TWO) == Audited("It is in no ring of ENFORCE_SCOPES.")
+
+
 def test_what_is_in_no_ring_is_audited() -> None:
     assert standing(group("dev"), of=TWO) == Audited("It is in no ring of ENFORCE_SCOPES.")
 

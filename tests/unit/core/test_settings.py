@@ -307,6 +307,38 @@ def test_of_very_many_problems_with_rings_twenty_are_named() -> None:
     assert "; and 30 more)" in problem
 
 
+@pytest.mark.parametrize(
+    ("name", "is_group"),
+    [
+        ("ABCDEF01-2345-6789-abcd-EF0123456789", False),
+        ("gggggggg-5555-5555-5555-555555555555", True),
+        ("5555555-55555-5555-5555-555555555555", True),
+        ("55555555555555555555555555555555", True),
+        ("55555555-5555-5555-5555-5555555555555", True),
+    ],
+)
+def test_an_id_that_is_nearly_a_guid_is_a_groups_as_the_template_has_it(
+    name: str, *, is_group: bool
+) -> None:
+    """tests/data/deployments/everything.bicepparam has the same, for the template."""
+    (found,) = rings(name)
+    assert found == Ring(name if is_group else name.lower(), is_group=is_group)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{5555555-5555-5555-5555-555555555555}",
+        "{5555555555555555-5555555555555555-}",
+        "0x555555-5555-5555-5555-555555555555",
+        "5555555-55555-5555-5555-555555555555",
+    ],
+)
+def test_a_subscription_is_a_guid_as_azure_writes_it(name: str) -> None:
+    (problem,) = problems(SWEEP_SUBSCRIPTIONS=name)
+    assert problem.startswith("SWEEP_SUBSCRIPTIONS is ")
+
+
 def test_a_ring_that_is_seen_to_be_out_of_scope_is_an_error() -> None:
     (problem,) = problems(ENFORCE_SCOPES=f"{ONE}, mg", SWEEP_SUBSCRIPTIONS=TWO)
     assert problem == f"ENFORCE_SCOPES lists {ONE}, which is not in SWEEP_SUBSCRIPTIONS"

@@ -327,6 +327,56 @@ async def test_every_wrong_line_is_named_at_once_and_nothing_is_written(tmp_path
     assert not tenant.changed
 
 
+async def test_every_account_that_can_not_be_exempted_is_named_with_its_reason(
+    tmp_path: Path,
+) -> None:
+    full = {f"tag-{number}": "x" for number in range(50)}
+    odd = tagged("until=2027-01-01; reason=" + "x" * 200, name="long")
+    tenant = FakeTenant.of(BOTS[0], an_account("full", tags=full), odd)
+    path = a_list(tmp_path, "bot-0", "full", "nobody")
+    wish = Wish(None, "", "o" * 60)
+    with pytest.raises(UsageProblem) as caught:
+        await exempt(a_session(tenant), Names(["long"], path), wish)
+    said = str(caught.value)
+    assert said.startswith("3 of 4 accounts can't be taken. Nothing was changed:\n  ")
+    assert "\n  line 2: full: full has 50 tags, and Azure takes 50" in said
+    assert "\n  line 3: There is no account 'nobody'" in said
+    assert "\n  long: long (rg-chat, subscription" in said
+    assert not tenant.changed
+
+
+async def test_a_rule_that_each_would_break_is_said_of_each() -> None:
+    tenant = FakeTenant.of(*BOTS)
+    session = a_session(tenant, environ={"EXEMPTION_REQUIRE_UNTIL": "true"})
+    with pytest.raises(UsageProblem) as caught:
+        await exempt(session, Names(["bot-0", "bot-1"]), OPEN_ENDED)
+    said = str(caught.value).splitlines()
+    assert said[0] == "2 of 2 accounts can't be taken. Nothing was changed:"
+    assert [line.split(":")[0].strip() for line in said[1:]] == ["bot-0", "bot-1"]
+    assert not tenant.changed
+
+
+async def test_with_nobody_to_ask_every_question_is_said_and_nothing_is_written() -> None:
+    tenant = FakeTenant.of(
+        BOTS[0], tagged("until=2020-01-01", "old"), tagged("until=soon", "unclear")
+    )
+    with pytest.raises(UsageProblem) as caught:
+        await run(tenant, names=["bot-0", "old", "unclear"])
+    said = str(caught.value)
+    assert said.startswith("Nobody is there to be asked: say --replace.\n")
+    assert "old (rg-chat" in said
+    assert "unclear (rg-chat" in said
+    assert not tenant.changed
+
+
+async def test_an_account_that_is_named_twice_has_its_problem_once() -> None:
+    full = an_account("full", tags={f"tag-{number}": "x" for number in range(50)})
+    tenant = FakeTenant.of(BOTS[0], full)
+    with pytest.raises(UsageProblem) as caught:
+        await exempt(a_session(tenant), Names(["full", str(full.id), "bot-0"]), OPEN_ENDED)
+    assert str(caught.value).startswith("1 of 3 accounts")
+
+
 async def test_a_line_that_can_not_be_judged_is_no_mistake_of_the_persons(tmp_path: Path) -> None:
     tenant = FakeTenant.of(*BOTS, without_role=set())
     tenant.meanwhile("account", BOTS[1].id.key, [an_error(Unclear)])

@@ -161,7 +161,6 @@ async def test_only_the_owners_that_are_named_get_notice() -> None:
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({"ENFORCE_SCOPES": "mg-dev"}, ["1 account: It is in no ring of ENFORCE_SCOPES."]),
         (
             {"ENFORCE_SCOPES": "mg-dev@2026-12-25, mg-test@2026-12-01"},
             ["1 account: Ring mg-dev@2026-12-25T00:00Z begins 2026-12-25T00:00Z"],
@@ -186,6 +185,68 @@ async def test_a_day_on_which_the_settings_turn_nothing_off_is_said(
         begins + line for line in said
     ]
     assert len(our_tags(tenant)) == 2
+
+
+@pytest.mark.parametrize("mode", ["enforce", "audit"])
+async def test_an_account_in_no_ring_gets_no_notice_and_is_named(mode: str) -> None:
+    tenant = FakeTenant.of(bot("dev", HOME), bot("test", OTHER))
+    tenant.below = {"mg-dev": [HOME]}
+    environ = {"SWEEP_MODE": mode, "ENFORCE_SCOPES": "mg-dev@2027-06-01"}
+    code, person = await run(tenant, "yes", environ=environ)
+    assert our_tags(tenant).keys() == {"dev"}
+    assert (
+        "No notice, because no sweep would turn them off: 1 account (test). "
+        "It is in no ring of ENFORCE_SCOPES."
+    ) in " ".join(person.heard.split())
+    assert code == 0
+
+
+async def test_an_account_in_no_ring_that_could_be_read_gets_no_notice_and_it_is_not_whole() -> (
+    None
+):
+    tenant = FakeTenant.of(bot("dev", HOME), bot("test", OTHER))
+    tenant.below = {"mg-dev": [HOME]}
+    tenant.meanwhile("descendants", "mg-test", [an_error(NoRole, 403)])
+    code, person = await run(tenant, "yes", environ={"ENFORCE_SCOPES": "mg-dev, mg-test"})
+    assert our_tags(tenant).keys() == {"dev"}
+    assert "that could be read; mg-test could not." in " ".join(person.heard.split())
+    assert code == 2
+
+
+async def test_where_no_account_is_in_a_ring_there_is_nobody_to_give_notice_to() -> None:
+    tenant = FakeTenant.of(bot("test", OTHER), bot("dev", HOME, keys_on=False))
+    tenant.below = {"mg-dev": [HOME]}
+    code, person = await run(tenant, environ={"ENFORCE_SCOPES": "mg-dev"}, yes=True)
+    assert "There is nobody to give notice to." in person.heard
+    assert code == 0
+
+
+async def test_the_tag_names_the_day_of_a_ring_that_begins_after_it_lapses() -> None:
+    tenant = FakeTenant.of(bot("dev", HOME), bot("test", OTHER))
+    tenant.below = {"mg-dev": [HOME], "mg-test": [OTHER]}
+    environ = {"ENFORCE_SCOPES": "mg-dev@2027-01-15, mg-test@2026-12-01"}
+    await run(tenant, "yes", environ=environ)
+    assert our_tags(tenant) == {
+        "dev": "until=2026-12-24; reason=notice: keys go off on 2027-01-15",
+        "test": PLAIN,
+    }
+
+
+async def test_the_tag_names_the_day_before_which_nothing_is_enforced() -> None:
+    tenant = FakeTenant.of(BOT)
+    await run(tenant, "yes", environ={"ENFORCE_FROM": "2027-01-01"})
+    assert our_tags(tenant)["bot"].endswith("keys go off on 2027-01-01")
+
+
+async def test_who_would_break_is_not_asked_of_an_account_in_no_ring() -> None:
+    sources = FakeSources(FakeTenant.of(bot("dev", HOME), bot("test", OTHER)))
+    sources.tenant.below = {"mg-dev": [HOME]}
+    environ = {"ENFORCE_SCOPES": "mg-dev"}
+    await run(
+        sources.tenant, sources=sources, environ=environ, impact=frozenset(Impact), dry_run=True
+    )
+    assert ("log", "dev") in sources.asked
+    assert ("log", "test") not in sources.asked
 
 
 async def test_an_empty_owner_is_nobody_and_not_those_without_one() -> None:

@@ -32,7 +32,10 @@ from tests.support.virtual_time import VirtualClock
 
 BOT = AccountId(SUBSCRIPTION_ID, "rg-chat", "bot")
 (MODELS,) = queries("OpenAI", NOW - timedelta(days=30), NOW)
-NO_ROWS = {"tables": [{"name": "PrimaryResult", "columns": [], "rows": []}]}
+NO_ROWS = {
+    "tables": [{"name": "PrimaryResult", "columns": [], "rows": []}],
+    "permissions": {"resources": [], "dataSources": []},
+}
 
 
 @dataclass
@@ -248,6 +251,25 @@ async def test_a_workspace_that_is_left_out_in_silence_is_said(clock: VirtualClo
     assert "WS3, which holds a part of it." in " ".join(answer.unseen)
 
 
+@pytest.mark.parametrize(
+    "permissions",
+    [None, {}, [], {"resources": []}, {"dataSources": []}, {"resources": [], "dataSources": {}}],
+)
+async def test_a_workspace_may_be_missing_where_an_answer_does_not_say_what_it_leaves_out(
+    clock: VirtualClock, permissions: object
+) -> None:
+    there = asking(clock, {**NO_ROWS, "permissions": permissions})
+    answer = await there.sources.log(BOT, "AzureDiagnostics", NOW, NOW)
+    assert answer.unseen == (
+        "The answer does not say what it leaves out: a workspace may be missing.",
+    )
+
+
+async def test_an_answer_that_leaves_nothing_out_is_whole(clock: VirtualClock) -> None:
+    answer = await asking(clock, NO_ROWS).sources.log(BOT, "AzureDiagnostics", NOW, NOW)
+    assert answer.unseen == ()
+
+
 async def test_roles_are_asked_for_in_the_whole_tenant(clock: VirtualClock) -> None:
     page = {"totalRecords": 0, "count": 0, "data": [], "resultTruncated": "false"}
     there = asking(clock, page)
@@ -280,9 +302,11 @@ class Everything(Noting):
             return _page(self._rows(json.loads(request.content)["query"]))
         if "getBatch" in request.url:
             ids = json.loads(request.content)["resourceids"]
-            names = parse_qs(urlsplit(request.url).query)["metricnames"][0].split(",")
+            asked = {name: said[0] for name, said in parse_qs(urlsplit(request.url).query).items()}
+            names = asked["metricnames"].split(",")
             value = [{"name": {"value": name}, "timeseries": []} for name in names]
-            return {"values": [{"resourceid": name, "value": value} for name in ids]}
+            span = {name: asked[name] for name in ("starttime", "endtime", "interval")}
+            return {"values": [{"resourceid": name, **span, "value": value} for name in ids]}
         return NO_ROWS if "/query" in request.url else {"value": []}
 
     def _rows(self, query: str) -> list[dict[str, Any]]:
@@ -302,7 +326,7 @@ def _page(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _listed(account: Account) -> dict[str, Any]:
     nothing = dict.fromkeys(("endpoint", "endpoints", "subdomain", "publicAccess", "defaultAction"))
-    return {"id": str(account.id), "kind": account.kind, **nothing}
+    return {"id": str(account.id), "kind": account.kind, "location": account.location, **nothing}
 
 
 async def test_300_accounts_of_60_subscriptions_take_a_minute_within_the_limits(

@@ -157,6 +157,27 @@ async def test_a_workspace_that_is_left_out_in_silence_is_named() -> None:
     assert found["notSeen"] == [sources.unseen["clean"]]
 
 
+async def test_a_workspace_that_is_left_out_is_named_where_no_other_has_the_table() -> None:
+    sources = of_every_verdict()
+    sources.without_table.add("idle")
+    assert (await judged(sources, "idle"))["idle"]["verdict"] == "IDLE"
+    sources.unseen["idle"] = "You may not read the workspace closed."
+    found = (await judged(sources, "idle"))["idle"]
+    assert found["verdict"] == "CANT_TELL"
+    assert found["notSeen"] == ["You may not read the workspace closed."]
+
+
+async def test_where_no_workspace_has_the_table_and_nobody_says_which_there_are_it_is_no_none() -> (
+    None
+):
+    sources = of_every_verdict()
+    sources.without_table.add("idle")
+    sources.second_refusal = an_error(Unclear, 504)
+    found = (await judged(sources, "idle"))["idle"]
+    assert found["verdict"] == "CANT_TELL"
+    assert "Which workspaces hold its log could not be read" in " ".join(found["notSeen"])
+
+
 async def test_a_role_that_a_group_has_is_somebodys() -> None:
     sources = of_every_verdict()
     sources.holders.append(("everybody", f"/subscriptions/{SUBSCRIPTION_ID}"))
@@ -224,6 +245,13 @@ async def test_a_connection_of_an_account_that_its_projects_list_too_is_one() ->
     found = await judged(sources)
     assert len(found["linked"]["connections"]["found"]) == 1
     assert found["idle"]["verdict"] == "IDLE"
+
+
+async def test_a_connection_of_a_project_that_has_the_name_of_its_accounts_is_another() -> None:
+    sources = of_every_verdict()
+    sources.links.append(("hub", "", connection("same", "idle", "AAD")))
+    sources.links.append(("hub", "p", {**connection("same", "idle"), "id": None}))
+    assert (await judged(sources, "idle"))["idle"]["verdict"] == "USES_KEYS"
 
 
 async def test_an_answer_that_is_none_takes_nothing_from_the_other_accounts() -> None:

@@ -16,16 +16,19 @@ from keysweep.impact.evidence import (
     CallCount,
     CallCounts,
     Caller,
+    Connections,
     Holds,
     Logged,
     NotLogged,
+    RequestLog,
     Unread,
 )
 from keysweep.impact.metrics import Measured, MetricsQuery
 from keysweep.impact.roles import Roles, data_roles
+from keysweep.impact.verdict import Impact, judge
 from keysweep.taken import LogAnswer
 from shared.core.model import AccountId
-from tests.support.evidence import ASKED, DAYS
+from tests.support.evidence import ASKED, DAYS, evidence, span_of
 from tests.support.recorded_exchanges import recorded
 
 BOT = AccountId("00000000-0000-0000-0000-000000000001", "rg-chat", "bot")
@@ -56,7 +59,8 @@ def a_metric(name: str = "AzureOpenAIRequests", *points: tuple[int, object], **o
 def counted(*values: Any, kind: str = "OpenAI") -> CallCounts:
     queries = metrics.queries(kind, ASKED.begin, ASKED.end)
     answers = [
-        measured({"value": value}, query) for value, query in zip(values, queries, strict=True)
+        measured({**span_of(query), "value": value}, query)
+        for value, query in zip(values, queries, strict=True)
     ]
     found = metrics.counted_calls(ASKED, answers)
     assert isinstance(found, CallCounts)
@@ -81,7 +85,7 @@ def test_a_recorded_batch_says_of_which_account_it_is() -> None:
     (value,) = answer["values"]
     begin = datetime(2024, 4, 9, 1, 50, 30, tzinfo=UTC)
     asked = Asked(begin + timedelta(days=1), 1)
-    query = MetricsQuery(("Ingress", "Egress"), "x", begin, asked.end)
+    query = MetricsQuery(("Ingress", "Egress"), "x", begin, begin + timedelta(hours=1), "PT1M")
     found = metrics.counted_calls(asked, [measured(value, query)])
     assert found == CallCounts((CallCount(0, "", "", 8151),))
 
@@ -92,6 +96,39 @@ def test_a_span_that_was_cut_in_silence_is_a_doubt() -> None:
     found = metrics.counted_calls(ASKED, [measured(body("metrics-01"), query)])
     assert isinstance(found, CallCounts)
     assert "counted the calls only from 2998-12-01 00:00 UTC on." in " ".join(found.doubts)
+
+
+@pytest.mark.parametrize(
+    ("said", "doubt"),
+    [
+        ({"starttime": None}, "does not say of which time its counts are"),
+        ({"endtime": None}, "does not say of which time its counts are"),
+        ({"interval": None}, "does not say of which time its counts are"),
+        ({"starttime": "soon"}, "does not say of which time its counts are"),
+        ({"starttime": "2026-11-21T07:02:00Z"}, "only from 2026-11-21 07:02 UTC on."),
+        ({"endtime": "2026-11-24T06:58:00Z"}, "only up to 2026-11-24 06:58 UTC."),
+        ({"interval": "PT1H"}, "counted the calls by PT1H, and not by P1D."),
+    ],
+)
+def test_counts_of_another_time_than_was_asked_for_or_of_nobody_knows_which_are_a_doubt(
+    said: dict[str, Any], doubt: str
+) -> None:
+    query = metrics.queries("OpenAI", ASKED.begin, ASKED.end)[0]
+    value = {**span_of(query), **said, "value": [a_metric(), a_metric("ModelRequests")]}
+    found = metrics.counted_calls(ASKED, [measured(value, query)])
+    assert isinstance(found, CallCounts)
+    assert doubt in " ".join(found.doubts)
+    assert judge(evidence(calls=found, log=RequestLog())).verdict is Impact.CANT_TELL
+
+
+def test_counts_of_the_time_that_was_asked_for_are_whole_however_it_is_said() -> None:
+    query = metrics.queries("OpenAI", ASKED.begin, ASKED.end)[0]
+    value = [a_metric(), a_metric("ModelRequests")]
+    span = span_of(query)
+    at_arm = {"timespan": f"{span['starttime']}/{span['endtime']}", "interval": "P1D"}
+    for said in (span, at_arm):
+        found = metrics.counted_calls(ASKED, [measured({**said, "value": value}, query)])
+        assert found == CallCounts()
 
 
 def test_no_series_are_no_calls() -> None:
@@ -109,7 +146,7 @@ def test_a_metric_that_is_missing_or_failed_is_a_doubt() -> None:
 
 def test_series_that_may_have_been_dropped_are_a_doubt() -> None:
     query = metrics.queries("OpenAI", ASKED.begin, ASKED.end)[0]
-    value = {"value": [a_metric(), a_metric("ModelRequests")]}
+    value = {**span_of(query), "value": [a_metric(), a_metric("ModelRequests")]}
     found = metrics.counted_calls(ASKED, [Measured(query, value, 10_000)])
     assert isinstance(found, CallCounts)
     assert "may have dropped others" in found.doubts[0]
@@ -124,6 +161,17 @@ def test_a_call_that_two_metrics_count_is_one() -> None:
         ]
     )
     assert [found.used(day) for day in range(DAYS)] == [5, 4, 0]
+
+
+def test_a_metric_that_stands_there_twice_counts_with_both_parts() -> None:
+    found = counted(
+        [
+            a_metric("AzureOpenAIRequests", (0, 5)),
+            a_metric("AzureOpenAIRequests"),
+            a_metric("ModelRequests"),
+        ]
+    )
+    assert found.used(0) == 5
 
 
 def test_a_call_that_was_refused_is_nobodys() -> None:
@@ -169,6 +217,9 @@ def test_what_could_not_be_read_is_no_zero() -> None:
     assert metrics.counted_calls(ASKED, [good, refused]) == refused
 
 
+AN_AVERAGE = {"timeStamp": "2026-11-21T07:00:00Z", "average": 9.0}
+
+
 @pytest.mark.parametrize(
     "odd",
     [
@@ -176,6 +227,7 @@ def test_what_could_not_be_read_is_no_zero() -> None:
         {"value": [{"name": 7, "timeseries": []}]},
         {"value": [{"name": {"value": "x"}, "timeseries": [{"data": [{"timeStamp": "soon"}]}]}]},
         {"value": [a_metric("x", (0, "9"))]},
+        {"value": [{"name": {"value": "x"}, "timeseries": [{"data": [AN_AVERAGE]}]}]},
     ],
 )  # fmt: skip
 def test_an_odd_answer_of_metrics_is_none(odd: Any) -> None:
@@ -333,9 +385,9 @@ def test_the_filter_is_one_of_the_documented_patterns() -> None:
 HUB = AccountId(BOT.subscription_id, "rg-foundry", "hub")
 
 
-def reached(subdomain: str = "bot", endpoint: str = "https://bot.openai.azure.com/") -> Shown:
+def reached(subdomain: str = "bot", location: str = "swedencentral") -> Shown:
     return read_account(
-        {"id": str(BOT), "kind": "OpenAI", "endpoint": endpoint, "subdomain": subdomain}
+        {"id": str(BOT), "kind": "OpenAI", "location": location, "subdomain": subdomain}
     )
 
 
@@ -374,10 +426,10 @@ def test_a_connection_leads_to_an_account_by_its_address(target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["https://bot.search.windows.net/", "https://robot.openai.azure.com/", "", "[::"]
+    "target", ["https://bot.search.windows.net/", "https://robot.openai.azure.com/"]
 )
 def test_another_address_leads_elsewhere(target: str) -> None:
-    assert directory(a_connection(target=target)).to(reached()).found == ()
+    assert directory(a_connection(target=target)).to(reached()) == Connections()
 
 
 def test_a_connection_leads_to_an_account_by_its_id_in_any_case() -> None:
@@ -386,14 +438,107 @@ def test_a_connection_leads_to_an_account_by_its_id_in_any_case() -> None:
     assert found.place == "hub, project p"
 
 
-def test_the_address_of_a_region_may_be_anybodys_and_is_a_doubt() -> None:
-    regional = "https://swedencentral.api.cognitive.microsoft.com/"
-    account = reached(subdomain="", endpoint=regional)
-    found = directory(a_connection(target=regional)).to(account)
+REGIONAL = "https://swedencentral.api.cognitive.microsoft.com/"
+
+
+@pytest.mark.parametrize("subdomain", ["", "bot"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        REGIONAL,
+        "swedencentral.api.cognitive.microsoft.com./openai",
+        "https://swedencentral.stt.speech.microsoft.com",
+        "https://api.cognitive.microsofttranslator.com/",
+        "https://api.cognitive.microsoft.com/",
+    ],
+)
+def test_an_address_that_many_accounts_share_may_be_of_each_of_its_region(
+    subdomain: str, target: str
+) -> None:
+    found = directory(a_connection(target=target)).to(reached(subdomain))
     assert found.found == ()
-    assert "leads to the address of a region" in found.doubts[0]
-    without_key = directory(a_connection(target=regional, authType="AAD")).to(account)
-    assert without_key.doubts == ()
+    assert f"leads to {target}, an address of many accounts" in " ".join(found.doubts)
+
+
+def test_a_connection_to_the_address_of_a_region_takes_back_that_nobody_uses_keys() -> None:
+    seen = directory(a_connection(target=REGIONAL)).to(reached())
+    assert judge(evidence(connections=seen)).verdict is Impact.CANT_TELL
+    assert judge(evidence(connections=directory().to(reached()))).verdict is Impact.KEYLESS
+
+
+def test_a_connection_to_the_address_of_a_region_leads_where_its_id_says() -> None:
+    row = a_connection(target=REGIONAL, metadata={"ResourceId": str(BOT)})
+    (found,) = directory(row).to(reached()).found
+    assert found.holds is Holds.KEY
+    of_another = a_connection(target=REGIONAL, metadata={"ResourceId": f"{BOT}2"})
+    assert directory(of_another).to(reached()) == Connections()
+
+
+def test_the_id_of_something_else_does_not_say_whose_the_address_of_a_region_is() -> None:
+    vault = "/subscriptions/s/resourceGroups/r/providers/Microsoft.KeyVault/vaults/v"
+    row = a_connection(target=REGIONAL, metadata={"ResourceId": vault})
+    assert directory(row).to(reached()).doubts
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("swedencentral", "https://westeurope.api.cognitive.microsoft.com/"),
+        ("swedencentral", "https://swedencentral.api.cognitive.microsoft.com.contoso.com/"),
+        ("swedencentral", "https://swedencentral.openai.azure.com/"),
+    ],
+)
+def test_the_address_of_another_region_leads_elsewhere(location: str, target: str) -> None:
+    assert directory(a_connection(target=target)).to(reached(location=location)) == Connections()
+
+
+@pytest.mark.parametrize("location", ["Sweden Central", "usgovswedencentral", "global", ""])
+def test_the_address_of_a_region_may_be_of_an_account_whose_region_is_written_otherwise(
+    location: str,
+) -> None:
+    assert directory(a_connection(target=REGIONAL)).to(reached(location=location)).doubts
+
+
+def test_a_connection_without_a_key_leads_where_it_likes() -> None:
+    assert directory(a_connection(target=REGIONAL, authType="AAD")).to(reached()) == Connections()
+
+
+@pytest.mark.parametrize("target", [None, "", "_", "[::"])
+def test_a_connection_that_does_not_say_where_it_leads_may_lead_anywhere(target: object) -> None:
+    assert directory(a_connection(target=target)).to(reached()).doubts
+
+
+@pytest.mark.parametrize("place", [str(BOT).upper(), f"{BOT}/", f"{BOT}/projects/p"])
+def test_a_connection_leads_to_an_account_whose_id_stands_for_its_address(place: str) -> None:
+    (found,) = directory(a_connection(target=place)).to(reached()).found
+    assert found.holds is Holds.KEY
+
+
+def test_an_id_that_stands_under_another_name_leads_there_too() -> None:
+    row = a_connection(target="https://gateway.contoso.com", metadata={"backend": str(BOT)})
+    (found,) = directory(row).to(reached()).found
+    assert found.holds is Holds.KEY
+
+
+def test_two_connections_of_one_name_count_with_what_each_holds() -> None:
+    rows = (a_connection(authType="AAD"), a_connection())
+    found = directory(*rows).to(reached())
+    assert len(found.that(Holds.KEY)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_foundry"),
+    [("AIServices", True), ("OpenAI", False), ("Face", False), ("Foundry.Next", True), ("", True)],
+)
+def test_an_account_of_a_kind_that_nobody_knows_may_have_connections(
+    kind: str, *, is_foundry: bool
+) -> None:
+    assert read_account({"id": str(BOT), "kind": kind}).is_foundry == is_foundry
+
+
+def test_an_id_that_stands_for_the_address_of_something_else_leads_there() -> None:
+    insights = "/subscriptions/s/resourceGroups/r/providers/microsoft.insights/components/i"
+    assert directory(a_connection(target=insights)).to(reached()) == Connections()
 
 
 @pytest.mark.parametrize(
