@@ -90,5 +90,5 @@ docs: .venv/.installed ## Write the README's tables and pictures anew
 	@.venv/bin/python -m tools.pictures
 	@.venv/bin/python -m tools.demo --picture docs/sweep.svg
 	@.venv/bin/python -m tools.month build/month
-	@.venv/bin/python -m keysweep dashboard --capture build/month/capture.json --out build/dashboard.html
+	@.venv/bin/python -m keysweep dashboard --capture build/month/capture.json --diagnostics build/month/calls.json --out build/dashboard.html
 	@.venv/bin/python -m tools.dashboard_pictures build/dashboard.html docs/dashboard

@@ -1,19 +1,25 @@
-"""Telemetry that was captured: the envelopes that an Application Insights exporter sends."""
+"""What was captured: the envelopes that an Application Insights exporter sends, and logged calls.
+
+Logged calls are rows of the table AzureDiagnostics, as a query of a workspace returns them.
+"""
 
 import json
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 type Envelope = dict[str, Any]
+type Row = dict[str, Any]
 
 # Telemetry is of our days; with a date near the calendar's ends nothing can be reckoned.
 _FIRST_YEAR, _LAST_YEAR = 2000, 2999
 
 
 class CaptureError(Exception):
-    """A file does not hold telemetry; the message says why and what would."""
+    """A file does not hold what it should; the message says why and what would."""
 
 
 def read_capture(place: Path) -> list[Envelope]:
@@ -28,13 +34,42 @@ def read_capture(place: Path) -> list[Envelope]:
             files = sorted(file for file in place.iterdir() if file.suffix in {".json", ".jsonl"})
         except OSError as error:
             raise CaptureError(f"{place} can't be read ({error.strerror}).") from error
-    found = [envelope for file in files for envelope in _read(file)]
+    found = [envelope for file in files for envelope in _read(file, _ENVELOPES, _problem)]
     if not found:
         raise CaptureError(f"{place} holds no telemetry: capture a sweep first.")
     return found
 
 
-def _read(file: Path) -> list[Envelope]:
+def read_diagnostics(file: Path) -> list[Row]:
+    """Read rows of AzureDiagnostics: a JSON array of them, or one JSON object a line.
+
+    There may be none of them. Raises CaptureError if the file can't be read or holds anything else.
+    """
+    return _read(file, _ROWS, _problem_of_row)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a file should hold, in words."""
+
+    all: str
+    one: str
+    hint: str
+
+
+_ENVELOPES = _Kind(
+    "telemetry",
+    "an Application Insights envelope",
+    "A capture is a JSON array of the envelopes that an exporter sends, or one envelope a line.",
+)
+_ROWS = _Kind(
+    "logged calls",
+    "a row of AzureDiagnostics",
+    "They are a JSON array of that table's rows, or one row a line.",
+)
+
+
+def _read(file: Path, kind: _Kind, problem_of: Callable[[object], str]) -> list[dict[str, Any]]:
     try:
         text = file.read_text("utf-8")
         found = (
@@ -43,16 +78,11 @@ def _read(file: Path) -> list[Envelope]:
             else [_decoded(line) for line in text.splitlines() if line.strip()]
         )
     except (OSError, ValueError, RecursionError) as error:
-        raise CaptureError(
-            f"{file} can't be read as telemetry ({error}). A capture is a JSON array of the "
-            "envelopes that an exporter sends, or one envelope a line."
-        ) from error
-    for number, envelope in enumerate(found, 1):
-        problem = _problem(envelope)
+        raise CaptureError(f"{file} can't be read as {kind.all} ({error}). {kind.hint}") from error
+    for number, item in enumerate(found, 1):
+        problem = problem_of(item)
         if problem:
-            raise CaptureError(
-                f"{file}: item {number} is not an Application Insights envelope: {problem}."
-            )
+            raise CaptureError(f"{file}: item {number} is not {kind.one}: {problem}.")
     return list(found)
 
 
@@ -83,17 +113,32 @@ def _problem(envelope: object) -> str:
         return "it has no data.baseData"
     if not isinstance(data.get("baseType"), str):
         return "it has no data.baseType"
+    problem = _problem_of_time(envelope.get("time"))
+    if problem:
+        return problem
+    if not isinstance(envelope.get("tags") or {}, dict):
+        return "its tags are no object"
+    return _problem_of_data(data["baseData"])
+
+
+def _problem_of_row(row: object) -> str:
+    if not isinstance(row, dict):
+        return "it is not a JSON object"
+    if not isinstance(row.get("_ResourceId"), str):
+        return "it has no _ResourceId"
+    return _problem_of_time(row.get("TimeGenerated"))
+
+
+def _problem_of_time(text: object) -> str:
     try:
-        moment = time_of(envelope)
-    except (KeyError, TypeError, ValueError):
-        return f"its time is {envelope.get('time')!r}"
+        moment = datetime.fromisoformat(text)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return f"its time is {text!r}"
     if not moment.tzinfo:
         return "its time has no zone"
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
         return f"its time is of the year {moment.year}"
-    if not isinstance(envelope.get("tags") or {}, dict):
-        return "its tags are no object"
-    return _problem_of_data(data["baseData"])
+    return ""
 
 
 def _problem_of_data(data: dict[str, Any]) -> str:

@@ -45,7 +45,8 @@ class Drawn:
 
 def draw(workbook: Workbook, tables: Tables) -> str:
     """Return the page. A step that can't be drawn says why, and the others are drawn."""
-    model = _model(workbook, tables)
+    chosen = {"Workspace": "the captured one"} if tables.has_workspace else {}
+    model = _model(workbook.where(chosen), tables)
     # A script element ends at the first `</`, even in a string.
     data = json.dumps(model).replace("<", "\\u003c")
     parts = {

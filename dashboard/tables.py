@@ -1,11 +1,13 @@
 """Envelopes as Application Insights' tables, in DuckDB, and KQL run on them.
 
 The mapping from envelope to row is a model of the service (docs/facts.md, 9), for the tables
-that Keysweep fills: `customEvents` and `customMetrics`. DuckDB runs the KQL by `duckdb-kql`.
+that Keysweep fills: `customEvents` and `customMetrics`. Beside them lies the table of logged calls
+of the one workspace that was captured. DuckDB runs the KQL by `duckdb-kql`.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import duckdb
 import duckdb_kql
 
-from dashboard.capture import Envelope, time_of
+from dashboard.capture import Envelope, Row, time_of
 from dashboard.lets import Columns, Lets
 
 _COMMON = {
@@ -35,9 +37,35 @@ _METRICS = {
     "valueMin": "DOUBLE",
     "valueMax": "DOUBLE",
 }
-
-_SHOWN = {"customEvents": "received_events", "customMetrics": "received_metrics"}
-COLUMNS: Columns = (("customEvents", tuple(_EVENTS)), ("customMetrics", tuple(_METRICS)))
+_DIAGNOSTICS = {
+    "TimeGenerated": "TIMESTAMP",
+    "ResourceProvider": "VARCHAR",
+    "Category": "VARCHAR",
+    "OperationName": "VARCHAR",
+    "ResultSignature": "VARCHAR",
+    "CallerIPAddress": "VARCHAR",
+    "CorrelationId": "VARCHAR",
+    "properties_s": "VARCHAR",
+    "objectId_g": "VARCHAR",
+    "objectId_s": "VARCHAR",
+    "apiName_s": "VARCHAR",
+    "modelDeploymentName_s": "VARCHAR",
+    "_ResourceId": "VARCHAR",
+}
+_EVENT_TABLE, _METRIC_TABLE, _LOG_TABLE = "customEvents", "customMetrics", "AzureDiagnostics"
+_SHOWN = {
+    _EVENT_TABLE: ("received_events", "timestamp"),
+    _METRIC_TABLE: ("received_metrics", "timestamp"),
+    _LOG_TABLE: ("received_diagnostics", '"TimeGenerated"'),
+}
+COLUMNS: Columns = (
+    (_EVENT_TABLE, tuple(_EVENTS)),
+    (_METRIC_TABLE, tuple(_METRICS)),
+    (_LOG_TABLE, tuple(_DIAGNOSTICS)),
+)
+# What duckdb-kql does not translate: there is one workspace here, and it has each of the columns.
+_WORKSPACE = re.compile(r"\bworkspace\('[^']*'\)\.")
+_IF_EXISTS = re.compile(r"\bcolumn_ifexists\('(\w+)', ''\)")
 
 
 class QueryError(Exception):
@@ -59,8 +87,13 @@ class Result:
 class Tables:
     """What was received, and a window of time through which queries see it."""
 
-    def __init__(self, envelopes: Iterable[Envelope]) -> None:
-        """Load them. Raises QueryError for what the tables can't hold."""
+    def __init__(
+        self, envelopes: Iterable[Envelope], diagnostics: Sequence[Row] | None = None
+    ) -> None:
+        """Load them, with the calls that a workspace has, or none (None).
+
+        Raises QueryError for what the tables can't hold.
+        """
         self._database = duckdb_kql.connect()
         self._database.execute("SET TimeZone = 'UTC'")
         self._database.execute("SET threads = 1")
@@ -74,6 +107,9 @@ class Tables:
                     metrics.extend(_metrics(envelope))
         self._load("received_events", _EVENTS, events)
         self._load("received_metrics", _METRICS, metrics)
+        self._load("received_diagnostics", _DIAGNOSTICS, list(map(_logged, diagnostics or ())))
+        self.has_workspace = diagnostics is not None
+        """Whether logged calls were captured: else nothing is known of any."""
         self.everything()
         spans = self.query("customEvents | summarize min(timestamp), max(timestamp)").rows
         self.begins: datetime | None
@@ -97,17 +133,18 @@ class Tables:
 
     def window(self, after: datetime, until: datetime) -> None:
         """Let queries see only what happened after one moment, up to another (naive, UTC)."""
-        self._show(f"WHERE timestamp > '{after}' AND timestamp <= '{until}'")
+        self._show(f"> '{after}'", f"<= '{until}'")
 
     def everything(self) -> None:
         """Let queries see all of it."""
-        self._show("")
+        self._show()
 
-    def _show(self, condition: str) -> None:
+    def _show(self, *compared: str) -> None:
         self._lets.forget()
-        for shown, received in _SHOWN.items():
+        for shown, (received, time) in _SHOWN.items():
+            condition = " AND ".join(f"{time} {comparison}" for comparison in compared) or "TRUE"
             self._database.execute(
-                f"CREATE OR REPLACE TABLE {shown} AS SELECT * FROM {received} {condition}"  # noqa: S608
+                f"CREATE OR REPLACE TABLE {shown} AS SELECT * FROM {received} WHERE {condition}"  # noqa: S608
             )
 
     def query(self, kql: str, values: Mapping[str, str] | None = None) -> Result:
@@ -117,7 +154,8 @@ class Tables:
         """
         try:
             # A cursor of its own: several threads may ask at once.
-            cursor = self._lets.run(kql, values or {})
+            known = _IF_EXISTS.sub(r"\1", _WORKSPACE.sub("", kql))
+            cursor = self._lets.run(known, values or {})
             columns, rows = [column[0] for column in cursor.description], cursor.fetchall()
         except (duckdb.Error, duckdb_kql.KqlError) as error:
             raise QueryError(str(error)) from error
@@ -136,6 +174,11 @@ def _common(envelope: Envelope, name: str, kind: str) -> dict[str, Any]:
         "cloud_RoleInstance": tags.get("ai.cloud.roleInstance", ""),
         "itemCount": 1,
     }
+
+
+def _logged(row: Row) -> Row:
+    moment = datetime.fromisoformat(row["TimeGenerated"])
+    return {**row, "TimeGenerated": moment.astimezone(UTC).replace(tzinfo=None).isoformat()}
 
 
 def _event(envelope: Envelope) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """A workbook's JSON, read as far as it is drawn here: tabs of steps, and its parameters."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,14 @@ class Step:
     """How the grid, the tiles or the chart is drawn."""
     exports: Mapping[str, str] = field(default_factory=dict)
     """The parameters that a click on a row sets, each with the column that it takes."""
+    needs: str = ""
+    """The parameter without a value for which it is not shown."""
+    lacks: str = ""
+    """The parameter with a value for which it is not shown."""
+
+    def is_shown(self, chosen: Collection[str]) -> bool:
+        """Whether it is shown while these parameters have a value."""
+        return (not self.needs or self.needs in chosen) and self.lacks not in chosen
 
     def narrowed_by(self, columns: Mapping[str, str]) -> Mapping[str, str]:
         """Return which of the parameters that clicks set its query asks for."""
@@ -70,6 +78,14 @@ class Workbook:
         """Return the parameters that clicks set, each with the column that it takes."""
         steps = (step for tab in self.tabs for step in tab.steps)
         return {name: column for step in steps for name, column in step.exports.items()}
+
+    def where(self, chosen: Mapping[str, str]) -> "Workbook":
+        """Return what is shown while these parameters have these values."""
+        tabs = (
+            replace(tab, steps=tuple(step for step in tab.steps if step.is_shown(chosen)))
+            for tab in self.tabs
+        )
+        return replace(self, tabs=tuple(tabs), fixed={**self.fixed, **chosen})
 
 
 def read_workbook(file: Path = FILE) -> Workbook:
@@ -131,8 +147,21 @@ def _days(milliseconds: float) -> float:
 
 def _step(step: dict[str, Any]) -> Step:
     content, width = step["content"], float(step.get("customWidth", "100"))
+    condition = step.get("conditionalVisibility", {})
+    if "value" in condition:
+        raise ValueError(f"step {step['name']} is shown for one value of a parameter alone")
+    parameter, comparison = condition.get("parameterName", ""), condition.get("comparison")
+    needs = parameter if comparison == "isNotEqualTo" else ""
+    lacks = parameter if comparison == "isEqualTo" else ""
     if step["type"] == _TEXT:
-        return Step(step["name"], width, text=content["json"], style=content.get("style", ""))
+        return Step(
+            step["name"],
+            width,
+            text=content["json"],
+            style=content.get("style", ""),
+            needs=needs,
+            lacks=lacks,
+        )
     if step["type"] != _QUERY:
         raise ValueError(f"step {step['name']} is of type {step['type']}")
     kind = content["visualization"]
@@ -150,4 +179,6 @@ def _step(step: dict[str, Any]) -> Step:
             exported["parameterName"]: exported["fieldName"]
             for exported in content.get("exportedParameters", ())
         },
+        needs=needs,
+        lacks=lacks,
     )

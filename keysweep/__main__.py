@@ -585,7 +585,7 @@ def _key() -> str:
 @keysweep.command(
     epilog=_examples(
         "keysweep dashboard --capture build/capture.json --open",
-        "keysweep dashboard --capture captures/ --out drift.html",
+        "keysweep dashboard --capture captures/ --diagnostics calls.json --out drift.html",
     )
 )
 @click.option(
@@ -596,6 +596,13 @@ def _key() -> str:
     help="Telemetry: a file of the envelopes that an exporter sent, or a folder of such files.",
 )
 @click.option(
+    "--diagnostics",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Logged calls: the rows of AzureDiagnostics of a workspace, for the tabs on who uses keys "
+    "and what broke.",
+)
+@click.option(
     "--out",
     type=_FILE,
     metavar="FILE",
@@ -604,7 +611,7 @@ def _key() -> str:
     help="The page to write.",
 )
 @click.option("--open", "opens", is_flag=True, help="Open it in a browser.")
-def dashboard(capture: Path, out: Path, *, opens: bool) -> int:
+def dashboard(capture: Path, diagnostics: Path | None, out: Path, *, opens: bool) -> int:
     """Draw the workbook from captured telemetry: one page, no Azure, no internet.
 
     It is the workbook that is deployed, and its own queries are run here.
@@ -618,7 +625,7 @@ def dashboard(capture: Path, out: Path, *, opens: bool) -> int:
             f"the dashboard needs {error.name}, which is not installed: install the extra too, "
             "`uv tool install '.[cli,dashboard]'` or `pip install '.[cli,dashboard]'`."
         ) from error
-    return command(Screen(), capture, out, opens=opens)
+    return command(Screen(), capture, diagnostics, out, opens=opens)
 
 
 def _taken_out(options: dict[str, Any], of: "type[DataclassInstance]") -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from dashboard.capture import CaptureError, read_capture
+from dashboard.capture import CaptureError, read_capture, read_diagnostics
 from dashboard.drawing import draw, is_page
 from dashboard.tables import QueryError, Tables
 from dashboard.workbook import WorkbookError, read_workbook
@@ -13,16 +13,19 @@ from keysweep.exit_codes import FINE, USAGE
 from keysweep.screen import Screen
 
 
-def dashboard(screen: Screen, capture: Path, out: Path, *, opens: bool) -> int:
+def dashboard(
+    screen: Screen, capture: Path, diagnostics: Path | None, out: Path, *, opens: bool
+) -> int:
     """Draw it into a file. Returns the exit code."""
     try:
-        refusal = _refusal(capture, out)
+        refusal = _refusal(capture, diagnostics, out)
         if refusal:
             screen.problem(f"{out} {refusal}: give another --out.")
             return USAGE
         with screen.spinner() as progress:
             progress.add_task(f"Reading {capture}")
-            tables = Tables(read_capture(capture))
+            logged = read_diagnostics(diagnostics) if diagnostics is not None else None
+            tables = Tables(read_capture(capture), logged)
             progress.add_task("Running the workbook's queries")
             page = draw(read_workbook(), tables)
         _write(page, out)
@@ -38,12 +41,14 @@ def dashboard(screen: Screen, capture: Path, out: Path, *, opens: bool) -> int:
     return FINE
 
 
-def _refusal(capture: Path, out: Path) -> str:
+def _refusal(capture: Path, diagnostics: Path | None, out: Path) -> str:
     """Say why the page must not be written there; empty if it may. Raises OSError."""
     if out.is_symlink():
         return "is a link, and what it leads to is not overwritten"
     if out.exists() and out.samefile(capture):
         return "is the capture itself"
+    if diagnostics is not None and out.exists() and out.samefile(diagnostics):
+        return "is the file of logged calls"
     if capture.is_dir() and out.parent.resolve().is_relative_to(capture.resolve()):
         return "is inside the folder of captures"
     if out.exists() and not (out.is_file() and is_page(out)):

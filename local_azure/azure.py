@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from local_azure import journal, trust
 from local_azure.admission import Admission
@@ -168,6 +168,15 @@ class LocalAzure:
         """Every write accepted over HTTP, with the state before and after it."""
         with self._tenant.guard:
             return tuple(self.services.writes)
+
+    def logged_calls(self, workspace: str) -> list[dict[str, Any]]:
+        """Return the rows of AzureDiagnostics of the workspace of a name, for a page to draw."""
+        from local_azure.log_tables import rows_of  # noqa: PLC0415 - it imports duckdb
+
+        with self._tenant.guard:
+            spaces = self._tenant.diagnostics.workspaces.values()
+            (found,) = (space for space in spaces if space.name == workspace)
+            return rows_of(found, self.services)
 
     def before(self, hook: Callable[[SeenRequest], None]) -> Callable[[], None]:
         """Call `hook` on the server's thread before each request is handled."""

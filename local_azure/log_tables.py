@@ -80,6 +80,7 @@ _TAKEN_APART = {
     "modelDeploymentName_s": "VARCHAR",
     "modelName_s": "VARCHAR",
 }
+_FAR = datetime.max.replace(tzinfo=UTC)
 _TICKS_AT_UNIX_EPOCH = 621_355_968_000_000_000
 
 
@@ -165,6 +166,16 @@ def tables_of(source: Source, services: Services, span: Span) -> list[Table]:
         elif source.readable or services.settings.unlogged_table_exists:
             made.append(_diagnostics(source, services, span))
     return made
+
+
+def rows_of(workspace: Workspace, services: Services) -> list[dict[str, Any]]:
+    """Return what lies in a workspace's AzureDiagnostics by now, moments as text, as a query does.
+
+    Nobody's right to read there is asked for.
+    """
+    source = Source(workspace.id, [DIAGNOSTICS], "", [workspace.id], [workspace.id])
+    table = _diagnostics(source, services, Span(datetime.min.replace(tzinfo=UTC), _FAR))
+    return [{**row, "TimeGenerated": row["TimeGenerated"].isoformat()} for row in table.rows]
 
 
 # Telemetry

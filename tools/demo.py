@@ -273,17 +273,20 @@ async def main() -> str:
         os.environ.update(SWEEP_SCHEDULE="0 */15 * * * *", SWEEP_MODE="audit")
         demo = Demo(azure, console)
         await demo.tell()
-        show_dashboard(azure.telemetry.envelopes, console)
+        show_dashboard(azure.telemetry.envelopes, azure.logged_calls("log-central"), console)
         return demo.picture()
 
 
-def show_dashboard(envelopes: list[dict[str, Any]], console: Console) -> None:
-    """Draw the workbook from what Application Insights received, for a browser to open."""
+def show_dashboard(
+    envelopes: list[dict[str, Any]], calls: list[dict[str, Any]], console: Console
+) -> None:
+    """Draw the workbook from what Application Insights received, and the calls that were logged."""
     console.print("Drawing the workbook from that telemetry ...")
     _BUILD.mkdir(exist_ok=True)
     (_BUILD / "capture.json").write_text(json.dumps(envelopes))
+    (_BUILD / "calls.json").write_text(json.dumps(calls))
     page = _BUILD / "dashboard.html"
-    page.write_text(draw(read_workbook(), Tables(envelopes)))
+    page.write_text(draw(read_workbook(), Tables(envelopes, calls)))
     with ThreadPoolExecutor(1) as apart:  # Playwright's sync API wants no event loop around it
         pictures = apart.submit(picture, page, _BUILD, widths=(1400,)).result()
     pictured = (

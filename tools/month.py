@@ -1,8 +1,9 @@
 """A month of sweeps of one tenant, in a minute: `python -m tools.month DIRECTORY`.
 
 Real sweeps of a real process, on a clock that is moved; what Application Insights received goes to
-`capture.json`, and what truly happened, from the local Azure's own state and write log and never
-from an event, to `truth.json`. With `--calm` nothing happens in it, hour by hour.
+`capture.json`, the calls that accounts logged to one workspace to `calls.json`, and what truly
+happened, from the local Azure's own state and write log and never from an event or a log, to
+`truth.json`. With `--calm` nothing happens in it, hour by hour.
 
 It runs in a process of its own: OpenTelemetry's providers can be set once a process, and here they
 have to belong to the tenant that is swept.
@@ -35,6 +36,7 @@ START = datetime(2026, 10, 25, 0, 0, tzinfo=UTC)
 DAYS = 30
 EVERY = timedelta(hours=6)
 TAG = "local-auth-exempt"
+LOG = "log-central"
 _DAY = timedelta(days=1)
 _TOKEN_LIFETIME = 90 * 86_400  # the exporter's own clock is the machine's: no token may expire
 # What a tick may take of real time. Where nothing waits, the clock stands still during it: on a
@@ -75,6 +77,20 @@ class Standing:
     changed_at: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Somebody called an account's data plane, by the tenant's own record."""
+
+    at: str
+    account: str
+    with_key: bool
+    status: int
+    logged_to: list[str]
+    """Names of the workspaces that have it."""
+    legible: bool
+    """Whether the log says who called."""
+
+
 @dataclass(slots=True)
 class Tick:
     """One firing of the timer."""
@@ -108,6 +124,7 @@ class Truth:
     turns: list[Turn] = field(default_factory=list)
     lost: list[Turn] = field(default_factory=list)
     """Those of the turns that Resource Graph never heard of."""
+    calls: list[Call] = field(default_factory=list)
     function: str = ""
     """How the change log names the Function's identity."""
 
@@ -263,9 +280,32 @@ class Month:
             for account in self.tenant.accounts
         ]
 
+    def _calls(self) -> list[Call]:
+        last = self.azure.now()
+        return [
+            Call(
+                at.isoformat(),
+                account.id.lower(),
+                calls.caller is None,
+                calls.status,
+                [
+                    setting.workspace.name
+                    for setting in self.tenant.diagnostics.in_force(account.id, at)
+                    if setting.workspace is not None
+                ],
+                calls.properties != "cut",
+            )
+            for account in self.tenant.accounts
+            for calls in self.tenant.traffic.of(account.id)
+            for at in calls.times(START - timedelta(days=60), last)
+        ]
+
     def write(self, directory: Path) -> None:
-        """Write what was received and what truly happened."""
+        """Write what was received, what was logged and what truly happened."""
         directory.mkdir(parents=True, exist_ok=True)
+        self.truth.calls = self._calls()
+        logged = self.azure.logged_calls(LOG) if self.tenant.diagnostics.workspaces else []
+        (directory / "calls.json").write_text(json.dumps(logged))
         (directory / "capture.json").write_text(json.dumps(self.envelopes))
         (directory / "truth.json").write_text(json.dumps(asdict(self.truth), indent=1))
 
@@ -308,6 +348,7 @@ def eventful() -> Month:
     month = Month(tenant, settings)
     _add_accounts(tenant)
     team = tenant.team
+    _add_calls(tenant)
 
     # A first enforcement, ring by ring: the lab, the web, and all else on day 4, when the brake
     # holds it; released a day later, as the runbook says
@@ -416,6 +457,52 @@ def _add_accounts(tenant: Tenant) -> None:
     ):  # fmt: skip
         add(subscription, name, local_auth=False)
     add("web-prod", "image-captions", local_auth=False)
+
+
+def _add_calls(tenant: Tenant) -> None:
+    """Let accounts be called: with keys or without, logged or not, and refused once keys are off.
+
+    What a log can't say stands beside what it can: one that began late, one that goes elsewhere,
+    rows that are cut, 401s alone, and calls that nothing logs.
+    """
+    central = tenant.add_workspace(LOG, subscription="management")
+    elsewhere = tenant.add_workspace("log-web", subscription="web-prod")
+    app = tenant.add_principal("app-of-all")
+    end = 29.9
+
+    def called(name: str, count: int, begin: float = -20, until: float = end, **how: Any) -> None:
+        tenant.calls(name, count, first=_moment(begin), last=_moment(until), **how)
+
+    for name in (
+        "scanner-gateway", "sap-connector", "data-room", "audit-archive", "treasury-bot",
+        "contract-review", "invoice-reader", "faq-bot", "site-search",
+    ):  # fmt: skip
+        tenant.log_to(name, central, since=_moment(-100))
+    tenant.log_to("partner-widget", central, since=_moment(20))
+    tenant.log_to("lead-scoring", elsewhere, since=_moment(-100))
+    # Keys on all the time, with somebody's leave or as somebody's no
+    called("scanner-gateway", 240, address="203.0.113.42")
+    called("scanner-gateway", 60, begin=4, until=25, deployment="gpt-4o-mini", address=None)
+    called("sap-connector", 240, by=app)
+    called("data-room", 30, properties="object", deployment="embeddings",
+           operation="Embeddings_Create", model="text-embedding-3-large")  # fmt: skip
+    called("data-room", 100, by=app, properties="object")
+    called("audit-archive", 40, by=app, properties="cut")
+    called("treasury-bot", 80, status=401, address="198.51.100.23")
+    called("depot-terminal", 300)
+    called("partner-widget", 120, by=app)
+    # Keys went off: clients with keys are refused, or had moved before
+    called("contract-review", 200, by=app)
+    called("contract-review", 90, until=8.4, address="192.0.2.77")
+    called("contract-review", 60, begin=9.2, until=28, status=401, address="192.0.2.77")
+    called("invoice-reader", 110, until=4.9)
+    called("invoice-reader", 25, begin=5.2, until=12, status=403, address="203.0.113.9")
+    called("faq-bot", 12, begin=28.97, until=29.05)
+    called("faq-bot", 8, begin=29.1, status=403)
+    called("site-search", 300, by=app)
+    called("lead-scoring", 150, until=3.2)
+    called("lead-scoring", 50, begin=3.3, status=401)
+    called("campaign-bot", 150, begin=3.3, status=401)
 
 
 def calm() -> Month:

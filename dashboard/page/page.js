@@ -34,9 +34,11 @@
     return typeof value === "number" ? value.toLocaleString("en-US", { maximumFractionDigits: 2 }) : "";
   }
   function words(markdown, into) {
-    for (const part of markdown.split(/(`[^`]+`|\*\*[^*]+\*\*)/)) {
-      if (part.startsWith("`")) into.append(element("code", "", part.slice(1, -1)));
+    for (const part of markdown.split(/(```\w*\n[^`]+```|`[^`]+`|\*\*[^*]+\*\*|(?<!\w)\*[^*\s][^*]*\*)/)) {
+      if (part.startsWith("```")) into.append(element("pre", "", part.replace(/^```\w*\n|```$/g, "")));
+      else if (part.startsWith("`")) into.append(element("code", "", part.slice(1, -1)));
       else if (part.startsWith("**")) into.append(element("strong", "", part.slice(2, -2)));
+      else if (part.startsWith("*")) into.append(element("em", "", part.slice(1, -1)));
       else into.append(part);
     }
   }
@@ -279,7 +281,7 @@
         tooltip: { trigger: "item" },
         title: { text: number(total), left: "29%", top: "middle", textAlign: "center", textStyle: { fontSize: 30, fontWeight: 600, color: "#1d2733" } },
         legend: { orient: "vertical", left: "58%", top: "middle", icon: "circle", itemGap: 12, textStyle: { ...TEXT, fontSize: 13 }, formatter: (name) => `${name}   ${number(values[name])}` },
-        series: [{ type: "pie", radius: ["52%", "76%"], center: ["30%", "50%"], label: { show: false }, itemStyle: { borderColor: "#fff", borderWidth: 2 }, data: data.rows.map((row) => ({ name: String(row[0]), value: row[1] })) }],
+        series: [{ type: "pie", radius: ["52%", "76%"], center: ["30%", "50%"], label: { show: false }, itemStyle: { borderColor: "#fff", borderWidth: 2 }, data: data.rows.map((row) => ({ name: String(row[0]), value: row[1], itemStyle: { color: colours[row[0]] } })) }],
       });
       return;
     }
@@ -332,7 +334,7 @@
   function drawStep(section, step, all) {
     if (step.text) {
       section.classList.add("note");
-      const paragraph = element("p", "words");
+      const paragraph = element("div", "words");
       words(step.text, paragraph);
       section.append(paragraph);
       return;

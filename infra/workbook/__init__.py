@@ -12,6 +12,7 @@ and complete: such a step has a row that says what is in doubt.
 import json
 from pathlib import Path
 
+from infra.workbook.after import after
 from infra.workbook.drift import drift
 from infra.workbook.evidence import evidence
 from infra.workbook.exemptions import exemptions
@@ -23,6 +24,7 @@ from infra.workbook.overview import overview
 from infra.workbook.parameters import parameters
 from infra.workbook.rings import rings
 from infra.workbook.steps import Step, tabs, text
+from infra.workbook.uses import uses
 from infra.workbook.wars import patch_wars
 from infra.workbook.who import who
 
@@ -33,7 +35,7 @@ def workbook() -> Step:
     """Return the whole of it."""
     pages = [
         *(overview(), drift(), exemptions(), held_and_failed(), patch_wars(), health()),
-        *(exposure(), evidence(), who(), rings()),
+        *(exposure(), evidence(), who(), rings(), uses(), after()),
     ]
     names = [page["conditionalVisibility"]["value"] for page in pages]
     return {
@@ -54,4 +56,4 @@ def workbook() -> Step:
 
 def written() -> str:
     """Return workbook.json as the definition above has it now."""
-    return json.dumps(workbook(), indent=1) + "\n"
+    return json.dumps(workbook(), indent=0) + "\n"

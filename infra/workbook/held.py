@@ -17,8 +17,7 @@ from infra.workbook.words import (
 )
 
 # An account that the second look held, just before its change, is held as well.
-_HELD = f"""
-{NOW_WITH_DRIFTS}
+HELD = f"""
 let heldNow = union
 (events
 | where name == 'AccountHeld'
@@ -31,6 +30,7 @@ let heldNow = union
 | project Account = tostring(customDimensions.accountName), Subscription, accountId,
     Reason = 'NOW_HELD', Why = Detail, LastRead = timestamp);
 """.strip()
+_HELD = f"{NOW_WITH_DRIFTS}\n{HELD}"
 
 
 def held_and_failed() -> Step:

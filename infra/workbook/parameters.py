@@ -6,6 +6,7 @@ from infra.readings import EVENTS, NAMES
 from infra.workbook.lists import OWNERS
 from infra.workbook.steps import COMPONENT, Step, identifier
 
+WORKSPACE = "Workspace"
 _DAYS_MS = 86_400_000
 # The one that was heard of last comes first, and is chosen.
 _DEPLOYMENTS = """
@@ -103,11 +104,32 @@ def parameters() -> Step:
                     ),
                     "value": "1h",
                 },
+                _workspace(),
             ],
             "style": "above",
             **COMPONENT,
         },
         "name": "parameters",
+    }
+
+
+def _workspace() -> Step:
+    """Let a reader choose where accounts log their calls; nothing is chosen before."""
+    return {
+        "id": identifier(WORKSPACE),
+        "version": "KqlParameterItem/1.0",
+        "name": WORKSPACE,
+        "label": "Log of calls",
+        "type": 5,
+        "isRequired": False,
+        "description": "The Log Analytics workspace to which accounts send RequestResponse",
+        "query": "resources\n"
+        "| where type =~ 'microsoft.operationalinsights/workspaces'\n"
+        "| project id",
+        "crossComponentResources": ["value::all"],
+        "typeSettings": {"additionalResourceOptions": [], "showDefault": False},
+        "queryType": 1,
+        "resourceType": "microsoft.resourcegraph/resources",
     }
 
 

@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from infra.workbook.shortening import shortened
+
 type Step = dict[str, Any]
 
 COMPONENT = {"queryType": 0, "resourceType": "microsoft.insights/components"}
@@ -25,8 +27,7 @@ def _query(name: str, title: str, kql: str, empty: str, visualization: str, *, f
     """`empty` says what no rows mean; `fine`, that it is good news."""
     content = {
         "version": "KqlItem/1.0",
-        # Without its indentation: half a million characters are too many for a workbook.
-        "query": "\n".join(line.strip() for line in kql.strip().splitlines()),
+        "query": shortened(kql),
         "size": 0,
         "title": title,
         "noDataMessage": empty,
@@ -178,6 +179,22 @@ def text(name: str, markdown: str, style: str | None = None) -> Step:
     """Words."""
     content = {"json": markdown} | ({"style": style} if style else {})
     return {"type": 1, "content": content, "name": name}
+
+
+def where_chosen(parameter: str, step: Step) -> Step:
+    """Show a step only while a parameter has a value."""
+    return _conditional(step, parameter, "isNotEqualTo")
+
+
+def where_not_chosen(parameter: str, step: Step) -> Step:
+    """Show a step only while a parameter has no value."""
+    return _conditional(step, parameter, "isEqualTo")
+
+
+def _conditional(step: Step, parameter: str, comparison: str) -> Step:
+    # A comparison without a value is one with nothing.
+    condition = {"parameterName": parameter, "comparison": comparison}
+    return {**step, "conditionalVisibility": condition}
 
 
 def tab(name: str, *items: Step) -> Step:

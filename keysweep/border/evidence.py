@@ -20,10 +20,10 @@ from keysweep.border.operator import Operator
 from keysweep.border.quotas import OneLane, SpanLane
 from keysweep.impact.accounts import COLUMNS, Shown, read_account, row_of
 from keysweep.impact.activity import SELECT, event_problem, filter_of
+from keysweep.impact.callers import TABLE
 from keysweep.impact.connections import connection_problem, project_problem
 from keysweep.impact.diagnostics import setting_problem
 from keysweep.impact.metrics import MetricsQuery, batch_problem, metrics_problem
-from keysweep.impact.request_log import TABLE
 from keysweep.impact.roles import ASSIGNMENT_COLUMNS, DEFINITION_COLUMNS
 from keysweep.impact.sources import Row
 from keysweep.taken import LogAnswer

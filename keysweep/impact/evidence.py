@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from keysweep.impact.callers import NOBODYS_USE
 from shared.core.model import Account, AccountId
 
 LATE = timedelta(hours=2)
 """How late a row of the request log may come (azure-monitor-docs, logs/data-ingestion-time.md)."""
-NOBODYS_USE = "401"
-"""The status of a call that was refused because nobody was known: it used nothing."""
 _DAY = timedelta(days=1)
 
 

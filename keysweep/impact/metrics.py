@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from keysweep.impact.evidence import NOBODYS_USE, Asked, CallCount, CallCounts, Unread
+from keysweep.impact.callers import REFUSED
+from keysweep.impact.evidence import Asked, CallCount, CallCounts, Unread
 from keysweep.impact.moments import read_moment
 from keysweep.words import the_first
 
@@ -240,12 +241,8 @@ def refused_calls(value: Mapping[str, Any], since: datetime) -> "dict[_OfMinute,
             status = dimensions.get(_STATUS.lower(), "")
             for point in series["data"]:
                 moment, total = read_moment(point["timeStamp"]), point.get("total")
-                if moment is not None and moment >= since and status in REFUSALS and total:
+                if moment is not None and moment >= since and status in REFUSED and total:
                     of_metric[moment, dimensions.get(_MODELS.lower(), ""), status] += round(total)
         for key, calls in of_metric.items():
             found[key] = max(found[key], calls)
     return dict(found)
-
-
-REFUSALS = (NOBODYS_USE, "403")
-"""The statuses of calls that were refused for who asked."""

@@ -1,54 +1,30 @@
 """The request log of an account: the query for it, and what its rows mean. Pure.
 
-The diagnostic category RequestResponse goes to the table AzureDiagnostics. Its `properties` carry
-`objectId`, empty where a key was used, and arrive as a text of JSON (`properties_s`) or as an
-object, which the table takes apart into columns of its own (`apiName_s` among them; an empty object
-id is no column). A text without an object id at all, or one that is no JSON, says nothing of who
-called: it counts for neither. An account that logs to two workspaces has each call twice, which
-would make up for one that is missing: so each counts once.
+Who made a call is said by `callers`. An account that logs to two workspaces has each call twice,
+which would make up for one that is missing: so each counts once.
 """
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from keysweep.impact.callers import CALLER, CALLS, ONCE, REFUSED, TABLE
 from keysweep.impact.evidence import Asked, Caller, LoggedCalls, RequestLog, Unread
 from keysweep.impact.moments import read_moment
 from keysweep.taken import LogAnswer
 from keysweep.words import counted
 
-TABLE = "AzureDiagnostics"
 OF_NO_TABLE = "print asked = 1"
 """What has an answer wherever a resource logs, and beside it what the answer leaves out."""
 _ADDRESSES = 20
-_WHERE = f"""\
-{TABLE}
-| where ResourceProvider =~ 'MICROSOFT.COGNITIVESERVICES' and Category == 'RequestResponse'
-"""
-_WHO = """\
-| extend said = parse_json(tostring(column_ifexists('properties_s', ''))),
-    objectGuid = tostring(column_ifexists('objectId_g', '')),
-    objectText = tostring(column_ifexists('objectId_s', '')),
-    flatApi = tostring(column_ifexists('apiName_s', '')),
-    flatDeployment = tostring(column_ifexists('modelDeploymentName_s', ''))
-| extend caller = case(
-        isnotempty(objectGuid) or isnotempty(objectText), 'identity',
-        isnotempty(flatApi), 'key',
-        isnull(said.objectId), 'unknown',
-        isempty(tostring(said.objectId)), 'key',
-        'identity'),
-    deployment = iff(
-        isempty(flatDeployment), tostring(said.modelDeploymentName), flatDeployment)
-| distinct TimeGenerated, CorrelationId, OperationName, CallerIPAddress, ResultSignature, caller,
-    deployment
-"""
+_CALLS = f"{TABLE}\n{CALLS}{CALLER}{ONCE}"
 
 
 def query(asked: Asked) -> str:
     """Return the KQL for who called, by day; it is asked of one resource and one span."""
     begin = f"datetime({asked.begin:%Y-%m-%dT%H:%M:%SZ})"
     return f"""\
-{_WHERE}{_WHO}| summarize calls = count(), oldest = min(TimeGenerated), newest = max(TimeGenerated),
+{_CALLS}| summarize calls = count(), oldest = min(TimeGenerated), newest = max(TimeGenerated),
     addresses = make_set(CallerIPAddress, {_ADDRESSES})
     by day = toint((TimeGenerated - {begin}) / 1d), caller, operation = OperationName, deployment,
     status = tostring(ResultSignature)"""
@@ -57,7 +33,7 @@ def query(asked: Asked) -> str:
 def refused_query() -> str:
     """Return the KQL for the calls that were refused for who asked."""
     return f"""\
-{_WHERE}{_WHO}| where tostring(ResultSignature) in ('401', '403')
+{_CALLS}| where tostring(ResultSignature) in {REFUSED}
 | summarize calls = count(), oldest = min(TimeGenerated), newest = max(TimeGenerated),
     addresses = make_set(CallerIPAddress, {_ADDRESSES})
     by day = 0, caller, operation = OperationName, deployment, status = tostring(ResultSignature)"""

@@ -17,7 +17,8 @@ from dashboard.capture import read_capture
 from dashboard.tables import Tables
 from infra.workbook.history import HISTORY_OF
 from tests.support.captured import Captured, naive
-from tests.support.queries import queries, steps
+from tests.support.month_steps import RANGE, asked, at_minute, history, rows, until
+from tests.support.queries import steps
 from tools.month import START, Standing, Tick, Turn
 from tools.month_truth import (
     SCOPE,
@@ -32,43 +33,14 @@ from tools.month_truth import (
 
 MOMENTS = {"with the brake on": 4.6, "with a subscription unseen": 12.6, "at the end": 30.0}
 every_moment = pytest.mark.parametrize("days", MOMENTS.values(), ids=MOMENTS)
-_RANGE = timedelta(days=31)
 _HOUR, _MINUTE = timedelta(hours=1), timedelta(minutes=1)
 _BEGIN = START.replace(tzinfo=None)
 REVIEW = ("exposure-", "evidence-", "who-")
 
 
-def until(days: float) -> datetime:
-    return _BEGIN + timedelta(days=days)
-
-
-def rows(captured: Captured, days: float, step: str) -> list[dict[str, Any]]:
-    """Return the rows of a step, as it stood so many days into the month."""
-    end = until(days)
-    captured.tables.window(end - _RANGE, end)
-    return _asked(captured.tables, step, end)
-
-
-def _asked(tables: Tables, step: str, end: datetime) -> list[dict[str, Any]]:
-    kql = queries()[f"workbook {step}"]
-    kql = kql.replace("2026-11-24T00:00:00Z", end.isoformat())
-    kql = kql.replace("2026-10-24T00:00:00Z", (end - _RANGE).isoformat())
-    found = tables.query(kql).dicts()
-    is_said = [any(str(cell).startswith("Not all ") for cell in row.values()) for row in found]
-    return [row for row, said in zip(found, is_said, strict=True) if not said]
-
-
 def tile(captured: Captured, days: float, step: str, title: str) -> dict[str, Any]:
     (found,) = (row for row in rows(captured, days, step) if row["Title"] == title)
     return found
-
-
-def at_minute(moment: datetime) -> datetime:
-    return moment.replace(second=0, microsecond=0)
-
-
-def history(captured: Captured, days: float) -> History:
-    return History(captured.truth, until(days))
 
 
 def seen_on(history: History, *verdicts: str) -> dict[str, list[Tick]]:
@@ -114,7 +86,7 @@ def true_spans(history: History) -> list[tuple[str, datetime, datetime | None]]:
 
 def true_hours(history: History, account: Standing) -> float:
     """Return for how many hours an account's keys were truly on in the time range."""
-    began, is_on = history.until - _RANGE, account.keys_on
+    began, is_on = history.until - RANGE, account.keys_on
     total = timedelta()
     mine = [turn for turn in history.truth.turns if turn.account == account.id]
     for turn in sorted(mine, key=lambda turn: turn.at):
@@ -237,7 +209,7 @@ def test_what_could_not_be_read_is_listed_with_its_sweeps(month: Captured, days:
 
 def test_a_day_without_sweeps_is_said_and_no_other(month: Captured) -> None:
     silent = {row["Day"] for row in rows(month, 30.0, "evidence-silence")}
-    before_the_first = (until(30.0) - _RANGE).replace(hour=0)
+    before_the_first = (until(30.0) - RANGE).replace(hour=0)
     assert silent == {before_the_first, _BEGIN + timedelta(days=20)}
 
 
@@ -376,5 +348,5 @@ def test_what_was_sent_twice_counts_once(month: Captured, step: str) -> None:
     twice.everything()
     end = until(30.0)
     month.tables.everything()
-    once = [repr(row) for row in _asked(month.tables, step, end)]
-    assert sorted(repr(row) for row in _asked(twice, step, end)) == sorted(once)
+    once = [repr(row) for row in asked(month.tables, step, end)]
+    assert sorted(repr(row) for row in asked(twice, step, end)) == sorted(once)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from dashboard.capture import CaptureError, Envelope, read_capture
+from dashboard.capture import CaptureError, Envelope, Row, read_capture
 from dashboard.drawing import draw
 from dashboard.tables import QueryError, Tables
 from dashboard.workbook import FILE, Step, Workbook, WorkbookError, read_workbook
@@ -59,9 +59,9 @@ def grid(query: str, name: str = "step", **settings: Any) -> Step:
     )  # fmt: skip
 
 
-def dashboard(capture: Path, out: Path) -> Ran:
+def dashboard(capture: Path, out: Path, *options: str) -> Ran:
     """Draw a page by the command."""
-    return here(None, "dashboard", "--capture", str(capture), "--out", str(out))
+    return here(None, "dashboard", "--capture", str(capture), "--out", str(out), *options)
 
 
 @pytest.fixture(scope="module")
@@ -261,6 +261,59 @@ def test_a_capture_that_is_not_telemetry_is_refused_in_one_line(
     assert problem in ran.err
     assert ran.err.count("\n") == 1
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("not json", "can't be read as logged calls"),
+        ("[1]", "item 1 is not a row of AzureDiagnostics: it is not a JSON object"),
+        (f'[{{"TimeGenerated": "{MOMENT}"}}]', "it has no _ResourceId"),
+        ('[{"_ResourceId": "/a", "TimeGenerated": "soon"}]', "its time is 'soon'"),
+        ('[{"_ResourceId": "/a"}]', "its time is None"),
+        ('[{"_ResourceId": "/a", "TimeGenerated": "2026-11-24T09:00:00"}]', "no zone"),
+    ],
+)
+def test_logged_calls_that_are_none_are_refused_in_one_line(
+    tmp_path: Path, content: str, problem: str
+) -> None:
+    capture, calls, out = tmp_path / "one.json", tmp_path / "calls.json", tmp_path / "page.html"
+    capture.write_text(event("DriftFound"))
+    calls.write_text(content)
+    ran = dashboard(capture, out, "--diagnostics", str(calls))
+    assert ran.code == 64
+    assert ran.err.startswith(f"keysweep: {calls}")
+    assert problem in ran.err
+    assert ran.err.count("\n") == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("diagnostics", "expected"),
+    [(None, ["lacks"]), ([], ["needs"])],
+    ids=["without logged calls", "with none of them"],
+)
+def test_a_step_that_needs_a_workspace_is_drawn_where_one_was_captured(
+    diagnostics: list[Row] | None, expected: list[str]
+) -> None:
+    needs = replace(grid("customEvents | project name", "needs"), needs="Workspace")
+    lacks = replace(grid("customEvents | project name", "lacks"), lacks="Workspace")
+    page = draw(small(needs, lacks), Tables(ONE_EVENT, diagnostics))
+    assert re.findall(r'"name": "(needs|lacks)"', page) == expected
+
+
+def test_the_workspace_of_a_query_is_the_captured_one() -> None:
+    row = {
+        "TimeGenerated": MOMENT,
+        "_ResourceId": "/a/bot",
+        "OperationName": "ChatCompletions_Create",
+    }
+    kql = (
+        "workspace('/subscriptions/s/w').AzureDiagnostics\n"
+        "| project OperationName, text = column_ifexists('objectId_s', '')"
+    )
+    found = Tables(ONE_EVENT, [row]).query(kql)
+    assert found.rows == (("ChatCompletions_Create", None),)
 
 
 def test_a_capture_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -54,7 +54,36 @@ def test_it_names_no_subscription_no_template_and_no_resource() -> None:
     text = json.dumps(WORKBOOK)
     assert not re.search(r"/subscriptions/[0-9a-f-]{36}", text, re.IGNORECASE)
     assert "fromTemplateId" not in text
-    assert "crossComponentResources" not in text
+    for step in STEPS:
+        assert "crossComponentResources" not in step["content"], step["name"]
+
+
+def test_the_workspace_is_chosen_among_all_that_a_reader_may_see() -> None:
+    (parameter,) = (
+        parameter
+        for parameter in of_type(9)["content"]["parameters"]
+        if parameter["name"] == "Workspace"
+    )
+    assert set(parameter) <= set(VALUES["parameters"]["keysByType"]["5"])
+    assert set(parameter["typeSettings"]) <= set(VALUES["parameters"]["typeSettingsKeys"])
+    assert parameter["crossComponentResources"] == ["value::all"]
+    assert parameter["queryType"] == 1
+    assert parameter["resourceType"] in VALUES["query"]["resourceType"]
+
+
+@every_step
+def test_a_step_is_shown_by_whether_a_parameter_has_a_value_or_by_its_tab(
+    step: dict[str, Any],
+) -> None:
+    condition = step.get("conditionalVisibility")
+    if condition is None:
+        return
+    names = {parameter["name"] for parameter in of_type(9)["content"]["parameters"]}
+    assert condition["comparison"] in VALUES["conditionalVisibility"]["comparison"]
+    if "value" not in condition:
+        assert condition["parameterName"] in names
+    else:
+        assert step["type"] == 12
 
 
 def test_it_is_deployed_as_it_is_with_the_telemetry_that_it_is_about() -> None:
@@ -197,7 +226,8 @@ def test_parameters_have_known_keys() -> None:
         assert set(parameter) <= set(known["keysByType"][str(parameter["type"])])
         assert set(parameter["typeSettings"]) <= set(known["typeSettingsKeys"])
         assert parameter["label"]
-        assert parameter["isRequired"] is True
+        # Without a workspace a reader sees all but what it would show.
+        assert parameter["isRequired"] is (parameter["name"] != "Workspace")
         for span in parameter["typeSettings"].get("selectableValues", ()):
             assert str(span["durationMs"]) in known["selectableDurationsMs"]
 

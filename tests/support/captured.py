@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from dashboard.capture import read_capture
+from dashboard.capture import read_capture, read_diagnostics
 from dashboard.tables import Tables
-from tools.month import Standing, Tick, Truth, Turn
+from tools.month import Call, Standing, Tick, Truth, Turn
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -44,7 +44,8 @@ def captured(factory: pytest.TempPathFactory, name: str, *arguments: str) -> Cap
             )
     file = directory / "capture.json"
     truth = _truth(json.loads((directory / "truth.json").read_text()))
-    return Captured(file, Tables(read_capture(file)), truth)
+    tables = Tables(read_capture(file), read_diagnostics(directory / "calls.json"))
+    return Captured(file, tables, truth)
 
 
 def _truth(raw: dict[str, Any]) -> Truth:
@@ -60,6 +61,7 @@ def _truth(raw: dict[str, Any]) -> Truth:
         ticks=ticks,
         turns=[Turn(**turn) for turn in raw["turns"]],
         lost=[Turn(**turn) for turn in raw["lost"]],
+        calls=[Call(**call) for call in raw["calls"]],
         function=raw["function"],
     )
 

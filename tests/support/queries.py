@@ -25,6 +25,10 @@ _PARAMETERS = {
     "{EvidenceAccount}": "*",
     "{WhoseAccount}": "*",
     "{WhoseOwner}": "*",
+    "{KeyedAccount}": "*",
+    "{RefusedAccount}": "*",
+    "{Workspace}": "/subscriptions/s/resourceGroups/g/providers/Microsoft.OperationalInsights/"
+    "workspaces/w",
     "{Owner}": "'*'",
     "{Subscription}": "'*'",
     "{TimeRange:grain}": "1d",
@@ -73,7 +77,7 @@ def queries() -> dict[str, str]:
             found[f"workbook {step['name']}"] = step["content"]["query"]
         if step["type"] == 9:
             for parameter in step["content"]["parameters"]:
-                if "query" in parameter:
+                if parameter.get("queryType") == 0:
                     found[f"workbook parameter {parameter['name']}"] = parameter["query"]
     component = "/subscriptions/s/resourceGroups/g/providers/microsoft.insights/components/c"
     found["keysweep undo"] = events_query("20261124T090000Z-1f3a9c0d", event_table(component))

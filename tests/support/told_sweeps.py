@@ -1,9 +1,10 @@
 """Telemetry of sweeps made up by hand, and what the workbook's steps show of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from dashboard.capture import Row
 from dashboard.tables import Tables
 from tests.support.envelopes import event_envelope
 from tests.support.queries import filled, steps
@@ -86,10 +87,13 @@ def shown(
     owner: str = "",
     clicked: str = "",
     at: float = 5,
+    begin: datetime = DAY,
+    calls: Sequence[Row] = (),
 ) -> list[dict[str, Any]]:
     """Return the rows of a step, `at` so many hours of the day, for an owner if one is chosen.
 
-    The time range that is asked about begins with the day.
+    The time range that is asked about begins with the day, unless it is to begin earlier; `calls`
+    are what the chosen workspace has logged.
     """
     end = DAY + timedelta(hours=at)
     chosen = {
@@ -98,9 +102,9 @@ def shown(
         "{WhoseOwner}": clicked or "*",
     }
     kql = filled(_QUERIES[step], chosen)
-    tables = Tables(events)
+    tables = Tables(events, calls)
     tables.window(end - timedelta(days=30), end)
-    kql = kql.replace("2026-10-24T00:00:00Z", DAY.isoformat())
+    kql = kql.replace("2026-10-24T00:00:00Z", begin.isoformat())
     return tables.query(kql.replace("2026-11-24T00:00:00Z", end.isoformat())).dicts()
 
 

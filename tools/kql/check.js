@@ -1,6 +1,7 @@
 "use strict";
 // Parses and binds KQL with Microsoft's own language service, against the tables of a classic
-// Application Insights resource and that of diagnostics. Reads {name: kql} as JSON from standard input; writes
+// Application Insights resource and that of diagnostics, which may lie in a workspace that the query
+// names. Reads {name: kql} as JSON from standard input; writes
 // {name: {errors: [...], columns: {name: type}, keys: [[column, key], ...]}}.
 const fs = require("fs");
 require("@kusto/language-service-next/bridge.min.js");
@@ -35,7 +36,11 @@ function walk(node, visit) {
   for (let i = 0; i < node.ChildCount; i += 1) walk(node.GetChild(i), visit);
 }
 
-function check(kql) {
+// Kusto's word for what Log Analytics calls a workspace is a database. There is one here.
+const WORKSPACE = /\bworkspace\('[^']*'\)/g;
+
+function check(written) {
+  const kql = written.replace(WORKSPACE, "database('db')");
   const code = KustoCode.ParseAndAnalyze(kql, globals);
   const found = code.GetDiagnostics();
   const errors = [];
