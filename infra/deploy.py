@@ -88,6 +88,8 @@ _ROLE_RIGHTS = (
     "Microsoft.Authorization/roleAssignments/write",
     "Microsoft.Resources/deployments/write",
 )
+_SUBNET_RIGHTS = ("Microsoft.Network/virtualNetworks/subnets/join/action",)
+_ZONE_RIGHTS = ("Microsoft.Network/privateDnsZones/join/action",)
 _POLICY_RIGHTS = (
     "Microsoft.Authorization/policyDefinitions/write",
     "Microsoft.Authorization/policyAssignments/write",
@@ -382,7 +384,23 @@ def _network_problems(plan: Plan) -> list[str]:
     """Judge the company's subnet and what Flex Consumption needs for one."""
     if not plan.placement.is_private:
         return []
-    return [*_provider_problems(plan), *_subnet_problems(plan)]
+    return [*_provider_problems(plan), *_subnet_problems(plan), *_join_problems(plan)]
+
+
+def _join_problems(plan: Plan) -> list[str]:
+    """Name what of the company's you may not join; none where that can't be seen."""
+    needed = {
+        "functionSubnetId": _SUBNET_RIGHTS,
+        "endpointSubnetId": _SUBNET_RIGHTS,
+        "blobDnsZoneId": _ZONE_RIGHTS,
+        "sitesDnsZoneId": _ZONE_RIGHTS,
+    }
+    given = [(name, plan.placement.text(name)) for name in needed if plan.placement.text(name)]
+    return [
+        f"{VARIABLES[name]} ({name}) is {scope!r}: you lack {', '.join(lacking)} there"
+        for name, scope in given
+        if (lacking := _lacking(scope, needed[name]))
+    ]
 
 
 def _provider_problems(plan: Plan) -> list[str]:

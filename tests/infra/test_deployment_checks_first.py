@@ -247,6 +247,15 @@ def test_a_subnet_that_is_not_there_is_refused(cli: AzureCli) -> None:
     assert "(NotFound) no such subnet" in problem
 
 
+def test_who_may_not_join_a_subnet_is_refused(cli: AzureCli) -> None:
+    with_subnet(cli, "Microsoft.App/environments", "westeurope")
+    reader = [{"actions": ["*/read"], "notActions": []}]
+    cli.answer(f"az rest --method get --url {SUBNET}endpoints", {"value": reader})
+    (problem,) = problems(refused(**WITH_SUBNETS))
+    assert problem.startswith("- KEYSWEEP_ENDPOINT_SUBNET_ID")
+    assert "Microsoft.Network/virtualNetworks/subnets/join/action" in problem
+
+
 def test_a_delegation_without_its_provider_is_refused(cli: AzureCli) -> None:
     cli.answer("az provider show", {"registrationState": "NotRegistered"})
     (problem,) = problems(refused(KEYSWEEP_NETWORK="private"))

@@ -10,6 +10,8 @@ from jsonschema import Draft7Validator
 from infra.deploy import PLACEHOLDERS, Plan, parameter_of, write_scopes
 from shared.core.exemption import NO
 from shared.core.settings import FUNCTION_TIMEOUT_SECONDS, SETTINGS, Settings, read_settings
+from tests.support.policy.conditions import holds
+from tests.support.policy.expressions import Situation
 from tools import bicep
 from tools.prose import ROOT
 
@@ -443,7 +445,7 @@ def zones_written_to(case: str) -> set[str]:
 
 
 @pytest.mark.parametrize("case", ["everything", "corp"])
-def test_with_the_companys_subnets_no_network_and_no_zone_is_made(case: str) -> None:
+def test_with_subnets_that_are_there_no_network_and_no_zone_is_made(case: str) -> None:
     kinds = {resource["type"] for resource in bicep.resources(case)}
     made = {kind for kind in kinds if kind.startswith("Microsoft.Network/")}
     assert "Microsoft.Network/privateEndpoints" in made
@@ -471,7 +473,7 @@ def test_telemetry_is_closed_at_public_endpoints_only_where_that_is_asked_for(ca
 
 
 @every_case
-def test_everything_with_tags_has_the_companys(case: str) -> None:
+def test_everything_that_takes_tags_has_those_that_are_given(case: str) -> None:
     tagged = [resource for resource in bicep.resources(case) if "tags" in resource]
     assert len(tagged) > 15
     wanted = {"private": "1234", "corp": "1234", "everything": "1234"}.get(case)
@@ -480,7 +482,7 @@ def test_everything_with_tags_has_the_companys(case: str) -> None:
         assert resource["tags"]["azd-env-name"] == case, resource["id"]
 
 
-def test_a_tag_of_the_companys_stands_instead_of_ours() -> None:
+def test_a_tag_that_is_given_stands_instead_of_ours() -> None:
     assert one("everything", "Microsoft.Web/sites")["tags"]["application"] == "key-hygiene"
 
 
@@ -550,36 +552,6 @@ def test_an_explicit_no_in_the_tag_is_no_exemption_for_the_guardrail_either() ->
     assert set(words) == NO
 
 
-def judged(rule: dict[str, Any], account: dict[str, Any], kinds: list[str], tag: str) -> bool:
-    """Say whether the condition matches an account, by policy's own rules for these operators."""
-    match rule:
-        case {"allOf": parts}:
-            return all(judged(part, account, kinds, tag) for part in parts)
-        case {"anyOf": parts}:
-            return any(judged(part, account, kinds, tag) for part in parts)
-    field = rule["field"]
-    if field == "type":
-        value = account["type"]
-    elif field == "kind":
-        value = account["kind"]
-    elif field == "Microsoft.CognitiveServices/accounts/disableLocalAuth":
-        value = account["properties"].get("disableLocalAuth")
-    else:
-        assert field == "[concat('tags[', parameters('exemptionTag'), ']')]"
-        value = {name.lower(): value for name, value in account["tags"].items()}.get(tag.lower())
-    match rule:
-        case {"equals": wanted}:
-            return bool(value == wanted)
-        case {"notEquals": wanted}:
-            return bool(value != wanted)
-        case {"exists": wanted}:
-            return (value is not None) is wanted
-        case {"in": words}:
-            names = kinds if words == "[parameters('kinds')]" else words
-            return value is not None and value.lower() in {name.lower() for name in names}
-    raise AssertionError(rule)
-
-
 @pytest.mark.parametrize(
     ("local_auth_off", "kind", "tags", "matches"),
     [
@@ -607,8 +579,8 @@ def test_the_guardrail_stops_keys_and_never_the_functions_own_patch(
         "tags": tags,
         "properties": properties,
     }
-    rule = policy_rule("enforce")["if"]
-    assert judged(rule, account, ["OpenAI", "AIServices"], "local-auth-exempt") is matches
+    parameters = {"kinds": ["OpenAI", "AIServices"], "exemptiontag": "local-auth-exempt"}
+    assert holds(policy_rule("enforce")["if"], Situation(account, parameters)) is matches
 
 
 # The host

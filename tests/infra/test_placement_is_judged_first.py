@@ -65,7 +65,7 @@ def test_an_environment_that_no_policy_can_be_named_after_is_refused(environment
         ({"names": {"functionApp": "f" * 33}}, "KEYSWEEP_NAMES", "2 to 32 small letters"),
         ({"names": {"storageAccount": "st-keys"}}, "KEYSWEEP_NAMES", "3 to 24 small letters"),
         ({"names": {"workspace": "log.keys"}}, "KEYSWEEP_NAMES", "4 to 63 letters"),
-        ({"names": {"functionSubnet": "snet_keys"}}, "KEYSWEEP_NAMES", "no `_`"),
+        ({"names": {"functionSubnet": "keys_subnet"}}, "KEYSWEEP_NAMES", "no `_`"),
         ({"names": {"functionapp": "func-keys"}}, "KEYSWEEP_NAMES", "one of functionApp, "),
         ({"resourceGroupName": "rg-keys."}, "KEYSWEEP_RESOURCE_GROUP", "without `.` at its end"),
         ({"resourceGroupExists": True}, "KEYSWEEP_RESOURCE_GROUP_EXISTS", "the name of"),
