@@ -119,6 +119,64 @@ param dailyQuotaGb int = 1
 @allowed([30, 60, 90, 120, 180, 270, 365, 550, 730])
 param retentionDays int = 180
 
+@description('Tags of everything that is made, such as { "CostCenter": "1234" }. Policies of the company may ask for some.')
+param tags object = {}
+
+@description('The resource group. Empty: rg-keysweep-… with the environment\'s name.')
+@maxLength(90)
+param resourceGroupName string = ''
+
+@description('Whether the resource group is there already: then nothing of itself is changed, its tags included. `azd down` would delete it with all that is in it, so infra/deploy.py refuses that.')
+param resourceGroupExists bool = false
+
+@description('Names of resources that are not to be ours, such as { "functionApp": "func-security-keys" }. infra/README.md lists them.')
+param names {
+  functionApp: string?
+  plan: string?
+  identity: string?
+  storageAccount: string?
+  workspace: string?
+  applicationInsights: string?
+  alerts: string?
+  virtualNetwork: string?
+  functionSubnet: string?
+  endpointSubnet: string?
+  functionSecurityGroup: string?
+  endpointSecurityGroup: string?
+  blobEndpoint: string?
+  siteEndpoint: string?
+} = {}
+
+@description('A Log Analytics workspace that is there already, by its resource id. Empty: one is made. Its daily quota, its retention and whether it takes keys are the company\'s then.')
+param workspaceId string = ''
+
+@description('`public` closes storage and app by Entra ID alone. `private` has storage and app at private endpoints in a virtual network, and nothing at public ones; packages are uploaded from there.')
+@allowed(['public', 'private'])
+param network string = 'public'
+
+@description('For `private`: a subnet that is there already, delegated to Microsoft.App/environments, by its resource id. With endpointSubnetId. Both empty: a virtual network is made.')
+param functionSubnetId string = ''
+
+@description('For `private`: a subnet that is there already, for private endpoints, by its resource id.')
+param endpointSubnetId string = ''
+
+@description('With subnets that are there already: the private DNS zone privatelink.blob.… by its resource id. With sitesDnsZoneId. Both empty: a policy of the company writes the records, as Azure landing zones do.')
+param blobDnsZoneId string = ''
+
+@description('With subnets that are there already: the private DNS zone privatelink.azurewebsites.net by its resource id.')
+param sitesDnsZoneId string = ''
+
+@description('For a virtual network that is made: its addresses, a /26 or larger.')
+param addressSpace string = '10.90.0.0/26'
+
+@description('`private` closes Application Insights and the workspace at their public endpoints. The Azure Monitor Private Link Scope that it needs is the company\'s, and has to hold both first.')
+@allowed(['public', 'private'])
+param telemetryNetwork string = 'public'
+
+@description('How storage is kept: in three zones, where the region has them, or in one place. Only a new account takes it.')
+@allowed(['Standard_ZRS', 'Standard_LRS'])
+param storageSku string = 'Standard_ZRS'
+
 @description('The action group that alerts call, by its resource id, for each severity without one of its own. Empty: alerts are seen in the portal only.')
 param alertActionGroupId string = ''
 
@@ -155,10 +213,13 @@ param alertRunbookUrl string = ''
 @description('When this is deployed, in UTC: the alert about no sweep gives what never reported a day from then.')
 param deployedAt string = utcNow('yyyy-MM-ddTHH:mm:ssZ')
 
-var tags = { 'azd-env-name': environmentName, application: 'keysweep' }
+// azd finds what is its own by the last.
+var allTags = union({ application: 'keysweep' }, tags, { 'azd-env-name': environmentName })
 var suffix = uniqueString(subscription().id, environmentName, location)
 // Telemetry carries it, and the alerts look for it.
-var appName = 'func-keysweep-${suffix}'
+var appName = names.?functionApp ?? 'func-keysweep-${suffix}'
+var groupName = empty(resourceGroupName) ? 'rg-keysweep-${environmentName}' : resourceGroupName
+var makesNetwork = network == 'private' && empty(functionSubnetId)
 
 // Every product setting but the two that come from resources made here: AZURE_CLIENT_ID and
 // APPLICATIONINSIGHTS_CONNECTION_STRING. An empty value counts as absent.
@@ -192,39 +253,46 @@ var productSettings = {
   ARM_SCOPE: armScope
 }
 
-resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
-  name: 'rg-keysweep-${environmentName}'
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = if (!resourceGroupExists) {
+  name: groupName
   location: location
-  tags: tags
+  tags: allTags
 }
 
 module monitoring 'monitoring.bicep' = {
-  scope: group
+  scope: resourceGroup(groupName)
+  dependsOn: [group]
   params: {
     location: location
-    tags: tags
+    tags: allTags
     suffix: suffix
     dailyQuotaGb: dailyQuotaGb
     retentionDays: retentionDays
+    names: names
+    workspaceId: workspaceId
+    telemetryNetwork: telemetryNetwork
   }
 }
 
 module workbook 'workbook.bicep' = {
-  scope: group
+  scope: resourceGroup(groupName)
+  dependsOn: [group]
   params: {
     location: location
-    tags: tags
+    tags: allTags
     appInsightsId: monitoring.outputs.componentId
   }
 }
 
 module alerts 'alerts.bicep' = {
-  scope: group
+  scope: resourceGroup(groupName)
+  dependsOn: [group]
   params: {
     location: location
-    tags: tags
+    tags: allTags
     appInsightsId: monitoring.outputs.componentId
     functionApp: appName
+    namePrefix: names.?alerts ?? 'keysweep'
     sweepInterval: alertSweepInterval
     actionGroupIds: {
       '1': empty(alertActionGroupIdSeverity1) ? alertActionGroupId : alertActionGroupIdSeverity1
@@ -239,15 +307,45 @@ module alerts 'alerts.bicep' = {
   }
 }
 
-module function 'function.bicep' = {
-  scope: group
+module virtualNetwork 'network.bicep' = if (makesNetwork) {
+  scope: resourceGroup(groupName)
+  dependsOn: [group]
   params: {
     location: location
-    tags: tags
+    tags: allTags
+    suffix: suffix
+    names: names
+    addressSpace: addressSpace
+  }
+}
+
+module function 'function.bicep' = {
+  scope: resourceGroup(groupName)
+  dependsOn: [group]
+  params: {
+    location: location
+    tags: allTags
     suffix: suffix
     appName: appName
     componentName: monitoring.outputs.componentName
     productSettings: productSettings
+    names: names
+    storageSku: storageSku
+    subnets: makesNetwork
+      ? {
+          function: virtualNetwork!.outputs.functionSubnetId
+          endpoints: virtualNetwork!.outputs.endpointSubnetId
+        }
+      : {
+          function: network == 'private' ? functionSubnetId : ''
+          endpoints: network == 'private' ? endpointSubnetId : ''
+        }
+    dnsZones: makesNetwork
+      ? {
+          blob: virtualNetwork!.outputs.blobDnsZoneId
+          sites: virtualNetwork!.outputs.sitesDnsZoneId
+        }
+      : { blob: blobDnsZoneId, sites: sitesDnsZoneId }
   }
 }
 
@@ -261,10 +359,10 @@ output MANAGEMENT_GROUP_ID string = managementGroupId
 output FUNCTION_APP_NAME string = function.outputs.appName
 
 @description('The resource group that holds all of it: what removal deletes.')
-output RESOURCE_GROUP string = group.name
+output RESOURCE_GROUP string = groupName
 
 @description('Where to look at what the sweeps report.')
 output COMPONENT_ID string = monitoring.outputs.componentId
 
 @description('How to stop it in seconds.')
-output STOP_COMMAND string = 'az functionapp stop --subscription ${subscription().subscriptionId} --resource-group ${group.name} --name ${function.outputs.appName}'
+output STOP_COMMAND string = 'az functionapp stop --subscription ${subscription().subscriptionId} --resource-group ${groupName} --name ${function.outputs.appName}'

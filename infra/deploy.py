@@ -5,9 +5,9 @@
     python -m infra.deploy upload --subscription ID --resource-group NAME --app NAME
     python -m infra.deploy remove --management-group ID --environment NAME
 
-and, for azd's hooks (see azure.yaml), `preprovision`, `postprovision` and `postdown`, which read
-azd's environment. Everything is done by `az` and `azd`, signed in as whoever runs this; nothing is
-deployed before all checks have passed. Needs the standard library and `shared` alone.
+and, for azd's hooks (see azure.yaml), `preprovision`, `postprovision`, `predown` and `postdown`,
+which read azd's environment. Everything is done by `az` and `azd`, signed in as whoever runs this;
+nothing is deployed before all checks have passed. Needs the standard library and `shared` alone.
 """
 
 import argparse
@@ -22,13 +22,22 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from infra.placement import (
+    IN_ONE_PLACE,
+    VARIABLES,
+    ZONE_REDUNDANT,
+    Placement,
+    fitting_sku,
+    placement_problems,
+    subnet_problems,
+)
 from shared.core.errors import SettingsError
 from shared.core.rings import Ring
 from shared.core.schedule import Schedule
@@ -79,6 +88,8 @@ _ROLE_RIGHTS = (
     "Microsoft.Authorization/roleAssignments/write",
     "Microsoft.Resources/deployments/write",
 )
+_SUBNET_RIGHTS = ("Microsoft.Network/virtualNetworks/subnets/join/action",)
+_ZONE_RIGHTS = ("Microsoft.Network/privateDnsZones/join/action",)
 _POLICY_RIGHTS = (
     "Microsoft.Authorization/policyDefinitions/write",
     "Microsoft.Authorization/policyAssignments/write",
@@ -138,6 +149,7 @@ class Plan:
     environment: str = ""
     # How far apart the alerts think that two sweeps are. Empty: the template's default.
     sweep_interval: str = ""
+    placement: Placement = field(default_factory=Placement)
 
     @property
     def where(self) -> str:
@@ -170,7 +182,7 @@ def plan_problems(plan: Plan) -> list[str]:
     if plan.guardrail not in GUARDRAILS:
         allowed = ", ".join(GUARDRAILS)
         problems.append(f"KEYSWEEP_GUARDRAIL is {plan.guardrail!r}: it must be one of {allowed}")
-    return problems
+    return [*problems, *placement_problems(plan.placement)]
 
 
 def schedule_problems(plan: Plan) -> list[str]:
@@ -262,11 +274,20 @@ def _refused(value: str, rule: Mapping[str, Any]) -> str | None:
                 for word, limit in (("least", "minValue"), ("most", "maxValue"))
                 if limit in rule
             )
+        case {"type": "object"}:
+            return None if _is_object(value) else "an object in JSON"
         case {"type": "bool"}:
             return None if value.lower() in {"true", "false"} else "true or false"
         case _:
             low, high = rule.get("minLength", 0), rule.get("maxLength", float("inf"))
             return None if low <= len(value) <= high else f"{low} to {high} characters long"
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def azure_problems(plan: Plan, known: Sequence[str] = ()) -> list[str]:
@@ -305,7 +326,9 @@ def azure_problems(plan: Plan, known: Sequence[str] = ()) -> list[str]:
             f"AZURE_LOCATION is {plan.location!r}: it must be a region with Flex Consumption: "
             f"{allowed}"
         )
-    problems += _ring_problems(plan)
+    problems += _scope_problems(plan)
+    problems += _network_problems(plan)
+    problems += _storage_problems(plan)
     if plan.subscription:
         lacking = _lacking(f"/subscriptions/{plan.subscription}", _SUBSCRIPTION_RIGHTS)
         if lacking:
@@ -316,18 +339,122 @@ def azure_problems(plan: Plan, known: Sequence[str] = ()) -> list[str]:
     return problems
 
 
-def _ring_problems(plan: Plan) -> list[str]:
-    """Name the rings that are not below the management group; none where that can't be seen."""
-    rings = _rings(plan)
-    below = _below(plan.management_group) if rings else None
+def _scope_problems(plan: Plan) -> list[str]:
+    """Name what is not below the management group; none where that can't be seen."""
+    listed = _listed_below(plan)
+    below = _below(plan.management_group) if listed else None
     if below is None:
         return []
     return [
-        f"ENFORCE_SCOPES lists {ring.name!r}: it must be below management group "
-        f"{plan.management_group}, and you must be allowed to read it"
-        for ring in rings
-        if ring.key not in below
+        f"{setting} lists {name!r}: it must be below management group {plan.management_group}, "
+        "and you must be allowed to read it"
+        for setting, name in listed
+        if name.lower() not in below
     ]
+
+
+def _listed_below(plan: Plan) -> list[tuple[str, str]]:
+    """Return what a plan lists that the role reaches only below the group, with its setting."""
+    swept = [
+        (setting, name.strip())
+        for setting in ("SWEEP_MANAGEMENT_GROUPS", "SWEEP_SUBSCRIPTIONS")
+        for name in plan.settings.get(setting, "").split(",")
+        if name.strip()
+    ]
+    return [*swept, *(("ENFORCE_SCOPES", ring.name) for ring in _rings(plan))]
+
+
+def place_problems(plan: Plan) -> list[str]:
+    """Judge the Function's subscription for main.bicep, which is deployed at the group.
+
+    A deployment at a management group reaches the subscriptions below it alone. azd deploys into
+    the subscription itself, and may have another one.
+    """
+    below = _below(plan.management_group) if plan.subscription else None
+    if below is None or plan.subscription.lower() in below:
+        return []
+    problem = (
+        f"AZURE_SUBSCRIPTION_ID (subscriptionId) is {plan.subscription!r}: it must be below "
+        f"management group {plan.management_group}; azd takes any subscription of the tenant"
+    )
+    return [problem]
+
+
+def _network_problems(plan: Plan) -> list[str]:
+    """Judge the company's subnet and what Flex Consumption needs for one."""
+    if not plan.placement.is_private:
+        return []
+    return [*_provider_problems(plan), *_subnet_problems(plan), *_join_problems(plan)]
+
+
+def _join_problems(plan: Plan) -> list[str]:
+    """Name what of the company's you may not join; none where that can't be seen."""
+    needed = {
+        "functionSubnetId": _SUBNET_RIGHTS,
+        "endpointSubnetId": _SUBNET_RIGHTS,
+        "blobDnsZoneId": _ZONE_RIGHTS,
+        "sitesDnsZoneId": _ZONE_RIGHTS,
+    }
+    given = [(name, plan.placement.text(name)) for name in needed if plan.placement.text(name)]
+    return [
+        f"{VARIABLES[name]} ({name}) is {scope!r}: you lack {', '.join(lacking)} there"
+        for name, scope in given
+        if (lacking := _lacking(scope, needed[name]))
+    ]
+
+
+def _provider_problems(plan: Plan) -> list[str]:
+    """Name the resource provider that the delegation needs; none where that can't be seen."""
+    where = ("--subscription", plan.subscription) if plan.subscription else ()
+    try:
+        provider = _az("provider", "show", "--namespace", "Microsoft.App", *where)
+    except CommandFailed:
+        return []
+    if provider["registrationState"] == "Registered":
+        return []
+    problem = (
+        "KEYSWEEP_NETWORK is 'private', and provider Microsoft.App is "
+        f"{provider['registrationState']}: it must be registered; run `az provider register "
+        "--namespace Microsoft.App`"
+    )
+    return [problem]
+
+
+def _subnet_problems(plan: Plan) -> list[str]:
+    subnet_id = plan.placement.text("functionSubnetId")
+    if not subnet_id:
+        return []
+    try:
+        subnet = _az("network", "vnet", "subnet", "show", "--ids", subnet_id)
+        network = _az("network", "vnet", "show", "--ids", subnet_id.partition("/subnets/")[0])
+    except CommandFailed as error:
+        problem = (
+            f"{VARIABLES['functionSubnetId']} is {subnet_id!r}: there is no such subnet, or you "
+            f"may not read it. Azure says: {error.output}"
+        )
+        return [problem]
+    return subnet_problems(subnet, network["location"], plan.location)
+
+
+def _storage_problems(plan: Plan) -> list[str]:
+    wanted = plan.placement.text("storageSku") or ZONE_REDUNDANT
+    if wanted != ZONE_REDUNDANT or _fitting_sku(plan) != IN_ONE_PLACE:
+        return []
+    problem = (
+        f"{VARIABLES['storageSku']} (storageSku) is {wanted!r}, and {plan.location} has no zones "
+        f"for storage: it must be {IN_ONE_PLACE}"
+    )
+    return [problem]
+
+
+def _fitting_sku(plan: Plan) -> str | None:
+    # `az rest` puts the subscription that is signed in to in the place of the braces.
+    subscription = plan.subscription or "{subscriptionId}"
+    url = f"/subscriptions/{subscription}/providers/Microsoft.Storage/skus?api-version=2024-01-01"
+    try:
+        return fitting_sku(_az("rest", "--method", "get", "--url", url)["value"], plan.location)
+    except (CommandFailed, KeyError, TypeError):
+        return None
 
 
 def _rings(plan: Plan) -> tuple[Ring, ...]:
@@ -392,7 +519,9 @@ def check(plan: Plan, environ: Mapping[str, str] | None = None) -> None:
     named = {problem.partition(" is ")[0] for problem in problems}
     more = parameter_problems(environ or {})
     problems += [problem for problem in more if problem.partition(" is ")[0] not in named]
-    problems += azure_problems(plan, problems) if plan.management_group else []
+    if plan.management_group:
+        problems += azure_problems(plan, problems)
+        problems += place_problems(plan) if environ is None else []
     if problems:
         raise DeploymentStopped(
             "Nothing was deployed. To mend first:\n"
@@ -413,6 +542,7 @@ def plan_of(environ: Mapping[str, str]) -> Plan:
         subscription=environ.get("AZURE_SUBSCRIPTION_ID", "").strip(),
         environment=environ.get("AZURE_ENV_NAME", "").strip(),
         sweep_interval=environ.get(SWEEP_INTERVAL, "").strip(),
+        placement=Placement.of_environment(environ),
     )
 
 
@@ -434,6 +564,10 @@ def preprovision(
     fits = fitting_interval(gap) if gap is not None else None
     if fits and fits != (found.get(SWEEP_INTERVAL) or _interval_rule()["defaultValue"]):
         answers[SWEEP_INTERVAL] = fits
+        found |= answers
+    # So does storage the region, once: an account can't be moved.
+    if not found.get(VARIABLES["storageSku"]) and _fitting_sku(plan_of(found)) == IN_ONE_PLACE:
+        answers[VARIABLES["storageSku"]] = IN_ONE_PLACE
         found |= answers
     plan = plan_of(found)
     check(plan, found)
@@ -684,6 +818,23 @@ def remove(management_group: str, environment: str) -> None:
     print(f"Nothing of Keysweep {environment} is left at management group {management_group}.")
 
 
+def predown(environ: Mapping[str, str]) -> None:
+    """Stop azd where it would delete what is not ours. Raises DeploymentStopped."""
+    placement = Placement.of_environment(environ)
+    if not placement.group_exists:
+        return
+    group, environment = placement.text("resourceGroupName"), placement.environment
+    listed = f"az resource list --resource-group {shlex.quote(group)}"
+    raise DeploymentStopped(
+        f"Nothing was removed. `azd down` would delete resource group {group} with all that is in "
+        "it, and it was there before Keysweep. What is Keysweep's there has a tag:\n\n"
+        f"    {listed} --tag azd-env-name={environment} --output table\n\n"
+        "Delete that, and then take the tenant's part away:\n\n"
+        f"    setup/python.sh -m infra.deploy remove --environment {environment} "
+        f"--management-group {environ.get('AZURE_MANAGEMENT_GROUP_ID', '')}"
+    )
+
+
 def postdown(environ: Mapping[str, str]) -> None:
     """Take the tenant's part of azd's environment away. Raises DeploymentStopped."""
     group = environ.get("AZURE_MANAGEMENT_GROUP_ID", "").strip()
@@ -787,6 +938,7 @@ def _plan_of_file(path: str, management_group: str) -> Plan:
         text("subscriptionId"),
         text("environmentName"),
         text("alertSweepInterval"),
+        Placement(text("environmentName"), values),
     )
 
 
@@ -844,7 +996,7 @@ def read_arguments(argv: Sequence[str]) -> argparse.Namespace:
     removes = commands.add_parser("remove", help="take role, assignments and guardrail away")
     removes.add_argument("--management-group", required=True)
     removes.add_argument("--environment", required=True)
-    for name in ("preprovision", "postprovision", "postdown"):
+    for name in ("preprovision", "postprovision", "predown", "postdown"):
         commands.add_parser(name, help="a hook of azd")
     return parser.parse_args(argv)
 
@@ -867,6 +1019,8 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
                 preprovision(environ, datetime.now(UTC), input if answerable else None)
             case "postprovision":
                 postprovision(environ)
+            case "predown":
+                predown(environ)
             case "postdown":
                 postdown(environ)
     except DeploymentStopped as stopped:

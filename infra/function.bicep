@@ -14,25 +14,37 @@ param componentName string
 @description('App settings that the product reads, by name.')
 param productSettings object
 
+@description('Names that are not ours, as in app.bicep.')
+param names object
+
+@description('How often storage is kept: Standard_LRS, or Standard_ZRS in three zones.')
+param storageSku string
+
+@description('The subnets, delegated to Flex Consumption and for private endpoints, and the DNS zones of a private deployment, by their ids; empty for a public one. Zones may be empty: then records are not ours to write.')
+param subnets { function: string, endpoints: string }
+param dnsZones { blob: string, sites: string }
+
 var packageContainer = 'package'
+var isPrivate = !empty(subnets.endpoints)
+var publicAccess = isPrivate ? 'Disabled' : 'Enabled'
 // Built-in roles, by their ids in every tenant.
 var storageBlobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 
 // User-assigned: its roles can be there before the app is, and outlive it.
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
-  name: 'id-keysweep-${suffix}'
+  name: names.?identity ?? 'id-keysweep-${suffix}'
   location: location
   tags: tags
 }
 
 // Holds the package, the timer's lock and its last run. Nothing else.
 resource storage 'Microsoft.Storage/storageAccounts@2025-01-01' = {
-  name: 'stkeysweep${suffix}'
+  name: names.?storageAccount ?? 'stkeysweep${suffix}'
   location: location
   tags: tags
   kind: 'StorageV2'
-  sku: { name: 'Standard_LRS' }
+  sku: { name: storageSku }
   properties: {
     allowSharedKeyAccess: false
     allowBlobPublicAccess: false
@@ -40,14 +52,31 @@ resource storage 'Microsoft.Storage/storageAccounts@2025-01-01' = {
     defaultToOAuthAuthentication: true
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
+    // Blobs come from this tenant alone, and a signature for one ends within a day.
+    allowedCopyScope: 'AAD'
+    sasPolicy: { sasExpirationPeriod: '1.00:00:00', expirationAction: 'Block' }
+    // Twice, by two layers, with keys of the account; only a new account takes these.
+    encryption: {
+      keySource: 'Microsoft.Storage'
+      requireInfrastructureEncryption: true
+      services: {
+        blob: { enabled: true, keyType: 'Account' }
+        file: { enabled: true, keyType: 'Account' }
+        queue: { enabled: true, keyType: 'Account' }
+        table: { enabled: true, keyType: 'Account' }
+      }
+    }
     // Flex Consumption without a network of its own reaches storage at its public endpoint.
-    publicNetworkAccess: 'Enabled'
-    networkAcls: { defaultAction: 'Allow', bypass: 'None' }
+    publicNetworkAccess: publicAccess
+    networkAcls: { defaultAction: isPrivate ? 'Deny' : 'Allow', bypass: 'None' }
   }
 
   resource blobs 'blobServices' = {
     name: 'default'
-    properties: { deleteRetentionPolicy: { enabled: true, days: 7 } }
+    properties: {
+      deleteRetentionPolicy: { enabled: true, days: 7 }
+      containerDeleteRetentionPolicy: { enabled: true, days: 7 }
+    }
 
     resource package 'containers' = {
       name: packageContainer
@@ -61,7 +90,7 @@ resource component 'Microsoft.Insights/components@2020-02-02' existing = {
 }
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
-  name: 'plan-keysweep-${suffix}'
+  name: names.?plan ?? 'plan-keysweep-${suffix}'
   location: location
   tags: tags
   kind: 'functionapp'
@@ -78,8 +107,10 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
-    // The deployment endpoint needs it; the main site is closed below.
-    publicNetworkAccess: 'Enabled'
+    // The deployment endpoint needs it; the main site is closed below. Where there is a network,
+    // packages come from there.
+    publicNetworkAccess: publicAccess
+    virtualNetworkSubnetId: isPrivate ? subnets.function : null
     functionAppConfig: {
       deployment: {
         storage: {
@@ -96,7 +127,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       scaleAndConcurrency: { instanceMemoryMB: 512, maximumInstanceCount: 40 }
     }
     siteConfig: {
-      publicNetworkAccess: 'Enabled'
+      publicNetworkAccess: publicAccess
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
       http20Enabled: true
@@ -107,7 +138,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     }
   }
   // Reads its package as soon as it is there.
-  dependsOn: [storage::blobs::package, blobOwner]
+  dependsOn: [storage::blobs::package, blobOwner, blobEndpoint]
 
   resource settings 'config' = {
     name: 'appsettings'
@@ -137,6 +168,33 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   resource scm 'basicPublishingCredentialsPolicies' = {
     name: 'scm'
     properties: { allow: false }
+  }
+}
+
+// The host keeps a timer's lock and the package in blobs. It uses queues and tables for other
+// triggers, and has no address and no role for them (AzureWebJobsStorage__blobServiceUri alone).
+module blobEndpoint 'endpoint.bicep' = if (isPrivate) {
+  params: {
+    location: location
+    tags: tags
+    name: names.?blobEndpoint ?? 'pe-keysweep-blob-${suffix}'
+    subnetId: subnets.endpoints
+    targetId: storage.id
+    part: 'blob'
+    zoneId: dnsZones.blob
+  }
+}
+
+// For packages: the deployment endpoint is part of the site.
+module siteEndpoint 'endpoint.bicep' = if (isPrivate) {
+  params: {
+    location: location
+    tags: tags
+    name: names.?siteEndpoint ?? 'pe-keysweep-site-${suffix}'
+    subnetId: subnets.endpoints
+    targetId: app.id
+    part: 'sites'
+    zoneId: dnsZones.sites
   }
 }
 

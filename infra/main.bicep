@@ -118,6 +118,64 @@ param dailyQuotaGb int = 1
 @allowed([30, 60, 90, 120, 180, 270, 365, 550, 730])
 param retentionDays int = 180
 
+@description('Tags of everything that is made, such as { "CostCenter": "1234" }. Policies of the company may ask for some.')
+param tags object = {}
+
+@description('The resource group. Empty: rg-keysweep-… with the environment\'s name.')
+@maxLength(90)
+param resourceGroupName string = ''
+
+@description('Whether the resource group is there already: then nothing of itself is changed, its tags included. `azd down` would delete it with all that is in it, so infra/deploy.py refuses that.')
+param resourceGroupExists bool = false
+
+@description('Names of resources that are not to be ours, such as { "functionApp": "func-security-keys" }. infra/README.md lists them.')
+param names {
+  functionApp: string?
+  plan: string?
+  identity: string?
+  storageAccount: string?
+  workspace: string?
+  applicationInsights: string?
+  alerts: string?
+  virtualNetwork: string?
+  functionSubnet: string?
+  endpointSubnet: string?
+  functionSecurityGroup: string?
+  endpointSecurityGroup: string?
+  blobEndpoint: string?
+  siteEndpoint: string?
+} = {}
+
+@description('A Log Analytics workspace that is there already, by its resource id. Empty: one is made. Its daily quota, its retention and whether it takes keys are the company\'s then.')
+param workspaceId string = ''
+
+@description('`public` closes storage and app by Entra ID alone. `private` has storage and app at private endpoints in a virtual network, and nothing at public ones; packages are uploaded from there.')
+@allowed(['public', 'private'])
+param network string = 'public'
+
+@description('For `private`: a subnet that is there already, delegated to Microsoft.App/environments, by its resource id. With endpointSubnetId. Both empty: a virtual network is made.')
+param functionSubnetId string = ''
+
+@description('For `private`: a subnet that is there already, for private endpoints, by its resource id.')
+param endpointSubnetId string = ''
+
+@description('With subnets that are there already: the private DNS zone privatelink.blob.… by its resource id. With sitesDnsZoneId. Both empty: a policy of the company writes the records, as Azure landing zones do.')
+param blobDnsZoneId string = ''
+
+@description('With subnets that are there already: the private DNS zone privatelink.azurewebsites.net by its resource id.')
+param sitesDnsZoneId string = ''
+
+@description('For a virtual network that is made: its addresses, a /26 or larger.')
+param addressSpace string = '10.90.0.0/26'
+
+@description('`private` closes Application Insights and the workspace at their public endpoints. The Azure Monitor Private Link Scope that it needs is the company\'s, and has to hold both first.')
+@allowed(['public', 'private'])
+param telemetryNetwork string = 'public'
+
+@description('How storage is kept: in three zones, where the region has them, or in one place. Only a new account takes it.')
+@allowed(['Standard_ZRS', 'Standard_LRS'])
+param storageSku string = 'Standard_ZRS'
+
 @description('The action group that alerts call, by its resource id, for each severity without one of its own. Empty: alerts are seen in the portal only.')
 param alertActionGroupId string = ''
 
@@ -192,6 +250,19 @@ module app 'app.bicep' = {
     armScope: armScope
     dailyQuotaGb: dailyQuotaGb
     retentionDays: retentionDays
+    tags: tags
+    resourceGroupName: resourceGroupName
+    resourceGroupExists: resourceGroupExists
+    names: names
+    workspaceId: workspaceId
+    network: network
+    functionSubnetId: functionSubnetId
+    endpointSubnetId: endpointSubnetId
+    blobDnsZoneId: blobDnsZoneId
+    sitesDnsZoneId: sitesDnsZoneId
+    addressSpace: addressSpace
+    telemetryNetwork: telemetryNetwork
+    storageSku: storageSku
     alertActionGroupId: alertActionGroupId
     alertActionGroupIdSeverity1: alertActionGroupIdSeverity1
     alertActionGroupIdSeverity2: alertActionGroupIdSeverity2

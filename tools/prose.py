@@ -92,6 +92,12 @@ _MADE_FOR = {
     "Microsoft.Web/sites": "the Function App; its main site denies all",
     "Microsoft.Web/sites/config": "the app settings",
     "Microsoft.Web/sites/basicPublishingCredentialsPolicies": "no passwords for packages",
+    "Microsoft.Network/virtualNetworks": "two subnets: the Function's, and the endpoints'",
+    "Microsoft.Network/networkSecurityGroups": "the rules of a subnet: Azure's own alone",
+    "Microsoft.Network/privateDnsZones": "where a private endpoint is found by name",
+    "Microsoft.Network/privateDnsZones/virtualNetworkLinks": "lets the network look there",
+    "Microsoft.Network/privateEndpoints": "the only way to storage, or to the app",
+    "Microsoft.Network/privateEndpoints/privateDnsZoneGroups": "writes the endpoint's record",
     "Microsoft.Authorization/roleDefinitions": "the actions of the role",
     "Microsoft.Authorization/roleAssignments": "who may do what, and where",
     "Microsoft.Authorization/policyDefinitions": "the guardrail's rule, if asked for",
@@ -101,25 +107,43 @@ _MADE_FOR = {
 
 def _resources() -> str:
     """Tell what `enforce.bicepparam` would make: one row for each resource of its snapshot."""
+    return _resource_table(_resource_rows("enforce"))
+
+
+def _network_resources() -> str:
+    """Tell what `private.bicepparam` would make for its network."""
+    rows = _resource_rows("private")
+    return _resource_table([row for row in rows if row.startswith("| `Microsoft.Network/")])
+
+
+def _resource_table(rows: list[str]) -> str:
     lines = ["| resource | name | where | what for |", "| --- | --- | --- | --- |"]
+    return "\n".join([*lines, *dict.fromkeys(rows)]) + "\n"
+
+
+def _resource_rows(case: str) -> list[str]:
     rows = []
-    for resource in resources("enforce"):
+    for resource in resources(case):
         at_group = "managementGroup" in resource["id"]
         where = "management group" if at_group else "subscription"
-        # Names end in a hash of the subscription; assignments of roles are named by a guid.
-        name = re.sub(r"[a-z0-9]{13}(?=/|$)", "…", resource["name"])
-        shown = (
-            "a guid"
-            if re.fullmatch(r"\[guid.*|[0-9a-f-]{36}|[0-9a-f-]{23}…", name)
-            else f"`{name}`"
-        )
         made_for = (
             f"alert: {resource['properties']['displayName'].removeprefix('Keysweep: ')}"
             if resource["type"] == "Microsoft.Insights/scheduledQueryRules"
             else _MADE_FOR[resource["type"]]
         )
+        shown = _shown_name(resource["name"])
         rows.append(f"| `{resource['type']}` | {shown} | {where} | {made_for} |")
-    return "\n".join([*lines, *dict.fromkeys(rows)]) + "\n"
+    return rows
+
+
+def _shown_name(name: str) -> str:
+    # A zone's name ends as the cloud has it.
+    if zone := re.search(r"privatelink\.[a-z.]*", name):
+        return f"`{zone[0]}…`"
+    # Names end in a hash of the subscription; assignments of roles are named by a guid.
+    short = re.sub(r"[a-z0-9]{13}(?=/|$)", "…", name)
+    is_guid = re.fullmatch(r"\[guid.*|[0-9a-f-]{36}|[0-9a-f-]{23}…", short)
+    return "a guid" if is_guid else f"`{short}`"
 
 
 # From the top: each may import those below it.
@@ -172,7 +196,7 @@ def _map() -> str:
     modules = [ROOT / "function_app.py", *sorted((ROOT / "shared").rglob("*.py"))]
     modules += sorted((ROOT / "keysweep").rglob("*.py"))
     modules += [ROOT / "dashboard" / "__init__.py", ROOT / "bench" / "__init__.py"]
-    modules += [ROOT / "infra" / name for name in ("deploy.py", "package.py")]
+    modules += [ROOT / "infra" / name for name in ("deploy.py", "placement.py", "package.py")]
     modules += [ROOT / "local_azure" / "__init__.py"]
     for path in modules:
         document = ast.get_docstring(ast.parse(path.read_text())) or ""
@@ -248,6 +272,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "queries": _queries,
     "help": _help,
     "resources": _resources,
+    "network": _network_resources,
 }
 COMMANDS: dict[str, Callable[[], str]] = {name: partial(_help, name) for name in keysweep.commands}
 """The blocks of docs/command-line.md."""

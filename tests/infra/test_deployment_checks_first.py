@@ -103,6 +103,11 @@ def test_what_is_right_passes_and_changes_nothing(cli: AzureCli) -> None:
         ("EXEMPTION_TAG", "", "left out"),
         ("KEYSWEEP_RETENTION_DAYS", "45", "one of 30, 60, 90, 120, 180, 270, 365, 550, 730"),
         ("KEYSWEEP_DAILY_QUOTA_GB", "0.5", "a whole number, at least 1"),
+        ("KEYSWEEP_NETWORK", "vnet", "one of public, private"),
+        ("KEYSWEEP_TAGS", "CostCenter=1234", "an object in JSON"),
+        ("KEYSWEEP_RESOURCE_GROUP_EXISTS", "perhaps", "true or false"),
+        # A dot: the guardrail's policy definition could not be named.
+        ("AZURE_ENV_NAME", "keysweep.prod", "letters, digits, hyphens and underscores"),
         ("KEYSWEEP_ALERT_OLD_DRIFT_DAYS", "1", "a whole number, at least 2, at most 90"),
         # Two days of telemetry, which is all that an alert can see, often hold no sweep.
         ("SWEEP_SCHEDULE", "0 0 6 * * 1", "`no-sweep` would call although nothing is wrong"),
@@ -189,6 +194,147 @@ def test_alerts_that_do_not_fit_the_schedule_of_a_parameter_file_are_refused_by_
     assert "is 'PT15M'" in problem
     assert "`no-sweep`" in problem
     assert problem.endswith("it must be P1D")
+
+
+# Networks, storage and what is below the group
+
+SUBNET = (
+    "/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-network"
+    "/providers/Microsoft.Network/virtualNetworks/vnet-spoke/subnets/"
+)
+WITH_SUBNETS = {
+    "KEYSWEEP_NETWORK": "private",
+    "KEYSWEEP_FUNCTION_SUBNET_ID": f"{SUBNET}functions",
+    "KEYSWEEP_ENDPOINT_SUBNET_ID": f"{SUBNET}endpoints",
+}
+
+
+def with_subnet(cli: AzureCli, delegation: str, location: str) -> None:
+    """Let Azure have the Function's subnet, delegated to this, in a network of this region."""
+    subnet = {"id": f"{SUBNET}functions", "delegations": [{"serviceName": delegation}]}
+    cli.answer("az network vnet subnet show", subnet)
+    cli.answer("az network vnet show", {"location": location})
+    cli.answer("az provider show", {"registrationState": "Registered"})
+
+
+def test_subnets_that_flex_consumption_takes_pass(cli: AzureCli) -> None:
+    with_subnet(cli, "Microsoft.App/environments", "westeurope")
+    preprovision(**WITH_SUBNETS)
+    assert changes(cli) == []
+
+
+@pytest.mark.parametrize(
+    ("delegation", "location", "allowed"),
+    [
+        ("Microsoft.Web/serverFarms", "westeurope", "delegated to Microsoft.App/environments"),
+        ("Microsoft.App/environments", "northeurope", "must be the same region"),
+    ],
+)
+def test_a_subnet_that_flex_consumption_does_not_take_is_refused(
+    cli: AzureCli, delegation: str, location: str, allowed: str
+) -> None:
+    with_subnet(cli, delegation, location)
+    (problem,) = problems(refused(**WITH_SUBNETS))
+    assert problem.startswith("- KEYSWEEP_FUNCTION_SUBNET_ID")
+    assert allowed in problem
+    assert changes(cli) == []
+
+
+def test_a_subnet_that_is_not_there_is_refused(cli: AzureCli) -> None:
+    cli.refuse("az network vnet subnet show", "(NotFound) no such subnet")
+    (problem,) = problems(refused(**WITH_SUBNETS))
+    assert problem.startswith("- KEYSWEEP_FUNCTION_SUBNET_ID is ")
+    assert "(NotFound) no such subnet" in problem
+
+
+def test_who_may_not_join_a_subnet_is_refused(cli: AzureCli) -> None:
+    with_subnet(cli, "Microsoft.App/environments", "westeurope")
+    reader = [{"actions": ["*/read"], "notActions": []}]
+    cli.answer(f"az rest --method get --url {SUBNET}endpoints", {"value": reader})
+    (problem,) = problems(refused(**WITH_SUBNETS))
+    assert problem.startswith("- KEYSWEEP_ENDPOINT_SUBNET_ID")
+    assert "Microsoft.Network/virtualNetworks/subnets/join/action" in problem
+
+
+def test_a_delegation_without_its_provider_is_refused(cli: AzureCli) -> None:
+    cli.answer("az provider show", {"registrationState": "NotRegistered"})
+    (problem,) = problems(refused(KEYSWEEP_NETWORK="private"))
+    assert "az provider register --namespace Microsoft.App" in problem
+
+
+SKUS = "az rest --method get --url /subscriptions/{subscriptionId}/providers/Microsoft.Storage/"
+
+
+def with_storage(cli: AzureCli, *names: str) -> None:
+    """Let the region keep storage in these ways."""
+    rows = [
+        {"name": name, "resourceType": "storageAccounts", "locations": ["westeurope"]}
+        for name in names
+    ]
+    cli.answer(SKUS, {"value": rows})
+
+
+def test_storage_is_kept_in_one_place_where_the_region_has_no_zones(cli: AzureCli) -> None:
+    with_storage(cli, "Standard_LRS", "Standard_GRS")
+    preprovision()
+    assert kept(cli) == {"KEYSWEEP_STORAGE_SKU": "Standard_LRS"}
+
+
+def test_storage_is_kept_in_zones_where_the_region_has_them(cli: AzureCli) -> None:
+    with_storage(cli, "Standard_LRS", "Standard_ZRS")
+    preprovision()
+    assert kept(cli) == {}
+
+
+def test_zones_that_the_region_does_not_have_are_refused(cli: AzureCli) -> None:
+    with_storage(cli, "Standard_LRS")
+    (problem,) = problems(refused(KEYSWEEP_STORAGE_SKU="Standard_ZRS"))
+    assert problem.startswith("- KEYSWEEP_STORAGE_SKU (storageSku) is 'Standard_ZRS'")
+    assert problem.endswith("it must be Standard_LRS")
+
+
+def with_descendants(cli: AzureCli, *names: str) -> None:
+    """Let these be below the management group."""
+    url = f"{deploy.scope_of(GROUP)}/descendants?api-version=2020-05-01"
+    cli.answer(f"az rest --method get --url {url}", {"value": [{"name": name} for name in names]})
+
+
+@pytest.mark.parametrize(
+    ("setting", "below", "elsewhere"),
+    [
+        ("SWEEP_MANAGEMENT_GROUPS", "Contoso-Corp", "contoso-platform"),
+        (
+            "SWEEP_SUBSCRIPTIONS",
+            "33333333-3333-3333-3333-333333333333",
+            "44444444-4444-4444-4444-444444444444",
+        ),
+    ],
+)
+def test_what_is_swept_has_to_be_below_the_management_group(
+    cli: AzureCli, setting: str, below: str, elsewhere: str
+) -> None:
+    with_descendants(cli, below.lower())
+    preprovision(**{setting: below})
+    (problem,) = problems(refused(**{setting: f"{below}, {elsewhere}"}))
+    assert problem.startswith(f"- {setting} lists {elsewhere!r}: it must be below ")
+
+
+@pytest.mark.parametrize(("below", "count"), [("2" * 8, 1), (None, 0)])
+def test_a_deployment_at_the_group_reaches_the_subscriptions_below_it_alone(
+    cli: AzureCli, below: str | None, count: int
+) -> None:
+    subscription = "22222222-2222-2222-2222-222222222222"
+    with_descendants(cli, below or subscription)
+    plan = deploy.Plan({}, GROUP, "westeurope", subscription=subscription)
+    found = deploy.place_problems(plan)
+    assert len(found) == count
+    assert all("must be below management group" in problem for problem in found)
+
+
+def test_azd_deploys_into_any_subscription_of_the_tenant(cli: AzureCli) -> None:
+    with_descendants(cli, "contoso-corp")
+    preprovision(AZURE_SUBSCRIPTION_ID="22222222-2222-2222-2222-222222222222")
+    assert changes(cli) == []
 
 
 # Asking
@@ -569,6 +715,26 @@ def test_an_environment_that_was_never_provisioned_has_nothing_to_remove(cli: Az
     assert cli.calls == []
 
 
+def test_a_resource_group_that_was_there_before_is_not_deleted(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ = {
+        **ENVIRON,
+        "KEYSWEEP_RESOURCE_GROUP": "rg-security-tools",
+        "KEYSWEEP_RESOURCE_GROUP_EXISTS": "true",
+    }
+    assert deploy.main(["predown"], environ) == 1
+    said = capsys.readouterr().err
+    assert "`azd down` would delete resource group rg-security-tools" in said
+    assert "--tag azd-env-name=prod" in said
+    assert cli.calls == []
+
+
+def test_a_resource_group_of_our_own_may_be_deleted(cli: AzureCli) -> None:
+    assert deploy.main(["predown"], ENVIRON) == 0
+    assert cli.calls == []
+
+
 # The package
 
 TOKEN = "a-token"
@@ -668,7 +834,7 @@ def test_azure_yaml_is_as_azd_wants_it() -> None:
 def test_every_hook_runs_a_command_that_exists(capsys: pytest.CaptureFixture[str]) -> None:
     project = yaml.safe_load((ROOT / "azure.yaml").read_text())
     hooks = {**project["hooks"], **project["services"]["sweep"]["hooks"]}
-    assert set(hooks) == {"preprovision", "postprovision", "postdown", "prepackage"}
+    assert set(hooks) == {"preprovision", "postprovision", "predown", "postdown", "prepackage"}
     for name, hook in hooks.items():
         for system in ("posix", "windows"):
             module = re.search(r"-m (infra\.\w+) ?(\w*)", hook[system]["run"])

@@ -10,6 +10,8 @@ from jsonschema import Draft7Validator
 from infra.deploy import PLACEHOLDERS, Plan, parameter_of, write_scopes
 from shared.core.exemption import NO
 from shared.core.settings import FUNCTION_TIMEOUT_SECONDS, SETTINGS, Settings, read_settings
+from tests.support.policy.conditions import holds
+from tests.support.policy.expressions import Situation
 from tools import bicep
 from tools.prose import ROOT
 
@@ -33,7 +35,10 @@ BUILT_IN = {
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
 }
+AUDITS = {"audit", "private"}
+PRIVATE = {"everything", "private", "corp"}
 every_case = pytest.mark.parametrize("case", bicep.CASES)
+every_private_case = pytest.mark.parametrize("case", sorted(PRIVATE))
 
 
 def all_of(case: str, kind: str) -> list[dict[str, Any]]:
@@ -92,7 +97,7 @@ def product_settings(case: str) -> Settings:
 @every_case
 def test_the_product_takes_the_app_settings_as_they_are(case: str) -> None:
     settings = product_settings(case)
-    assert settings.mode == ("audit" if case == "audit" else "enforce")
+    assert settings.mode == ("audit" if case in AUDITS else "enforce")
     assert settings.scope.management_groups == (
         ("contoso-corp", "contoso-online") if case == "everything" else ("contoso-landingzones",)
     )
@@ -192,7 +197,10 @@ def test_every_assignment_is_the_identitys_and_no_other_role_is_assigned(case: s
     for assignment in all_of(case, "Microsoft.Authorization/roleAssignments"):
         properties = assignment["properties"]
         assert properties["principalType"] == "ServicePrincipal"
-        assert "/userAssignedIdentities/id-keysweep-" in properties["principalId"]
+        assert (
+            one(case, "Microsoft.ManagedIdentity/userAssignedIdentities")["id"]
+            in (properties["principalId"])
+        )
         if properties["roleDefinitionId"] not in ours:
             others.add(properties["roleDefinitionId"].rpartition("/")[2])
     assert others == set(BUILT_IN)
@@ -240,10 +248,11 @@ def test_nothing_uses_a_key(case: str) -> None:
     assert storage["allowSharedKeyAccess"] is False
     assert storage["allowBlobPublicAccess"] is False
     assert storage["minimumTlsVersion"] == "TLS1_2"
+    assert storage["sasPolicy"]["expirationAction"] == "Block"
     component = one(case, "Microsoft.Insights/components")["properties"]
     assert component["DisableLocalAuth"] is True
-    workspace = one(case, "Microsoft.OperationalInsights/workspaces")["properties"]
-    assert workspace["features"]["disableLocalAuth"] is True
+    for workspace in all_of(case, "Microsoft.OperationalInsights/workspaces"):
+        assert workspace["properties"]["features"]["disableLocalAuth"] is True
     settings = app_settings(case)
     assert settings["AzureWebJobsStorage__credential"] == "managedidentity"
     assert "Authorization=AAD" in settings["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"]
@@ -266,7 +275,8 @@ def test_nobody_can_call_the_app_and_packages_need_entra_id(case: str) -> None:
     site = one(case, "Microsoft.Web/sites")["properties"]
     config = site["siteConfig"]
     assert site["httpsOnly"] is True
-    assert site["publicNetworkAccess"] == config["publicNetworkAccess"] == "Enabled"
+    access = "Disabled" if case in PRIVATE else "Enabled"
+    assert site["publicNetworkAccess"] == config["publicNetworkAccess"] == access
     assert config["ipSecurityRestrictionsDefaultAction"] == "Deny"
     assert config["scmIpSecurityRestrictionsDefaultAction"] == "Allow"
     assert config["scmIpSecurityRestrictionsUseMain"] is False
@@ -346,10 +356,178 @@ def test_the_alerts_are_about_the_app_that_is_deployed_and_follow_its_schedule(c
     for rule in rules:
         (criterion,) = rule["properties"]["criteria"]["allOf"]
         assert f"cloud_RoleName == '{app}'" in criterion["query"]
-    (no_sweep,) = [rule for rule in rules if rule["name"] == "keysweep-no-sweep"]
+    (no_sweep,) = [rule for rule in rules if rule["name"].endswith("-no-sweep")]
     (criterion,) = no_sweep["properties"]["criteria"]["allOf"]
     quiet = int(gap.total_seconds() // 3600 * 4) or 1
     assert f"ago({quiet}h)" in criterion["query"]
+
+
+# Networks
+
+
+def endpoints(case: str) -> dict[str, dict[str, Any]]:
+    """Return the private endpoints by the part of a resource that each leads to."""
+    found = {}
+    for endpoint in all_of(case, "Microsoft.Network/privateEndpoints"):
+        (connection,) = endpoint["properties"]["privateLinkServiceConnections"]
+        (part,) = connection["properties"]["groupIds"]
+        found[part] = endpoint
+    return found
+
+
+def subnets(case: str) -> dict[str, dict[str, Any]]:
+    """Return the subnets that are made, by the ids that others know them by."""
+    return {
+        f"{network['id']}/subnets/{subnet['name']}": subnet["properties"]
+        for network in all_of(case, "Microsoft.Network/virtualNetworks")
+        for subnet in network["properties"]["subnets"]
+    }
+
+
+@pytest.mark.parametrize("case", sorted(set(bicep.CASES) - PRIVATE))
+def test_nothing_of_a_network_is_made_unless_it_is_asked_for(case: str) -> None:
+    kinds = {resource["type"] for resource in bicep.resources(case)}
+    assert not [kind for kind in kinds if kind.startswith("Microsoft.Network/")]
+
+
+@every_private_case
+def test_storage_is_closed_but_for_its_private_endpoint(case: str) -> None:
+    storage = one(case, "Microsoft.Storage/storageAccounts")
+    assert storage["properties"]["publicNetworkAccess"] == "Disabled"
+    assert storage["properties"]["networkAcls"] == {"defaultAction": "Deny", "bypass": "None"}
+    assert target(endpoints(case)["blob"]) == storage["id"]
+
+
+@every_private_case
+def test_the_app_is_reached_at_its_private_endpoint(case: str) -> None:
+    assert target(endpoints(case)["sites"]) == one(case, "Microsoft.Web/sites")["id"]
+
+
+def target(endpoint: dict[str, Any]) -> str:
+    (connection,) = endpoint["properties"]["privateLinkServiceConnections"]
+    found: str = connection["properties"]["privateLinkServiceId"]
+    return found
+
+
+@every_private_case
+def test_endpoints_are_for_what_the_host_has_an_address_of_and_for_packages(case: str) -> None:
+    """A queue's or a table's would cost, and serve nobody: the host has only the blobs' address."""
+    assert set(endpoints(case)) == {"blob", "sites"}
+    connections = {name for name in app_settings(case) if name.endswith("ServiceUri")}
+    assert connections == {"AzureWebJobsStorage__blobServiceUri"}
+
+
+@every_private_case
+def test_the_app_and_its_endpoints_are_in_subnets_of_their_own(case: str) -> None:
+    function = one(case, "Microsoft.Web/sites")["properties"]["virtualNetworkSubnetId"]
+    others = {endpoint["properties"]["subnet"]["id"] for endpoint in endpoints(case).values()}
+    assert len(others) == 1
+    assert function not in others
+
+
+def test_a_network_that_is_made_has_a_security_group_on_every_subnet() -> None:
+    groups = {group["id"] for group in all_of("private", "Microsoft.Network/networkSecurityGroups")}
+    assert {
+        subnet["networkSecurityGroup"]["id"] for subnet in subnets("private").values()
+    } == groups
+
+
+def test_a_network_that_is_made_has_the_subnet_that_flex_consumption_wants() -> None:
+    function = one("private", "Microsoft.Web/sites")["properties"]["virtualNetworkSubnetId"]
+    (delegation,) = subnets("private")[function]["delegations"]
+    assert delegation["properties"]["serviceName"] == "Microsoft.App/environments"
+    assert "_" not in function.rpartition("/")[2]
+    assert subnets("private")[function]["addressPrefix"].endswith("/27")
+
+
+def test_a_network_that_is_made_finds_its_endpoints_by_its_own_zones() -> None:
+    (network,) = all_of("private", "Microsoft.Network/virtualNetworks")
+    zones = {zone["id"] for zone in all_of("private", "Microsoft.Network/privateDnsZones")}
+    links = all_of("private", "Microsoft.Network/privateDnsZones/virtualNetworkLinks")
+    assert len(links) == len(zones) == 2
+    for link in links:
+        assert link["properties"]["virtualNetwork"]["id"] == network["id"]
+    assert zones_written_to("private") == zones
+
+
+def zones_written_to(case: str) -> set[str]:
+    """Return the ids of the zones that get records of the private endpoints."""
+    return {
+        zone["properties"]["privateDnsZoneId"]
+        for group in all_of(case, "Microsoft.Network/privateEndpoints/privateDnsZoneGroups")
+        for zone in group["properties"]["privateDnsZoneConfigs"]
+    }
+
+
+@pytest.mark.parametrize("case", ["everything", "corp"])
+def test_with_subnets_that_are_there_no_network_and_no_zone_is_made(case: str) -> None:
+    kinds = {resource["type"] for resource in bicep.resources(case)}
+    made = {kind for kind in kinds if kind.startswith("Microsoft.Network/")}
+    assert "Microsoft.Network/privateEndpoints" in made
+    assert not made & {"Microsoft.Network/virtualNetworks", "Microsoft.Network/privateDnsZones"}
+
+
+def test_records_are_written_into_the_zones_that_are_named_and_else_left_to_the_company() -> None:
+    assert {zone.rpartition("/")[2] for zone in zones_written_to("everything")} == {
+        "privatelink.blob.core.chinacloudapi.cn",
+        "privatelink.chinacloudsites.cn",
+    }
+    assert zones_written_to("corp") == set()
+
+
+@every_case
+def test_telemetry_is_closed_at_public_endpoints_only_where_that_is_asked_for(case: str) -> None:
+    """Nothing would arrive without a Private Link Scope, which is the company's."""
+    component = one(case, "Microsoft.Insights/components")["properties"]
+    access = "Disabled" if case == "everything" else "Enabled"
+    assert component["publicNetworkAccessForIngestion"] == access
+    assert component["publicNetworkAccessForQuery"] == access
+
+
+# Names and tags
+
+
+@every_case
+def test_everything_that_takes_tags_has_those_that_are_given(case: str) -> None:
+    tagged = [resource for resource in bicep.resources(case) if "tags" in resource]
+    assert len(tagged) > 15
+    wanted = {"private": "1234", "corp": "1234", "everything": "1234"}.get(case)
+    for resource in tagged:
+        assert resource["tags"].get("CostCenter") == wanted, resource["id"]
+        assert resource["tags"]["azd-env-name"] == case, resource["id"]
+
+
+def test_a_tag_that_is_given_stands_instead_of_ours() -> None:
+    assert one("everything", "Microsoft.Web/sites")["tags"]["application"] == "key-hygiene"
+
+
+def test_a_resource_group_that_is_there_already_is_left_as_it_is() -> None:
+    assert all_of("everything", "Microsoft.Resources/resourceGroups") == []
+    assert "/resourceGroups/rg-security-tools/" in one("everything", "Microsoft.Web/sites")["id"]
+
+
+def test_a_workspace_that_is_there_already_takes_the_telemetry() -> None:
+    component = one("everything", "Microsoft.Insights/components")["properties"]
+    assert component["WorkspaceResourceId"].endswith("/workspaces/log-management")
+    assert all_of("everything", "Microsoft.OperationalInsights/workspaces") == []
+
+
+@pytest.mark.parametrize("case", ["private", "everything"])
+def test_every_resource_has_the_name_that_it_is_given(case: str) -> None:
+    """Those of `names` that make something here; `private` gives none."""
+    text = json.dumps(bicep.resources(case))
+    given = re.findall(r"'([\w-]+)'", parameter_text(case, "names"))
+    for name in given:
+        assert f'"{name}' in text, name
+    ours = re.findall(r'"name": "((?:func|plan|id|st|appi|pe)-?keysweep[^"]*)"', text)
+    assert bool(ours) is (not given)
+
+
+def parameter_text(case: str, name: str) -> str:
+    """Return what a parameter file says of an object, empty where it says nothing."""
+    text = (bicep.DEPLOYMENTS / f"{case}.bicepparam").read_text()
+    found = re.search(rf"^param {name} = {{$(.*?)^}}$", text, re.MULTILINE | re.DOTALL)
+    return found[1] if found else ""
 
 
 # The guardrail
@@ -389,36 +567,6 @@ def test_an_explicit_no_in_the_tag_is_no_exemption_for_the_guardrail_either() ->
     assert set(words) == NO
 
 
-def judged(rule: dict[str, Any], account: dict[str, Any], kinds: list[str], tag: str) -> bool:
-    """Say whether the condition matches an account, by policy's own rules for these operators."""
-    match rule:
-        case {"allOf": parts}:
-            return all(judged(part, account, kinds, tag) for part in parts)
-        case {"anyOf": parts}:
-            return any(judged(part, account, kinds, tag) for part in parts)
-    field = rule["field"]
-    if field == "type":
-        value = account["type"]
-    elif field == "kind":
-        value = account["kind"]
-    elif field == "Microsoft.CognitiveServices/accounts/disableLocalAuth":
-        value = account["properties"].get("disableLocalAuth")
-    else:
-        assert field == "[concat('tags[', parameters('exemptionTag'), ']')]"
-        value = {name.lower(): value for name, value in account["tags"].items()}.get(tag.lower())
-    match rule:
-        case {"equals": wanted}:
-            return bool(value == wanted)
-        case {"notEquals": wanted}:
-            return bool(value != wanted)
-        case {"exists": wanted}:
-            return (value is not None) is wanted
-        case {"in": words}:
-            names = kinds if words == "[parameters('kinds')]" else words
-            return value is not None and value.lower() in {name.lower() for name in names}
-    raise AssertionError(rule)
-
-
 @pytest.mark.parametrize(
     ("local_auth_off", "kind", "tags", "matches"),
     [
@@ -446,8 +594,8 @@ def test_the_guardrail_stops_keys_and_never_the_functions_own_patch(
         "tags": tags,
         "properties": properties,
     }
-    rule = policy_rule("enforce")["if"]
-    assert judged(rule, account, ["OpenAI", "AIServices"], "local-auth-exempt") is matches
+    parameters = {"kinds": ["OpenAI", "AIServices"], "exemptiontag": "local-auth-exempt"}
+    assert holds(policy_rule("enforce")["if"], Situation(account, parameters)) is matches
 
 
 # The host

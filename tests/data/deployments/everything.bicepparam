@@ -31,6 +31,27 @@ param armEndpoint = 'https://management.example.com'
 param armScope = 'https://management.example.com/.default'
 param dailyQuotaGb = 5
 param retentionDays = 365
+param tags = { CostCenter: '1234', application: 'key-hygiene' }
+param resourceGroupName = 'rg-security-tools'
+param resourceGroupExists = true
+param names = {
+  functionApp: 'func-security-keys'
+  plan: 'plan-security-keys'
+  identity: 'id-security-keys'
+  storageAccount: 'stsecuritykeys'
+  applicationInsights: 'appi-security-keys'
+  alerts: 'security-keys'
+  blobEndpoint: 'pe-security-keys-blob'
+  siteEndpoint: 'pe-security-keys-site'
+}
+param workspaceId = '/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/rg-management/providers/Microsoft.OperationalInsights/workspaces/log-management'
+param network = 'private'
+param functionSubnetId = '/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-network/providers/Microsoft.Network/virtualNetworks/vnet-spoke/subnets/functions'
+param endpointSubnetId = '/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-network/providers/Microsoft.Network/virtualNetworks/vnet-spoke/subnets/endpoints'
+param blobDnsZoneId = '/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/rg-dns/providers/Microsoft.Network/privateDnsZones/privatelink.blob.core.chinacloudapi.cn'
+param sitesDnsZoneId = '/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/rg-dns/providers/Microsoft.Network/privateDnsZones/privatelink.chinacloudsites.cn'
+param telemetryNetwork = 'private'
+param storageSku = 'Standard_LRS'
 param alertActionGroupId = '/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-calls/providers/Microsoft.Insights/actionGroups/on-call'
 param alertActionGroupIdSeverity1 = '/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-calls/providers/Microsoft.Insights/actionGroups/at-night'
 param alertSweepInterval = 'PT2H'
