@@ -20,7 +20,7 @@ test: .venv/.installed ## Run the fast tests
 	@$(PYTEST) -m "not slow and not nightly"
 
 test-slow: .venv/.installed ## Run the slow ones: months of sweeps, the soak's share, time-outs in real time
-	@$(PYTEST) -m slow
+	@$(PYTEST) -m "slow and not nightly"
 
 test-nightly: .venv/.installed ## Run those that take minutes: a hundred thousand accounts, a month by the hour, new examples
 	@.venv/bin/python -m pytest -m nightly

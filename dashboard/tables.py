@@ -98,6 +98,7 @@ class Tables:
         self._database.execute("SET TimeZone = 'UTC'")
         self._database.execute("SET threads = 1")
         self._lets = Lets(self._database, COLUMNS)
+        self._compared: tuple[str, ...] | None = None
         events, metrics = [], []
         for envelope in envelopes:
             match envelope["data"]["baseType"]:
@@ -140,6 +141,9 @@ class Tables:
         self._show()
 
     def _show(self, *compared: str) -> None:
+        if compared == self._compared:
+            return
+        self._compared = compared
         self._lets.forget()
         for shown, (received, time) in _SHOWN.items():
             condition = " AND ".join(f"{time} {comparison}" for comparison in compared) or "TRUE"

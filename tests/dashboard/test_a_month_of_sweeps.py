@@ -44,6 +44,8 @@ MOMENTS = {
     "with a rule for exemptions": 22.6,
     "at the end": 30.0,
 }
+# All tests of one moment, then those of the next: what a query's statements made is kept for all.
+every_moment = pytest.mark.parametrize("moment", MOMENTS, scope="module")
 _DAY = timedelta(days=1)
 _FIXED = {"DISABLED", "ALREADY_OFF"}
 _COMPLIANT = {"Keys off": ["COMPLIANT"], "Keys off or exempt": ["COMPLIANT", "EXEMPT"]}
@@ -679,7 +681,7 @@ def test_no_query_of_the_workbook_goes_unjudged() -> None:
 
 
 @pytest.mark.parametrize("step", EXPECTED)
-@pytest.mark.parametrize("moment", MOMENTS)
+@every_moment
 def test_the_workbook_shows_what_truly_happened(month: Captured, moment: str, step: str) -> None:
     compare(month, moment, f"workbook {step}", EXPECTED[step])
 
@@ -690,6 +692,6 @@ def test_no_query_of_the_docs_goes_unjudged() -> None:
 
 
 @pytest.mark.parametrize("number", range(1, len(READY) + 1))
-@pytest.mark.parametrize("moment", MOMENTS)
+@every_moment
 def test_a_ready_query_shows_what_truly_happened(month: Captured, moment: str, number: int) -> None:
     compare(month, moment, f"telemetry.md {number}", READY[number - 1])

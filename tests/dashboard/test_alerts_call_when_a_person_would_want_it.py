@@ -23,6 +23,13 @@ from tests.support.fake_tenant import FakeTenant, an_error
 from tests.support.virtual_time import START
 
 SCHEDULES = ("PT15M", "PT1H", "PT2H", "PT6H", "P1D")
+every_schedule = pytest.mark.parametrize(
+    "schedule",
+    [
+        pytest.param(schedule, marks=() if schedule == "PT1H" else pytest.mark.nightly)
+        for schedule in SCHEDULES
+    ],
+)
 type Happens = Mapping[int, Callable[[Story], object]]
 
 
@@ -75,7 +82,7 @@ C = bot("c", OTHER, keys_on=False)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@every_schedule
 def test_one_missing_sweep_calls_nobody_and_each_silence_calls_once(schedule: str) -> None:
     happens: Happens = {
         3: becomes(silent=True),
@@ -109,7 +116,7 @@ def test_a_dead_deployment_is_not_hidden_by_another_one_that_lives() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@every_schedule
 def test_rejected_settings_call_at_once_and_other_failures_when_two_of_three_sweeps_failed(
     schedule: str,
 ) -> None:
@@ -138,7 +145,7 @@ def test_what_another_alert_tells_is_no_failed_sweep_too() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@every_schedule
 def test_an_account_that_fails_for_ever_calls_once_and_does_not_mask_the_next(
     schedule: str,
 ) -> None:
@@ -177,7 +184,7 @@ def refuse(story: Story) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@every_schedule
 def test_a_lock_calls_once_for_its_subscription_and_once_more_when_it_stands_for_two_days(
     schedule: str,
 ) -> None:
@@ -204,7 +211,7 @@ def test_four_hundred_and_sixty_locked_accounts_are_one_call_a_subscription() ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@every_schedule
 def test_a_drift_is_put_off_when_enforcement_is_in_force_for_a_day(schedule: str) -> None:
     story = a_story(schedule, A)
     first = at(schedule, 30, 2)
@@ -217,7 +224,7 @@ def test_a_drift_is_put_off_when_enforcement_is_in_force_for_a_day(schedule: str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@every_schedule
 def test_a_tag_that_nobody_can_read_is_told_by_subscription(schedule: str) -> None:
     story = a_story(schedule, A, C)
     first = at(schedule, 8, 1)
@@ -233,7 +240,7 @@ def test_a_tag_that_nobody_can_read_is_told_by_subscription(schedule: str) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@every_schedule
 def test_a_patch_war_is_told_by_subscription(schedule: str) -> None:
     story = a_story(schedule, A)
     first = at(schedule, 8, 1)
@@ -257,7 +264,7 @@ def flip(account: AccountId, turned: Turned, when: Any) -> KeyChange:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@every_schedule
 def test_exemptions_are_told_once_for_each_last_day_and_no_more_when_they_are_renewed(
     schedule: str,
 ) -> None:
@@ -281,7 +288,7 @@ def test_exemptions_are_told_once_for_each_last_day_and_no_more_when_they_are_re
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@every_schedule
 def test_the_brake_calls_once_until_it_is_released(schedule: str) -> None:
     accounts = bots(30, keys_on=False)
     story = a_story(schedule, *accounts)
@@ -301,7 +308,7 @@ BURST = bots(12, keys_on=False)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@every_schedule
 def test_much_drift_calls_for_each_burst_but_not_on_the_first_day_of_enforcement(
     schedule: str,
 ) -> None:
@@ -320,7 +327,7 @@ def test_much_drift_in_audit_calls_nobody() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@every_schedule
 def test_a_drift_that_is_open_for_too_long_calls_once_for_each_account(schedule: str) -> None:
     story = a_story(schedule, A, B)
     refuse(story)
@@ -343,7 +350,7 @@ def readable(story: Story) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@every_schedule
 def test_one_bad_sweep_calls_nobody_and_what_stays_unread_calls_once(schedule: str) -> None:
     story = a_story(schedule, QUIET, C, SWEEP_SUBSCRIPTIONS=f"{HOME},{OTHER}")
     bad = at(schedule, 30, 3)
@@ -354,7 +361,7 @@ def test_one_bad_sweep_calls_nobody_and_what_stays_unread_calls_once(schedule: s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@every_schedule
 def test_telemetry_that_is_partly_lost_calls_when_two_of_three_sweeps_lack_some(
     schedule: str,
 ) -> None:

@@ -129,6 +129,7 @@ def stays_silent(calm: Captured, name: str) -> None:
     assert calls(name, envelopes, "PT1H", ended, begin=begin, deployed=begin) == []
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", BY_NAME)
 def test_no_alert_fires_in_calm_days_with_a_sweep_an_hour(calm: Captured, name: str) -> None:
     stays_silent(calm, name)

@@ -32,7 +32,8 @@ from tools.month_truth import (
 )
 
 MOMENTS = {"with the brake on": 4.6, "with a subscription unseen": 12.6, "at the end": 30.0}
-every_moment = pytest.mark.parametrize("days", MOMENTS.values(), ids=MOMENTS)
+# All tests of one moment, then those of the next: what a query's statements made is kept for all.
+every_moment = pytest.mark.parametrize("days", MOMENTS.values(), ids=MOMENTS, scope="module")
 _HOUR, _MINUTE = timedelta(hours=1), timedelta(minutes=1)
 _BEGIN = START.replace(tzinfo=None)
 REVIEW = ("exposure-", "evidence-", "who-")

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from tests.support.queries import calming_steps
 from tests.support.told_sweeps import (
     A,
     B,
@@ -15,7 +14,7 @@ from tests.support.told_sweeps import (
     gap,
     outcome,
     read,
-    reassures,
+    reassured,
     shown,
 )
 
@@ -35,17 +34,12 @@ def known(*events: Any, at: float = 5) -> str:
     return str(shown("freshness", *events, at=at)[0]["Known"])
 
 
-every_calming_step = pytest.mark.parametrize("step", calming_steps())
+@pytest.mark.slow
+def test_a_fresh_and_complete_reading_calms() -> None:
+    assert [step for step, said in reassured(*calm(range(5))).items() if not said] == []
 
 
 @pytest.mark.slow
-@every_calming_step
-def test_a_fresh_and_complete_reading_calms(step: str) -> None:
-    assert reassures(step, *calm(range(5)))
-
-
-@pytest.mark.slow
-@every_calming_step
 @pytest.mark.parametrize(
     "events",
     [
@@ -67,14 +61,14 @@ def test_a_fresh_and_complete_reading_calms(step: str) -> None:
         "rejected settings", "no sweep that completed",
     ],
 )  # fmt: skip
-def test_nothing_calms(step: str, events: list[Any]) -> None:
-    assert reassures(step, *events, at=5.5) == []
+def test_nothing_calms(events: list[Any]) -> None:
+    assert {step: said for step, said in reassured(*events, at=5.5).items() if said} == {}
 
 
 @pytest.mark.slow
-@every_calming_step
-def test_ten_days_of_sweeps_and_twenty_of_silence_calm_nobody(step: str) -> None:
-    assert reassures(step, *calm(range(0, 240, 6)), at=720) == []
+def test_ten_days_of_sweeps_and_twenty_of_silence_calm_nobody() -> None:
+    found = reassured(*calm(range(0, 240, 6)), at=720)
+    assert {step: said for step, said in found.items() if said} == {}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +77,7 @@ def test_ten_days_of_sweeps_and_twenty_of_silence_calm_nobody(step: str) -> None
     ids=["a lost change of keys", "an unread change log"],
 )
 def test_the_evidence_is_open_without_every_change_of_keys(last: Any) -> None:
-    assert reassures("evidence-answer", *calm(range(4)), read(A, 4), last) == []
+    assert reassured(*calm(range(4)), read(A, 4), last)["evidence-answer"] == []
 
 
 def test_ten_days_of_sweeps_and_twenty_of_silence_are_said() -> None:

@@ -24,7 +24,8 @@ from tools.month_truth import result
 NAMES = {"tab-who-uses-keys", "tab-after"}
 TABS = [item for item in WORKBOOK["items"] if item["name"] in NAMES]
 MOMENTS = {"with keys on": 4.6, "after the first went off": 12.6, "at the end": 30.0}
-every_moment = pytest.mark.parametrize("days", MOMENTS.values(), ids=MOMENTS)
+# All tests of one moment, then those of the next: what a query's statements made is kept for all.
+every_moment = pytest.mark.parametrize("days", MOMENTS.values(), ids=MOMENTS, scope="module")
 
 # Accounts with keys on, and what the workspace has of each.
 KNOWN = {

@@ -61,20 +61,30 @@ class Received(Tables):
     """What has arrived, asked over and over, at one moment after the other."""
 
     def prepare(self, kql: str) -> None:
-        """Translate and plan a query once: that takes most of the time."""
+        """Translate and plan a query once: that takes most of the time.
+
+        It reads the moment from a table: with a parameter DuckDB plans anew each time.
+        """
         sql = translated(kql, COLUMNS)
         seen = (
-            "(SELECT * FROM received_events WHERE timestamp > $after::TIMESTAMP "
-            'AND timestamp <= $until::TIMESTAMP) AS "customEvents"'
+            "(SELECT * FROM received_events WHERE timestamp > (SELECT after FROM look) "
+            'AND timestamp <= (SELECT until FROM look)) AS "customEvents"'
         )
-        sql = sql.replace('FROM "customEvents"', f"FROM {seen}").replace("'NOW'", "$now::VARCHAR")
-        self._database.execute(f"PREPARE looked AS SELECT *, $now AS at FROM ({sql})")  # noqa: S608
+        sql = sql.replace('FROM "customEvents"', f"FROM {seen}")
+        sql = sql.replace("'NOW'", "(SELECT moment FROM look)")
+        self._database.execute(
+            "CREATE TABLE look (after TIMESTAMP, until TIMESTAMP, moment VARCHAR)"
+        )
+        self._database.execute("INSERT INTO look VALUES (NULL, NULL, NULL)")
+        self._database.execute(f"PREPARE looked AS {sql}")
 
     def rows(self, now: datetime) -> list[dict[str, Any]]:
         """Return the rows of the query that was prepared, at a moment."""
-        values = {"after": now - _LOOKS_BACK, "until": now - _LATE, "now": now}
-        given = ", ".join(f"{name} := '{value.isoformat()}'" for name, value in values.items())
-        result = self._database.execute(f"EXECUTE looked({given})")
+        self._database.execute(
+            "UPDATE look SET after = ?, until = ?, moment = ?",
+            [now - _LOOKS_BACK, now - _LATE, now.isoformat()],
+        )
+        result = self._database.execute("EXECUTE looked")
         columns = [column[0] for column in result.description or ()]
         return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
 

@@ -1,13 +1,13 @@
 """Telemetry of sweeps made up by hand, and what the workbook's steps show of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from dashboard.capture import Row
 from dashboard.tables import Tables
 from tests.support.envelopes import event_envelope
-from tests.support.queries import filled, steps
+from tests.support.queries import calming_steps, filled, steps
 
 A, B = "aaaaaaaa-0000-4000-8000-000000000000", "bbbbbbbb-0000-4000-8000-000000000000"
 DAY = datetime(2026, 11, 23)  # noqa: DTZ001 - as the tables have it
@@ -95,23 +95,36 @@ def shown(
     The time range that is asked about begins with the day, unless it is to begin earlier; `calls`
     are what the chosen workspace has logged.
     """
-    end = DAY + timedelta(hours=at)
     chosen = {
         "{Subscription}": f"'{subscription}'",
         "{Owner}": f"'{owner or '*'}'",
         "{WhoseOwner}": clicked or "*",
     }
-    kql = filled(_QUERIES[step], chosen)
-    tables = Tables(events, calls)
+    return _rows(step, _received(events, at, calls), at, chosen, begin)
+
+
+def _received(events: Sequence[Any], at: float, calls: Sequence[Row] = ()) -> Tables:
+    tables, end = Tables(events, calls), DAY + timedelta(hours=at)
     tables.window(end - timedelta(days=30), end)
-    kql = kql.replace("2026-10-24T00:00:00Z", begin.isoformat())
+    return tables
+
+
+def _rows(
+    step: str, tables: Tables, at: float, chosen: Mapping[str, str], begin: datetime = DAY
+) -> list[dict[str, Any]]:
+    kql = filled(_QUERIES[step], chosen).replace("2026-10-24T00:00:00Z", begin.isoformat())
+    end = DAY + timedelta(hours=at)
     return tables.query(kql.replace("2026-11-24T00:00:00Z", end.isoformat())).dicts()
 
 
-def reassures(step: str, *events: Any, at: float = 5) -> list[str]:
-    """Return what a step says that calms: titles of good tiles, or that it is empty and fine."""
+def reassured(*events: Any, at: float = 5) -> dict[str, list[str]]:
+    """Return what each step says that calms: titles of good tiles, or that it is empty and fine."""
+    tables = _received(events, at)
+    return {step: _calming(step, _rows(step, tables, at, {})) for step in calming_steps()}
+
+
+def _calming(step: str, rows: Sequence[dict[str, Any]]) -> list[str]:
     (content,) = (found["content"] for found in steps() if found["name"] == step)
-    rows = shown(step, *events, at=at)
     if content["visualization"] == "tiles":
         return [row["Title"] for row in rows if row["status"] == "good"]
     calms = not rows and content.get("noDataMessageStyle") == 3
