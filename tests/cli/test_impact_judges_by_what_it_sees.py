@@ -236,7 +236,7 @@ def test_refused_calls_are_shown_as_they_come_in(serve: Serve) -> None:
     assert ran.code == 1
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_300_accounts_of_60_subscriptions_take_less_than_two_minutes(serve: Serve) -> None:
     tenant = Tenant.with_one_subscription()
     for number in range(300):

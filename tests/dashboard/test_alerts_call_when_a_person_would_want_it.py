@@ -183,7 +183,7 @@ def refuse(story: Story) -> None:
     story.tenant.forbidden.add(B.id.key)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @every_schedule
 def test_a_lock_calls_once_for_its_subscription_and_once_more_when_it_stands_for_two_days(
     schedule: str,
@@ -210,7 +210,7 @@ def test_four_hundred_and_sixty_locked_accounts_are_one_call_a_subscription() ->
     assert called("change-refused", story, "PT1H").total() == 20
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @every_schedule
 def test_a_drift_is_put_off_when_enforcement_is_in_force_for_a_day(schedule: str) -> None:
     story = a_story(schedule, A)
@@ -223,7 +223,7 @@ def test_a_drift_is_put_off_when_enforcement_is_in_force_for_a_day(schedule: str
     assert called("drift-put-off", story, schedule) == wanted
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @every_schedule
 def test_a_tag_that_nobody_can_read_is_told_by_subscription(schedule: str) -> None:
     story = a_story(schedule, A, C)

@@ -205,7 +205,7 @@ def test_a_step_that_calms_is_right(
         judged(month, Tables(found), until, subscription, step)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_every_step_does_calm_on_clean_telemetry(month: Captured) -> None:
     said: Counter[str] = Counter()
     for day, subscription in (
