@@ -488,9 +488,12 @@ def _any_group(_: AccountId) -> answers.Check:
     return answers.an_object
 
 
-async def _each_row(self: arm_lists.ListReader, subscription_id: str) -> Sequence[Account | str]:
+async def _each_row(
+    self: arm_lists.ListReader, subscription_id: str
+) -> AsyncIterator[Account | str]:
     """Count rows, whatever they are about."""
-    return [row async for row in self.arm.accounts(subscription_id)]
+    async for row in self.arm.accounts(subscription_id):
+        yield row
 
 
 # What a tag is called, and what a setting says

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.core.deadline import Deadline
@@ -69,27 +69,31 @@ class ListReader:
     async def _reading(self, subscription: Subscription, keep: Collection[str]) -> Reading:
         """Read a list to its end: count the accounts of the kinds in scope, keep those that matter.
 
-        Each row counts once, and what does not matter is let go at once: hundreds of lists are
-        under way together. Raises AzureError.
+        What does not matter is let go at once: hundreds of lists are under way together. Raises
+        AzureError.
         """
-        seen: set[str] = set()
         count: Counter[bool] = Counter()
         kept: list[Account] = []
         gaps: list[Gap] = []
-        async for row in self.arm.accounts(subscription.id):
-            key = row if isinstance(row, str) else row.id.key
-            if key in seen:
-                continue
-            seen.add(key)
+        async for row in self._rows(subscription.id):
             if isinstance(row, str):
                 problem = "ARM's row lacks what we need"
                 gaps.append(Gap(GapKind.ACCOUNT, row, problem, subscription.id))
             elif self.scope.has_kind(row.kind):
                 count[row.keys_on] += 1
-                if row.keys_on or key in keep or carries(row.tags, self.tag):
+                if row.keys_on or row.id.key in keep or carries(row.tags, self.tag):
                     kept.append(row)
         census = Census(keys_on=count[True], keys_off=count[False])
         return Reading(Coverage(subscription, Source.ARM, census), tuple(kept), tuple(gaps))
+
+    async def _rows(self, subscription_id: str) -> AsyncIterator[Account | str]:
+        """Return the rows of a list, each once. Raises AzureError."""
+        seen: set[str] = set()
+        async for row in self.arm.accounts(subscription_id):
+            key = row if isinstance(row, str) else row.id.key
+            if key not in seen:
+                seen.add(key)
+                yield row
 
     async def _groups(self, reading: Reading) -> Mapping[tuple[str, str], Mapping[str, str]] | None:
         """List the tags of the resource groups, if they matter; None: they can't be read."""
