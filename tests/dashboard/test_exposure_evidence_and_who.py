@@ -343,6 +343,7 @@ def names(found: Iterable[Mapping[str, Any]]) -> list[str]:
     return [str(step["name"]) for step in found if str(step["name"]).startswith(REVIEW)]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("step", names(step for step in steps() if step["type"] == 3))
 def test_what_was_sent_twice_counts_once(month: Captured, step: str) -> None:
     twice = _doubled(month.file)
