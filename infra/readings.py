@@ -86,20 +86,23 @@ let names = materialize(named
     alike > 1, strcat(subscriptionName, ' (', subscriptionId, ')'), subscriptionName));
 """.strip()
 
+# An event of an account whose keys a sweep found on, whatever it made of that.
+HAS_KEYS_ON = """name in ('DriftFound', 'AccountHeld')
+    or (name == 'ExemptionObserved' and tostring(customDimensions.verdict) == 'EXEMPT')"""
+
 # What is known of each subscription: its newest reading by a sweep that was told whole. `Seen`:
 # - Read: the newest such sweep read it, and as many of its accounts were told as it counted;
 # - Incomplete: that sweep read it, and fewer were told: its numbers hold, its lists may not;
 # - Unseen: that sweep says that it could not read it: what is known is as old as `readAt`;
 # - Left the scope: a later sweep saw all of the scope, and this was not in it.
-_READINGS = """
+_READINGS = f"""
 let current = events
 | where name == 'SubscriptionRead'
 | lookup kind=inner wholeTold on deployment, sweepId
 | summarize arg_max(began, sweepId, timestamp, customDimensions, customMeasurements)
     by deployment, subscriptionId;
 let accountsTold = events
-| where name in ('DriftFound', 'AccountHeld')
-    or (name == 'ExemptionObserved' and tostring(customDimensions.verdict) == 'EXEMPT')
+| where {HAS_KEYS_ON}
 | join kind=inner (current | project deployment, subscriptionId, sweepId)
     on deployment, subscriptionId, sweepId
 | summarize by deployment, subscriptionId, name, accountId

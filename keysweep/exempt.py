@@ -145,11 +145,13 @@ def _check_that_somebody_answers(
 ) -> None:
     """Raise UsageProblem, with every question, if nobody is there to be asked."""
     questions = [laid.question for laid in laid_over if laid.question is not None]
-    open_ones = [one for one in questions if not _is_answered(one, yes=yes, replace=replace)]
-    if screen.can_ask or not open_ones:
+    unanswered = [
+        question for question in questions if not _is_answered(question, yes=yes, replace=replace)
+    ]
+    if screen.can_ask or not unanswered:
         return
-    flag = "--replace" if any(one.takes_away for one in open_ones) else "--yes"
-    texts = [f"{question.text}\n{question.takes_away}".strip() for question in open_ones]
+    flag = "--replace" if any(question.takes_away for question in unanswered) else "--yes"
+    texts = [f"{question.text}\n{question.takes_away}".strip() for question in unanswered]
     raise UsageProblem("\n".join([f"Nobody is there to be asked: say {flag}.", *texts]))
 
 

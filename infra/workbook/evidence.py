@@ -5,7 +5,7 @@ that could not be read, and days without an inventory stand beside it, and no nu
 unless they are all zero.
 """
 
-from infra.readings import BEGAN, CHOSEN_EVENTS, IS_CHOSEN, NAMES, SWEEPS
+from infra.readings import BEGAN, CHOSEN_EVENTS, HAS_KEYS_ON, IS_CHOSEN, NAMES, SWEEPS
 from infra.workbook.freshness import LONGEST_SWEEP
 from infra.workbook.history import HISTORY_OF, history, picked
 from infra.workbook.lists import listed
@@ -41,8 +41,7 @@ let silent = range Hour from bin({TimeRange:start}, 1h) to {TimeRange:end} step 
 # keys, or the change log itself. A key that only such a sweep saw may not be here.
 _PARTLY = f"""
 let accountsTold = events
-| where name in ('DriftFound', 'AccountHeld')
-    or (name == 'ExemptionObserved' and tostring(customDimensions.verdict) == 'EXEMPT')
+| where {HAS_KEYS_ON}
 | summarize by deployment, sweepId, subscriptionId, name, accountId
 | summarize accountsTold = count() by deployment, sweepId, subscriptionId;
 let accountsLost = events

@@ -7,7 +7,7 @@ by its own id, however often it was told. Of a span that an exemption covered fo
 is exposure as sweeps saw without it.
 """
 
-from infra.readings import CHOSEN_EVENTS, NAMES, SWEEPS
+from infra.readings import CHOSEN_EVENTS, HAS_KEYS_ON, NAMES, SWEEPS
 
 # What an account is, as last told, and what stands in its id.
 FACTS = """
@@ -48,8 +48,7 @@ _LAG = "10m"
 
 _SPANS = f"""
 let sightings = materialize(events
-| where name in ('DriftFound', 'AccountHeld')
-    or (name == 'ExemptionObserved' and tostring(customDimensions.verdict) == 'EXEMPT')
+| where {HAS_KEYS_ON}
 | summarize by deployment, subscriptionId, accountId, sightedAt = timestamp,
     isExempt = name == 'ExemptionObserved',
     since = coalesce(todatetime(tostring(customDimensions.openSince)), timestamp),

@@ -21,7 +21,7 @@ STYLES = {verdict.value: style for verdict, style in OF_VERDICTS.items()}
 async def beside(session: Session, accounts: Sequence[Account], view: View) -> Mapping[str, Judged]:
     """Judge accounts that a command is about; by `AccountId.key`. What was not seen is noted."""
     judged = await verdicts(session, accounts, view, Asked.before(session.clock.now(), DAYS))
-    if any(one.unseen for one in judged.values()):
+    if any(account.unseen for account in judged.values()):
         session.screen.note(
             "Not all that bears on these verdicts could be seen: `keysweep impact` says what."
         )

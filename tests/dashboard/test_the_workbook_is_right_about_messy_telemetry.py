@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from dashboard.capture import Envelope, read_capture, time_of
 from dashboard.tables import Tables
 from tests.support.captured import Captured, naive
-from tests.support.queries import calming_steps, queries, steps
+from tests.support.queries import calming, calming_steps, queries, steps
 from tools.month import EVERY, START, Tick
 from tools.month_truth import (
     SCOPE,
@@ -133,13 +133,6 @@ def rows(tables: Tables, step: str, until: datetime, subscription: str) -> list[
     return tables.query(kql, {"chosen": subscription, **literals}).dicts()
 
 
-def calming(step: str, found: Sequence[dict[str, Any]]) -> list[str]:
-    """Return what a step says that calms: titles of good tiles, or that it is empty and fine."""
-    if STEPS[step]["visualization"] == "tiles":
-        return [row["Title"] for row in found if row["status"] == "good"]
-    return [""] if not found and STEPS[step].get("noDataMessageStyle") == 3 else []
-
-
 def judged(month: Captured, tables: Tables, until: datetime, subscription: str, step: str) -> int:
     """Hold what a step says against the truth; return how much it said that calms."""
     found = rows(tables, step, until, identifier(month, subscription))
@@ -159,7 +152,8 @@ def identifier(month: Captured, subscription: str) -> str:
 
 def events(month: Captured) -> list[Envelope]:
     """Return the month's events in the order in which they were sent."""
-    return [each for each in capture(month.file) if each["data"]["baseType"] == "EventData"]
+    captured = capture(month.file)
+    return [envelope for envelope in captured if envelope["data"]["baseType"] == "EventData"]
 
 
 @cache
@@ -169,7 +163,7 @@ def capture(file: Path) -> list[Envelope]:
 
 def arrived(sent: Sequence[Envelope], until: datetime, draw: random.Random) -> list[Envelope]:
     """Return what came of it by a moment: by batches some are lost or late, doubled, shuffled."""
-    seen = [each for each in sent if until - 3 * EVERY * 4 < naive_time(each) <= until]
+    seen = [event for event in sent if until - 3 * EVERY * 4 < naive_time(event) <= until]
     found: list[Envelope] = []
     place, lossy = 0, draw.choice([0.0, 0.02, 0.1])
     while place < len(seen):
@@ -224,7 +218,7 @@ def test_every_step_does_calm_on_clean_telemetry(month: Captured) -> None:
 @pytest.mark.slow
 def test_doubles_and_another_order_change_no_answer(month: Captured) -> None:
     sent, until = capture(month.file), BEGIN + timedelta(days=30)
-    clean = [each for each in sent if naive_time(each) > until - timedelta(days=5)]
+    clean = [envelope for envelope in sent if naive_time(envelope) > until - timedelta(days=5)]
     messy = clean + clean[::2] + clean[10:400]
     random.Random(1).shuffle(messy)
     once, over_and_over = Tables(clean), Tables(messy)

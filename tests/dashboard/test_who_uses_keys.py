@@ -203,14 +203,16 @@ def test_an_account_whose_keys_are_on_again_is_not_listed() -> None:
 def logged(month: Captured, days: float) -> dict[str, list[Call]]:
     """Return the calls that the chosen workspace truly has, by account."""
     found = defaultdict(list)
-    for one in month.truth.calls:
-        if LOG in one.logged_to and until(days) - RANGE < naive(one.at) <= until(days):
-            found[one.account].append(one)
+    for logged in month.truth.calls:
+        if LOG in logged.logged_to and until(days) - RANGE < naive(logged.at) <= until(days):
+            found[logged.account].append(logged)
     return found
 
 
 def keyed(calls: Sequence[Call]) -> list[Call]:
-    return [one for one in calls if one.with_key and one.legible and one.status != 401]
+    return [
+        logged for logged in calls if logged.with_key and logged.legible and logged.status != 401
+    ]
 
 
 def keys_on(month: Captured, days: float) -> set[str]:
@@ -250,7 +252,9 @@ def test_only_of_accounts_that_logged_there_is_anything_known(month: Captured, d
 def test_nobody_who_called_with_a_key_is_said_to_use_identities_alone(
     month: Captured, days: float
 ) -> None:
-    with_key = {one.account for one in month.truth.calls if one.with_key and one.status != 401}
+    with_key = {
+        logged.account for logged in month.truth.calls if logged.with_key and logged.status != 401
+    }
     for row in rows(month, days, "uses-accounts"):
         assert row["Says"] != "identities alone" or row["accountId"] not in with_key
 
@@ -279,9 +283,9 @@ def test_refused_calls_are_those_since_keys_truly_went_off(month: Captured, days
         offs = [naive(turn.at) for turn in turns if turn.account == row["accountId"]
                 and turn.turned == "off" and naive(turn.at) <= until(days)]  # fmt: skip
         assert at_minute(row["Off"]) == at_minute(max(offs)), row["Account"]
-        since = [one for one in truth[row["accountId"]] if naive(one.at) >= row["Off"]]
+        since = [logged for logged in truth[row["accountId"]] if naive(logged.at) >= row["Off"]]
         for code in (401, 403):
-            refused = [one for one in since if one.status == code]
+            refused = [logged for logged in since if logged.status == code]
             assert (row[f"C{code}"] or 0) == len(refused), row["Account"]
         if not since:
             assert row["Says"] == "not known", row["Account"]

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -60,6 +60,14 @@ def calming_steps() -> list[str]:
             or step["content"].get("noDataMessageStyle") == 3
         )
     )
+
+
+def calming(step: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what a step says that calms: titles of good tiles, or nothing where that is fine."""
+    (content,) = (found["content"] for found in steps() if found["name"] == step)
+    if content["visualization"] == "tiles":
+        return [row["Title"] for row in rows if row["status"] == "good"]
+    return [""] if not rows and content.get("noDataMessageStyle") == 3 else []
 
 
 def filled(kql: str, chosen: Mapping[str, str] = MappingProxyType({})) -> str:

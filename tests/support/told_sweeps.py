@@ -7,7 +7,7 @@ from typing import Any
 from dashboard.capture import Row
 from dashboard.tables import Tables
 from tests.support.envelopes import event_envelope
-from tests.support.queries import calming_steps, filled, steps
+from tests.support.queries import calming, calming_steps, filled, steps
 
 A, B = "aaaaaaaa-0000-4000-8000-000000000000", "bbbbbbbb-0000-4000-8000-000000000000"
 DAY = datetime(2026, 11, 23)  # noqa: DTZ001 - as the tables have it
@@ -120,12 +120,4 @@ def _rows(
 def reassured(*events: Any, at: float = 5) -> dict[str, list[str]]:
     """Return what each step says that calms: titles of good tiles, or that it is empty and fine."""
     tables = _received(events, at)
-    return {step: _calming(step, _rows(step, tables, at, {})) for step in calming_steps()}
-
-
-def _calming(step: str, rows: Sequence[dict[str, Any]]) -> list[str]:
-    (content,) = (found["content"] for found in steps() if found["name"] == step)
-    if content["visualization"] == "tiles":
-        return [row["Title"] for row in rows if row["status"] == "good"]
-    calms = not rows and content.get("noDataMessageStyle") == 3
-    return [content["noDataMessage"]] if calms else []
+    return {step: calming(step, _rows(step, tables, at, {})) for step in calming_steps()}
