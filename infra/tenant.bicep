@@ -52,7 +52,7 @@ var readsGroups = !empty(ownerTags) || contains(
   ['true', 'resourcegroup', 'resourcegroup,subscription'],
   toLower(exemptionInherit)
 )
-// The one list of actions, which the README shows and the tests compare with what a sweep uses.
+// The one list of actions, which docs/security-model.md shows and the tests compare with what a sweep uses.
 var actions = loadJsonContent('role-actions.json', 'actions')
 var reads = filter(
   actions,

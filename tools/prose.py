@@ -23,10 +23,17 @@ from tools.bicep import resources
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-COMMAND_LINE = ROOT / "docs" / "command-line.md"
+DOCS = ROOT / "docs"
+COMMAND_LINE = DOCS / "command-line.md"
 DEPLOYING = ROOT / "infra" / "README.md"
-ARCHITECTURE = ROOT / "docs" / "architecture.md"
-DOCUMENTS = (README, DEPLOYING, ROOT / "docs" / "telemetry.md", ARCHITECTURE)
+SETTINGS_PAGE = DOCS / "settings.md"
+DOCUMENTS = (
+    DEPLOYING,
+    DOCS / "architecture.md",
+    SETTINGS_PAGE,
+    DOCS / "security-model.md",
+    DOCS / "telemetry.md",
+)
 _BLOCK = re.compile(
     r"(<!-- begin: (?P<name>\w+) \(make docs\) -->\n)(?P<text>.*?)(<!-- end: (?P=name) -->)",
     re.DOTALL,
@@ -48,21 +55,10 @@ def _settings() -> str:
 
 
 def _events() -> str:
-    lines = ["| event | when | fields |", "| --- | --- | --- |"]
+    lines = ["| event | when |", "| --- | --- |"]
     for event in EVENTS:
-        names = ", ".join(f"`{field.name}`" for field in fields_of(event))
         summary = (event.__doc__ or "").splitlines()[0]
-        lines.append(f"| `{event.name}` | {summary} | {names} |")
-    common = ", ".join(f"`{field.name}`" for field in fields_of(SweepContext))
-    lines.append(f"| every event | | {common} |")
-    return "\n".join(lines) + "\n"
-
-
-def _metrics() -> str:
-    lines = ["| metric | dimensions | says |", "| --- | --- | --- |"]
-    for metric in METRICS:
-        dimensions = ", ".join(f"`{name}`" for name in metric.dimensions)
-        lines.append(f"| `{metric.name}` | {dimensions} | {metric.meaning} |")
+        lines.append(f"| [`{event.name}`](#{event.name.lower()}) | {summary} |")
     return "\n".join(lines) + "\n"
 
 
@@ -261,7 +257,6 @@ def _help(*path: str) -> str:
 BLOCKS: dict[str, Callable[[], str]] = {
     "settings": _settings,
     "events": _events,
-    "metrics": _metrics,
     "actions": _actions,
     "layers": _layers,
     "map": _map,
@@ -270,11 +265,13 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "metric_fields": _metric_fields,
     "definition": _definition,
     "queries": _queries,
-    "help": _help,
     "resources": _resources,
     "network": _network_resources,
 }
-COMMANDS: dict[str, Callable[[], str]] = {name: partial(_help, name) for name in keysweep.commands}
+COMMANDS: dict[str, Callable[[], str]] = {
+    "help": _help,
+    **{name: partial(_help, name) for name in keysweep.commands},
+}
 """The blocks of docs/command-line.md."""
 
 
