@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,6 +27,7 @@ README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 COMMAND_LINE = DOCS / "command-line.md"
 DEPLOYING = ROOT / "infra" / "README.md"
+SECURITY = ROOT / "SECURITY.md"
 SETTINGS_PAGE = DOCS / "settings.md"
 DOCUMENTS = (
     DEPLOYING,
@@ -33,6 +35,7 @@ DOCUMENTS = (
     SETTINGS_PAGE,
     DOCS / "security-model.md",
     DOCS / "telemetry.md",
+    SECURITY,
 )
 _BLOCK = re.compile(
     r"(<!-- begin: (?P<name>\w+) \(make docs\) -->\n)(?P<text>.*?)(<!-- end: (?P=name) -->)",
@@ -81,7 +84,9 @@ _MADE_FOR = {
     "Microsoft.Insights/components": "takes the telemetry, with Entra ID tokens alone",
     "Microsoft.Insights/workbooks": "where people review drift",
     "Microsoft.Storage/storageAccounts": "the package and the timer's lock; shared keys off",
-    "Microsoft.Storage/storageAccounts/blobServices": "keeps what was deleted for a week",
+    "Microsoft.Storage/storageAccounts/blobServices": "keeps what was deleted for a week, and "
+    "what a blob was before",
+    "Microsoft.Storage/storageAccounts/managementPolicies": "ends what a blob was after a month",
     "Microsoft.Storage/storageAccounts/blobServices/containers": "where packages go",
     "Microsoft.ManagedIdentity/userAssignedIdentities": "who Keysweep is",
     "Microsoft.Web/serverfarms": "Flex Consumption",
@@ -101,9 +106,17 @@ _MADE_FOR = {
 }
 
 
+# Application Insights gets these without anybody's asking (azure-docs#117421, azurerm#10563).
+_MADE_BY_AZURE = """\
+| `microsoft.alertsManagement/smartDetectorAlertRules` | `Failure Anomalies - appi-keysweep-…` | \
+subscription | Azure makes it by itself, for each Application Insights resource |
+| `Microsoft.Insights/actionGroups` | `Application Insights Smart Detection` | \
+subscription | the same: the rule above calls it |""".splitlines()
+
+
 def _resources() -> str:
     """Tell what `enforce.bicepparam` would make: one row for each resource of its snapshot."""
-    return _resource_table(_resource_rows("enforce"))
+    return _resource_table([*_resource_rows("enforce"), *_MADE_BY_AZURE])
 
 
 def _network_resources() -> str:
@@ -122,14 +135,41 @@ def _resource_rows(case: str) -> list[str]:
     for resource in resources(case):
         at_group = "managementGroup" in resource["id"]
         where = "management group" if at_group else "subscription"
-        made_for = (
-            f"alert: {resource['properties']['displayName'].removeprefix('Keysweep: ')}"
-            if resource["type"] == "Microsoft.Insights/scheduledQueryRules"
-            else _MADE_FOR[resource["type"]]
-        )
+        made_for = _made_for(resource)
         shown = _shown_name(resource["name"])
         rows.append(f"| `{resource['type']}` | {shown} | {where} | {made_for} |")
     return rows
+
+
+def _made_for(resource: dict[str, Any]) -> str:
+    match resource["type"]:
+        case "Microsoft.Insights/scheduledQueryRules":
+            title = resource["properties"]["displayName"].removeprefix("Keysweep: ")
+        case "Microsoft.Insights/activityLogAlerts":
+            title = next(
+                str(alert["title"])
+                for alert in watched_operations()
+                if resource["name"].endswith(alert["name"])
+            )
+        case kind:
+            return _MADE_FOR[kind]
+    return f"alert: {title}"
+
+
+def watched_operations() -> list[dict[str, Any]]:
+    """Return the alerts on the activity log, each with the operations that it looks for."""
+    loaded = json.loads((ROOT / "infra" / "watched-operations.json").read_text())
+    found: list[dict[str, Any]] = loaded["alerts"]
+    return found
+
+
+def _watched() -> str:
+    lines = ["| alert | severity | operation | what it may mean |", "| --- | --- | --- | --- |"]
+    for alert in watched_operations():
+        for operation in alert["operations"]:
+            shown = f"`{operation['name']}` | {operation['why']}"
+            lines.append(f"| {alert['title']} | {alert['severity']} | {shown} |")
+    return "\n".join(lines) + "\n"
 
 
 def _shown_name(name: str) -> str:
@@ -267,6 +307,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "queries": _queries,
     "resources": _resources,
     "network": _network_resources,
+    "watched": _watched,
 }
 COMMANDS: dict[str, Callable[[], str]] = {
     "help": _help,
