@@ -5,13 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 from infra.deploy.plan import SWEEP_INTERVAL, Plan
+from infra.deploy.settings_checks import DEFAULT_SCHEDULE
 from infra.deploy.templates import parameter_rules
 from shared.core.schedule import Schedule
-from shared.core.settings import SETTINGS
-
-_DEFAULT_SCHEDULE = str(
-    next(setting.default for setting in SETTINGS if setting.name == "SWEEP_SCHEDULE")
-)
 
 
 def schedule_problems(plan: Plan) -> list[str]:
@@ -20,7 +16,7 @@ def schedule_problems(plan: Plan) -> list[str]:
     if gap is None:
         return []
     fits = fitting_interval(gap)
-    schedule = plan.settings.get("SWEEP_SCHEDULE", "").strip() or _DEFAULT_SCHEDULE
+    schedule = plan.settings.get("SWEEP_SCHEDULE", "").strip() or DEFAULT_SCHEDULE
     apart = f"and its sweeps are up to {gap.total_seconds() / 3600:g} hours apart"
     if fits is None:
         problem = (
@@ -46,7 +42,7 @@ def fitting_interval(gap: timedelta) -> str | None:
 
 def longest_gap(settings: Mapping[str, str]) -> timedelta | None:
     """Return how far apart sweeps are, None for what is no schedule, which is told elsewhere."""
-    text = settings.get("SWEEP_SCHEDULE", "").strip() or _DEFAULT_SCHEDULE
+    text = settings.get("SWEEP_SCHEDULE", "").strip() or DEFAULT_SCHEDULE
     try:
         return Schedule.parse(text).longest_gap
     except ValueError:

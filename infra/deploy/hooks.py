@@ -1,52 +1,49 @@
-"""What azd's hooks do (see azure.yaml). They read azd's environment."""
+"""What azd's hooks do (see azure.yaml). They read azd's environment.
+
+azd runs them in this order (its source at ae35809f, 2026-08-21: cmd/up.go,
+cmd/middleware/hooks.go, internal/cmd/up_graph.go). `azd up`: the environment's name is asked for,
+then `preup`; then azd asks for what the environment lacks of subscription and parameters, which is
+nothing any more; then `preprovision`, while the service's `prepackage` may run; provisioning;
+`postprovision`; the upload; `postdeploy`. `azd provision` alone begins with `preprovision`, before
+it asks itself; `azd deploy` alone ends with `postdeploy`.
+"""
 
 import shlex
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from infra.deploy.alert_interval import default_interval, fitting_interval, longest_gap
-from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, run
+from infra.deploy.azure_cli import DeploymentStopped, run
 from infra.deploy.checks import check
-from infra.deploy.plan import SWEEP_INTERVAL, Plan, plan_of
+from infra.deploy.function_app import FunctionApp
+from infra.deploy.group_deployment import carry_out, leave_groups
+from infra.deploy.launcher import own_command
+from infra.deploy.plan import SWEEP_INTERVAL, plan_of
 from infra.deploy.questions import ASKED, answers_of
-from infra.deploy.removal import remove
+from infra.deploy.removal import remove, say_what_is_left
 from infra.deploy.rights import rights_missing
 from infra.deploy.storage_redundancy import region_sku
-from infra.deploy.tenant_part import tenant_command, writer_role
-from infra.deploy.write_scopes import withdrawals
+from infra.deploy.tenant_part import tenant_command
+from infra.deploy.triggers import await_sweep_function, first_sweep
 from infra.placement import IN_ONE_PLACE, VARIABLES, Placement
 
 _DEPLOYED_AT = "KEYSWEEP_DEPLOYED_AT"
 """In azd's environment: the management group at which the role is."""
 
 
-def preprovision(
-    environ: Mapping[str, str], now: datetime, ask: Callable[[str], str] | None
-) -> None:
+def prepare(environ: Mapping[str, str], now: datetime, ask: Callable[[str], str] | None) -> None:
     """Ask for what only the deployer can say, keep it in azd's environment, and check it all.
 
-    `ask` is None where nobody can answer. Raises DeploymentStopped.
+    For `preup`, and for `preprovision`, which finds nothing left to ask for after it. `ask` is None
+    where nobody can answer. Raises DeploymentStopped.
     """
     answers = answers_of(environ, now, ask) if ask else {}
+    answers |= _following({**environ, **answers})
     found = {**environ, **answers}
-    # azd asks for the location later than this hook runs, the first time.
-    if not found.get("AZURE_LOCATION") and ask:
-        answers["AZURE_LOCATION"] = ask("Region (AZURE_LOCATION), such as westeurope: ").strip()
-        found |= answers
-    # The alerts follow the schedule by themselves.
-    gap = longest_gap(plan_of(found).settings)
-    fits = fitting_interval(gap) if gap is not None else None
-    if fits and fits != (found.get(SWEEP_INTERVAL) or default_interval()):
-        answers[SWEEP_INTERVAL] = fits
-        found |= answers
-    # So does storage the region, once: an account can't be moved.
-    if not found.get(VARIABLES["storageSku"]) and region_sku(plan_of(found)) == IN_ONE_PLACE:
-        answers[VARIABLES["storageSku"]] = IN_ONE_PLACE
-        found |= answers
     plan = plan_of(found)
     check(plan, found)
-    for name, value in answers.items():
-        run("azd", "env", "set", name, value)
+    if answers:
+        run("azd", "env", "set", *(f"{name}={value}" for name, value in answers.items()))
     lacking = rights_missing(plan)
     where = f"management group {plan.management_group}"
     if lacking is None:
@@ -58,15 +55,28 @@ def preprovision(
         )
 
 
-def postprovision(environ: Mapping[str, str]) -> None:
+def _following(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what follows from the other values, where the environment has something else."""
+    plan, following = plan_of(environ), {}
+    gap = longest_gap(plan.settings)
+    fits = fitting_interval(gap) if gap is not None else None
+    if fits and fits != (environ.get(SWEEP_INTERVAL) or default_interval()):
+        following[SWEEP_INTERVAL] = fits
+    # Once: a storage account can't be moved.
+    if not environ.get(VARIABLES["storageSku"]) and region_sku(plan) == IN_ONE_PLACE:
+        following[VARIABLES["storageSku"]] = IN_ONE_PLACE
+    return following
+
+
+def postprovision(environ: Mapping[str, str], sleep: Callable[[float], None]) -> None:
     """Deploy the tenant's part. Raises DeploymentStopped, with the commands for who may run them.
 
-    First of all it is taken away from the rings that are no more, and from the management group
-    that was swept before this one.
+    First of all it is taken away from the rings that are no more, and from management groups that
+    were swept before this one.
     """
     missing = [
         name
-        for name in (*ASKED, "AZURE_ENV_NAME", "AZURE_LOCATION", "PRINCIPAL_ID")
+        for name in (*ASKED, "AZURE_ENV_NAME", "PRINCIPAL_ID")
         if not environ.get(name, "").strip()
     ]
     if missing:
@@ -74,23 +84,14 @@ def postprovision(environ: Mapping[str, str]) -> None:
             f"{', '.join(missing)}: not set in azd's environment. `azd provision` sets them."
         )
     plan = plan_of(environ)
-    before = environ.get(_DEPLOYED_AT, "").strip()
-    if before and before.lower() != plan.management_group.lower():
-        remove(before, plan.environment)
-    commands = [tenant_command(environ)]
+    leave_groups(plan, sleep, environ.get(_DEPLOYED_AT, "").strip())
     try:
-        commands = [*withdrawals(plan), *commands]
-        while commands:
-            run(*commands[0], "--output", "none")
-            commands = commands[1:]
-    except CommandFailed as error:
-        left = "\n".join(f"    {shlex.join(command)}" for command in commands)
+        carry_out(plan, [*tenant_command(environ), "--output", "none"], sleep)
+    except DeploymentStopped as stopped:
         raise DeploymentStopped(
-            f"The Function is there; its role is not. Azure says: {error.output}\n\n"
-            "Somebody with Owner, or User Access Administrator and Resource Policy Contributor, at "
-            f"management group {plan.management_group} runs this here:\n\n{left}\n\n"
-            f"{_unseen(plan, error)}When that is done, go on with `azd deploy`."
-        ) from error
+            f"The Function is there; its role is not. {stopped}When that is done, go on with "
+            "`azd deploy`."
+        ) from stopped
     run("azd", "env", "set", _DEPLOYED_AT, plan.management_group)
     print(
         "The role is made and assigned. It can take minutes, and on the first day hours, to reach "
@@ -98,15 +99,15 @@ def postprovision(environ: Mapping[str, str]) -> None:
     )
 
 
-def _unseen(plan: Plan, error: CommandFailed) -> str:
-    """Say, if it could not be seen where the role was assigned before, what to look for."""
-    if "show" not in error.command and "list" not in error.command:
-        return ""
-    role = writer_role(plan.environment, plan.management_group)
-    return (
-        f"Where role {role!r} was assigned before could not be seen: its assignments at what is no "
-        "ring any more have to be deleted, too. "
+def postdeploy(environ: Mapping[str, str], now: datetime, sleep: Callable[[float], None]) -> None:
+    """Wait until the app has its function, and say when it sweeps. Raises DeploymentStopped."""
+    app = FunctionApp(
+        environ.get("AZURE_SUBSCRIPTION_ID", ""),
+        environ.get("RESOURCE_GROUP", ""),
+        environ.get("FUNCTION_APP_NAME", ""),
     )
+    await_sweep_function(app, sleep)
+    print(first_sweep(app, environ.get("SWEEP_SCHEDULE", ""), now))
 
 
 def predown(environ: Mapping[str, str]) -> None:
@@ -116,19 +117,22 @@ def predown(environ: Mapping[str, str]) -> None:
         return
     group, environment = placement.text("resourceGroupName"), placement.environment
     listed = f"az resource list --resource-group {shlex.quote(group)}"
+    removal = own_command(
+        *("remove", "--environment", environment),
+        *("--management-group", environ.get("AZURE_MANAGEMENT_GROUP_ID", "")),
+    )
     raise DeploymentStopped(
         f"Nothing was removed. `azd down` would delete resource group {group} with all that is in "
         "it, and it was there before Keysweep. What is Keysweep's there has a tag:\n\n"
         f"    {listed} --tag azd-env-name={environment} --output table\n\n"
-        "Delete that, and then take the tenant's part away:\n\n"
-        f"    setup/python.sh -m infra.deploy remove --environment {environment} "
-        f"--management-group {environ.get('AZURE_MANAGEMENT_GROUP_ID', '')}"
+        f"Delete that, and then take the tenant's part away:\n\n    {removal}"
     )
 
 
-def postdown(environ: Mapping[str, str]) -> None:
+def postdown(environ: Mapping[str, str], sleep: Callable[[float], None]) -> None:
     """Take the tenant's part of azd's environment away. Raises DeploymentStopped."""
-    group = environ.get("AZURE_MANAGEMENT_GROUP_ID", "").strip()
+    plan = plan_of(environ)
     # An environment that was never provisioned has none.
-    if group:
-        remove(group, environ["AZURE_ENV_NAME"])
+    if plan.management_group and plan.subscription:
+        remove(plan.management_group, plan.environment, sleep, plan.installation)
+        say_what_is_left(plan.environment, plan.subscription)

@@ -44,6 +44,12 @@ class Plan:
         """The scope that carries the role."""
         return scope_of(self.management_group)
 
+    @property
+    def installation(self) -> str:
+        """What tells this deployment from others at the same group: tenant.bicep has the same."""
+        region = self.location.replace(" ", "").lower()
+        return f"{self.environment}-{region}-{self.subscription[:8].lower()}"
+
 
 def plan_of(environ: Mapping[str, str]) -> Plan:
     """Read what azd's environment wants deployed."""

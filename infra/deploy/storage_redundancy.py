@@ -19,9 +19,8 @@ def storage_problems(plan: Plan) -> list[str]:
 
 def region_sku(plan: Plan) -> str | None:
     """Return how storage can be kept in the region of a plan; None if that can't be seen."""
-    # `az rest` puts the subscription that is signed in to in the place of the braces.
-    subscription = plan.subscription or "{subscriptionId}"
-    url = f"/subscriptions/{subscription}/providers/Microsoft.Storage/skus?api-version=2024-01-01"
+    provider = f"/subscriptions/{plan.subscription}/providers/Microsoft.Storage"
+    url = f"{provider}/skus?api-version=2024-01-01"
     try:
         return fitting_sku(az("rest", "--method", "get", "--url", url)["value"], plan.location)
     except (CommandFailed, KeyError, TypeError):
