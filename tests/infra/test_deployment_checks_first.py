@@ -1,14 +1,12 @@
-"""What is wrong is refused before anything is deployed, and who lacks rights gets the command."""
+"""What is wrong is refused before anything is deployed."""
 
 import html
 import json
 import re
 import shlex
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+import sys
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,61 +14,47 @@ import pytest
 import yaml
 from jsonschema import Draft201909Validator
 
-from infra import deploy
+from infra.deploy.__main__ import main, read_arguments
+from infra.deploy.alert_interval import schedule_problems
+from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, pasteable, run, script_problem
+from infra.deploy.hierarchy import place_problems
+from infra.deploy.hooks import prepare
+from infra.deploy.plan import SWEEP_INTERVAL, Plan, parameter_of, scope_of
+from infra.deploy.questions import ASKED
+from infra.deploy.rights import rights_missing
 from shared.core.settings import SETTINGS
 from tests.support.azure_cli import AzureCli
+from tests.support.deployments import (
+    CONTRIBUTOR,
+    ENVIRON,
+    FUNCTIONS_SUBSCRIPTION,
+    GROUP,
+    TENANT,
+    Deployer,
+    changes,
+    compiled_parameters,
+    kept,
+)
 from tools import bicep
 from tools.prose import ROOT
 
-TENANT = "11111111-1111-1111-1111-111111111111"
-GROUP = "contoso-landingzones"
 NOW = datetime(2027, 3, 30, 8, tzinfo=UTC)
-OWNER = [{"actions": ["*"], "notActions": []}]
-CONTRIBUTOR = [{"actions": ["*"], "notActions": ["Microsoft.Authorization/*/Write"]}]
-ENVIRON = {
-    "AZURE_ENV_NAME": "prod",
-    "AZURE_LOCATION": "westeurope",
-    "AZURE_TENANT_ID": TENANT,
-    "AZURE_MANAGEMENT_GROUP_ID": GROUP,
-    "SWEEP_MODE": "audit",
-    "SWEEP_KINDS": "OpenAI,AIServices",
-}
-PROVISIONED = {**ENVIRON, "PRINCIPAL_ID": "55555555-5555-5555-5555-555555555555"}
-
-
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AzureCli:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    found = AzureCli(tmp_path)
-    found.answer("az account show", {"tenantId": TENANT, "environmentName": "AzureCloud"})
-    found.answer(f"az account management-group show --name {GROUP} ", {"name": GROUP})
-    found.answer("az functionapp list-flexconsumption-locations", [{"name": "West Europe"}])
-    found.answer("az rest --method get", {"value": OWNER})
-    found.answer("az deployment mg create", None)
-    found.refuse("az deployment mg show", "(DeploymentNotFound) Deployment could not be found.")
-    found.answer("azd env set", None)
-    return found
 
 
 def preprovision(ask: Any = None, **settings: str) -> None:
     """Run the hook with these settings beside the usual ones."""
-    deploy.preprovision({**ENVIRON, **settings}, NOW, ask)
+    prepare({**ENVIRON, **settings}, NOW, ask)
 
 
 def refused(**settings: str) -> str:
     """Return why these settings are refused."""
-    with pytest.raises(deploy.DeploymentStopped) as stopped:
+    with pytest.raises(DeploymentStopped) as stopped:
         preprovision(**settings)
     return str(stopped.value)
 
 
 def problems(answer: str) -> list[str]:
     return [line for line in answer.splitlines() if line.startswith("- ")]
-
-
-def changes(cli: AzureCli) -> list[list[str]]:
-    reads = {"show", "list", "get", "list-flexconsumption-locations"}
-    return [call for call in cli.calls if not reads & set(call)]
 
 
 # Before anything is deployed
@@ -139,7 +123,7 @@ def test_audit_can_be_deployed_while_the_brake_is_released(cli: AzureCli) -> Non
     assert changes(cli) == []
 
 
-@pytest.mark.parametrize("name", ["AZURE_LOCATION", *deploy.ASKED])
+@pytest.mark.parametrize("name", ASKED)
 def test_a_missing_value_is_refused_by_name_where_nobody_can_be_asked(
     cli: AzureCli, name: str
 ) -> None:
@@ -185,12 +169,12 @@ def test_the_alerts_follow_the_schedule_by_themselves(
     cli: AzureCli, schedule: str, interval: str
 ) -> None:
     preprovision(SWEEP_SCHEDULE=schedule)
-    assert kept(cli) == {deploy.SWEEP_INTERVAL: interval}
+    assert kept(cli) == {SWEEP_INTERVAL: interval}
 
 
 def test_alerts_that_do_not_fit_the_schedule_of_a_parameter_file_are_refused_by_name() -> None:
-    plan = deploy.Plan({"SWEEP_SCHEDULE": "0 0 6 * * *"}, GROUP, "westeurope")
-    (problem,) = deploy.schedule_problems(plan)
+    plan = Plan({"SWEEP_SCHEDULE": "0 0 6 * * *"}, GROUP, "westeurope")
+    (problem,) = schedule_problems(plan)
     assert "is 'PT15M'" in problem
     assert "`no-sweep`" in problem
     assert problem.endswith("it must be P1D")
@@ -262,7 +246,10 @@ def test_a_delegation_without_its_provider_is_refused(cli: AzureCli) -> None:
     assert "az provider register --namespace Microsoft.App" in problem
 
 
-SKUS = "az rest --method get --url /subscriptions/{subscriptionId}/providers/Microsoft.Storage/"
+SKUS = (
+    f"az rest --method get --url /subscriptions/{FUNCTIONS_SUBSCRIPTION}/providers/"
+    "Microsoft.Storage/"
+)
 
 
 def with_storage(cli: AzureCli, *names: str) -> None:
@@ -295,7 +282,7 @@ def test_zones_that_the_region_does_not_have_are_refused(cli: AzureCli) -> None:
 
 def with_descendants(cli: AzureCli, *names: str) -> None:
     """Let these be below the management group."""
-    url = f"{deploy.scope_of(GROUP)}/descendants?api-version=2020-05-01"
+    url = f"{scope_of(GROUP)}/descendants?api-version=2020-05-01"
     cli.answer(f"az rest --method get --url {url}", {"value": [{"name": name} for name in names]})
 
 
@@ -319,14 +306,25 @@ def test_what_is_swept_has_to_be_below_the_management_group(
     assert problem.startswith(f"- {setting} lists {elsewhere!r}: it must be below ")
 
 
+def test_a_ring_that_is_not_below_the_management_group_is_refused(cli: AzureCli) -> None:
+    url = f"{scope_of(GROUP)}/descendants?api-version=2020-05-01"
+    more = "https://management.azure.com/next"
+    page = {"value": [{"name": "mg-dev"}], "@nextLink": more}
+    cli.answer(f"az rest --method get --url {url}", page)
+    cli.answer(f"az rest --method get --url {more}", {"value": [{"name": "mg-test"}]})
+    preprovision(ENFORCE_SCOPES="MG-dev, mg-test@2027-01-15")
+    (problem,) = problems(refused(ENFORCE_SCOPES=f"mg-dev, mg-typo, {GROUP}"))
+    assert problem.startswith(f"- ENFORCE_SCOPES lists 'mg-typo': it must be below {GROUP}"[:40])
+
+
 @pytest.mark.parametrize(("below", "count"), [("2" * 8, 1), (None, 0)])
 def test_a_deployment_at_the_group_reaches_the_subscriptions_below_it_alone(
     cli: AzureCli, below: str | None, count: int
 ) -> None:
     subscription = "22222222-2222-2222-2222-222222222222"
     with_descendants(cli, below or subscription)
-    plan = deploy.Plan({}, GROUP, "westeurope", subscription=subscription)
-    found = deploy.place_problems(plan)
+    plan = Plan({}, GROUP, "westeurope", subscription=subscription)
+    found = place_problems(plan)
     assert len(found) == count
     assert all("must be below management group" in problem for problem in found)
 
@@ -340,35 +338,28 @@ def test_azd_deploys_into_any_subscription_of_the_tenant(cli: AzureCli) -> None:
 # Asking
 
 
-class Deployer:
-    """Answers a question by the first of its words that occurs in it, and else with nothing."""
-
-    def __init__(self, **answers: str) -> None:
-        self._answers = answers
-        self.questions: list[str] = []
-
-    def __call__(self, question: str) -> str:
-        """Answer."""
-        self.questions.append(question)
-        words = (answer for word, answer in self._answers.items() if word in question)
-        return next(words, "")
+def answering(**answers: str) -> Deployer:
+    """Return somebody who knows region and management group, and these besides."""
+    return Deployer(AZURE_LOCATION="westeurope", AZURE_MANAGEMENT_GROUP_ID=GROUP, **answers)
 
 
-def kept(cli: AzureCli) -> dict[str, str]:
-    return {name: value for *_, name, value in cli.called("azd", "env", "set")}
+NOTHING = dict.fromkeys(ASKED, "")
 
 
 def test_the_deployer_is_asked_for_what_only_they_can_say_and_it_is_kept(cli: AzureCli) -> None:
-    deployer = Deployer(SWEEP_MODE="enforce", AZURE_MANAGEMENT_GROUP_ID=GROUP, brake="y")
-    preprovision(deployer, **dict.fromkeys(deploy.ASKED, ""))
-    assert len(deployer.questions) == 5
+    deployer = answering(SWEEP_MODE="enforce", brake="y")
+    preprovision(deployer, **NOTHING)
+    assert len(deployer.questions) == len(ASKED) + 1
     assert kept(cli) == {
+        **{name: ENVIRON[name] for name in ASKED},
         "SWEEP_MODE": "enforce",
-        "SWEEP_KINDS": "OpenAI,AIServices",
-        "AZURE_TENANT_ID": TENANT,
-        "AZURE_MANAGEMENT_GROUP_ID": GROUP,
         "BRAKE_RELEASE_UNTIL": "2027-03-31T08:00Z",
     }
+
+
+def test_all_answers_are_kept_at_once(cli: AzureCli) -> None:
+    preprovision(answering(), **NOTHING)
+    assert len(cli.called("azd", "env", "set")) == 1
 
 
 def test_the_brake_stays_unless_somebody_says_yes_and_is_asked_for_once(cli: AzureCli) -> None:
@@ -386,10 +377,42 @@ def test_audit_asks_nothing_about_the_brake(cli: AzureCli) -> None:
     assert kept(cli) == {}
 
 
-def test_a_wrong_answer_is_not_kept(cli: AzureCli) -> None:
-    with pytest.raises(deploy.DeploymentStopped, match="SWEEP_MODE is 'maybe'"):
-        preprovision(Deployer(SWEEP_MODE="maybe"), SWEEP_MODE="")
+@pytest.mark.parametrize(
+    ("name", "answer", "problem"),
+    [
+        ("SWEEP_MODE", "maybe", "SWEEP_MODE is 'maybe'"),
+        ("SWEEP_KINDS", "Open AI", "SWEEP_KINDS is 'Open AI'"),
+        ("AZURE_TENANT_ID", "contoso", "AZURE_TENANT_ID is 'contoso'"),
+        ("AZURE_LOCATION", "westeurpoe", "AZURE_LOCATION is 'westeurpoe'"),
+        ("AZURE_MANAGEMENT_GROUP_ID", "typo", "AZURE_MANAGEMENT_GROUP_ID is 'typo'"),
+        ("AZURE_SUBSCRIPTION_ID", "2222", "AZURE_SUBSCRIPTION_ID is '2222'"),
+    ],
+)
+def test_a_wrong_answer_is_said_at_once_asked_again_and_not_kept(
+    cli: AzureCli, name: str, answer: str, problem: str
+) -> None:
+    cli.refuse("az account management-group show --name typo", "(NotFound) not there")
+    cli.refuse("az account show --subscription 2222", "The subscription doesn't exist.")
+    deployer = Deployer(**{name: answer})
+    with pytest.raises(DeploymentStopped, match=re.escape(problem)):
+        preprovision(deployer, **{name: ""})
+    assert len(deployer.questions) == 3
     assert kept(cli) == {}
+
+
+def test_a_right_answer_after_a_wrong_one_counts(cli: AzureCli) -> None:
+    answers = iter(["maybe", "audit"])
+    preprovision(lambda _: next(answers), SWEEP_MODE="")
+    assert kept(cli) == {"SWEEP_MODE": "audit"}
+
+
+def test_who_closes_the_terminal_deploys_nothing(cli: AzureCli) -> None:
+    def closed(_: str) -> str:
+        raise EOFError
+
+    with pytest.raises(DeploymentStopped, match="nobody answered"):
+        preprovision(closed, SWEEP_MODE="")
+    assert changes(cli) == []
 
 
 # Rights
@@ -398,7 +421,8 @@ def test_a_wrong_answer_is_not_kept(cli: AzureCli) -> None:
 def test_who_lacks_rights_is_told_beforehand(
     cli: AzureCli, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cli.answer("az rest --method get", {"value": CONTRIBUTOR})
+    at_group = f"az rest --method get --url {scope_of(GROUP)}/providers/Microsoft.Authorization/"
+    cli.answer(at_group, {"value": CONTRIBUTOR})
     preprovision()
     warning = capsys.readouterr().out
     assert "You lack Microsoft.Authorization/roleDefinitions/write" in warning
@@ -425,393 +449,37 @@ def test_who_may_not_deploy_into_the_subscription_is_refused(cli: AzureCli) -> N
 
 def test_the_guardrail_asks_for_rights_of_its_own(cli: AzureCli) -> None:
     cli.answer("az rest --method get", {"value": [{"actions": ["Microsoft.Authorization/role*"]}]})
-    plan = deploy.Plan({}, GROUP, "westeurope", "deny")
-    assert deploy.rights_missing(plan) == [
+    plan = Plan({}, GROUP, "westeurope", "deny")
+    assert rights_missing(plan) == [
         "Microsoft.Resources/deployments/write",
         "Microsoft.Authorization/policyDefinitions/write",
         "Microsoft.Authorization/policyAssignments/write",
     ]
 
 
-# The tenant's part
-
-
-def test_the_tenants_part_is_deployed_with_what_was_asked_for(cli: AzureCli) -> None:
-    deploy.postprovision(
-        {**PROVISIONED, "KEYSWEEP_GUARDRAIL": "deny", "EXEMPTION_TAG": "keys allowed"}
-    )
-    (command,) = cli.called("az", "deployment", "mg", "create")
-    values = dict(word.split("=", 1) for word in command[command.index("--parameters") + 1 : -2])
-    assert values == {
-        "principalId": PROVISIONED["PRINCIPAL_ID"],
-        "environmentName": "prod",
-        "location": "westeurope",
-        "sweepMode": "audit",
-        "sweepKinds": "OpenAI,AIServices",
-        "exemptionTag": "keys allowed",
-        "guardrail": "deny",
-    }
-    assert command[command.index("--management-group-id") + 1] == GROUP
-    parameters = bicep.compiled("tenant")["parameters"]
-    needed = {name for name, rule in parameters.items() if "defaultValue" not in rule}
-    assert needed <= set(values)
-    assert set(values) <= set(parameters)
-    assert (ROOT / command[command.index("--template-file") + 1]).exists()
-
-
-def test_who_lacks_rights_is_stopped_with_the_exact_command_for_who_has_them(
-    cli: AzureCli, capsys: pytest.CaptureFixture[str]
-) -> None:
-    cli.refuse("az deployment mg create", "(AuthorizationFailed) The client has no authorization")
-    environ = {**PROVISIONED, "EXEMPTION_TAG": "keys allowed; really"}
-    assert deploy.main(["postprovision"], environ) == 1
-    reason = capsys.readouterr().err
-    assert "AuthorizationFailed" in reason
-    assert "azd deploy" in reason
-    (command,) = [line for line in reason.splitlines() if line.startswith("    az ")]
-    (tried,) = cli.called("az", "deployment", "mg", "create")
-    assert shlex.split(command) == tried[:-2]
+# The command line
 
 
 @pytest.mark.parametrize(("schedule", "code"), [("0 0 0 31 4 *", 1), ("0 0 * * * *", 0)])
 def test_the_command_line_checks_a_parameter_file(
     cli: AzureCli, capsys: pytest.CaptureFixture[str], schedule: str, code: int
 ) -> None:
-    values = {
-        "location": "westeurope",
-        "sweepMode": "audit",
-        "sweepKinds": "OpenAI",
-        "azureTenantId": TENANT,
-        "maxChangesPerSweep": 1,
-        "exemptionRequireUntil": True,
-        "sweepSchedule": schedule,
-        "alertSweepInterval": "PT1H",
-    }
-    parameters = {"parameters": {name: {"value": value} for name, value in values.items()}}
-    cli.answer(
-        "az bicep build-params --file infra/main.bicepparam",
-        {"parametersJson": json.dumps(parameters)},
+    parameters = compiled_parameters(
+        location="westeurope",
+        subscriptionId=FUNCTIONS_SUBSCRIPTION,
+        sweepMode="audit",
+        sweepKinds="OpenAI",
+        azureTenantId=TENANT,
+        maxChangesPerSweep=1,
+        exemptionRequireUntil=True,
+        sweepSchedule=schedule,
+        alertSweepInterval="PT1H",
     )
-    assert deploy.main(["check", "--management-group", GROUP], {}) == code
+    cli.answer("az bicep build-params --file infra/main.bicepparam", parameters)
+    assert main(["check", "--management-group", GROUP], {}) == code
     found = problems(capsys.readouterr().err)
     assert len(found) == code
     assert all(problem.startswith(f"- SWEEP_SCHEDULE is '{schedule}'") for problem in found)
-
-
-# Rings
-
-WRITER = f"Keysweep prod writes ({GROUP})"
-SUBSCRIPTION = "/subscriptions/22222222-2222-2222-2222-222222222222"
-DEV, TEST = (deploy.scope_of(name) for name in ("mg-dev", "mg-test"))
-AT = {DEV: "/at/dev", TEST: "/at/test", SUBSCRIPTION: "/at/sub", deploy.scope_of(GROUP): "/at/all"}
-RINGS = {"SWEEP_MODE": "enforce", "ENFORCE_SCOPES": f"mg-dev, {SUBSCRIPTION[15:]}@2027-03-01"}
-
-
-def deployed(cli: AzureCli, *scopes: str) -> None:
-    """Let the last deployment have assigned the role that can write at these scopes."""
-    # The CLI changes the letter case of outputs.
-    outputs = {"writE_SCOPES": {"type": "Array", "value": list(scopes)}}
-    cli.answer("az deployment mg show", {"properties": {"outputs": outputs}})
-    for scope, assignment in AT.items():
-        found = [
-            {"id": assignment, "roleDefinitionName": WRITER},
-            {"id": "/theirs", "roleDefinitionName": "Owner"},
-        ]
-        cli.answer(f"az role assignment list --scope {scope.lower()} ", found)
-    cli.answer("az role assignment delete", None)
-
-
-def done(cli: AzureCli) -> list[str]:
-    """Return what was deleted and deployed, in order."""
-    return [
-        call[5] if "delete" in call else "deployed"
-        for call in cli.calls
-        if "delete" in call or "create" in call
-    ]
-
-
-@pytest.mark.parametrize(
-    ("settings", "scopes"),
-    [
-        ({"SWEEP_MODE": "audit", "ENFORCE_SCOPES": "mg-dev"}, set()),
-        ({"SWEEP_MODE": "Enforce"}, {deploy.scope_of(GROUP)}),
-        (RINGS, {DEV, SUBSCRIPTION}),
-        # The tenant's id is its root group's, and what is swept as a group is one.
-        ({**RINGS, "ENFORCE_SCOPES": TENANT}, {deploy.scope_of(TENANT)}),
-        (
-            {**RINGS, "SWEEP_MANAGEMENT_GROUPS": SUBSCRIPTION[15:]},
-            {DEV, deploy.scope_of(SUBSCRIPTION[15:])},
-        ),
-    ],
-)
-def test_the_role_that_can_write_is_for_the_rings(
-    settings: dict[str, str], scopes: set[str]
-) -> None:
-    plan = deploy.plan_of({**ENVIRON, **settings})
-    assert deploy.write_scopes(plan) == {scope.lower() for scope in scopes}
-
-
-def test_a_ring_that_is_no_more_loses_the_role_before_anything_is_deployed(cli: AzureCli) -> None:
-    deployed(cli, DEV, TEST, SUBSCRIPTION)
-    deploy.postprovision({**PROVISIONED, **RINGS})
-    assert done(cli) == ["/at/test", "deployed"]
-
-
-def test_a_deployment_that_failed_may_have_assigned_the_role_where_it_was_to(cli: AzureCli) -> None:
-    deployed(cli)
-    given = {"sweepMode": {"value": "enforce"}, "enforceScopes": {"value": "mg-dev, mg-test"}}
-    failed = {"outputs": None, "parameters": given, "provisioningState": "Failed"}
-    cli.answer("az deployment mg show", {"properties": failed})
-    deploy.postprovision({**PROVISIONED, **RINGS})
-    assert done(cli) == ["/at/test", "deployed"]
-
-
-def test_a_first_ring_takes_the_role_away_from_the_whole_group(cli: AzureCli) -> None:
-    deployed(cli, deploy.scope_of(GROUP))
-    deploy.postprovision({**PROVISIONED, **RINGS})
-    assert done(cli) == ["/at/all", "deployed"]
-
-
-def test_an_audit_takes_the_role_away_from_every_ring(cli: AzureCli) -> None:
-    deployed(cli, DEV, SUBSCRIPTION)
-    deploy.postprovision({**PROVISIONED, **RINGS, "SWEEP_MODE": "audit"})
-    assert done(cli) == ["/at/dev", "/at/sub", "deployed"]
-
-
-def test_the_same_rings_lose_nothing(cli: AzureCli) -> None:
-    deployed(cli, DEV.upper(), SUBSCRIPTION)
-    deploy.postprovision({**PROVISIONED, **RINGS})
-    assert done(cli) == ["deployed"]
-
-
-def test_a_ring_that_was_deleted_took_its_assignments_along(cli: AzureCli) -> None:
-    deployed(cli, DEV, TEST)
-    cli.refuse(f"az role assignment list --scope {TEST.lower()} ", "(ManagementGroupNotFound) no")
-    deploy.postprovision({**PROVISIONED, **RINGS})
-    assert done(cli) == ["deployed"]
-
-
-def test_where_it_can_not_be_seen_what_to_take_away_nothing_is_deployed_and_that_is_said(
-    cli: AzureCli, capsys: pytest.CaptureFixture[str]
-) -> None:
-    cli.refuse("az deployment mg show", "(AuthorizationFailed) no")
-    assert deploy.main(["postprovision"], {**PROVISIONED, **RINGS}) == 1
-    assert f"Where role {WRITER!r} was assigned before could not be seen" in capsys.readouterr().err
-    assert done(cli) == []
-
-
-def test_who_may_not_take_the_role_away_gets_both_commands(
-    cli: AzureCli, capsys: pytest.CaptureFixture[str]
-) -> None:
-    deployed(cli, TEST)
-    cli.refuse("az role assignment delete", "(AuthorizationFailed) no")
-    assert deploy.main(["postprovision"], {**PROVISIONED, **RINGS}) == 1
-    first, second = (
-        line for line in capsys.readouterr().err.splitlines() if line.startswith("    az ")
-    )
-    assert first == "    az role assignment delete --ids /at/test"
-    assert second.startswith("    az deployment mg create ")
-
-
-def test_another_management_group_than_before_leaves_nothing_at_that_one(cli: AzureCli) -> None:
-    cli.answer("az policy", [])
-    cli.answer("az role definition list", [{"roleName": "ours"}])
-    cli.answer("az role assignment list", [])
-    cli.answer("az role definition delete", None)
-    deploy.postprovision({**PROVISIONED, "KEYSWEEP_DEPLOYED_AT": "contoso-old"})
-    deleted = [call for call in cli.calls if "delete" in call]
-    assert [call[5] for call in deleted] == [
-        "Keysweep prod writes (contoso-old)",
-        "Keysweep prod (contoso-old)",
-    ]
-    assert kept(cli) == {"KEYSWEEP_DEPLOYED_AT": GROUP}
-
-
-def test_a_ring_that_is_not_below_the_management_group_is_refused(cli: AzureCli) -> None:
-    url = f"{deploy.scope_of(GROUP)}/descendants?api-version=2020-05-01"
-    more = "https://management.azure.com/next"
-    page = {"value": [{"name": "mg-dev"}], "@nextLink": more}
-    cli.answer(f"az rest --method get --url {url}", page)
-    cli.answer(f"az rest --method get --url {more}", {"value": [{"name": "mg-test"}]})
-    preprovision(ENFORCE_SCOPES="MG-dev, mg-test@2027-01-15")
-    (problem,) = problems(refused(ENFORCE_SCOPES=f"mg-dev, mg-typo, {GROUP}"))
-    assert problem.startswith(f"- ENFORCE_SCOPES lists 'mg-typo': it must be below {GROUP}"[:40])
-
-
-def test_the_command_line_takes_the_role_away_from_what_is_no_ring_any_more(
-    cli: AzureCli,
-) -> None:
-    deployed(cli, DEV, TEST)
-    values = {
-        "location": "westeurope",
-        "environmentName": "prod",
-        "sweepMode": "enforce",
-        "sweepKinds": "OpenAI",
-        "azureTenantId": TENANT,
-        "enforceScopes": "mg-dev",
-    }
-    parameters = {"parameters": {name: {"value": value} for name, value in values.items()}}
-    cli.answer("az bicep build-params", {"parametersJson": json.dumps(parameters)})
-    cli.answer(
-        "az rest --method get --url /providers/Microsoft.Management/managementGroups/"
-        f"{GROUP}/descendants",
-        {"value": [{"name": "mg-dev"}]},
-    )
-    assert deploy.main(["withdraw", "--management-group", GROUP], {}) == 0
-    assert done(cli) == ["/at/test"]
-
-
-# Removal
-
-
-def test_removal_takes_away_what_the_deployment_made_and_nothing_else(cli: AzureCli) -> None:
-    scope = f"/providers/Microsoft.Management/managementGroups/{GROUP}"
-    definitions = f"{scope}/providers/Microsoft.Authorization/policyDefinitions"
-    role = f"Keysweep prod ({GROUP})"
-    cli.answer(
-        "az policy assignment list",
-        [
-            {"name": "keysweep-1", "policyDefinitionId": f"{definitions}/keysweep-prod"},
-            {"name": "other", "policyDefinitionId": f"{definitions}/keysweep-prod-eu"},
-        ],
-    )
-    cli.answer("az policy definition list", [{"name": "keysweep-prod"}, {"name": "allowed-skus"}])
-    cli.answer("az role definition list", [{"roleName": role}])
-    cli.answer(
-        "az role assignment list",
-        [
-            {"id": "/ours", "roleDefinitionName": role},
-            {"id": "/theirs", "roleDefinitionName": "Owner"},
-        ],
-    )
-    for kind in ("policy assignment", "policy definition", "role assignment", "role definition"):
-        cli.answer(f"az {kind} delete", None)
-    deploy.remove(GROUP, "prod")
-    deleted = [" ".join(call[1:6]) for call in cli.calls if "delete" in call]
-    assert deleted == [
-        "policy assignment delete --name keysweep-1",
-        "policy definition delete --name keysweep-prod",
-        f"role definition delete --name {WRITER}",
-        "role assignment delete --ids /ours",
-        f"role definition delete --name {role}",
-    ]
-    cli.refuse("az role definition delete", "(AuthorizationFailed)")
-    with pytest.raises(deploy.DeploymentStopped, match="Left to do"):
-        deploy.remove(GROUP, "prod")
-
-
-def test_removal_takes_the_role_that_can_write_away_from_every_ring(cli: AzureCli) -> None:
-    deployed(cli, DEV, SUBSCRIPTION)
-    cli.answer("az policy", [])
-    cli.answer("az role definition list", [{"roleName": WRITER}])
-    cli.answer("az role definition delete", None)
-    deploy.remove(GROUP, "prod")
-    deleted = [call[5] for call in cli.calls if "delete" in call]
-    assert deleted[:4] == ["/at/all", "/at/dev", "/at/sub", WRITER]
-
-
-def test_an_environment_that_was_never_provisioned_has_nothing_to_remove(cli: AzureCli) -> None:
-    assert deploy.main(["postdown"], {"AZURE_ENV_NAME": "prod"}) == 0
-    assert cli.calls == []
-
-
-def test_a_resource_group_that_was_there_before_is_not_deleted(
-    cli: AzureCli, capsys: pytest.CaptureFixture[str]
-) -> None:
-    environ = {
-        **ENVIRON,
-        "KEYSWEEP_RESOURCE_GROUP": "rg-security-tools",
-        "KEYSWEEP_RESOURCE_GROUP_EXISTS": "true",
-    }
-    assert deploy.main(["predown"], environ) == 1
-    said = capsys.readouterr().err
-    assert "`azd down` would delete resource group rg-security-tools" in said
-    assert "--tag azd-env-name=prod" in said
-    assert cli.calls == []
-
-
-def test_a_resource_group_of_our_own_may_be_deleted(cli: AzureCli) -> None:
-    assert deploy.main(["predown"], ENVIRON) == 0
-    assert cli.calls == []
-
-
-# The package
-
-TOKEN = "a-token"
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request as the deployment endpoint got it."""
-
-    method: str
-    path: str
-    authorization: str | None
-    body: bytes
-
-
-class Endpoint(HTTPServer):
-    """The deployment endpoint of a Function App: it gives its answers one after the other."""
-
-    def __init__(self, *answers: tuple[int, str]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers = list(answers)
-        self.requests: list[Request] = []
-
-    def upload(self, sleep: Callable[[float], None] = lambda _: None) -> None:
-        """Let a package be sent here."""
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-        try:
-            deploy.upload(f"http://127.0.0.1:{self.server_port}", TOKEN, b"zip", sleep)
-        finally:
-            self.shutdown()
-            self.server_close()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Endpoint
-
-    def _answer(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        authorization = self.headers.get("Authorization")
-        self.server.requests.append(Request(self.command, self.path, authorization, body))
-        status, text = self.server.answers.pop(0)
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    do_GET = do_POST = _answer  # noqa: N815 - the base class looks for these names
-
-
-def test_a_package_is_sent_as_it_is_and_waited_for() -> None:
-    endpoint = Endpoint((202, '"deployment-1"'), (200, '{"status": 1}'), (200, '{"status": 4}'))
-    endpoint.upload()
-    sent, *polls = endpoint.requests
-    assert sent.method == "POST"
-    assert sent.authorization == f"Bearer {TOKEN}"
-    assert sent.body == b"zip"
-    assert "RemoteBuild=false" in sent.path
-    assert [poll.path for poll in polls] == ["/api/deployments/deployment-1"] * 2
-
-
-def test_an_upload_waits_for_the_identitys_right_to_its_storage() -> None:
-    late = (400, "BlobUploadFailedException: 403")
-    waits: list[float] = []
-    Endpoint(late, late, (202, "1"), (404, "")).upload(sleep=waits.append)
-    assert waits == [30, 30]
-
-
-@pytest.mark.parametrize(
-    "answers",
-    [
-        [(403, "Ip Forbidden")],
-        [(202, "1"), (200, '{"status": 3, "status_text": "no such runtime"}')],
-    ],
-)
-def test_a_deployment_that_fails_says_so_in_azures_words(answers: list[tuple[int, str]]) -> None:
-    with pytest.raises(deploy.DeploymentStopped, match=re.escape(answers[-1][1])) as stopped:
-        Endpoint(*answers).upload()
-    assert TOKEN not in str(stopped.value)
 
 
 # azd's files
@@ -831,19 +499,62 @@ def test_azure_yaml_is_as_azd_wants_it() -> None:
     assert not (ROOT / "infra" / "app.bicepparam").exists()
 
 
+def test_what_is_run_answers_with_what_it_prints() -> None:
+    assert run(sys.executable, "-c", "print('here')") == "here\n"
+    with pytest.raises(CommandFailed, match="no such thing"):
+        run(sys.executable, "-c", "raise SystemExit('no such thing')")
+
+
+def test_codes_of_azure_are_found_however_deep_they_stand() -> None:
+    nested = json.dumps({"error": {"code": "PrincipalNotFound"}})
+    said = json.dumps({"code": "DeploymentFailed", "details": [{"message": nested}]})
+    found = CommandFailed(["az"], f"ERROR: {said}").codes
+    assert found == {"DeploymentFailed", "PrincipalNotFound"}
+    plain = "(AuthorizationFailed) no\nCode: AuthorizationFailed"
+    assert CommandFailed(["az"], plain).codes == {"AuthorizationFailed"}
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["az", "--name", "prod"], "az --name prod"),
+        # PowerShell would make two words of it.
+        (["sweepKinds=OpenAI,AIServices"], "'sweepKinds=OpenAI,AIServices'"),
+        (["@file", "a b", "$x"], "'@file' 'a b' '$x'"),
+    ],
+)
+def test_a_line_to_paste_is_read_alike_by_sh_and_by_powershell(words: list[str], line: str) -> None:
+    assert pasteable(words) == line
+    assert shlex.split(line) == words
+
+
+def test_a_script_of_windows_is_not_handed_what_cmd_acts_on() -> None:
+    assert script_problem(r"C:\CLI2\wbin\az.CMD", ["--name", "a & b"]) is not None
+    assert script_problem(r"C:\CLI2\wbin\az.CMD", ["--name", "a b"]) is None
+    assert script_problem("/usr/bin/az", ["a & b"]) is None
+
+
 def test_every_hook_runs_a_command_that_exists(capsys: pytest.CaptureFixture[str]) -> None:
     project = yaml.safe_load((ROOT / "azure.yaml").read_text())
     hooks = {**project["hooks"], **project["services"]["sweep"]["hooks"]}
-    assert set(hooks) == {"preprovision", "postprovision", "predown", "postdown", "prepackage"}
+    assert set(hooks) == {
+        "preup",
+        "preprovision",
+        "prepackage",
+        "postprovision",
+        "postdeploy",
+        "predown",
+        "postdown",
+    }
     for name, hook in hooks.items():
         for system in ("posix", "windows"):
             module = re.search(r"-m (infra\.\w+) ?(\w*)", hook[system]["run"])
             assert module, name
-            assert (ROOT / f"{module[1].replace('.', '/')}.py").exists()
+            assert find_spec(module[1]), name
             if module[2]:
                 assert module[2] == name
                 with pytest.raises(SystemExit) as left:
-                    deploy.main([name, "--help"], {})
+                    main([name, "--help"], {})
                 assert left.value.code == 0
     capsys.readouterr()
 
@@ -854,7 +565,7 @@ def test_azd_gives_every_parameter_of_the_app_from_its_setting() -> None:
     # When it is deployed nobody has to say.
     assert set(given) == set(parameters) - {"deployedAt"}
     for setting in SETTINGS:
-        name = deploy.parameter_of(setting.name)
+        name = parameter_of(setting.name)
         if name in parameters:
             assert given[name] == {"value": f"${{{setting.name}}}"}
     # azd asks for what has no default, and so only for what a deployer must say.
@@ -885,7 +596,7 @@ def test_every_command_that_the_documents_give_is_understood(
     lines = re.findall(r"-m infra\.deploy ([^\n`]+)", joined)
     assert len(lines) >= 3
     for line in lines:
-        deploy.read_arguments(shlex.split(line))
+        read_arguments(shlex.split(line))
     capsys.readouterr()
 
 

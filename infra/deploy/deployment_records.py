@@ -1,0 +1,72 @@
+"""What Azure itself keeps of deployments at a management group: the record of where roles are.
+
+Every machine reads the same there. A deployment that was removed is no more in it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from infra.deploy.azure_cli import CommandFailed, az
+from infra.deploy.plan import plan_of
+from infra.deploy.questions import signed_in_tenant
+from infra.deploy.tenant_part import TENANT_PARAMETERS, tenant_deployment
+from infra.deploy.write_scopes import write_scopes
+
+
+def records_of(management_group: str, installation: str) -> list[Mapping[str, Any]]:
+    """Return the deployments of tenant.bicep that an installation made at a group.
+
+    Raises CommandFailed if that can't be seen.
+    """
+    try:
+        found = az("deployment", "mg", "list", "--management-group-id", management_group)
+    except CommandFailed as error:
+        if error.says_not_found:
+            return []
+        raise
+    # With main.bicep the region in the name is that of the deployment, wherever the Function is.
+    environment, _, subscription = _parts(installation)
+    beginning, end = tenant_deployment(f"{environment}-").lower(), f"-{subscription}"
+    return [
+        record
+        for record in found
+        if record["name"].lower().startswith(beginning)
+        and record["name"].lower().endswith(end)
+        and "-" not in record["name"][len(beginning) : -len(end)]
+    ]
+
+
+def _parts(installation: str) -> tuple[str, str, str]:
+    """Take an installation's name apart: environment, which may have hyphens, region, id."""
+    rest, _, subscription = installation.lower().rpartition("-")
+    environment, _, region = rest.rpartition("-")
+    return environment, region, subscription
+
+
+def recorded_write_scopes(management_group: str, installation: str) -> set[str]:
+    """Return the scopes at which the role that can write was assigned, in lower case.
+
+    Raises CommandFailed if that can't be seen.
+    """
+    return {
+        scope
+        for record in records_of(management_group, installation)
+        for scope in _scopes_of(record, management_group)
+    }
+
+
+def _scopes_of(record: Mapping[str, Any], management_group: str) -> set[str]:
+    """Return where one assigned it: one that failed may have done so wherever it was to."""
+    # The CLI changes the letter case of outputs.
+    outputs = {
+        name.upper(): output for name, output in (record["properties"]["outputs"] or {}).items()
+    }
+    if "WRITE_SCOPES" in outputs:
+        return {str(scope).lower() for scope in outputs["WRITE_SCOPES"]["value"]}
+    given = record["properties"].get("parameters") or {}
+    wanted = {
+        variable: str(given.get(name, {}).get("value", ""))
+        for name, variable in TENANT_PARAMETERS.items()
+    }
+    there = {"AZURE_TENANT_ID": signed_in_tenant(), "AZURE_MANAGEMENT_GROUP_ID": management_group}
+    return write_scopes(plan_of({**wanted, **there}))

@@ -1,0 +1,64 @@
+"""The Function App in Azure, and what is read of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, az
+
+_API = "api-version=2024-04-01"
+FUNCTION = "sweep"
+"""The name of the one function, in function_app.py."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionApp:
+    """Which app it is."""
+
+    subscription: str
+    resource_group: str
+    name: str
+
+    @property
+    def where(self) -> tuple[str, ...]:
+        """The options of `az` that name its group."""
+        return ("--subscription", self.subscription, "--resource-group", self.resource_group)
+
+    def url(self, part: str) -> str:
+        """Return the address of a part of it at Azure Resource Manager."""
+        return (
+            f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.Web/sites/{self.name}/{part}?{_API}"
+        )
+
+    def site(self) -> Mapping[str, Any]:
+        """Return it as Azure has it. Raises CommandFailed."""
+        site: Mapping[str, Any] = az("functionapp", "show", *self.where, "--name", self.name)
+        # Newer versions of the CLI keep Azure's own form.
+        return {**site.get("properties", {}), **site}
+
+    def settings(self) -> dict[str, str] | None:
+        """Return its app settings; None if they can't be seen."""
+        listing = ("functionapp", "config", "appsettings", "list")
+        try:
+            rows = az(*listing, *self.where, "--name", self.name)
+            return {row["name"]: str(row["value"]) for row in rows}
+        except (CommandFailed, KeyError, TypeError):
+            return None
+
+    def lists_the_function(self) -> bool | None:
+        """Whether Azure lists the function; None if that can't be seen."""
+        try:
+            found = az("rest", "--method", "get", "--url", self.url("functions"))["value"]
+            return any(row["name"].rpartition("/")[2] == FUNCTION for row in found)
+        except (CommandFailed, KeyError, TypeError):
+            return None
+
+    def scm(self) -> str:
+        """Return the address of its deployment endpoint. Raises DeploymentStopped."""
+        for state in self.site()["hostNameSslStates"]:
+            if state["hostType"] == "Repository":
+                return f"https://{state['name']}"
+        raise DeploymentStopped(
+            f"{self.name} has no deployment endpoint: is it the Function App's name?"
+        )

@@ -1,0 +1,85 @@
+"""A deployment at the management group: what it does not have any more goes first.
+
+The same for azd, whose hook deploys tenant.bicep, and for `create`, which deploys main.bicep.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+
+from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, pasteable, run
+from infra.deploy.consistency import run_patiently
+from infra.deploy.plan import Plan
+from infra.deploy.removal import remove
+from infra.deploy.rights import rights_missing
+from infra.deploy.tenant_part import writer_role
+from infra.deploy.withdrawal import groups_before, withdrawals
+
+
+def carry_out(plan: Plan, command: Sequence[str], sleep: Callable[[float], None]) -> str:
+    """Withdraw, and run the command that deploys. Returns what it prints.
+
+    Raises DeploymentStopped, with what Azure says and the commands that are left.
+    """
+    left = [list(command)]
+    printed = ""
+    try:
+        left = [*withdrawals(plan), *left]
+        while left:
+            printed = run_patiently(left[0], lambda: rights_missing(plan) == [], sleep)
+            left = left[1:]
+    except CommandFailed as error:
+        lines = "\n".join(f"    {pasteable(remaining)}" for remaining in left)
+        raise DeploymentStopped(
+            f"Azure says: {error.output}\n\n"
+            "Somebody with Owner, or User Access Administrator and Resource Policy Contributor, at "
+            f"management group {plan.management_group} runs this here:\n\n{lines}\n\n"
+            f"{_unseen(plan, error)}"
+        ) from error
+    return printed
+
+
+def _unseen(plan: Plan, error: CommandFailed) -> str:
+    """Say, if it could not be seen what was there before, what to look for."""
+    if "list" not in error.command:
+        return ""
+    role = writer_role(plan.installation, plan.management_group)
+    return (
+        f"Where role {role!r} was assigned before could not be seen: its assignments at what is no "
+        "ring any more have to be deleted, too. "
+    )
+
+
+def leave_groups(plan: Plan, sleep: Callable[[float], None], before: str = "") -> None:
+    """Take the tenant's part away from management groups that are not the plan's any more.
+
+    `before`: the group that azd's environment remembers. Raises DeploymentStopped.
+    """
+    found = groups_before(plan)
+    if found is None:
+        print("Whether another management group still has a role of this deployment can't be seen.")
+    remembered = {before.lower()} - {"", plan.management_group.lower()}
+    for group in sorted((found or set()) | remembered):
+        remove(group, plan.environment, sleep, plan.installation)
+
+
+def withdraw(plan: Plan, sleep: Callable[[float], None]) -> None:
+    """Take away what a plan does not have any more. Raises DeploymentStopped."""
+    leave_groups(plan, sleep)
+    for command in withdrawals(plan):
+        run(*command)
+        print(pasteable(command))
+
+
+def create(plan: Plan, parameters: str, sleep: Callable[[float], None]) -> None:
+    """Deploy main.bicep by a parameter file, and print its outputs. Raises DeploymentStopped."""
+    leave_groups(plan, sleep)
+    region = plan.location.replace(" ", "").lower()
+    command = [
+        *("az", "deployment", "mg", "create", "--management-group-id", plan.management_group),
+        *("--location", plan.location, "--name", f"keysweep-{plan.environment}-{region}"),
+        *("--parameters", parameters, "--query", "properties.outputs", "--output", "json"),
+    ]
+    # The CLI changes the letter case of outputs.
+    outputs = json.loads(carry_out(plan, command, sleep))
+    for name, output in outputs.items():
+        print(f"{name.upper()}: {output['value']}")

@@ -1,0 +1,123 @@
+"""Takes the tenant's part of a deployment away, and shows by listing it that nothing is left."""
+
+from collections.abc import Callable, Sequence
+
+from infra.deploy.at_group import installations, policies, role_assignments, role_definition
+from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, az, pasteable, run
+from infra.deploy.deployment_records import recorded_write_scopes, records_of
+from infra.deploy.plan import scope_of
+from infra.deploy.tenant_part import policy_names, reader_role, writer_role
+
+_LISTINGS, _PAUSE_SECONDS = 5, 15
+"""A list can show for a while what was just deleted."""
+
+
+def remove(
+    management_group: str,
+    environment: str,
+    sleep: Callable[[float], None],
+    installation: str | None = None,
+) -> None:
+    """Take all away that an installation has at a management group.
+
+    Without its name that is the only one of the environment there. Raises DeploymentStopped with
+    the commands that are left.
+    """
+    name = installation or _only_one(management_group, environment)
+    if name is None:
+        print(f"Management group {management_group} has nothing of Keysweep {environment}.")
+        return
+    # The records go, too, and are known here alone afterwards.
+    scopes = recorded_write_scopes(management_group, name) | {scope_of(management_group).lower()}
+    commands = commands_left(management_group, name, scopes)
+    for _ in range(_LISTINGS):
+        if not commands:
+            break
+        _run_all(commands, management_group)
+        sleep(_PAUSE_SECONDS)
+        commands = commands_left(management_group, name, scopes)
+    if commands:
+        raise DeploymentStopped(
+            "All was deleted, and Azure still lists some of it. Run this again in some minutes, "
+            f"or:\n\n{_indented(commands)}"
+        )
+    print(
+        f"Nothing of Keysweep {name} is left at management group {management_group}: its roles, "
+        "their assignments there and at its rings, its policies and the records of their "
+        "deployment were looked for, and none is listed."
+    )
+
+
+def _only_one(management_group: str, environment: str) -> str | None:
+    found = sorted(installations(management_group, environment))
+    if len(found) > 1:
+        raise DeploymentStopped(
+            f"Management group {management_group} has several of Keysweep {environment}: "
+            f"{', '.join(found)}. Say which with --installation."
+        )
+    return found[0] if found else None
+
+
+def commands_left(management_group: str, name: str, scopes: set[str]) -> list[list[str]]:
+    """Return the commands that take away what is listed now of an installation, in order.
+
+    `scopes`: where its role that can write may be assigned.
+    """
+    commands = policies(management_group, policy_names(name))
+    for role in (writer_role(name, management_group), reader_role(name, management_group)):
+        definition = role_definition(role, management_group)
+        # Azure takes no definition away that is still assigned, so without it there is nothing.
+        if definition:
+            for scope in sorted(scopes):
+                commands += role_assignments(role, scope)
+        commands += definition
+    # These go last: by them another attempt finds the scopes.
+    at_group = ("--management-group-id", management_group)
+    return [
+        *commands,
+        *(
+            ["az", "deployment", "mg", "delete", *at_group, "--name", record["name"]]
+            for record in records_of(management_group, name)
+        ),
+    ]
+
+
+def _run_all(commands: Sequence[Sequence[str]], management_group: str) -> None:
+    for number, command in enumerate(commands):
+        try:
+            run(*command)
+        except CommandFailed as error:
+            if error.says_not_found:
+                continue
+            raise DeploymentStopped(
+                f"Azure says: {error.output}\n\nLeft to do, for somebody with rights at management "
+                f"group {management_group}:\n\n{_indented(commands[number:])}"
+            ) from error
+        print(pasteable(command), flush=True)
+
+
+def _indented(commands: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"    {pasteable(command)}" for command in commands)
+
+
+def say_what_is_left(environment: str, subscription: str = "") -> None:
+    """Name what a subscription still has of an environment, by its tag. Raises DeploymentStopped.
+
+    Without a subscription: that which `az` is set to.
+    """
+    where = ("--subscription", subscription) if subscription else ()
+    tag = ("--tag", f"azd-env-name={environment}")
+    groups = [found["name"] for found in az("group", "list", *tag, *where)]
+    resources = [found["id"] for found in az("resource", "list", *tag, *where)]
+    place = f"subscription {subscription}" if subscription else "the subscription that az is set to"
+    outside = [found for found in resources if _group_of(found) not in {g.lower() for g in groups}]
+    if not groups and not outside:
+        print(f"Nothing in {place} has the tag azd-env-name={environment}.")
+        return
+    commands = [["az", "group", "delete", "--name", name, *where] for name in groups]
+    commands += [["az", "resource", "delete", "--ids", found] for found in outside]
+    raise DeploymentStopped(f"Still in {place}; to take it away:\n\n{_indented(commands)}")
+
+
+def _group_of(resource_id: str) -> str:
+    return resource_id.lower().partition("/resourcegroups/")[2].partition("/")[0]

@@ -1,0 +1,54 @@
+"""Which rights whoever deploys has where, as far as Azure lets them see it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from infra.deploy.azure_cli import CommandFailed, az
+from infra.deploy.plan import Plan
+
+SUBSCRIPTION_RIGHTS = (
+    "Microsoft.Resources/subscriptions/resourceGroups/write",
+    "Microsoft.Resources/deployments/write",
+    "Microsoft.Web/sites/write",
+    "Microsoft.Authorization/roleAssignments/write",
+)
+
+_ROLE_RIGHTS = (
+    "Microsoft.Authorization/roleDefinitions/write",
+    "Microsoft.Authorization/roleAssignments/write",
+    "Microsoft.Resources/deployments/write",
+)
+
+_POLICY_RIGHTS = (
+    "Microsoft.Authorization/policyDefinitions/write",
+    "Microsoft.Authorization/policyAssignments/write",
+)
+
+
+def rights_missing(plan: Plan) -> list[str] | None:
+    """Return the actions that tenant.bicep needs and you lack; None if that can't be seen."""
+    return lacking_rights(
+        plan.where, _ROLE_RIGHTS + (_POLICY_RIGHTS if plan.guardrail != "off" else ())
+    )
+
+
+def lacking_rights(scope: str, wanted: Sequence[str]) -> list[str] | None:
+    """Return which of these actions you lack at a scope; None if that can't be seen."""
+    url = f"{scope}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
+    try:
+        granted = az("rest", "--method", "get", "--url", url)["value"]
+    except (CommandFailed, KeyError, TypeError):
+        return None
+    return [action for action in wanted if not _granted(action, granted)]
+
+
+def _granted(action: str, permissions: Iterable[Mapping[str, Sequence[str]]]) -> bool:
+    """Whether one of the roles grants an action: what it takes away counts for itself alone."""
+
+    def matches(patterns: Sequence[str]) -> bool:
+        return any(fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)
+
+    return any(
+        matches(role.get("actions", ())) and not matches(role.get("notActions", ()))
+        for role in permissions
+    )

@@ -1,0 +1,93 @@
+"""What Application Insights has of sweeps, asked for through `az`. Reads only.
+
+By Log Analytics' query API for a resource, which `az rest` reaches without an extension.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from infra.deploy.azure_cli import CommandFailed, az, post
+from infra.deploy.findings import Report
+from infra.deploy.function_app import FunctionApp
+from shared.core.events import CoverageGap, SettingsRejected, SweepCompleted, SweepStarted
+from shared.core.settings import CLOUDS
+
+METRICS_PUBLISHER = "3913510d-42f4-4e42-8a64-420c390055eb"
+_CLOUD_NAMES = {"AzureChinaCloud": "AZURE_CHINA_CLOUD"}
+_NAMES = ", ".join(f"'{event.name}'" for event in (SweepStarted, SweepCompleted, SettingsRejected))
+_KQL = f"""
+let since = datetime({{since}});
+customEvents
+| where timestamp >= since and name in ({_NAMES}, '{CoverageGap.name}')
+| project timestamp, name, sweepId = tostring(customDimensions.sweepId),
+    whole = tostring(customDimensions.whole), reasons = tostring(customDimensions.reasons),
+    problems = tostring(customDimensions.problems), problem = tostring(customDimensions.problem),
+    gapName = tostring(customDimensions.gapName),
+    subscriptionsRead = toint(customMeasurements.subscriptionsRead),
+    accounts = toint(customMeasurements.accounts), drift = toint(customMeasurements.drift)
+| order by timestamp asc
+"""
+
+
+def component_of(app: FunctionApp, site: Mapping[str, Any]) -> str | None:
+    """Return the id of the Application Insights resource beside an app; None if there is none.
+
+    Where the resource group has several, that of the same environment. Raises CommandFailed.
+    """
+    kind = ("--resource-type", "Microsoft.Insights/components")
+    found = az("resource", "list", *app.where, *kind)
+    environment = (site.get("tags") or {}).get("azd-env-name")
+    ours = [row for row in found if (row.get("tags") or {}).get("azd-env-name") == environment]
+    return str((ours or found)[0]["id"]) if ours or found else None
+
+
+def reports_since(component: str, since: datetime) -> list[Report]:
+    """Return what sweeps said since a moment, the oldest first. Raises CommandFailed."""
+    cloud = az("account", "show")["environmentName"]
+    logs = CLOUDS[_CLOUD_NAMES.get(cloud, "AZURE_PUBLIC_CLOUD")].logs
+    if logs is None:
+        raise CommandFailed(["az", "rest"], f"nobody knows the query API of cloud {cloud}")
+    query = _KQL.format(since=f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    resource = logs.scope.removesuffix("/.default")
+    answer = post(f"{logs.endpoint}/v1{component}/query", {"query": query}, "--resource", resource)
+    return list(_reports(answer))
+
+
+def _reports(answer: Mapping[str, Any]) -> Iterator[Report]:
+    table = answer["tables"][0]
+    names = [column["name"] for column in table["columns"]]
+    for values in table["rows"]:
+        row = dict(zip(names, values, strict=True))
+        yield Report(
+            at=datetime.fromisoformat(row["timestamp"]),
+            name=row["name"],
+            sweep_id=row["sweepId"],
+            whole=row["whole"].lower() == "true",
+            reasons=row["reasons"],
+            problems=row["problems"],
+            problem=row["problem"],
+            gap_name=row["gapName"],
+            subscriptions_read=row["subscriptionsRead"] or 0,
+            accounts=row["accounts"] or 0,
+            drift=row["drift"] or 0,
+        )
+
+
+def may_publish(component: str, principals: Sequence[str]) -> bool | None:
+    """Whether an identity may send telemetry to a component; None if that can't be seen."""
+    try:
+        rows = az("role", "assignment", "list", "--scope", component, "--include-inherited")
+        return any(
+            row["roleDefinitionId"].lower().endswith(METRICS_PUBLISHER)
+            and row["principalId"] in principals
+            for row in rows
+        )
+    except (CommandFailed, KeyError, TypeError):
+        return None
+
+
+def principals_of(site: Mapping[str, Any]) -> list[str]:
+    """Return the object ids of an app's identities."""
+    identities = ((site.get("identity") or {}).get("userAssignedIdentities") or {}).values()
+    return [str(identity["principalId"]) for identity in identities]

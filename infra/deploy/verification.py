@@ -1,0 +1,126 @@
+"""`verify`: whether sweeps report, and what it means. For a person, and a pipeline's health check.
+
+Reads only, through `az`. Monitoring Reader on the resource group is enough; what it does not show
+is said to be unseen.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from infra.deploy.azure_cli import CommandFailed, DeploymentStopped
+from infra.deploy.findings import (
+    Finding,
+    NoRoleYet,
+    Silence,
+    StartedAlone,
+    Surroundings,
+    exit_code,
+    explain,
+    judge,
+    silence_reasons,
+)
+from infra.deploy.function_app import FunctionApp
+from infra.deploy.settings_checks import DEFAULT_SCHEDULE
+from infra.deploy.sweep_reports import (
+    component_of,
+    may_publish,
+    principals_of,
+    reports_since,
+)
+from infra.deploy.triggers import next_sweep
+from shared.core.schedule import Schedule
+
+_POLL_SECONDS = 30
+_ARRIVAL = timedelta(minutes=10)
+"""A calm sweep, and telemetry on its way: so long after its moment one should be seen."""
+_LOOK_BACK = timedelta(hours=25)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The time, and waiting."""
+
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None]
+
+
+def verify(app: FunctionApp, since: datetime | None, wait: timedelta, clock: Clock) -> int:
+    """Look for the newest sweep, say what it means, and return an exit code.
+
+    Without `since` it is looked for in the last day; with `wait`, for one that ends from now on.
+    Raises DeploymentStopped.
+    """
+    begun = clock.now()
+    since = since or (begun if wait else begun - _LOOK_BACK)
+    try:
+        site = app.site()
+        component = component_of(app, site)
+        if component is None:
+            raise DeploymentStopped(f"{app.resource_group} has no Application Insights resource.")
+        settings = app.settings()
+        schedule = None if settings is None else settings.get("SWEEP_SCHEDULE", "")
+        # None comes before the first moment of the schedule, so waiting for it has no sense.
+        until = begun if is_due(schedule, since, begun + wait) is False else begun + wait
+        finding = _awaited(component, since, until, clock)
+    except CommandFailed as error:
+        raise DeploymentStopped(unreadable(error)) from error
+    print(explain(finding, clock.now()))
+    should_be_there = is_due(schedule, since, clock.now() - _ARRIVAL)
+    if isinstance(finding, Silence):
+        around = Surroundings(
+            state=str(site.get("state")),
+            is_listed=app.lists_the_function(),
+            next_sweep=next_sweep(schedule, clock.now()),
+            is_due=should_be_there,
+            may_publish=may_publish(component, principals_of(site)),
+        )
+        print("\n".join(f"- {reason}" for reason in silence_reasons(around)))
+    return exit_code(finding, is_due=should_be_there)
+
+
+def _awaited(component: str, since: datetime, until: datetime, clock: Clock) -> Finding:
+    """Return what is found by a moment, or as soon as waiting can bring no other answer."""
+    finding = judge(reports_since(component, since))
+    while isinstance(finding, Silence | StartedAlone | NoRoleYet) and clock.now() < until:
+        clock.sleep(_POLL_SECONDS)
+        finding = judge(reports_since(component, since))
+    return finding
+
+
+def is_due(schedule: str | None, since: datetime, by: datetime) -> bool | None:
+    """Whether a sweep begins between two moments; None if the schedule can't be seen or read."""
+    if schedule is None:
+        return None
+    try:
+        first = Schedule.parse(schedule.strip() or DEFAULT_SCHEDULE).next_after(
+            since.astimezone(UTC)
+        )
+    except ValueError:
+        return None
+    return first is not None and first <= by
+
+
+def unreadable(error: CommandFailed) -> str:
+    """Say that it is not known whether it works, and why."""
+    return (
+        f"Whether it works is not known, since what it reports could not be read: {error}\n"
+        "It takes Monitoring Reader on the resource group; and where Application Insights is "
+        "closed to public networks (telemetryNetwork `private`), a machine in the network."
+    )
+
+
+def read_duration(text: str) -> timedelta:
+    """Read `90s`, `30m` or `2h`. Raises ValueError."""
+    found = re.fullmatch(r"(\d+)([smh])", text)
+    if not found:
+        raise ValueError(f"{text!r} is no time such as 90s, 30m or 2h")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def read_moment(text: str) -> datetime:
+    """Read a moment such as 2027-03-30T08:00Z; UTC where no zone is given. Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,201 @@
+"""`verify` says what the newest sweep means, and what to look at where there is none."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from infra.deploy.__main__ import main
+from infra.deploy.findings import NOT_YET, TO_MEND, WHOLE, Surroundings, silence_reasons
+from infra.deploy.function_app import FunctionApp
+from infra.deploy.sweep_reports import METRICS_PUBLISHER
+from infra.deploy.verification import Clock, read_duration, read_moment
+from shared.core.events import CoverageGap, SettingsRejected, SweepCompleted, SweepStarted
+from shared.core.wire import fields_of
+from tests.support.azure_cli import AzureCli
+from tests.support.deployments import FUNCTIONS_SUBSCRIPTION, PassingTime
+
+APP = FunctionApp(FUNCTIONS_SUBSCRIPTION, "rg-keysweep-prod", "func-keysweep")
+GROUP_ID = f"/subscriptions/{FUNCTIONS_SUBSCRIPTION}/resourceGroups/rg-keysweep-prod"
+COMPONENT = f"{GROUP_ID}/providers/Microsoft.Insights/components/appi-keysweep"
+QUERY = "az rest --method post --url https://api.loganalytics.azure.com/v1"
+FUNCTIONS = f"az rest --method get --url {APP.url('functions')}"
+LINE = [
+    *("verify", "--subscription", APP.subscription, "--resource-group", APP.resource_group),
+    *("--app", APP.name),
+]
+COLUMNS = (
+    *("timestamp", "name", "sweepId", "whole", "reasons", "problems", "problem", "gapName"),
+    *("subscriptionsRead", "accounts", "drift"),
+)
+AT_EIGHT = "2027-03-30T08:00:30.1234567Z"
+
+
+def row(name: str, at: str = AT_EIGHT, **values: object) -> list[object]:
+    """Return a row of the query's answer: empty where nothing is said, as KQL has it."""
+    texts = dict.fromkeys(COLUMNS[:8], "")
+    said = {"timestamp": at, "name": name, **values}
+    return list({**dict.fromkeys(COLUMNS), **texts, **said}.values())
+
+
+def answer(*rows: list[object]) -> dict[str, object]:
+    return {"tables": [{"columns": [{"name": name} for name in COLUMNS], "rows": list(rows)}]}
+
+
+STARTED = row("SweepStarted", sweepId="1")
+COMPLETED = row("SweepCompleted", whole="true", subscriptionsRead=4, accounts=9, drift=2)
+NOT_WHOLE = row("SweepCompleted", whole="false", subscriptionsRead=3, reasons="contoso-db: NO_ROLE")
+NO_ROLE = row("SweepCompleted", sweepId="1", whole="false", subscriptionsRead=0, reasons="a gap")
+GAP = row("CoverageGap", sweepId="1", problem="(AuthorizationFailed) no", gapName="contoso")
+OLD_GAP = row("CoverageGap", sweepId="0", problem="an old one", gapName="contoso")
+REJECTED = row("SettingsRejected", problems="SWEEP_MODE is 'x'")
+
+
+@pytest.fixture
+def app(cli: AzureCli) -> AzureCli:
+    """Have an app with Application Insights, whose function is listed."""
+    tags = {"azd-env-name": "prod"}
+    identity = {"userAssignedIdentities": {"/id": {"principalId": "p1"}}}
+    cli.answer("az functionapp show", {"state": "Running", "tags": tags, "identity": identity})
+    components = [{"id": "/another", "tags": {}}, {"id": COMPONENT, "tags": tags}]
+    cli.answer("az resource list", components)
+    cli.answer("az functionapp config appsettings list", [])
+    cli.answer(FUNCTIONS, {"value": [{"name": "func-keysweep/sweep"}]})
+    role = {"roleDefinitionId": f"/x/{METRICS_PUBLISHER}", "principalId": "p1"}
+    cli.answer("az role assignment list", [role])
+    return cli
+
+
+def verify(*options: str, time: PassingTime | None = None) -> int:
+    """Run the command."""
+    time = time or PassingTime()
+    return main([*LINE, *options], {}, Clock(time.now, time.sleep))
+
+
+@pytest.mark.parametrize(
+    ("rows", "code", "said"),
+    [
+        ([STARTED, COMPLETED], WHOLE, "It works"),
+        ([STARTED, COMPLETED], WHOLE, "4 subscriptions with 9 accounts"),
+        ([STARTED, NOT_WHOLE], TO_MEND, "contoso-db: NO_ROLE"),
+        ([OLD_GAP, STARTED, GAP, NO_ROLE], NOT_YET, "contoso: (AuthorizationFailed) no"),
+        ([STARTED, NO_ROLE], NOT_YET, "a gap"),
+        ([COMPLETED, REJECTED], TO_MEND, "SWEEP_MODE is 'x'"),
+        ([STARTED], NOT_YET, "none has ended"),
+        # The next one has begun.
+        ([STARTED, COMPLETED, STARTED], WHOLE, "It works"),
+        ([], TO_MEND, "A sweep should have reported by now"),
+    ],
+)
+def test_what_is_found_is_explained_and_has_an_exit_code(
+    app: AzureCli,
+    capsys: pytest.CaptureFixture[str],
+    rows: list[list[object]],
+    code: int,
+    said: str,
+) -> None:
+    app.answer(QUERY, answer(*rows))
+    assert verify() == code
+    printed = capsys.readouterr().out
+    assert said in printed
+    assert "an old one" not in printed
+
+
+def test_the_component_of_the_same_environment_is_asked_for_the_last_day(app: AzureCli) -> None:
+    app.answer(QUERY, answer(COMPLETED))
+    verify()
+    (call,) = [call for call in app.calls if " ".join(call).startswith(QUERY)]
+    assert call[call.index("--url") + 1].endswith(f"/v1{COMPONENT}/query")
+    assert call[call.index("--resource") + 1] == "https://api.loganalytics.io"
+
+
+def test_a_pipeline_waits_for_a_sweep_that_ends_from_now_on(app: AzureCli) -> None:
+    app.answer(QUERY, answer(), answer(STARTED), answer(STARTED, NO_ROLE), answer(COMPLETED))
+    time = PassingTime()
+    assert verify("--wait", "30m", time=time) == WHOLE
+    assert time.waits == [30] * 3
+
+
+@pytest.mark.parametrize("found", [NOT_WHOLE, REJECTED])
+def test_what_waiting_does_not_mend_is_not_waited_for(app: AzureCli, found: list[object]) -> None:
+    app.answer(QUERY, answer(found))
+    time = PassingTime()
+    assert verify("--wait", "30m", time=time) == TO_MEND
+    assert time.waits == []
+
+
+def test_waiting_has_an_end(app: AzureCli) -> None:
+    app.answer(QUERY, answer())
+    time = PassingTime()
+    assert verify("--wait", "30m", time=time) == TO_MEND
+    assert sum(time.waits) == 1800
+
+
+def test_a_sweep_that_is_due_later_than_the_limit_is_not_waited_for(
+    app: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daily = [{"name": "SWEEP_SCHEDULE", "value": "0 0 6 * * *"}]
+    app.answer("az functionapp config appsettings list", daily)
+    app.answer(QUERY, answer())
+    time = PassingTime()
+    assert verify("--wait", "30m", time=time) == NOT_YET
+    assert time.waits == []
+    printed = capsys.readouterr().out
+    assert "None was due yet. The next sweep is at 2027-03-31 06:00 UTC" in printed
+
+
+def test_what_can_not_be_read_is_not_known_and_no_health(
+    app: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app.refuse(QUERY, "(InsufficientAccessError) no")
+    assert verify() == 1
+    reason = capsys.readouterr().err
+    assert "Whether it works is not known" in reason
+    assert "InsufficientAccessError" in reason
+
+
+def test_what_else_can_not_be_seen_is_said_too(
+    app: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app.answer(QUERY, answer())
+    for command in (FUNCTIONS, "az role assignment list", "az functionapp config appsettings list"):
+        app.refuse(command, "(AuthorizationFailed) no")
+    assert verify() == TO_MEND
+    assert capsys.readouterr().out.count("seen") == 3
+
+
+@pytest.mark.parametrize(
+    ("around", "said"),
+    [
+        ({"state": "Stopped"}, "The app is Stopped"),
+        ({"is_listed": False}, "does not list the function"),
+        ({"may_publish": False}, "lacks Monitoring Metrics Publisher"),
+    ],
+)
+def test_silence_says_what_to_look_at(around: dict[str, object], said: str) -> None:
+    usual = {
+        "state": "Running",
+        "is_listed": True,
+        "next_sweep": "",
+        "is_due": True,
+        "may_publish": True,
+    }
+    with_usual = " ".join(silence_reasons(Surroundings(**usual)))  # type: ignore[arg-type]
+    assert said not in with_usual
+    assert said in " ".join(silence_reasons(Surroundings(**{**usual, **around})))  # type: ignore[arg-type]
+
+
+def test_the_query_names_fields_that_events_have() -> None:
+    declared = {
+        field.name
+        for event in (SweepStarted, SweepCompleted, SettingsRejected, CoverageGap)
+        for field in fields_of(event)
+    }
+    assert set(COLUMNS) - {"timestamp", "name", "sweepId"} <= declared
+
+
+def test_times_are_read_as_people_write_them() -> None:
+    assert read_duration("90s") == timedelta(seconds=90)
+    assert read_duration("2h") == timedelta(hours=2)
+    assert read_moment("2027-03-30T08:00") == datetime(2027, 3, 30, 8, tzinfo=UTC)
+    with pytest.raises(ValueError, match="no time such as"):
+        read_duration("half an hour")

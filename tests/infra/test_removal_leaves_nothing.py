@@ -1,0 +1,237 @@
+"""Removal: what Azure lists of an installation is taken away, and listed again to show it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pytest
+
+from infra.deploy.__main__ import main
+from infra.deploy.azure_cli import DeploymentStopped
+from infra.deploy.removal import remove
+from infra.deploy.verification import Clock
+from tests.support.azure_cli import AzureCli
+from tests.support.deployments import (
+    ENVIRON,
+    GROUP,
+    GROUP_SCOPE,
+    INSTALLATION,
+    PassingTime,
+)
+
+READER, WRITER = f"Keysweep {INSTALLATION} ({GROUP})", f"Keysweep {INSTALLATION} writes ({GROUP})"
+DEFINITIONS = f"{GROUP_SCOPE}/providers/Microsoft.Authorization/policyDefinitions"
+RING = "/providers/microsoft.management/managementgroups/mg-dev"
+OTHERS = "prod-westeurope-11111111"
+
+
+@dataclass
+class ManagementGroup:
+    """What is at the group and its ring, by kind, as `az` lists and deletes it."""
+
+    there: dict[str, list[dict[str, object]]] = field(default_factory=dict)
+    undeletable: set[str] = field(default_factory=set)
+
+    def play(self, cli: AzureCli) -> None:
+        """Answer in the place of `az`."""
+        for kind in self.there:
+            cli.act(f"az {kind} list", self._list)
+            cli.act(f"az {kind} delete", self._delete)
+
+    def _list(self, command: Sequence[str]) -> tuple[int, str]:
+        rows = self.there[" ".join(command[1 : command.index("list")])]
+        options = dict(pairwise(command))
+        if command[2] == "assignment" and command[1] == "role":
+            rows = [row for row in rows if str(row["scope"]).lower() == options["--scope"].lower()]
+        if "--name" in options:
+            rows = [row for row in rows if row["roleName"] == options["--name"]]
+        return 0, json.dumps(rows)
+
+    def _delete(self, command: Sequence[str]) -> tuple[int, str]:
+        kind = " ".join(command[1 : command.index("delete")])
+        options = dict(pairwise(command))
+        name = options.get("--ids") or options["--name"]
+        if kind in self.undeletable:
+            return 1, "(AuthorizationFailed) no"
+        self.there[kind] = [
+            row for row in self.there[kind] if name not in {row.get(key) for key in _NAMES}
+        ]
+        return 0, ""
+
+
+_NAMES = ("id", "name", "roleName")
+
+
+@pytest.fixture
+def group(cli: AzureCli) -> ManagementGroup:
+    """Have a deployment with two rings and a guardrail, and others' things beside it."""
+
+    def assignment(name: str, role: str, scope: str) -> dict[str, object]:
+        return {"id": name, "roleDefinitionName": role, "scope": scope}
+
+    outputs = {"WRITE_SCOPES": {"value": [RING, "/subscriptions/2222"]}}
+    found = ManagementGroup(
+        {
+            "policy assignment": [
+                {"name": "ours", "policyDefinitionId": f"{DEFINITIONS}/keysweep-{INSTALLATION}"},
+                {"name": "theirs", "policyDefinitionId": f"{DEFINITIONS}/keysweep-{OTHERS}"},
+            ],
+            "policy definition": [
+                {"name": f"keysweep-{INSTALLATION}"},
+                {"name": f"keysweep-{OTHERS}"},
+            ],
+            "role assignment": [
+                assignment("/reads", READER, GROUP_SCOPE),
+                assignment("/writes-in-ring", WRITER, RING),
+                assignment("/writes-in-subscription", WRITER, "/subscriptions/2222"),
+                assignment("/owner", "Owner", RING),
+            ],
+            "role definition": [{"roleName": name} for name in (READER, WRITER, "Their role")],
+            "deployment mg": [
+                {
+                    "name": f"keysweep-tenant-{INSTALLATION}",
+                    "properties": {"outputs": outputs},
+                },
+                {"name": "theirs", "properties": {"outputs": None}},
+            ],
+        }
+    )
+    found.play(cli)
+    return found
+
+
+def names(rows: list[dict[str, object]]) -> list[object]:
+    return [next(row[key] for key in ("id", "roleName", "name") if key in row) for row in rows]
+
+
+def test_all_that_was_deployed_goes_and_nothing_else(
+    group: ManagementGroup, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remove(GROUP, "prod", PassingTime().sleep, INSTALLATION)
+    assert {kind: names(rows) for kind, rows in group.there.items()} == {
+        "policy assignment": ["theirs"],
+        "policy definition": [f"keysweep-{OTHERS}"],
+        "role assignment": ["/owner"],
+        "role definition": ["Their role"],
+        "deployment mg": ["theirs"],
+    }
+    assert f"Nothing of Keysweep {INSTALLATION} is left" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("group")
+def test_assignments_go_before_what_they_assign_and_the_record_of_where_they_are_last(
+    cli: AzureCli,
+) -> None:
+    remove(GROUP, "prod", PassingTime().sleep, INSTALLATION)
+    assert [" ".join(call[1:6]) for call in cli.calls if "delete" in call] == [
+        "policy assignment delete --name ours",
+        f"policy definition delete --name keysweep-{INSTALLATION}",
+        "role assignment delete --ids /writes-in-ring",
+        "role assignment delete --ids /writes-in-subscription",
+        f"role definition delete --name {WRITER}",
+        "role assignment delete --ids /reads",
+        f"role definition delete --name {READER}",
+        f"deployment mg delete --management-group-id {GROUP}",
+    ]
+
+
+def test_what_is_left_is_named_with_the_commands_for_it(group: ManagementGroup) -> None:
+    group.undeletable = {"role definition"}
+    with pytest.raises(DeploymentStopped, match="Left to do") as stopped:
+        remove(GROUP, "prod", PassingTime().sleep, INSTALLATION)
+    assert f"    az role definition delete --name '{WRITER}'" in str(stopped.value)
+    # By it another attempt finds the rings.
+    assert len(group.there["deployment mg"]) == 2
+
+
+def test_what_was_deleted_and_is_still_listed_is_not_called_gone(cli: AzureCli) -> None:
+    cli.answer("az deployment mg list", [])
+    cli.answer("az role definition list", [{"roleName": READER}])
+    cli.answer("az role assignment list", [])
+    cli.answer("az role definition delete", None)
+    time = PassingTime()
+    with pytest.raises(DeploymentStopped, match="Azure still lists some of it"):
+        remove(GROUP, "prod", time.sleep, INSTALLATION)
+    assert sum(time.waits) == 75
+
+
+def test_the_only_installation_of_an_environment_needs_no_name(group: ManagementGroup) -> None:
+    group.there["policy definition"] = [{"name": "keysweep-prod-eu-westeurope-11111111"}]
+    remove(GROUP, "prod", PassingTime().sleep)
+    assert names(group.there["role definition"]) == ["Their role"]
+
+
+def test_of_several_installations_none_is_chosen(group: ManagementGroup) -> None:
+    with pytest.raises(DeploymentStopped, match=f"{OTHERS}, {INSTALLATION}"):
+        remove(GROUP, "prod", PassingTime().sleep)
+    assert len(group.there["role definition"]) == 3
+
+
+def test_a_group_that_is_no_more_has_nothing(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for kind in ("deployment mg", "policy", "role"):
+        cli.refuse(f"az {kind}", "(ManagementGroupNotFound) no such group")
+    remove(GROUP, "prod", PassingTime().sleep, INSTALLATION)
+    assert "Nothing of Keysweep" in capsys.readouterr().out
+
+
+# The subscription
+
+
+def down(cli: AzureCli, groups: Sequence[str], resources: Sequence[str]) -> int:
+    """Run the hook with these groups and resources of the environment still there."""
+    cli.answer("az group list --tag azd-env-name=prod", [{"name": name} for name in groups])
+    cli.answer("az resource list --tag azd-env-name=prod", [{"id": name} for name in resources])
+    time = PassingTime()
+    return main(["postdown"], ENVIRON, Clock(time.now, time.sleep))
+
+
+@pytest.mark.usefixtures("group")
+def test_after_azd_down_nothing_is_left_and_that_is_said(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert down(cli, [], []) == 0
+    said = capsys.readouterr().out
+    assert "is left at management group" in said
+    assert "has the tag azd-env-name=prod" in said
+
+
+@pytest.mark.usefixtures("group")
+def test_what_the_subscription_still_has_is_named_with_the_command(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inside = "/subscriptions/9/resourceGroups/RG-keysweep/providers/Microsoft.Web/sites/func"
+    outside = "/subscriptions/9/resourceGroups/rg-tools/providers/Microsoft.Insights/workbooks/w"
+    assert down(cli, ["rg-keysweep"], [inside, outside]) == 1
+    left = [line for line in capsys.readouterr().err.splitlines() if line.startswith("    az")]
+    assert left == [
+        f"    az group delete --name rg-keysweep --subscription {ENVIRON['AZURE_SUBSCRIPTION_ID']}",
+        f"    az resource delete --ids {outside}",
+    ]
+
+
+def test_an_environment_that_was_never_provisioned_has_nothing_to_remove(cli: AzureCli) -> None:
+    assert main(["postdown"], {"AZURE_ENV_NAME": "prod"}) == 0
+    assert cli.calls == []
+
+
+def test_a_resource_group_that_was_there_before_is_not_deleted(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ = {
+        **ENVIRON,
+        "KEYSWEEP_RESOURCE_GROUP": "rg-security-tools",
+        "KEYSWEEP_RESOURCE_GROUP_EXISTS": "true",
+    }
+    assert main(["predown"], environ) == 1
+    said = capsys.readouterr().err
+    assert "`azd down` would delete resource group rg-security-tools" in said
+    assert "--tag azd-env-name=prod" in said
+    assert cli.calls == []
+
+
+def test_a_resource_group_of_our_own_may_be_deleted(cli: AzureCli) -> None:
+    assert main(["predown"], ENVIRON) == 0
+    assert cli.calls == []
