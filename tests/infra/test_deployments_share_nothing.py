@@ -4,30 +4,34 @@
 `enforce` with everything taken back that a template can take back.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from infra.deploy.plan import plan_of
+from infra.deploy.removal import remove
+from infra.deploy.tenant_part import policy_names, reader_role, writer_role
 from tests.infra.test_deployment_is_as_described import GROUP, all_of, one, roles
+from tests.infra.test_removal_leaves_nothing import ManagementGroup
+from tests.support.azure_cli import AzureCli
+from tests.support.deployments import PassingTime
 from tools import bicep
 
 FIRST, SECOND = "enforce", "ringed"
 NESTED = "Microsoft.Resources/deployments"
 
 
-def at_group(case: str) -> set[str]:
-    """Return the ids of what a deployment makes at the management group."""
-    return {
-        resource["id"].lower()
-        for resource in bicep.resources(case)
-        if resource["id"].lower().startswith(GROUP.lower())
-    }
+def at_groups(case: str) -> set[str]:
+    """Return the ids of what a deployment makes outside of its resource group."""
+    ids = {resource["id"].lower() for resource in bicep.resources(case)}
+    return {found for found in ids if not found.startswith("/subscriptions/")}
 
 
-def test_two_deployments_of_one_name_share_nothing_at_the_management_group() -> None:
-    assert at_group(FIRST)
-    assert at_group(FIRST) & at_group(SECOND) == set()
+def test_two_deployments_of_one_name_share_nothing_at_management_groups() -> None:
+    assert len(at_groups(FIRST)) == 6
+    assert at_groups(FIRST) & at_groups(SECOND) == set()
 
 
 @pytest.mark.parametrize("other", [SECOND, "corp", "everything"])
@@ -85,15 +89,56 @@ def test_the_longest_names_are_as_short_as_azure_wants_them() -> None:
         assert len(name) <= 64
 
 
-def test_what_stands_is_known_by_environment_region_and_subscription() -> None:
-    """infra/deploy finds by these names what to take away."""
-    definition = one(FIRST, "Microsoft.Authorization/policyDefinitions")
-    assert definition["name"] == "keysweep-enforce-westeurope-22222222"
-    roles = all_of(FIRST, "Microsoft.Authorization/roleDefinitions")
-    assert {role["properties"]["roleName"] for role in roles} == {
-        "Keysweep enforce-westeurope-22222222 (contoso-landingzones)",
-        "Keysweep enforce-westeurope-22222222 writes (contoso-landingzones)",
+def installation(case: str) -> str:
+    """Return what infra.deploy calls a deployment."""
+    app = one(case, "Microsoft.Web/sites")
+    environ = {
+        "AZURE_ENV_NAME": app["tags"]["azd-env-name"],
+        "AZURE_LOCATION": app["location"],
+        "AZURE_SUBSCRIPTION_ID": app["id"].split("/")[2],
     }
+    return plan_of(environ).installation
+
+
+@pytest.mark.parametrize("case", [FIRST, SECOND, "everything"])
+def test_what_stands_at_the_group_has_the_names_that_infra_deploy_looks_for(case: str) -> None:
+    name, group = installation(case), GROUP.rpartition("/")[2]
+    found = {role["properties"]["roleName"] for role in roles(case).values()}
+    assert found == {reader_role(name, group), writer_role(name, group)}
+    definition = one(case, "Microsoft.Authorization/policyDefinitions")
+    assert definition["name"] in policy_names(name)
+
+
+def rows(case: str) -> dict[str, list[dict[str, object]]]:
+    """Return what a deployment made at the group, as `az` lists it."""
+    named = {role["id"]: role["properties"]["roleName"] for role in roles(case).values()}
+    return {
+        "policy assignment": [
+            {"name": made["name"], "policyDefinitionId": made["properties"]["policyDefinitionId"]}
+            for made in all_of(case, "Microsoft.Authorization/policyAssignments")
+        ],
+        "policy definition": [
+            {"name": made["name"]}
+            for made in all_of(case, "Microsoft.Authorization/policyDefinitions")
+        ],
+        "role assignment": [
+            {"id": made["id"], "roleDefinitionName": named[definition], "scope": scope}
+            for made in all_of(case, "Microsoft.Authorization/roleAssignments")
+            if (definition := made["properties"]["roleDefinitionId"]) in named
+            for scope in re.findall(r"guid\('([^']+)'", made["id"])[:1]
+        ],
+        "role definition": [{"roleName": role} for role in named.values()],
+        "deployment mg": [],
+    }
+
+
+def test_removal_of_one_leaves_the_other_whole_and_nothing_of_itself(cli: AzureCli) -> None:
+    group = ManagementGroup(
+        {kind: [*found, *rows(SECOND)[kind]] for kind, found in rows(FIRST).items()}
+    )
+    group.play(cli)
+    remove(GROUP.rpartition("/")[2], "enforce", PassingTime().sleep, installation(FIRST))
+    assert group.there == rows(SECOND)
 
 
 def test_what_a_template_leaves_behind_is_the_writers_assignment_and_the_guardrail() -> None:
