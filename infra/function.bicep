@@ -76,6 +76,8 @@ resource storage 'Microsoft.Storage/storageAccounts@2025-01-01' = {
     properties: {
       deleteRetentionPolicy: { enabled: true, days: 7 }
       containerDeleteRetentionPolicy: { enabled: true, days: 7 }
+      // What a package was before somebody wrote over it: to compare it, and to put it back.
+      isVersioningEnabled: true
     }
 
     resource package 'containers' = {
@@ -83,6 +85,28 @@ resource storage 'Microsoft.Storage/storageAccounts@2025-01-01' = {
       properties: { publicAccess: 'None' }
     }
   }
+}
+
+// The timer writes its last run each time, so versions would become ever more.
+resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-01-01' = {
+  parent: storage
+  name: 'default'
+  properties: {
+    policy: {
+      rules: [
+        {
+          name: 'old-versions'
+          enabled: true
+          type: 'Lifecycle'
+          definition: {
+            filters: { blobTypes: ['blockBlob'] }
+            actions: { version: { delete: { daysAfterCreationGreaterThan: 30 } } }
+          }
+        }
+      ]
+    }
+  }
+  dependsOn: [storage::blobs]
 }
 
 resource component 'Microsoft.Insights/components@2020-02-02' existing = {
@@ -227,3 +251,5 @@ resource metricsPublisher 'Microsoft.Authorization/roleAssignments@2022-04-01' =
 
 output principalId string = identity.properties.principalId
 output appName string = app.name
+@description('What whoever would become Keysweep has to change.')
+output watchedIds array = [app.id, identity.id, storage.id]

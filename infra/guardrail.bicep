@@ -7,12 +7,13 @@ targetScope = 'managementGroup'
 @allowed(['audit', 'deny', 'modify'])
 param effect string
 param location string
-param environmentName string
+// Tells this deployment from others at the group, as in tenant.bicep.
+param installation string
 param kinds string[]
 param excludedSubscriptions string[]
 param exemptionTag string
 
-var displayName = 'Azure OpenAI accounts have local auth off, unless a tag exempts them (Keysweep ${environmentName})'
+var displayName = 'Azure OpenAI accounts have local auth off, unless a tag exempts them (Keysweep ${installation})'
 var description = 'Keysweep turns local auth off where it is still on; this stops new accounts with keys at the door.'
 
 // Both rules are literal, the same condition written twice (a test compares them): what stands in a
@@ -21,7 +22,7 @@ var description = 'Keysweep turns local auth off where it is still on; this stop
 // words are those of shared/core/exemption.py.
 
 resource judge 'Microsoft.Authorization/policyDefinitions@2025-03-01' = if (effect != 'modify') {
-  name: 'keysweep-${environmentName}'
+  name: 'keysweep-${installation}'
   properties: {
     displayName: displayName
     description: description
@@ -56,7 +57,7 @@ resource judge 'Microsoft.Authorization/policyDefinitions@2025-03-01' = if (effe
 }
 
 resource mend 'Microsoft.Authorization/policyDefinitions@2025-03-01' = if (effect == 'modify') {
-  name: 'keysweep-${environmentName}-modify'
+  name: 'keysweep-${installation}-modify'
   properties: {
     displayName: displayName
     description: description
@@ -110,7 +111,7 @@ resource mend 'Microsoft.Authorization/policyDefinitions@2025-03-01' = if (effec
 
 resource assignment 'Microsoft.Authorization/policyAssignments@2025-03-01' = {
   // At a management group, 24 characters at most.
-  name: 'keysweep-${uniqueString(managementGroup().id, environmentName, effect == 'modify' ? 'mend' : 'judge')}'
+  name: 'keysweep-${uniqueString(toLower(managementGroup().id), installation, effect == 'modify' ? 'mend' : 'judge')}'
   location: effect == 'modify' ? location : null
   identity: effect == 'modify' ? { type: 'SystemAssigned' } : null
   properties: {

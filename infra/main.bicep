@@ -217,7 +217,8 @@ param deployedAt string = utcNow('yyyy-MM-ddTHH:mm:ssZ')
 param guardrail string = 'off'
 
 module app 'app.bicep' = {
-  name: 'keysweep-app-${environmentName}'
+  // The history of deployments keeps where one of a name was started, and refuses another region.
+  name: 'keysweep-app-${environmentName}-${deployment().location}'
   scope: subscription(subscriptionId)
   params: {
     environmentName: environmentName
@@ -277,10 +278,11 @@ module app 'app.bicep' = {
 }
 
 module tenant 'tenant.bicep' = {
-  name: 'keysweep-tenant-${environmentName}'
+  name: 'keysweep-tenant-${environmentName}-${deployment().location}-${toLower(take(subscriptionId, 8))}'
   params: {
     principalId: app.outputs.PRINCIPAL_ID
     environmentName: environmentName
+    subscriptionId: subscriptionId
     location: location
     sweepMode: sweepMode
     sweepKinds: sweepKinds

@@ -13,7 +13,12 @@ param principalId string
 @maxLength(20)
 param environmentName string
 
-@description('Where the policy assignment\'s identity lives, if the guardrail modifies.')
+@description('The subscription that holds the Function. With the name and the region it tells this deployment from others at this group.')
+@minLength(36)
+@maxLength(36)
+param subscriptionId string
+
+@description('Where the Function is, and the policy assignment\'s identity, if the guardrail modifies.')
 param location string
 
 @description('As in app.bicep: only `enforce` gets the role that can write.')
@@ -46,13 +51,18 @@ param ownerTags string = ''
 @allowed(['off', 'audit', 'deny', 'modify'])
 param guardrail string = 'off'
 
+// Tells this deployment from any other at this group. Names of roles are the tenant's, and names of
+// policies this group's: one that two deployments had would be the last one's, and go with the first.
+// infra/deploy knows it, too, since by these names it finds what to take away.
+var installation = '${environmentName}-${toLower(replace(location, ' ', ''))}-${toLower(take(subscriptionId, 8))}'
+
 // Azure Resource Manager takes allowed values in any letter case.
 var enforces = toLower(sweepMode) == 'enforce'
 var readsGroups = !empty(ownerTags) || contains(
   ['true', 'resourcegroup', 'resourcegroup,subscription'],
   toLower(exemptionInherit)
 )
-// The one list of actions, which the README shows and the tests compare with what a sweep uses.
+// The one list of actions, which docs/security-model.md shows and the tests compare with what a sweep uses.
 var actions = loadJsonContent('role-actions.json', 'actions')
 var reads = filter(
   actions,
@@ -96,9 +106,9 @@ var subscriptions = union(
 )
 
 resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
-  name: guid(managementGroup().id, 'keysweep', environmentName)
+  name: guid(toLower(managementGroup().id), 'keysweep', installation, toLower(subscriptionId))
   properties: {
-    roleName: 'Keysweep ${environmentName} (${managementGroup().name})'
+    roleName: 'Keysweep ${installation} (${managementGroup().name})'
     description: 'Finds Azure OpenAI accounts that accept API keys; reads only.'
     type: 'CustomRole'
     assignableScopes: [managementGroup().id]
@@ -108,7 +118,7 @@ resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
 
 resource assignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   // The principal is part of the name: an identity made anew gets an assignment of its own.
-  name: guid(managementGroup().id, principalId, role.name)
+  name: guid(toLower(managementGroup().id), principalId, role.name)
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
@@ -118,9 +128,15 @@ resource assignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 // Beside the other one, so that it can be given for the rings alone.
 resource writer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
-  name: guid(managementGroup().id, 'keysweep', environmentName, 'writes')
+  name: guid(
+    toLower(managementGroup().id),
+    'keysweep',
+    installation,
+    toLower(subscriptionId),
+    'writes'
+  )
   properties: {
-    roleName: 'Keysweep ${environmentName} writes (${managementGroup().name})'
+    roleName: 'Keysweep ${installation} writes (${managementGroup().name})'
     description: enforces
       ? 'Turns local auth off for Azure OpenAI accounts.'
       : 'Reads Azure OpenAI accounts: this deployment audits.'
@@ -130,9 +146,10 @@ resource writer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   }
 }
 
+// The history of deployments keeps where one of a name was started, and refuses another region.
 module writesInGroup 'writes-in-group.bicep' = [
   for group in (enforces ? groups : []): {
-    name: 'keysweep-writes-${environmentName}-${uniqueString(group)}'
+    name: 'keysweep-writes-${environmentName}-${uniqueString(group, installation, deployment().location)}'
     scope: managementGroup(group)
     params: { principalId: principalId, roleId: writer.id }
   }
@@ -140,19 +157,19 @@ module writesInGroup 'writes-in-group.bicep' = [
 
 module writesInSubscription 'writes-in-subscription.bicep' = [
   for id in (enforces ? subscriptions : []): {
-    name: 'keysweep-writes-${environmentName}-${uniqueString(id)}'
+    name: 'keysweep-writes-${environmentName}-${uniqueString(id, installation, deployment().location)}'
     scope: subscription(id)
     params: { principalId: principalId, roleId: writer.id }
   }
 ]
 
 module policy 'guardrail.bicep' = if (guardrail != 'off') {
-  name: 'keysweep-guardrail-${environmentName}'
+  name: 'keysweep-guardrail-${environmentName}-${uniqueString(installation, deployment().location)}'
   params: {
     // The condition above takes `off` away, which the compiler does not see.
     effect: any(guardrail)
     location: location
-    environmentName: environmentName
+    installation: installation
     // `other:` before a kind tells the Function alone that it is newer than the Function's list.
     kinds: filter(
       map(split(sweepKinds, ','), kind => trim(last(split(kind, ':')))),

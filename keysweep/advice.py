@@ -31,6 +31,17 @@ class NotSignedIn(NoToken):
         )
 
 
+def data_role(kind: str) -> str:
+    """Return the role with which an account of this kind is used without a key.
+
+    The data actions of *Cognitive Services OpenAI User* are below `accounts/OpenAI/` alone, and a
+    Foundry account serves more (azure-docs, role-based-access-control/built-in-roles).
+    """
+    if kind.lower() == "openai":
+        return "Cognitive Services OpenAI User"
+    return "Cognitive Services User"
+
+
 def for_person(error: KeysweepError | str) -> str:
     """Return the text of an error, with advice for a person in the place of the Function's."""
     text = str(error)

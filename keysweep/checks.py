@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-from keysweep.advice import for_person
+from keysweep.advice import data_role, for_person
 from shared.core.errors import AzureError, Refused
 from shared.core.model import AccountId
 
@@ -154,8 +154,8 @@ def bogus_key(answer: Answer | AzureError, real: Answer | AzureError) -> Check:
             return Check(title, Mark.OPEN, _unclear(other, answer))
 
 
-def token(answer: Answer | AzureError, account_id: AccountId) -> Check:
-    """Judge the answer to an Entra ID token."""
+def token(answer: Answer | AzureError, account_id: AccountId, kind: str) -> Check:
+    """Judge the answer to an Entra ID token. `kind`: the account's, which decides on the role."""
     title = "An Entra ID token works"
     if isinstance(answer, AzureError):
         return Check(title, Mark.OPEN, for_person(answer))
@@ -168,8 +168,8 @@ def token(answer: Answer | AzureError, account_id: AccountId) -> Check:
             return Check(title, Mark.GOOD, says)
         case Meaning.NO_ROLE:
             says = (
-                f"{answer.message} Ask for the role Cognitive Services OpenAI User on "
-                f"{account_id.name}; a new one takes minutes to arrive."
+                f"{answer.message} Ask for the role {data_role(kind)} on {account_id.name}; a new "
+                "one takes minutes to arrive."
             )
             return Check(title, Mark.BAD, says)
         case Meaning.NO_SUBDOMAIN:

@@ -42,12 +42,13 @@ async def probe(
             "--wait while the keys are on, or hand it one that you have with --key-from-stdin."
         )
     keys_off = raw.get("properties", {}).get("disableLocalAuth") is True
+    kind = str(raw.get("kind", ""))
     real = found if isinstance(found, AzureError) else await or_error(gateway.with_key(found))
     bogus = await or_error(gateway.with_key(secrets.token_hex(16)))
     checks = [
         no_key(found) if isinstance(found, AzureError) else real_key(real, keys_off=keys_off),
         bogus_key(bogus, real),
-        token(await or_error(gateway.with_token()), account_id),
+        token(await or_error(gateway.with_token()), account_id, kind),
     ]
     drawn = grid("", "check", "what it shows")
     styles = {Mark.GOOD: "bold green", Mark.BAD: "bold red", Mark.OPEN: "bold yellow"}

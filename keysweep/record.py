@@ -182,7 +182,7 @@ class Change:
     ended_at: datetime | None = None
     """None: the record does not say what came of it."""
     result: str = ""
-    """What came of it, as in the README; empty where that is not told."""
+    """What came of it, as in docs/results.md; empty where that is not told."""
     may_be_done: bool = True
     """Whether Azure took it, or may have."""
 

@@ -42,11 +42,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the soak's share, and what looks at months of sweeps, as slow."""
+    """Mark folders: the soak's share and what looks at sweeps by queries are slow, and `infra`."""
     for item in items:
-        fixtures = item.fixturenames if isinstance(item, pytest.Function) else ()
-        if item.nodeid.startswith("tests/soak/") or not {"month", "calm"}.isdisjoint(fixtures):
+        if item.nodeid.startswith(("tests/soak/", "tests/dashboard/")):
             item.add_marker(pytest.mark.slow)
+        if item.nodeid.startswith("tests/infra/"):
+            item.add_marker(pytest.mark.infra)
 
 
 @pytest.hookimpl(trylast=True)

@@ -19,7 +19,7 @@ DEPLOYMENTS = ROOT / "tests" / "data" / "deployments"
 SOURCES = tuple(sorted(INFRA.glob("*.bicep")))
 # What is deployed by itself; the other files are parts of these.
 ENTRIES = ("app", "main", "tenant")
-CASES = ("audit", "enforce", "everything", "private", "corp")
+CASES = ("audit", "enforce", "ringed", "removed", "everything", "private", "corp")
 BESIDE = ROOT.parent / "shared" / "tools" / "bicep"
 NONE = (
     f"no Bicep CLI on PATH, in ~/.azure/bin (`az bicep install` puts it there) or at {BESIDE}: "

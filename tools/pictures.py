@@ -42,22 +42,23 @@ def draw(
     *arguments: str,
     answers: Mapping[str, str] | None = None,
     rows: int = _ROWS,
+    columns: int = _COLUMNS,
     **environ: Any,
 ) -> str:
     """Run a command, draw what it left in the terminal, and return that."""
-    ran = in_terminal(azure, *arguments, columns=_COLUMNS, answers=answers, **environ)
+    ran = in_terminal(azure, *arguments, columns=columns, answers=answers, **environ)
     # The records of this run lie in a temporary folder; those of a person do not.
     out = _STATE.sub("~/.local/state", ran.out)
     lines = [_MOVES.sub("", line).rpartition("\r")[2] for line in out.split("\r\n")]
     # What a spinner or a bar showed is gone from the terminal by the end.
     drawn = [Text.from_ansi(line) for line in lines if not _PROGRESS.match(line)]
     # A terminal breaks a line where it ends.
-    shown = [row for line in drawn for row in line.divide(range(_COLUMNS, len(line), _COLUMNS))]
+    shown = [row for line in drawn for row in line.divide(range(columns, len(line), columns))]
     while shown and not shown[-1].plain.strip():
         shown.pop()
     if len(shown) > rows:
         shown = [*shown[: rows - 6], Text("…"), *_from_a_row(shown[-5:])]
-    console = Console(width=_COLUMNS, record=True, highlight=False, file=io.StringIO())
+    console = Console(width=columns, record=True, highlight=False, file=io.StringIO())
     for row in shown:
         console.print(row, soft_wrap=True)
     picture = console.export_svg(title="$ keysweep " + " ".join(arguments))
@@ -82,6 +83,9 @@ def main() -> None:
         return LocalAzure(scenario, **options)  # type: ignore[arg-type]
 
     with at_once(serve, tenant) as azure:
+        # GitHub shows a README some 840 pixels wide: of a hundred columns each can still be read.
+        people = tenant.account("payroll-faq").id.split("/")[2]
+        draw("front", azure, "scan", "-s", people, columns=104)
         draw("scan", azure, "scan")
         online = ("-m", "contoso-online")
         draw("owners", azure, "scan", *online, OWNER_TAGS="owner")

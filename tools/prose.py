@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,10 +24,19 @@ from tools.bicep import resources
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-COMMAND_LINE = ROOT / "docs" / "command-line.md"
+DOCS = ROOT / "docs"
+COMMAND_LINE = DOCS / "command-line.md"
 DEPLOYING = ROOT / "infra" / "README.md"
-ARCHITECTURE = ROOT / "docs" / "architecture.md"
-DOCUMENTS = (README, DEPLOYING, ROOT / "docs" / "telemetry.md", ARCHITECTURE)
+SECURITY = ROOT / "SECURITY.md"
+SETTINGS_PAGE = DOCS / "settings.md"
+DOCUMENTS = (
+    DEPLOYING,
+    DOCS / "architecture.md",
+    SETTINGS_PAGE,
+    DOCS / "security-model.md",
+    DOCS / "telemetry.md",
+    SECURITY,
+)
 _BLOCK = re.compile(
     r"(<!-- begin: (?P<name>\w+) \(make docs\) -->\n)(?P<text>.*?)(<!-- end: (?P=name) -->)",
     re.DOTALL,
@@ -48,21 +58,10 @@ def _settings() -> str:
 
 
 def _events() -> str:
-    lines = ["| event | when | fields |", "| --- | --- | --- |"]
+    lines = ["| event | when |", "| --- | --- |"]
     for event in EVENTS:
-        names = ", ".join(f"`{field.name}`" for field in fields_of(event))
         summary = (event.__doc__ or "").splitlines()[0]
-        lines.append(f"| `{event.name}` | {summary} | {names} |")
-    common = ", ".join(f"`{field.name}`" for field in fields_of(SweepContext))
-    lines.append(f"| every event | | {common} |")
-    return "\n".join(lines) + "\n"
-
-
-def _metrics() -> str:
-    lines = ["| metric | dimensions | says |", "| --- | --- | --- |"]
-    for metric in METRICS:
-        dimensions = ", ".join(f"`{name}`" for name in metric.dimensions)
-        lines.append(f"| `{metric.name}` | {dimensions} | {metric.meaning} |")
+        lines.append(f"| [`{event.name}`](#{event.name.lower()}) | {summary} |")
     return "\n".join(lines) + "\n"
 
 
@@ -85,7 +84,9 @@ _MADE_FOR = {
     "Microsoft.Insights/components": "takes the telemetry, with Entra ID tokens alone",
     "Microsoft.Insights/workbooks": "where people review drift",
     "Microsoft.Storage/storageAccounts": "the package and the timer's lock; shared keys off",
-    "Microsoft.Storage/storageAccounts/blobServices": "keeps what was deleted for a week",
+    "Microsoft.Storage/storageAccounts/blobServices": "keeps what was deleted for a week, and "
+    "what a blob was before",
+    "Microsoft.Storage/storageAccounts/managementPolicies": "ends what a blob was after a month",
     "Microsoft.Storage/storageAccounts/blobServices/containers": "where packages go",
     "Microsoft.ManagedIdentity/userAssignedIdentities": "who Keysweep is",
     "Microsoft.Web/serverfarms": "Flex Consumption",
@@ -105,9 +106,17 @@ _MADE_FOR = {
 }
 
 
+# Application Insights gets these without anybody's asking (azure-docs#117421, azurerm#10563).
+_MADE_BY_AZURE = """\
+| `microsoft.alertsManagement/smartDetectorAlertRules` | `Failure Anomalies - appi-keysweep-…` | \
+subscription | Azure makes it by itself, for each Application Insights resource |
+| `Microsoft.Insights/actionGroups` | `Application Insights Smart Detection` | \
+subscription | the same: the rule above calls it |""".splitlines()
+
+
 def _resources() -> str:
     """Tell what `enforce.bicepparam` would make: one row for each resource of its snapshot."""
-    return _resource_table(_resource_rows("enforce"))
+    return _resource_table([*_resource_rows("enforce"), *_MADE_BY_AZURE])
 
 
 def _network_resources() -> str:
@@ -126,14 +135,41 @@ def _resource_rows(case: str) -> list[str]:
     for resource in resources(case):
         at_group = "managementGroup" in resource["id"]
         where = "management group" if at_group else "subscription"
-        made_for = (
-            f"alert: {resource['properties']['displayName'].removeprefix('Keysweep: ')}"
-            if resource["type"] == "Microsoft.Insights/scheduledQueryRules"
-            else _MADE_FOR[resource["type"]]
-        )
+        made_for = _made_for(resource)
         shown = _shown_name(resource["name"])
         rows.append(f"| `{resource['type']}` | {shown} | {where} | {made_for} |")
     return rows
+
+
+def _made_for(resource: dict[str, Any]) -> str:
+    match resource["type"]:
+        case "Microsoft.Insights/scheduledQueryRules":
+            title = resource["properties"]["displayName"].removeprefix("Keysweep: ")
+        case "Microsoft.Insights/activityLogAlerts":
+            title = next(
+                str(alert["title"])
+                for alert in watched_operations()
+                if resource["name"].endswith(alert["name"])
+            )
+        case kind:
+            return _MADE_FOR[kind]
+    return f"alert: {title}"
+
+
+def watched_operations() -> list[dict[str, Any]]:
+    """Return the alerts on the activity log, each with the operations that it looks for."""
+    loaded = json.loads((ROOT / "infra" / "watched-operations.json").read_text())
+    found: list[dict[str, Any]] = loaded["alerts"]
+    return found
+
+
+def _watched() -> str:
+    lines = ["| alert | severity | operation | what it may mean |", "| --- | --- | --- | --- |"]
+    for alert in watched_operations():
+        for operation in alert["operations"]:
+            shown = f"`{operation['name']}` | {operation['why']}"
+            lines.append(f"| {alert['title']} | {alert['severity']} | {shown} |")
+    return "\n".join(lines) + "\n"
 
 
 def _shown_name(name: str) -> str:
@@ -262,7 +298,6 @@ def _help(*path: str) -> str:
 BLOCKS: dict[str, Callable[[], str]] = {
     "settings": _settings,
     "events": _events,
-    "metrics": _metrics,
     "actions": _actions,
     "layers": _layers,
     "map": _map,
@@ -271,11 +306,14 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "metric_fields": _metric_fields,
     "definition": _definition,
     "queries": _queries,
-    "help": _help,
     "resources": _resources,
     "network": _network_resources,
+    "watched": _watched,
 }
-COMMANDS: dict[str, Callable[[], str]] = {name: partial(_help, name) for name in keysweep.commands}
+COMMANDS: dict[str, Callable[[], str]] = {
+    "help": _help,
+    **{name: partial(_help, name) for name in keysweep.commands},
+}
 """The blocks of docs/command-line.md."""
 
 

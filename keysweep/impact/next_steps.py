@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
 
+from keysweep.advice import data_role
 from keysweep.impact import diagnostics
 from keysweep.impact.evidence import (
     CallCounts,
@@ -104,18 +105,11 @@ def _role(evidence: Evidence) -> Iterator[NextStep]:
             "Give it a custom subdomain, for good: without one Entra ID can't reach it.",
             f"az cognitiveservices account update {_named(account)} --custom-domain SUBDOMAIN",
         )
-    role = data_role(account)
+    role = data_role(account.kind)
     yield NextStep(
         f"Give each client's identity the role {role}.",
         f'az role assignment create --assignee OBJECT-ID --role "{role}" --scope {account.id}',
     )
-
-
-def data_role(account: Account) -> str:
-    """Return the role with which an account of this kind is used without a key."""
-    if account.kind.lower() == "openai":
-        return "Cognitive Services OpenAI User"
-    return "Cognitive Services User"
 
 
 def _code(evidence: Evidence) -> Iterator[NextStep]:
@@ -141,7 +135,7 @@ def _connections(evidence: Evidence) -> Iterator[NextStep]:
         yield NextStep(
             f"Make connection {connection.name} of {connection.place} anew with `authType: AAD`, "
             f"and give the identity of {connection.project or connection.holder.name} the role "
-            f"{data_role(evidence.account)}.",
+            f"{data_role(evidence.account.kind)}.",
             _create(connection),
         )
 
@@ -172,7 +166,7 @@ def _fetchers(evidence: Evidence) -> Iterator[NextStep]:
     yield NextStep(f"Ask who fetched its keys: {the_first(named, '; ')}.")
     if all(fetch.client in _PEOPLES_CLIENTS for fetch in fetches):
         return
-    role = data_role(evidence.account)
+    role = data_role(evidence.account.kind)
     yield NextStep(
         "In Terraform, drop the key, which is empty once keys are off.",
         "azurerm_cognitive_account.NAME.primary_access_key becomes azurerm_role_assignment with "

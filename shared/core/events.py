@@ -234,7 +234,7 @@ class RemediationOutcome(DriftEvent):
     """What came of one drift."""
 
     name: ClassVar[str] = "RemediationOutcome"
-    result: Annotated[str, "The drift's result, as in the README: `DISABLED`, `LOCKED` and so on."]
+    result: Annotated[str, "The drift's result (docs/results.md): `DISABLED`, `LOCKED` and so on."]
     detail: Annotated[str, "One sentence."]
     azure_code: Annotated[str, "Azure's own error code, where it refused."]
     azure_message: Annotated[str, "Azure's own message."]

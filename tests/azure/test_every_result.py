@@ -1,10 +1,9 @@
-"""Every result of the README's table, brought about by what the server does, all in one sweep.
+"""Every result of docs/results.md, brought about by what the server does, all in one sweep.
 
 One account's failure never stops another's: beside each spoilt account stands one that is calm. The
 judge is the server: whose keys are off, which writes it accepted, and how many it was asked for.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +14,6 @@ from local_azure.faults import Fault
 from local_azure.state import ids
 from shared.core.model import Result
 from tests.support.contoso import MANY, TAG, before, keys_on, methods
-from tests.support.functions_worker import ROOT
 from tests.support.real_sweeps import sweep
 from tests.support.serving import Serve
 
@@ -194,16 +192,6 @@ async def test_failures_of_every_kind_at_once_leave_the_others_done(serve: Serve
         assert event["accepted"] == str(accepted).lower(), name
         still_on = tenant.find_account(bot.id) is not None and bot.keys_on
         assert not still_on or case.result not in {Result.DISABLED, Result.ALREADY_OFF}, name
-
-
-def test_the_readme_has_every_result_and_says_which_fail_the_invocation() -> None:
-    text = (ROOT / "README.md").read_text()
-    (rows,) = re.findall(r"\| result \| meaning \| fails.*?\n\|[- |]+\n((?:\|.*\n)+)", text)
-    table: dict[str, bool] = {}
-    for row in rows.splitlines():
-        names, _, fails = (cell.strip() for cell in row.strip("|").split("|"))
-        table |= dict.fromkeys(names.split(", "), fails == "yes")
-    assert table == {result: result.fails_the_sweep for result in Result}
 
 
 def test_every_result_is_brought_about_here_or_by_audit_mode() -> None:

@@ -41,7 +41,7 @@ def lowered(actions: set[str] | list[str]) -> set[str]:
 
 
 def microsofts_names() -> Iterator[str]:
-    """Return the actions that Microsoft documents for four resource providers."""
+    """Return the actions that Microsoft documents, of the resource providers that we name."""
     for file in PERMISSIONS.glob("Microsoft.*.json"):
         yield from (str(action["name"]) for action in json.loads(file.read_text())["actions"])
 

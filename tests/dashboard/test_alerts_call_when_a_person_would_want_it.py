@@ -320,6 +320,15 @@ def test_much_drift_calls_for_each_burst_but_not_on_the_first_day_of_enforcement
 
 
 @pytest.mark.slow
+def test_much_drift_on_the_first_day_of_a_later_ring_calls_nobody() -> None:
+    later = bots(12, OTHER, keys_on=False)
+    rings = f"{HOME}, {OTHER}@{BEGINNING + timedelta(hours=40):%Y-%m-%dT%H:%MZ}"
+    story = a_story("PT1H", A, *later, ENFORCE_SCOPES=rings)
+    story.pass_by(44, {30: turns_on(*later)})
+    assert called("drift-high", story, "PT1H") == {}
+
+
+@pytest.mark.slow
 def test_much_drift_in_audit_calls_nobody() -> None:
     burst = turns_on(*BURST)
     story = a_story("PT1H", *BURST, SWEEP_MODE="audit").pass_by(32, {0: burst})

@@ -11,6 +11,7 @@ from infra.alerts import FILE, written
 from tests.support.alert_rules import calls, span
 from tests.support.captured import Captured, captured, naive
 from tests.support.queries import ALERTS, ROOT, SCHEDULES, WORKBOOK
+from tools.prose import watched_operations
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 BICEP = (ROOT / "infra" / "alerts.bicep").read_text()
@@ -146,15 +147,18 @@ def test_no_alert_fires_in_a_calm_month_with_a_sweep_an_hour(
 
 def test_each_alert_has_its_page_in_the_runbook_and_no_page_is_left_over() -> None:
     pages = re.findall(r"^## (.+)$", RUNBOOK, re.MULTILINE)
-    assert pages == [*GENERAL, *(alert["title"] for alert in ALERTS)]
+    watched = [alert["title"] for alert in watched_operations()]
+    assert pages == [*GENERAL, *(alert["title"] for alert in ALERTS), *watched]
     for page in RUNBOOK.split("\n## ")[len(GENERAL) + 1 :]:
         for part in ("**What it means.**", "**How to look.**", "**What to do.**"):
             assert part in page, page.splitlines()[0]
 
 
 def test_the_alerts_link_of_each_page_is_the_one_that_readers_of_markdown_make() -> None:
-    assert "#${toLower(replace(alert.title, ' ', '-'))}" in BICEP
-    assert all(re.fullmatch(r"[A-Za-z ]+", alert["title"]) for alert in ALERTS)
+    for text in (BICEP, (ROOT / "infra" / "changes.bicep").read_text()):
+        assert "#${toLower(replace(alert.title, ' ', '-'))}" in text
+    for alert in (*ALERTS, *watched_operations()):
+        assert re.fullmatch(r"[A-Za-z ]+", alert["title"])
 
 
 def texts(value: Any) -> list[str]:
@@ -180,7 +184,7 @@ _NO_VIEWS = {
 
 def test_the_runbook_names_no_view_that_is_not_there() -> None:
     named = set(re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", RUNBOOK)) - _NO_VIEWS
-    named -= {alert["title"] for alert in ALERTS}
+    named -= {alert["title"] for alert in (*ALERTS, *watched_operations())}
     shown = [text.lower() for text in texts(WORKBOOK)]
     missing = [view for view in named if not any(text.startswith(view.lower()) for text in shown)]
     assert missing == []

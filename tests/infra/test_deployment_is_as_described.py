@@ -36,8 +36,10 @@ BUILT_IN = {
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
 }
-AUDITS = {"audit", "private"}
+AUDITS = {"audit", "private", "removed"}
 PRIVATE = {"everything", "private", "corp"}
+# Both have the name of the deployment that they are held against.
+ENVIRONMENT = {"ringed": "enforce", "removed": "enforce"}
 every_case = pytest.mark.parametrize("case", bicep.CASES)
 every_private_case = pytest.mark.parametrize("case", sorted(PRIVATE))
 
@@ -495,7 +497,7 @@ def test_everything_that_takes_tags_has_those_that_are_given(case: str) -> None:
     wanted = {"private": "1234", "corp": "1234", "everything": "1234"}.get(case)
     for resource in tagged:
         assert resource["tags"].get("CostCenter") == wanted, resource["id"]
-        assert resource["tags"]["azd-env-name"] == case, resource["id"]
+        assert resource["tags"]["azd-env-name"] == ENVIRONMENT.get(case, case), resource["id"]
 
 
 def test_a_tag_that_is_given_stands_instead_of_ours() -> None:

@@ -90,7 +90,7 @@ def _ran_all(session: pytest.Session) -> bool:
     return (
         config.args_source is pytest.Config.ArgsSource.TESTPATHS
         and not config.option.keyword
-        and config.option.markexpr in {"", "not slow and not nightly"}
+        and config.option.markexpr in {"", "not slow and not nightly and not infra"}
         and not config.option.deselect
         and not config.option.ignore
         and not config.option.collectonly

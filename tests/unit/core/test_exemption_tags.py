@@ -1,4 +1,4 @@
-"""What an exemption tag means: every row of the README's grammar, and the law behind it."""
+"""What an exemption tag means: every row of docs/exemptions.md, and the law behind it."""
 
 import json
 import re

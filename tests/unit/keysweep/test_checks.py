@@ -104,6 +104,20 @@ def test_that_no_key_is_to_be_had_proves_nothing(error: AzureError, says: str) -
 def test_a_token_that_is_let_in_is_the_proof(
     answer: Answer | AzureError, mark: Mark, says: str
 ) -> None:
-    check = token(answer, an_account().id)
+    check = token(answer, an_account().id, "OpenAI")
     assert says in check.says
     assert check.mark is mark
+
+
+@pytest.mark.parametrize(
+    ("kind", "role"),
+    [
+        ("OpenAI", "role Cognitive Services OpenAI User on"),
+        ("openai", "role Cognitive Services OpenAI User on"),
+        ("AIServices", "role Cognitive Services User on"),
+        ("SpeechServices", "role Cognitive Services User on"),
+    ],
+)
+def test_the_role_that_is_missing_is_that_of_the_kind_of_account(kind: str, role: str) -> None:
+    refused = Answer(401, "PermissionDenied", "No.")
+    assert role in token(refused, an_account().id, kind).says

@@ -19,7 +19,7 @@ from keysweep.impact.evidence import (
     RequestLog,
     Unread,
 )
-from keysweep.impact.next_steps import data_role, next_steps, who_could
+from keysweep.impact.next_steps import next_steps, who_could
 from keysweep.impact.verdict import Impact, judge
 from tests.support.builders import NOW, an_account
 from tests.support.evidence import ASKED, a_connection, calls, evidence, logged
@@ -52,11 +52,6 @@ def test_a_client_with_a_key_is_found_by_what_the_log_has_of_it() -> None:
 def test_a_realtime_client_is_looked_at_first() -> None:
     rows = RequestLog((logged(0, Caller.KEY, operation="Realtime_Connect"),))
     assert "Look at realtime clients first" in steps(log=rows)[0]
-
-
-def test_the_role_is_that_of_the_kind_of_account() -> None:
-    assert data_role(an_account()) == "Cognitive Services OpenAI User"
-    assert data_role(an_account(kind="AIServices")) == "Cognitive Services User"
 
 
 def test_without_a_custom_subdomain_that_comes_first() -> None:
