@@ -8,12 +8,11 @@ nothing any more; then `preprovision`, while the service's `prepackage` may run;
 it asks itself; `azd deploy` alone ends with `postdeploy`.
 """
 
-import shlex
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from infra.deploy.alert_interval import default_interval, fitting_interval, longest_gap
-from infra.deploy.azure_cli import DeploymentStopped, run
+from infra.deploy.azure_cli import DeploymentStopped, pasteable, run
 from infra.deploy.checks import check
 from infra.deploy.function_app import FunctionApp
 from infra.deploy.group_deployment import carry_out, leave_groups
@@ -116,7 +115,8 @@ def predown(environ: Mapping[str, str]) -> None:
     if not placement.group_exists:
         return
     group, environment = placement.text("resourceGroupName"), placement.environment
-    listed = f"az resource list --resource-group {shlex.quote(group)}"
+    tag = f"azd-env-name={environment}"
+    listing = ("az", "resource", "list", "--resource-group", group, "--tag", tag)
     removal = own_command(
         *("remove", "--environment", environment),
         *("--management-group", environ.get("AZURE_MANAGEMENT_GROUP_ID", "")),
@@ -124,7 +124,7 @@ def predown(environ: Mapping[str, str]) -> None:
     raise DeploymentStopped(
         f"Nothing was removed. `azd down` would delete resource group {group} with all that is in "
         "it, and it was there before Keysweep. What is Keysweep's there has a tag:\n\n"
-        f"    {listed} --tag azd-env-name={environment} --output table\n\n"
+        f"    {pasteable([*listing, '--output', 'table'])}\n\n"
         f"Delete that, and then take the tenant's part away:\n\n    {removal}"
     )
 

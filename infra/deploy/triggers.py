@@ -50,10 +50,13 @@ def _synchronise(app: FunctionApp) -> str:
 
 def first_sweep(app: FunctionApp, schedule: str | None, now: datetime) -> str:
     """Say when the next sweep is, and how to see it. An empty schedule is the default one."""
+    at = _next(schedule, now)
+    minutes = max(30, _minutes(at, now) + 15 if at else 0)
     verify = own_command(
         "verify",
         *("--subscription", app.subscription, "--resource-group", app.resource_group),
-        *("--app", app.name, "--since", f"{now.astimezone(UTC):%Y-%m-%dT%H:%MZ}", "--wait", "30m"),
+        *("--app", app.name, "--since", f"{now.astimezone(UTC):%Y-%m-%dT%H:%MZ}"),
+        *("--wait", f"{minutes}m"),
     )
     return f"{next_sweep(schedule, now)} To see it:\n\n    {verify}\n"
 
@@ -62,11 +65,19 @@ def next_sweep(schedule: str | None, now: datetime) -> str:
     """Say in a sentence when the next sweep is. None: the schedule can't be seen."""
     if schedule is None:
         return "When the next sweep is can't be seen: you may not read the app's settings."
-    try:
-        at = Schedule.parse(schedule.strip() or DEFAULT_SCHEDULE).next_after(now.astimezone(UTC))
-    except ValueError:
-        at = None
+    at = _next(schedule, now)
     if at is None:
         return f"When the next sweep is can't be told of the schedule {schedule!r}."
-    minutes = int((at - now).total_seconds() // 60)
-    return f"The next sweep is at {at:%Y-%m-%d %H:%M} UTC, in {minutes} minutes."
+    return f"The next sweep is at {at:%Y-%m-%d %H:%M} UTC, in {_minutes(at, now)} minutes."
+
+
+def _next(schedule: str | None, now: datetime) -> datetime | None:
+    try:
+        parsed = Schedule.parse((schedule or "").strip() or DEFAULT_SCHEDULE)
+    except ValueError:
+        return None
+    return parsed.next_after(now.astimezone(UTC))
+
+
+def _minutes(at: datetime, now: datetime) -> int:
+    return int((at - now).total_seconds() // 60)

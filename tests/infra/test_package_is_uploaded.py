@@ -187,6 +187,8 @@ def test_how_to_see_the_first_sweep_is_a_command() -> None:
     said = first_sweep(APP, "", PassingTime().now())
     assert "verify --subscription" in said
     assert "--since 2027-03-30T08:01Z --wait 30m" in said
+    daily = first_sweep(APP, "0 0 6 * * *", PassingTime().now())
+    assert daily.endswith(f" --wait {21 * 60 + 59 + 15}m\n")
     assert own_command("verify", platform="win32") == "py -3.13 -m infra.deploy verify"
 
 
