@@ -35,7 +35,7 @@ class FunctionApp:
         """Return it as Azure has it. Raises CommandFailed."""
         site: Mapping[str, Any] = az("functionapp", "show", *self.where, "--name", self.name)
         # Newer versions of the CLI keep Azure's own form.
-        return {**site.get("properties", {}), **site}
+        return {**(site.get("properties") or {}), **site}
 
     def settings(self) -> dict[str, str] | None:
         """Return its app settings; None if they can't be seen."""

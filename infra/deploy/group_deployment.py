@@ -57,8 +57,9 @@ def leave_groups(plan: Plan, sleep: Callable[[float], None], before: str = "") -
     found = groups_before(plan)
     if found is None:
         print("Whether another management group still has a role of this deployment can't be seen.")
-    remembered = {before.lower()} - {"", plan.management_group.lower()}
-    for group in sorted((found or set()) | remembered):
+    others = {group.lower(): group for group in (*(found or ()), before) if group}
+    others.pop(plan.management_group.lower(), None)
+    for group in others.values():
         remove(group, plan.environment, sleep, plan.installation)
 
 

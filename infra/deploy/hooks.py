@@ -134,5 +134,7 @@ def postdown(environ: Mapping[str, str], sleep: Callable[[float], None]) -> None
     plan = plan_of(environ)
     # An environment that was never provisioned has none.
     if plan.management_group and plan.subscription:
-        remove(plan.management_group, plan.environment, sleep, plan.installation)
+        # Without a region it is no name yet: then it is looked for.
+        name = plan.installation if plan.location else None
+        remove(plan.management_group, plan.environment, sleep, name)
         say_what_is_left(plan.environment, plan.subscription)

@@ -11,7 +11,7 @@ from infra.deploy.azure_checks import (
     tenant_problems,
 )
 from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, az
-from infra.deploy.settings_checks import setting_problems
+from infra.deploy.settings_checks import setting_problems, subscription_id_problems
 
 ASKED = (
     "AZURE_TENANT_ID",
@@ -93,6 +93,8 @@ def _questions() -> dict[str, Question]:
 
 
 def _subscription(answer: str) -> list[str]:
+    if problems := subscription_id_problems(answer):
+        return problems
     try:
         az("account", "show", "--subscription", answer)
     except CommandFailed as error:

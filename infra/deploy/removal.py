@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from infra.deploy.at_group import installations, policies, role_assignments, role_definition
+from infra.deploy.at_group import installations, policies, role_named
 from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, az, pasteable, run
-from infra.deploy.deployment_records import recorded_write_scopes, records_of
+from infra.deploy.deployment_records import records_of
 from infra.deploy.plan import scope_of
 from infra.deploy.tenant_part import policy_names, reader_role, writer_role
+from infra.deploy.withdrawal import assigned_scopes
 
 _LISTINGS, _PAUSE_SECONDS = 5, 15
 """A list can show for a while what was just deleted."""
@@ -27,15 +28,13 @@ def remove(
     if name is None:
         print(f"Management group {management_group} has nothing of Keysweep {environment}.")
         return
-    # The records go, too, and are known here alone afterwards.
-    scopes = recorded_write_scopes(management_group, name) | {scope_of(management_group).lower()}
-    commands = commands_left(management_group, name, scopes)
+    commands = commands_left(management_group, name)
     for _ in range(_LISTINGS):
         if not commands:
             break
         _run_all(commands, management_group)
         sleep(_PAUSE_SECONDS)
-        commands = commands_left(management_group, name, scopes)
+        commands = commands_left(management_group, name)
     if commands:
         raise DeploymentStopped(
             "All was deleted, and Azure still lists some of it. Run this again in some minutes, "
@@ -58,19 +57,21 @@ def _only_one(management_group: str, environment: str) -> str | None:
     return found[0] if found else None
 
 
-def commands_left(management_group: str, name: str, scopes: set[str]) -> list[list[str]]:
+def commands_left(management_group: str, name: str) -> list[list[str]]:
     """Return the commands that take away what is listed now of an installation, in order.
 
-    `scopes`: where its role that can write may be assigned.
+    Raises CommandFailed if that can't be seen.
     """
     commands = policies(management_group, policy_names(name))
-    for role in (writer_role(name, management_group), reader_role(name, management_group)):
-        definition = role_definition(role, management_group)
-        # Azure takes no definition away that is still assigned, so without it there is nothing.
-        if definition:
-            for scope in sorted(scopes):
-                commands += role_assignments(role, scope)
-        commands += definition
+    for role_name in (writer_role(name, management_group), reader_role(name, management_group)):
+        role = role_named(role_name, management_group)
+        # Azure takes no role away that is still assigned: without one there are no assignments.
+        if role is None:
+            continue
+        scopes = assigned_scopes(role.id, management_group, name)
+        for scope in sorted(scopes | {scope_of(management_group).lower()}):
+            commands += role.assignments(scope)
+        commands.append(role.removal)
     # These go last: by them another attempt finds the scopes.
     at_group = ("--management-group-id", management_group)
     return [

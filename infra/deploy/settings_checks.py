@@ -32,6 +32,14 @@ def setting_problems(name: str, value: str) -> list[str]:
     return settings_problems({**others, name: value})
 
 
+def subscription_id_problems(value: str) -> list[str]:
+    """Judge the form of a subscription's id: a name does not do, since roles are named by it."""
+    if re.fullmatch(_ID, value):
+        return []
+    given = repr(value) if value else "not set"
+    return [f"AZURE_SUBSCRIPTION_ID is {given}: it must be the id of the Function's subscription"]
+
+
 def plan_problems(plan: Plan) -> list[str]:
     """Judge what can be judged without Azure."""
     problems = settings_problems(plan.settings)
@@ -41,11 +49,7 @@ def plan_problems(plan: Plan) -> list[str]:
         if not plan.settings.get(name, "").strip():
             allowed = next(setting.allowed for setting in SETTINGS if setting.name == name)
             problems.append(f"{name} is not set: it must be {allowed.removesuffix(', or empty')}")
-    if not re.fullmatch(_ID, plan.subscription):
-        given = repr(plan.subscription) if plan.subscription else "not set"
-        problems.append(
-            f"AZURE_SUBSCRIPTION_ID is {given}: it must be the id of the Function's subscription"
-        )
+    problems += subscription_id_problems(plan.subscription)
     if not plan.management_group:
         problems.append(
             "AZURE_MANAGEMENT_GROUP_ID is not set: it must be the id of a management group to sweep"

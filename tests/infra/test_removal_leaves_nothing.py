@@ -1,9 +1,6 @@
 """Removal: what Azure lists of an installation is taken away, and listed again to show it."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
 
 import pytest
 
@@ -19,6 +16,7 @@ from tests.support.deployments import (
     INSTALLATION,
     PassingTime,
 )
+from tests.support.management_group import ManagementGroup
 
 READER, WRITER = f"Keysweep {INSTALLATION} ({GROUP})", f"Keysweep {INSTALLATION} writes ({GROUP})"
 DEFINITIONS = f"{GROUP_SCOPE}/providers/Microsoft.Authorization/policyDefinitions"
@@ -26,49 +24,12 @@ RING = "/providers/microsoft.management/managementgroups/mg-dev"
 OTHERS = "prod-westeurope-11111111"
 
 
-@dataclass
-class ManagementGroup:
-    """What is at the group and its ring, by kind, as `az` lists and deletes it."""
-
-    there: dict[str, list[dict[str, object]]] = field(default_factory=dict)
-    undeletable: set[str] = field(default_factory=set)
-
-    def play(self, cli: AzureCli) -> None:
-        """Answer in the place of `az`."""
-        for kind in self.there:
-            cli.act(f"az {kind} list", self._list)
-            cli.act(f"az {kind} delete", self._delete)
-
-    def _list(self, command: Sequence[str]) -> tuple[int, str]:
-        rows = self.there[" ".join(command[1 : command.index("list")])]
-        options = dict(pairwise(command))
-        if command[2] == "assignment" and command[1] == "role":
-            rows = [row for row in rows if str(row["scope"]).lower() == options["--scope"].lower()]
-        if "--name" in options:
-            rows = [row for row in rows if row["roleName"] == options["--name"]]
-        return 0, json.dumps(rows)
-
-    def _delete(self, command: Sequence[str]) -> tuple[int, str]:
-        kind = " ".join(command[1 : command.index("delete")])
-        options = dict(pairwise(command))
-        name = options.get("--ids") or options["--name"]
-        if kind in self.undeletable:
-            return 1, "(AuthorizationFailed) no"
-        self.there[kind] = [
-            row for row in self.there[kind] if name not in {row.get(key) for key in _NAMES}
-        ]
-        return 0, ""
-
-
-_NAMES = ("id", "name", "roleName")
-
-
 @pytest.fixture
 def group(cli: AzureCli) -> ManagementGroup:
     """Have a deployment with two rings and a guardrail, and others' things beside it."""
 
     def assignment(name: str, role: str, scope: str) -> dict[str, object]:
-        return {"id": name, "roleDefinitionName": role, "scope": scope}
+        return {"id": name, "roleDefinitionId": f"/x/{role}", "scope": scope}
 
     outputs = {"WRITE_SCOPES": {"value": [RING, "/subscriptions/2222"]}}
     found = ManagementGroup(
@@ -82,12 +43,15 @@ def group(cli: AzureCli) -> ManagementGroup:
                 {"name": f"keysweep-{OTHERS}"},
             ],
             "role assignment": [
-                assignment("/reads", READER, GROUP_SCOPE),
-                assignment("/writes-in-ring", WRITER, RING),
-                assignment("/writes-in-subscription", WRITER, "/subscriptions/2222"),
+                assignment("/reads", f"id of {READER}", GROUP_SCOPE),
+                assignment("/writes-in-ring", f"id of {WRITER}", RING),
+                assignment("/writes-in-subscription", f"id of {WRITER}", "/subscriptions/2222"),
                 assignment("/owner", "Owner", RING),
             ],
-            "role definition": [{"roleName": name} for name in (READER, WRITER, "Their role")],
+            "role definition": [
+                {"roleName": name, "name": f"ID of {name}"}
+                for name in (READER, WRITER, "Their role")
+            ],
             "deployment mg": [
                 {
                     "name": f"keysweep-tenant-{INSTALLATION}",
@@ -136,6 +100,22 @@ def test_assignments_go_before_what_they_assign_and_the_record_of_where_they_are
     ]
 
 
+def test_a_group_is_known_however_its_id_is_written(group: ManagementGroup) -> None:
+    remove(GROUP.upper(), "prod", PassingTime().sleep, INSTALLATION.upper())
+    assert names(group.there["role definition"]) == ["Their role"]
+    assert names(group.there["policy definition"]) == [f"keysweep-{OTHERS}"]
+
+
+def test_where_the_record_is_gone_resource_graph_knows_where_the_role_is(
+    cli: AzureCli, group: ManagementGroup
+) -> None:
+    group.there["deployment mg"] = []
+    found = [{"scope": RING}, {"scope": "/subscriptions/2222"}]
+    cli.answer("az rest --method post --url /providers/Microsoft.ResourceGraph/", {"data": found})
+    remove(GROUP, "prod", PassingTime().sleep, INSTALLATION)
+    assert names(group.there["role assignment"]) == ["/owner"]
+
+
 def test_what_is_left_is_named_with_the_commands_for_it(group: ManagementGroup) -> None:
     group.undeletable = {"role definition"}
     with pytest.raises(DeploymentStopped, match="Left to do") as stopped:
@@ -147,7 +127,7 @@ def test_what_is_left_is_named_with_the_commands_for_it(group: ManagementGroup) 
 
 def test_what_was_deleted_and_is_still_listed_is_not_called_gone(cli: AzureCli) -> None:
     cli.answer("az deployment mg list", [])
-    cli.answer("az role definition list", [{"roleName": READER}])
+    cli.answer("az role definition list", [{"roleName": READER, "name": "reader-id"}])
     cli.answer("az role assignment list", [])
     cli.answer("az role definition delete", None)
     time = PassingTime()

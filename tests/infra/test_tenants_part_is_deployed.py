@@ -26,6 +26,7 @@ from tests.support.deployments import (
     compiled_parameters,
     kept,
 )
+from tests.support.management_group import ManagementGroup
 from tools import bicep
 from tools.prose import ROOT
 
@@ -116,11 +117,12 @@ def deployed(cli: AzureCli, *scopes: str) -> None:
     records(cli, {"outputs": outputs})
     for scope, assignment in AT.items():
         found = [
-            {"id": assignment, "roleDefinitionName": WRITER},
-            {"id": "/theirs", "roleDefinitionName": "Owner"},
+            {"id": assignment, "roleDefinitionId": "/x/WRITER-ID"},
+            {"id": "/theirs", "roleDefinitionId": "/x/owner-id"},
         ]
         cli.answer(f"az role assignment list --scope {scope.lower()} ", found)
     cli.answer("az role assignment delete", None)
+    cli.answer("az role definition list", [{"roleName": WRITER.upper(), "name": "writer-id"}])
 
 
 def done(cli: AzureCli) -> list[str]:
@@ -168,6 +170,14 @@ def test_a_deployment_that_failed_may_have_assigned_the_role_where_it_was_to(cli
     assert done(cli) == ["/at/test", "deployed"]
 
 
+def test_a_ring_that_no_record_knows_any_more_is_found_by_resource_graph(cli: AzureCli) -> None:
+    deployed(cli)
+    cli.answer("az deployment mg list", [])
+    cli.answer(GRAPH, {"data": []}, {"data": [{"scope": DEV}, {"scope": TEST}]})
+    postprovision(**RINGS)
+    assert done(cli) == ["/at/test", "deployed"]
+
+
 def test_a_first_ring_takes_the_role_away_from_the_whole_group(cli: AzureCli) -> None:
     deployed(cli, scope_of(GROUP))
     postprovision(**RINGS)
@@ -196,6 +206,7 @@ def test_a_ring_that_was_deleted_took_its_assignments_along(cli: AzureCli) -> No
 def test_where_it_can_not_be_seen_what_to_take_away_nothing_is_deployed_and_that_is_said(
     cli: AzureCli, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    deployed(cli, DEV)
     cli.refuse("az deployment mg list", "(AuthorizationFailed) no")
     reason = stopped(capsys, **RINGS)
     assert f"Where role {WRITER!r} was assigned before could not be seen" in reason
@@ -215,13 +226,10 @@ def test_who_may_not_take_the_role_away_gets_both_commands(
 
 
 def at_old_group(cli: AzureCli) -> None:
-    """Let another group still have both roles, until they are deleted."""
-    for name in (f"Keysweep {INSTALLATION}", f"Keysweep {INSTALLATION} writes"):
-        role = f"{name} (contoso-old)"
-        listing = f"az role definition list --name {role} "
-        cli.answer(listing, [{"roleName": role}], [])
-        cli.answer(f"az role definition delete --name {role} ", None)
-    cli.answer("az role assignment list", [])
+    """Let another group still have both roles."""
+    names = [f"Keysweep {INSTALLATION}{writes} (Contoso-Old)" for writes in (" writes", "")]
+    found: list[dict[str, object]] = [{"roleName": name, "name": f"id of {name}"} for name in names]
+    ManagementGroup({"role definition": found, "role assignment": []}).play(cli)
 
 
 @pytest.mark.parametrize("who_knows", ["azd", "azure"])
@@ -230,18 +238,18 @@ def test_another_management_group_than_before_leaves_nothing_at_that_one(
 ) -> None:
     at_old_group(cli)
     if who_knows == "azure":
-        cli.answer(GRAPH, {"data": [{"scopes": [scope_of("contoso-old")]}]})
+        cli.answer(GRAPH, {"data": [{"scope": scope_of("contoso-old")}]})
     postprovision(KEYSWEEP_DEPLOYED_AT="contoso-old" if who_knows == "azd" else GROUP)
     deleted = [call[5] for call in cli.calls if "delete" in call]
     assert deleted == [
-        f"Keysweep {INSTALLATION} writes (contoso-old)",
-        f"Keysweep {INSTALLATION} (contoso-old)",
+        f"Keysweep {INSTALLATION} writes (Contoso-Old)",
+        f"Keysweep {INSTALLATION} (Contoso-Old)",
     ]
     assert kept(cli) == {"KEYSWEEP_DEPLOYED_AT": GROUP}
 
 
 def test_a_group_that_is_still_swept_keeps_its_role(cli: AzureCli) -> None:
-    cli.answer(GRAPH, {"data": [{"scopes": [scope_of("contoso-corp"), GROUP_SCOPE]}]})
+    cli.answer(GRAPH, {"data": [{"scope": scope_of("contoso-corp")}, {"scope": GROUP_SCOPE}]})
     postprovision(SWEEP_MANAGEMENT_GROUPS=f"{GROUP}, contoso-corp")
     assert done(cli) == ["deployed"]
 

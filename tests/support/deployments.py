@@ -63,6 +63,8 @@ def signed_in(cli: AzureCli) -> None:
     cli.answer("az deployment mg create", None)
     cli.answer("az deployment mg list", [])
     cli.answer("az policy", [])
+    cli.answer("az role definition list", [])
+    cli.answer("az role assignment list", [])
     cli.answer("azd env set", None)
 
 

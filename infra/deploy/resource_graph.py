@@ -1,0 +1,46 @@
+"""Resource Graph: what of an installation there is anywhere in the tenant, whoever deployed it.
+
+Asked for through `az rest`, which needs no extension. It shows what whoever asks may read, seconds
+to minutes late: so it adds to what the management group itself says, and takes nothing from it.
+"""
+
+from infra.deploy.azure_cli import CommandFailed, post
+
+_URL = "/providers/Microsoft.ResourceGraph/resources?api-version=2022-10-01"
+_GROUP = "/providers/microsoft.management/managementgroups/"
+_ROLES = "authorizationresources | where type =~ 'microsoft.authorization/roledefinitions' | where "
+_ASSIGNMENTS = (
+    "authorizationresources | where type =~ 'microsoft.authorization/roleassignments' | where "
+)
+
+
+def groups_with_roles(installation: str) -> set[str] | None:
+    """Return the management groups that have a role of an installation; None: can't be seen."""
+    scopes = _scopes(
+        f"{_ROLES}tostring(properties.roleName) startswith 'Keysweep {installation} ' | "
+        "mv-expand scope = properties.assignableScopes | project scope = tostring(scope)"
+    )
+    if scopes is None:
+        return None
+    return {scope[len(_GROUP) :] for scope in scopes if scope.lower().startswith(_GROUP)}
+
+
+def scopes_of_role(role_id: str) -> set[str] | None:
+    """Return where a role is assigned, in lower case; None if that can't be seen.
+
+    `role_id`: its definition's name, a guid.
+    """
+    scopes = _scopes(
+        f"{_ASSIGNMENTS}tostring(properties.roleDefinitionId) endswith '/{role_id}' | "
+        "project scope = tostring(properties.scope)"
+    )
+    return None if scopes is None else {scope.lower() for scope in scopes}
+
+
+def _scopes(query: str) -> list[str] | None:
+    """Return the column `scope` of what a query finds; None if that can't be seen."""
+    try:
+        answer = post(_URL, {"query": query, "options": {"resultFormat": "objectArray"}})
+        return [str(row["scope"]) for row in answer["data"]]
+    except (CommandFailed, KeyError, TypeError):
+        return None
