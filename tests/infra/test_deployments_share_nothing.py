@@ -13,13 +13,14 @@ import pytest
 from infra.deploy.plan import plan_of
 from infra.deploy.removal import remove
 from infra.deploy.tenant_part import policy_names, reader_role, writer_role
-from tests.infra.test_deployment_is_as_described import GROUP, all_of, one, roles
-from tests.infra.test_removal_leaves_nothing import ManagementGroup
+from tests.infra.test_deployment_is_as_described import GROUP, all_of, assigned_at, one, roles
 from tests.support.azure_cli import AzureCli
 from tests.support.deployments import PassingTime
+from tests.support.management_group import ManagementGroup
 from tools import bicep
 
 FIRST, SECOND = "enforce", "ringed"
+WRITES = "writes"
 NESTED = "Microsoft.Resources/deployments"
 
 
@@ -110,8 +111,9 @@ def test_what_stands_at_the_group_has_the_names_that_infra_deploy_looks_for(case
 
 
 def rows(case: str) -> dict[str, list[dict[str, object]]]:
-    """Return what a deployment made at the group, as `az` lists it."""
-    named = {role["id"]: role["properties"]["roleName"] for role in roles(case).values()}
+    """Return what a deployment made at the group and in its rings, as `az` lists it."""
+    defined = {role["id"]: role for role in roles(case).values()}
+    record = {"outputs": {"WRITE_SCOPES": {"value": sorted(assigned_at(case, WRITES))}}}
     return {
         "policy assignment": [
             {"name": made["name"], "policyDefinitionId": made["properties"]["policyDefinitionId"]}
@@ -122,23 +124,29 @@ def rows(case: str) -> dict[str, list[dict[str, object]]]:
             for made in all_of(case, "Microsoft.Authorization/policyDefinitions")
         ],
         "role assignment": [
-            {"id": made["id"], "roleDefinitionName": named[definition], "scope": scope}
+            {"id": made["id"], "roleDefinitionId": definition, "scope": scope}
             for made in all_of(case, "Microsoft.Authorization/roleAssignments")
-            if (definition := made["properties"]["roleDefinitionId"]) in named
+            if (definition := made["properties"]["roleDefinitionId"]) in defined
             for scope in re.findall(r"guid\('([^']+)'", made["id"])[:1]
         ],
-        "role definition": [{"roleName": role} for role in named.values()],
-        "deployment mg": [],
+        "role definition": [
+            {"name": role["name"], "roleName": role["properties"]["roleName"]}
+            for role in defined.values()
+        ],
+        "deployment mg": [{"name": f"keysweep-tenant-{installation(case)}", "properties": record}],
     }
 
 
-def test_removal_of_one_leaves_the_other_whole_and_nothing_of_itself(cli: AzureCli) -> None:
+@pytest.mark.parametrize(("removed", "kept"), [(FIRST, SECOND), (SECOND, FIRST)])
+def test_removal_of_one_leaves_the_other_whole_and_nothing_of_itself(
+    cli: AzureCli, removed: str, kept: str
+) -> None:
     group = ManagementGroup(
-        {kind: [*found, *rows(SECOND)[kind]] for kind, found in rows(FIRST).items()}
+        {kind: [*found, *rows(kept)[kind]] for kind, found in rows(removed).items()}
     )
     group.play(cli)
-    remove(GROUP.rpartition("/")[2], "enforce", PassingTime().sleep, installation(FIRST))
-    assert group.there == rows(SECOND)
+    remove(GROUP.rpartition("/")[2], "enforce", PassingTime().sleep, installation(removed))
+    assert group.there == rows(kept)
 
 
 def test_what_a_template_leaves_behind_is_the_writers_assignment_and_the_guardrail() -> None:
@@ -151,7 +159,7 @@ def test_what_a_template_leaves_behind_is_the_writers_assignment_and_the_guardra
         "roleAssignments",
     ]
     (assignment,) = [resource for resource in left if "roleAssignments" in resource["type"]]
-    assert assignment["properties"]["roleDefinitionId"] == roles(FIRST)["writes"]["id"]
+    assert assignment["properties"]["roleDefinitionId"] == roles(FIRST)[WRITES]["id"]
 
 
 def test_taking_back_makes_nothing_new() -> None:
