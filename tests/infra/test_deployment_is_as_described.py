@@ -2,6 +2,7 @@
 
 import json
 import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from shared.core.settings import FUNCTION_TIMEOUT_SECONDS, SETTINGS, Settings, r
 from tests.support.policy.conditions import holds
 from tests.support.policy.expressions import Situation
 from tools import bicep
-from tools.prose import ROOT
+from tools.prose import DEPLOYING, ROOT
 
 GROUP = "/providers/Microsoft.Management/managementGroups/contoso-landingzones"
 # Not parameters: they come from resources that the deployment makes.
@@ -599,6 +600,28 @@ def test_the_guardrail_stops_keys_and_never_the_functions_own_patch(
     }
     parameters = {"kinds": ["OpenAI", "AIServices"], "exemptiontag": "local-auth-exempt"}
     assert holds(policy_rule("enforce")["if"], Situation(account, parameters)) is matches
+
+
+# What it costs
+
+
+def dollars(cell: str) -> tuple[Decimal, Decimal]:
+    """Read what a row costs in a month: from, and to."""
+    low, _, high = cell.strip("* ").partition(" to ")
+    return Decimal(low), Decimal(high or low)
+
+
+def test_the_costs_add_up() -> None:
+    section = DEPLOYING.read_text().partition("## What it costs")[2].partition("\n## ")[0]
+    low = high = Decimal(0)
+    sums = 0
+    for title, cell in re.findall(r"^\| (.+?) \|.*\| ([\d.* to]+) \|$", section, re.MULTILINE):
+        if title.startswith("**all of it"):
+            sums += 1
+            assert (low, high) == dollars(cell), title
+        else:
+            low, high = low + dollars(cell)[0], high + dollars(cell)[1]
+    assert sums == 3
 
 
 # The host

@@ -4,30 +4,35 @@
 `enforce` with everything taken back that a template can take back.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.infra.test_deployment_is_as_described import GROUP, all_of, one, roles
+from infra.deploy.plan import plan_of
+from infra.deploy.removal import remove
+from infra.deploy.tenant_part import policy_names, reader_role, writer_role
+from tests.infra.test_deployment_is_as_described import GROUP, all_of, assigned_at, one, roles
+from tests.support.azure_cli import AzureCli
+from tests.support.deployments import PassingTime
+from tests.support.management_group import ManagementGroup
 from tools import bicep
 
 FIRST, SECOND = "enforce", "ringed"
+WRITES = "writes"
 NESTED = "Microsoft.Resources/deployments"
 
 
-def at_group(case: str) -> set[str]:
-    """Return the ids of what a deployment makes at the management group."""
-    return {
-        resource["id"].lower()
-        for resource in bicep.resources(case)
-        if resource["id"].lower().startswith(GROUP.lower())
-    }
+def at_groups(case: str) -> set[str]:
+    """Return the ids of what a deployment makes outside of its resource group."""
+    ids = {resource["id"].lower() for resource in bicep.resources(case)}
+    return {found for found in ids if not found.startswith("/subscriptions/")}
 
 
-def test_two_deployments_of_one_name_share_nothing_at_the_management_group() -> None:
-    assert at_group(FIRST)
-    assert at_group(FIRST) & at_group(SECOND) == set()
+def test_two_deployments_of_one_name_share_nothing_at_management_groups() -> None:
+    assert len(at_groups(FIRST)) == 6
+    assert at_groups(FIRST) & at_groups(SECOND) == set()
 
 
 @pytest.mark.parametrize("other", [SECOND, "corp", "everything"])
@@ -85,15 +90,63 @@ def test_the_longest_names_are_as_short_as_azure_wants_them() -> None:
         assert len(name) <= 64
 
 
-def test_what_stands_is_known_by_environment_region_and_subscription() -> None:
-    """infra/deploy finds by these names what to take away."""
-    definition = one(FIRST, "Microsoft.Authorization/policyDefinitions")
-    assert definition["name"] == "keysweep-enforce-westeurope-22222222"
-    roles = all_of(FIRST, "Microsoft.Authorization/roleDefinitions")
-    assert {role["properties"]["roleName"] for role in roles} == {
-        "Keysweep enforce-westeurope-22222222 (contoso-landingzones)",
-        "Keysweep enforce-westeurope-22222222 writes (contoso-landingzones)",
+def installation(case: str) -> str:
+    """Return what infra.deploy calls a deployment."""
+    app = one(case, "Microsoft.Web/sites")
+    environ = {
+        "AZURE_ENV_NAME": app["tags"]["azd-env-name"],
+        "AZURE_LOCATION": app["location"],
+        "AZURE_SUBSCRIPTION_ID": app["id"].split("/")[2],
     }
+    return plan_of(environ).installation
+
+
+@pytest.mark.parametrize("case", [FIRST, SECOND, "everything"])
+def test_what_stands_at_the_group_has_the_names_that_infra_deploy_looks_for(case: str) -> None:
+    name, group = installation(case), GROUP.rpartition("/")[2]
+    found = {role["properties"]["roleName"] for role in roles(case).values()}
+    assert found == {reader_role(name, group), writer_role(name, group)}
+    definition = one(case, "Microsoft.Authorization/policyDefinitions")
+    assert definition["name"] in policy_names(name)
+
+
+def rows(case: str) -> dict[str, list[dict[str, object]]]:
+    """Return what a deployment made at the group and in its rings, as `az` lists it."""
+    defined = {role["id"]: role for role in roles(case).values()}
+    record = {"outputs": {"WRITE_SCOPES": {"value": sorted(assigned_at(case, WRITES))}}}
+    return {
+        "policy assignment": [
+            {"name": made["name"], "policyDefinitionId": made["properties"]["policyDefinitionId"]}
+            for made in all_of(case, "Microsoft.Authorization/policyAssignments")
+        ],
+        "policy definition": [
+            {"name": made["name"]}
+            for made in all_of(case, "Microsoft.Authorization/policyDefinitions")
+        ],
+        "role assignment": [
+            {"id": made["id"], "roleDefinitionId": definition, "scope": scope}
+            for made in all_of(case, "Microsoft.Authorization/roleAssignments")
+            if (definition := made["properties"]["roleDefinitionId"]) in defined
+            for scope in re.findall(r"guid\('([^']+)'", made["id"])[:1]
+        ],
+        "role definition": [
+            {"name": role["name"], "roleName": role["properties"]["roleName"]}
+            for role in defined.values()
+        ],
+        "deployment mg": [{"name": f"keysweep-tenant-{installation(case)}", "properties": record}],
+    }
+
+
+@pytest.mark.parametrize(("removed", "kept"), [(FIRST, SECOND), (SECOND, FIRST)])
+def test_removal_of_one_leaves_the_other_whole_and_nothing_of_itself(
+    cli: AzureCli, removed: str, kept: str
+) -> None:
+    group = ManagementGroup(
+        {kind: [*found, *rows(kept)[kind]] for kind, found in rows(removed).items()}
+    )
+    group.play(cli)
+    remove(GROUP.rpartition("/")[2], "enforce", PassingTime().sleep, installation(removed))
+    assert group.there == rows(kept)
 
 
 def test_what_a_template_leaves_behind_is_the_writers_assignment_and_the_guardrail() -> None:
@@ -106,7 +159,7 @@ def test_what_a_template_leaves_behind_is_the_writers_assignment_and_the_guardra
         "roleAssignments",
     ]
     (assignment,) = [resource for resource in left if "roleAssignments" in resource["type"]]
-    assert assignment["properties"]["roleDefinitionId"] == roles(FIRST)["writes"]["id"]
+    assert assignment["properties"]["roleDefinitionId"] == roles(FIRST)[WRITES]["id"]
 
 
 def test_taking_back_makes_nothing_new() -> None:
