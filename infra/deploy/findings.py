@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from shared.core.events import CoverageGap, SettingsRejected, SweepCompleted, SweepStarted
@@ -70,6 +70,8 @@ type Finding = Whole | NotWhole | NoRoleYet | Rejected | StartedAlone | Silence
 
 WHOLE, TO_MEND, NOT_YET = 0, 1, 3
 """Exit codes of `verify`. 2 is for a wrong command line."""
+LONGEST_SWEEP = timedelta(minutes=30)
+"""functionTimeout in host.json is 25 minutes, and telemetry takes some to be found."""
 
 
 def judge(reports: Sequence[Report]) -> Finding:
@@ -92,15 +94,17 @@ def judge(reports: Sequence[Report]) -> Finding:
     return NoRoleYet(last, gaps) if last.subscriptions_read == 0 else NotWhole(last)
 
 
-def exit_code(finding: Finding, *, is_due: bool | None) -> int:
+def exit_code(finding: Finding, now: datetime, *, is_due: bool | None) -> int:
     """Return what a pipeline is to make of a finding. `is_due`: a sweep should have ended."""
     match finding:
         case Whole():
             return WHOLE
         case NotWhole() | Rejected():
             return TO_MEND
-        case NoRoleYet() | StartedAlone():
+        case NoRoleYet():
             return NOT_YET
+        case StartedAlone(report):
+            return NOT_YET if now - report.at < LONGEST_SWEEP else TO_MEND
         case Silence():
             return NOT_YET if is_due is False else TO_MEND
         case _:

@@ -24,6 +24,7 @@ from infra.deploy.rights import rights_missing
 from infra.deploy.storage_redundancy import region_sku
 from infra.deploy.tenant_part import tenant_command
 from infra.deploy.triggers import await_sweep_function, first_sweep
+from infra.deploy.upload_progress import FROM_THE_NETWORK
 from infra.placement import IN_ONE_PLACE, VARIABLES, Placement
 
 _DEPLOYED_AT = "KEYSWEEP_DEPLOYED_AT"
@@ -43,6 +44,8 @@ def prepare(environ: Mapping[str, str], now: datetime, ask: Callable[[str], str]
     check(plan, found)
     if answers:
         run("azd", "env", "set", *(f"{name}={value}" for name, value in answers.items()))
+    if plan.placement.is_private:
+        print(f"The app will be private: {FROM_THE_NETWORK} From elsewhere uploads answer 403.")
     lacking = rights_missing(plan)
     where = f"management group {plan.management_group}"
     if lacking is None:

@@ -18,6 +18,12 @@ _EARLY_NOT_FOUND = 4
 """So many answers of 404 are of a deployment that is not known yet."""
 
 
+FROM_THE_NETWORK = (
+    "packages come from its network alone. Upload from a machine or a runner in that network, or "
+    "peered with it, that resolves the app's two names to its private endpoint."
+)
+
+
 class Progress(Enum):
     """How far an upload is."""
 
@@ -68,11 +74,7 @@ def refusal(status: int, body: str, *, is_private: bool) -> str:
     if status != HTTPStatus.FORBIDDEN:
         return said
     if is_private:
-        return (
-            f"{said}\nPublic access to the app is off, so packages come from its network alone: "
-            "upload from a machine or a runner in that network, or peered with it, that resolves "
-            "the app's two names to its private endpoint."
-        )
+        return f"{said}\nPublic access to the app is off: {FROM_THE_NETWORK}"
     return (
         f"{said}\nPublic access to the app is on, so it is either your rights "
         "(Microsoft.Web/sites/publish/Action: Website Contributor, Contributor or Owner) or a "

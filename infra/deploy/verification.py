@@ -6,11 +6,13 @@ is said to be unseen.
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from infra.deploy.azure_cli import CommandFailed, DeploymentStopped
 from infra.deploy.findings import (
+    LONGEST_SWEEP,
     Finding,
     NoRoleYet,
     Silence,
@@ -35,7 +37,6 @@ from shared.core.schedule import Schedule
 _POLL_SECONDS = 30
 _ARRIVAL = timedelta(minutes=10)
 """A calm sweep, and telemetry on its way: so long after its moment one should be seen."""
-_LOOK_BACK = timedelta(hours=25)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
 
 
@@ -50,11 +51,10 @@ class Clock:
 def verify(app: FunctionApp, since: datetime | None, wait: timedelta, clock: Clock) -> int:
     """Look for the newest sweep, say what it means, and return an exit code.
 
-    Without `since` it is looked for in the last day; with `wait`, for one that ends from now on.
+    Without `since` it has to be as new as the schedule lets one expect; with `wait`, from now on.
     Raises DeploymentStopped.
     """
     begun = clock.now()
-    since = since or (begun if wait else begun - _LOOK_BACK)
     try:
         site = app.site()
         component = component_of(app, site)
@@ -62,6 +62,7 @@ def verify(app: FunctionApp, since: datetime | None, wait: timedelta, clock: Clo
             raise DeploymentStopped(f"{app.resource_group} has no Application Insights resource.")
         settings = app.settings()
         schedule = None if settings is None else settings.get("SWEEP_SCHEDULE", "")
+        since = since or (begun if wait else begun - look_back(schedule))
         # None comes before the first moment of the schedule, so waiting for it has no sense.
         until = begun if is_due(schedule, since, begun + wait) is False else begun + wait
         finding = _awaited(component, since, until, clock)
@@ -78,7 +79,7 @@ def verify(app: FunctionApp, since: datetime | None, wait: timedelta, clock: Clo
             may_publish=may_publish(component, principals_of(site)),
         )
         print("\n".join(f"- {reason}" for reason in silence_reasons(around)))
-    return exit_code(finding, is_due=should_be_there)
+    return exit_code(finding, clock.now(), is_due=should_be_there)
 
 
 def _awaited(component: str, since: datetime, until: datetime, clock: Clock) -> Finding:
@@ -88,6 +89,18 @@ def _awaited(component: str, since: datetime, until: datetime, clock: Clock) -> 
         clock.sleep(_POLL_SECONDS)
         finding = judge(reports_since(component, since))
     return finding
+
+
+def look_back(schedule: str | None) -> timedelta:
+    """Return how old the newest report may be: the schedule's longest gap, and a sweep.
+
+    For a schedule that can't be seen or read: as if it were once a day, which is the rarest.
+    """
+    gap = timedelta(days=1)
+    if schedule is not None:
+        with suppress(ValueError):
+            gap = Schedule.parse(schedule.strip() or DEFAULT_SCHEDULE).longest_gap
+    return gap + LONGEST_SWEEP + _ARRIVAL
 
 
 def is_due(schedule: str | None, since: datetime, by: datetime) -> bool | None:

@@ -90,14 +90,14 @@ def test_the_months_arithmetic_is_right() -> None:
     # "2,920 x 170 kB = 0.50 GB", and the like.
     products = 0
     for factors, total in re.findall(
-        r"((?:[\d,.]+ (?:k?B |s |GB )?x )+[\d,.]+(?: k?B)?)[^=|]*= ([\d,.]+) G", TEXT
+        r"((?:[\d,.]+ (?:k?B |s |GB )?x )+[\d,.]+(?: [kM]?B)?)[^=|]*= ([\d,.]+) G", TEXT
     ):
         numbers = [float(number.replace(",", "")) for number in re.findall(r"\d[\d,.]*", factors)]
         product = prod(numbers)
-        scale = 1e6 if "kB" in factors else 1
+        scale = 1e6 if "kB" in factors else 1e3 if "MB" in factors else 1
         assert product / scale == pytest.approx(float(total.replace(",", "")), rel=0.03), factors
         products += 1
-    assert products == 5
+    assert products == 6
     alerts = len(re.findall(r"^\| `Microsoft.Insights/scheduledQueryRules`", TEXT, re.MULTILINE))
     assert said(r"15 minutes: (\d+) x 0.50") == alerts
     assert said(r"13 x 0.50 \| ([\d.]+)") == alerts * 0.5

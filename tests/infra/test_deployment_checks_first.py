@@ -201,10 +201,14 @@ def with_subnet(cli: AzureCli, delegation: str, location: str) -> None:
     cli.answer("az provider show", {"registrationState": "Registered"})
 
 
-def test_subnets_that_flex_consumption_takes_pass(cli: AzureCli) -> None:
+def test_subnets_that_flex_consumption_takes_pass(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
     with_subnet(cli, "Microsoft.App/environments", "westeurope")
     preprovision(**WITH_SUBNETS)
     assert changes(cli) == []
+    # azd's own upload says nothing of why it is refused.
+    assert "From elsewhere uploads answer 403" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -397,6 +401,12 @@ def test_a_wrong_answer_is_said_at_once_asked_again_and_not_kept(
     with pytest.raises(DeploymentStopped, match=re.escape(problem)):
         preprovision(deployer, **{name: ""})
     assert len(deployer.questions) == 3
+    assert kept(cli) == {}
+
+
+def test_right_answers_beside_something_wrong_are_not_kept(cli: AzureCli) -> None:
+    with pytest.raises(DeploymentStopped, match="MAX_CHANGES_PER_SWEEP is 'many'"):
+        preprovision(Deployer(), SWEEP_MODE="", MAX_CHANGES_PER_SWEEP="many")
     assert kept(cli) == {}
 
 

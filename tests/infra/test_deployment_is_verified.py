@@ -1,6 +1,9 @@
 """`verify` says what the newest sweep means, and what to look at where there is none."""
 
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +11,7 @@ from infra.deploy.__main__ import main
 from infra.deploy.findings import NOT_YET, TO_MEND, WHOLE, Surroundings, silence_reasons
 from infra.deploy.function_app import FunctionApp
 from infra.deploy.sweep_reports import METRICS_PUBLISHER
-from infra.deploy.verification import Clock, read_duration, read_moment
+from infra.deploy.verification import Clock, look_back, read_duration, read_moment
 from shared.core.events import CoverageGap, SettingsRejected, SweepCompleted, SweepStarted
 from shared.core.wire import fields_of
 from tests.support.azure_cli import AzureCli
@@ -100,9 +103,35 @@ def test_what_is_found_is_explained_and_has_an_exit_code(
     assert "an old one" not in printed
 
 
-def test_the_component_of_the_same_environment_is_asked_for_the_last_day(app: AzureCli) -> None:
-    app.answer(QUERY, answer(COMPLETED))
+def test_a_sweep_that_began_long_ago_and_never_ended_is_to_be_mended(app: AzureCli) -> None:
+    app.answer(QUERY, answer(row("SweepStarted", at="2027-03-30T07:31:00Z", sweepId="0")))
+    assert verify() == TO_MEND
+
+
+@pytest.mark.parametrize(
+    ("schedule", "age"),
+    [
+        ("0 */15 * * * *", timedelta(minutes=55)),
+        ("0 0 6 * * *", timedelta(days=1, minutes=40)),
+        ("", timedelta(minutes=55)),
+        (None, timedelta(days=1, minutes=40)),
+    ],
+)
+def test_an_old_sweep_is_no_sign_of_health(schedule: str | None, age: timedelta) -> None:
+    assert look_back(schedule) == age
+
+
+def test_the_component_of_the_same_environment_is_asked(app: AzureCli) -> None:
+    bodies: list[str] = []
+
+    def kept(command: Sequence[str]) -> tuple[int, str]:
+        path = command[command.index("--body") + 1].removeprefix("@")
+        bodies.append(json.loads(Path(path).read_text())["query"])
+        return 0, json.dumps(answer(COMPLETED))
+
+    app.act(QUERY, kept)
     verify()
+    assert "datetime(2027-03-30T07:06:00Z)" in bodies[0]
     (call,) = [call for call in app.calls if " ".join(call).startswith(QUERY)]
     assert call[call.index("--url") + 1].endswith(f"/v1{COMPONENT}/query")
     assert call[call.index("--resource") + 1] == "https://api.loganalytics.io"

@@ -125,6 +125,18 @@ def test_what_is_left_is_named_with_the_commands_for_it(group: ManagementGroup) 
     assert len(group.there["deployment mg"]) == 2
 
 
+def test_what_somebody_else_deleted_meanwhile_is_gone_too(
+    cli: AzureCli, group: ManagementGroup
+) -> None:
+    def gone_meanwhile(_: Sequence[str]) -> tuple[int, str]:
+        del group.there["policy assignment"][0]
+        return 1, "(PolicyAssignmentNotFound) no such assignment"
+
+    cli.act("az policy assignment delete", gone_meanwhile)
+    remove(GROUP, "prod", PassingTime().sleep, INSTALLATION)
+    assert names(group.there["role definition"]) == ["Their role"]
+
+
 def test_what_was_deleted_and_is_still_listed_is_not_called_gone(cli: AzureCli) -> None:
     cli.answer("az deployment mg list", [])
     cli.answer("az role definition list", [{"roleName": READER, "name": "reader-id"}])

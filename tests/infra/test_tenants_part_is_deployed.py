@@ -104,7 +104,10 @@ RINGS = {"SWEEP_MODE": "enforce", "ENFORCE_SCOPES": f"mg-dev, {SUBSCRIPTION[15:]
 def records(cli: AzureCli, *properties: Mapping[str, object]) -> None:
     """Let Azure have records of deployments at the group, and another's before them."""
     others = {"writE_SCOPES": {"type": "Array", "value": [TEST, "/providers/others"]}}
-    names = ("keysweep-tenant-prod-eu-westeurope-99999999", "keysweep-tenant-prod-eu-west-11111111")
+    names = (
+        "keysweep-tenant-prod-eu-westeurope-99999999",
+        "keysweep-tenant-prod-westeurope-11111111",
+    )
     found = [{"name": name, "properties": {"outputs": others}} for name in names]
     ours = [{"name": f"keysweep-tenant-{INSTALLATION}", "properties": said} for said in properties]
     cli.answer("az deployment mg list", [*found, *ours])
@@ -246,6 +249,12 @@ def test_another_management_group_than_before_leaves_nothing_at_that_one(
         f"Keysweep {INSTALLATION} (Contoso-Old)",
     ]
     assert kept(cli) == {"KEYSWEEP_DEPLOYED_AT": GROUP}
+
+
+def test_the_same_group_in_other_letters_is_no_other_group(cli: AzureCli) -> None:
+    deployed(cli, scope_of(GROUP))
+    postprovision(KEYSWEEP_DEPLOYED_AT=GROUP.upper(), SWEEP_MODE="enforce")
+    assert done(cli) == ["deployed"]
 
 
 def test_a_group_that_is_still_swept_keeps_its_role(cli: AzureCli) -> None:
