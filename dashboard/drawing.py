@@ -1,13 +1,16 @@
 """A workbook and what was received become one HTML file that needs nothing else.
 
-A file can't run queries, so each is run beforehand for every time range and subscription that the
-page offers. What a query shows is data: the page puts it in as text, never as HTML.
+A file can't run queries, so each is run beforehand for every time range that the page offers. Of
+what a table says by subscription, the page shows the rows of the chosen one. Numbers and charts
+have no such rows: they are run for each subscription where there are few, and where there are many
+the page says that they are of all. What a query shows is data: the page puts it in as text, never
+as HTML.
 """
 
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,8 +27,10 @@ _EVERY = "*"
 # A month is seen by the day, a week by the quarter of a day, a day by the hour.
 _GRAINS = ((0.2, "5m"), (2.0, "1h"), (8.0, "6h"))
 _WIDEST_GRAIN = "1d"
-# More than this and the page offers all of them together only: each costs all queries again.
-_MOST_SUBSCRIPTIONS = 6
+# Numbers and charts of so many subscriptions are run for each: it costs their queries again.
+MOST_RECKONED = 6
+BY_SUBSCRIPTION = "Subscription"
+"""The column by which the page shows the rows of one subscription."""
 _SUBSCRIPTION = "the chosen subscription"
 _DEPLOYMENT = "the chosen deployment"
 # Where telemetry names no deployment, it is of one.
@@ -41,6 +46,17 @@ class Drawn:
     """`time`, `number` or `text`, by column."""
     rows: tuple[tuple[Any, ...], ...] = ()
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What queries are run on: the tables in one time range, whose end is naive and in UTC."""
+
+    tables: Tables
+    days: float
+    ends: datetime
+    fixed: Mapping[str, str]
+    """Values of the parameters that the page doesn't offer."""
 
 
 def draw(workbook: Workbook, tables: Tables) -> str:
@@ -86,34 +102,25 @@ def _model(workbook: Workbook, tables: Tables) -> dict[str, Any]:
     tables.window(ends - timedelta(days=workbook.chosen), ends)
     deployments = _offered(tables, workbook.deployments) or [_UNNAMED]
     subscriptions = {
-        deployment["value"]: _few(
-            _offered(
-                tables,
-                workbook.subscriptions.replace("{Deployment}", _DEPLOYMENT),
-                {_DEPLOYMENT: deployment["value"]},
-            )
+        deployment["value"]: _offered(
+            tables,
+            workbook.subscriptions.replace("{Deployment}", _DEPLOYMENT),
+            {_DEPLOYMENT: deployment["value"]},
         )
         for deployment in deployments
     }
+    ranges = _telling(workbook.ranges, ends - begins)
     choices: dict[str, dict[str, dict[str, dict[str, int]]]] = {}
-    whole: dict[str, dict[str, dict[str, int]]] | None = None
-    for days in sorted(workbook.ranges):
-        if whole is None:
-            tables.window(ends - timedelta(days=days), ends)
-        choices[f"{days:g}"] = whole or {
+    for days in ranges:
+        tables.window(ends - timedelta(days=days), ends)
+        reading = Reading(tables, days, ends, workbook.fixed)
+        choices[f"{days:g}"] = {
             deployment: {
-                value: {
-                    name: keep(drawn)
-                    for name, drawn in _drawn_steps(
-                        queries, tables, days, ends, workbook.fixed, deployment, value
-                    ).items()
-                }
-                for value in [_EVERY, *(subscription["value"] for subscription in offered)]
+                value: {name: keep(drawn) for name, drawn in steps.items()}
+                for value, steps in _by_choice(queries, reading, deployment, offered).items()
             }
             for deployment, offered in subscriptions.items()
         }
-        if ends - timedelta(days=days) < begins:
-            whole = choices[f"{days:g}"]  # a longer range shows the same
     return {
         "title": workbook.title,
         "above": [_shown(step, {}) for step in workbook.above],
@@ -121,8 +128,9 @@ def _model(workbook: Workbook, tables: Tables) -> dict[str, Any]:
             {"name": tab.name, "steps": [_shown(step, workbook.exports) for step in tab.steps]}
             for tab in workbook.tabs
         ],
-        "ranges": [f"{days:g}" for days in workbook.ranges],
-        "chosen": f"{workbook.chosen:g}",
+        "ranges": [f"{days:g}" for days in ranges],
+        "chosen": f"{workbook.chosen if workbook.chosen in ranges else ranges[-1]:g}",
+        "bySubscription": BY_SUBSCRIPTION,
         "deployments": deployments,
         "subscriptions": subscriptions,
         "begins": begins.isoformat(),
@@ -142,8 +150,29 @@ def _offered(
     return [{"value": str(value), "label": str(label)} for value, label in found]
 
 
-def _few(subscriptions: list[dict[str, str]]) -> list[dict[str, str]]:
-    return subscriptions if len(subscriptions) <= _MOST_SUBSCRIPTIONS else []
+def _telling(ranges: Iterable[float], covered: timedelta) -> list[float]:
+    """Leave out the time ranges that show no more than a shorter one."""
+    shorter = [days for days in sorted(ranges) if timedelta(days=days) <= covered]
+    longer = [days for days in sorted(ranges) if timedelta(days=days) > covered]
+    return shorter + longer[:1]
+
+
+def _by_choice(
+    steps: Sequence[Step], reading: Reading, deployment: str, offered: Sequence[Mapping[str, str]]
+) -> dict[str, dict[str, Drawn]]:
+    """Run all steps for all subscriptions, and for each of few what rows can't be shown of."""
+    of_all = _drawn_steps(steps, reading, deployment, _EVERY)
+    reckoned = [
+        step
+        for step in steps
+        if "{Subscription}" in step.query and BY_SUBSCRIPTION not in of_all[step.name].columns
+    ]
+    few = offered if len(offered) <= MOST_RECKONED else ()
+    of_each = {
+        subscription["value"]: _drawn_steps(reckoned, reading, deployment, subscription["value"])
+        for subscription in few
+    }
+    return {_EVERY: of_all, **of_each}
 
 
 def _shown(step: Step, exports: Mapping[str, str]) -> dict[str, Any]:
@@ -154,21 +183,16 @@ def _shown(step: Step, exports: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _drawn_steps(
-    steps: Sequence[Step],
-    tables: Tables,
-    days: float,
-    ends: datetime,
-    fixed: Mapping[str, str],
-    deployment: str,
-    subscription: str,
+    steps: Sequence[Step], reading: Reading, deployment: str, subscription: str
 ) -> dict[str, Drawn]:
-    start = ends - timedelta(days=days)
+    tables, ends = reading.tables, reading.ends
+    start = ends - timedelta(days=reading.days)
     covered = (ends - max(start, tables.begins or start)) / timedelta(days=1)
     grain = next((grain for most, grain in _GRAINS if covered <= most), _WIDEST_GRAIN)
 
     def drawn(step: Step) -> Drawn:
         kql = (
-            _filled(step.query, {**fixed, "Subscription": f"'{_SUBSCRIPTION}'"})
+            _filled(step.query, {**reading.fixed, "Subscription": f"'{_SUBSCRIPTION}'"})
             .replace("{Deployment}", _DEPLOYMENT)
             .replace("{TimeRange:grain}", grain)
             .replace("{TimeRange:start}", f"datetime({start.isoformat()})")

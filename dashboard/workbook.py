@@ -109,10 +109,7 @@ def read_workbook(file: Path = FILE) -> Workbook:
         return Workbook(
             title=title.lstrip("# "),
             above=tuple(_step(step) for step in steps if step["type"] == _QUERY),
-            tabs=tuple(
-                Tab(link["linkLabel"], tuple(_step(item) for item in groups[link["subTarget"]]))
-                for link in links
-            ),
+            tabs=tuple(Tab(link["linkLabel"], _steps(groups[link["subTarget"]])) for link in links),
             ranges=tuple(
                 _days(value["durationMs"]) for value in times["typeSettings"]["selectableValues"]
             ),
@@ -143,6 +140,11 @@ def read_workbook(file: Path = FILE) -> Workbook:
 
 def _days(milliseconds: float) -> float:
     return milliseconds / 86_400_000
+
+
+def _steps(items: list[dict[str, Any]]) -> tuple[Step, ...]:
+    """Return what is drawn of a tab: no links, since here a tile that names a tab leads to it."""
+    return tuple(_step(item) for item in items if item["type"] != _LINKS)
 
 
 def _step(step: dict[str, Any]) -> Step:

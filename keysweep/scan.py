@@ -23,6 +23,7 @@ from keysweep.impact.columns import STYLES, marked
 from keysweep.names import listed
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import Session
+from keysweep.tones import style_of
 from keysweep.watch import Collected, Seen, watched
 from keysweep.words import counted, distinct
 from shared.core.change_log import ChangeLog
@@ -31,21 +32,6 @@ from shared.core.owner import OwnerFrom
 from shared.core.report import SweepReport
 from shared.steps.sweep import new_sweep_id
 
-_STYLES = {
-    "FAILED": "bold red",
-    "UNVERIFIED": "bold red",
-    "NO_ROLE": "bold red",
-    "LOCKED": "magenta",
-    "POLICY_DENIED": "magenta",
-    "WOULD_DISABLE": "bold red",
-    "HELD": "yellow",
-    "BUSY": "yellow",
-    "DEFERRED": "yellow",
-    "NOW_HELD": "yellow",
-    "DISABLED": "green",
-    "EXEMPT": "cyan",
-    "COMPLIANT": "green",
-}
 # A resource id, or that of a resource group or subscription.
 _ID = re.compile(r"/subscriptions/[^\s\'\",;]+[^\s\'\",;.]")
 _LONGEST_MESSAGE = 240
@@ -137,7 +123,7 @@ def table(screen: Screen, found: Sequence[Row]) -> Table:
     places = distinct({row.subscription_id: row.subscription for row in found})
     for row in found:
         account, place = shown(row.name), places[row.subscription_id]
-        state = shown(_PLAIN.get(row.state, row.state), _STYLES.get(row.state, ""))
+        state = shown(_PLAIN.get(row.state, row.state), style_of(row.state))
         judged = (shown(row.impact, STYLES.get(row.impact, "")), shown(_minute(row), "dim"))
         if screen.wide:
             more = (shown(text, "dim") for text in (row.resource_group, place, row.kind))

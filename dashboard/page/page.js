@@ -6,12 +6,14 @@
   const COLOURS = {
     green: "#4da67a", yellow: "#e6c35c", orange: "#e59a3c", redBright: "#d2453d", redDark: "#8f2b26",
     red: "#b8564f", blue: "#4f83c2", blueDark: "#2a5d9f", purple: "#8067b7", pink: "#c77fb0",
-    gray: "#9aa5b1", turquoise: "#4aa8a8",
+    gray: "#9aa5b1", turquoise: "#4aa8a8", brown: "#a5713f", grayBlue: "#6f8aa8",
   };
   const PALETTE = ["#4f83c2", "#4aa8a8", "#e6c35c", "#8067b7", "#e59a3c", "#9aa5b1", "#c77fb0", "#4da67a"];
   const FIRST_ROWS = 6;
   const TALL = 90;
   const DAYS = { 1: "Last 24 hours" };
+  const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const main = document.querySelector("main");
   const range = document.getElementById("range");
   const deployment = document.getElementById("deployment");
@@ -27,8 +29,18 @@
     if (text !== undefined) made.textContent = text;
     return made;
   }
+  function date(text) {
+    return `${Number(text.slice(8, 10))} ${MONTHS[Number(text.slice(5, 7)) - 1]} ${text.slice(0, 4)}`;
+  }
   function moment(text) {
-    return text ? text.slice(0, 16).replace("T", " ") : "";
+    return text ? `${date(text)}, ${text.slice(11, 16)}` : "";
+  }
+  function isOfDays(data, index) {
+    return data.rows.every((row) => !row[index] || row[index].slice(11) === "00:00:00");
+  }
+  function colour(name) {
+    // The page's own colours, light or dark: a chart takes no variable.
+    return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   }
   function number(value) {
     return typeof value === "number" ? value.toLocaleString("en-US", { maximumFractionDigits: 2 }) : "";
@@ -61,11 +73,16 @@
       const cell = (part) => row[column(data, settings[part].columnMatch)];
       const status = cell("secondaryContent");
       const rule = threshold(settings.secondaryContent.formatOptions.thresholdsGrid, status);
-      const tile = element("div", `tile ${status || ""}`);
+      const text = filled(rule.text, data, row, status);
+      const named = model.tabs.find((each) => text.endsWith(`see ${each.name}`));
+      const tile = element(named ? "button" : "div", `tile ${status || ""}`);
+      if (named) {
+        tile.type = "button";
+        tile.addEventListener("click", () => show(named.name));
+      }
       tile.append(element("h3", "", cell("titleContent")));
       tile.append(element("div", "value", number(cell("leftContent")) || "–"));
       const note = element("div", "note");
-      const text = filled(rule.text, data, row, status);
       note.append(element("span", `status ${rule.representation}`, text));
       tile.append(note);
       box.append(tile);
@@ -113,14 +130,15 @@
       heat.style.background = `hsl(${Math.round(8 + share * 130)} 62% 85%)`;
       cell.append(heat);
     } else if (kind === "time") {
-      cell.append(moment(value));
+      cell.append(isOfDays(data, index) ? date(value) : moment(value));
     } else if (kind === "number") {
       cell.append(number(value));
     } else {
       const sentence = element("div", "", String(value));
       sentence.title = value;
       if (String(value).length > 40) cell.classList.add("long");
-      else if (String(value).length <= 20 || !/\s/.test(value)) cell.classList.add("word");
+      else if (String(value).length <= 24) cell.classList.add("word");
+      else if (!/\s/.test(value)) cell.classList.add("id");
       cell.append(sentence);
     }
     return cell;
@@ -131,8 +149,16 @@
     const shown = data.columns.map((name, index) => [name, index]).filter(([name]) => !hidden.some((each) => each.test(name)));
     const bar = element("div", "bar");
     const title = section.querySelector("h2");
-    title.append(element("span", "count", data.rows.length));
+    if (data.rows.length > 1) title.append(element("span", "count", data.rows.length));
     bar.append(title);
+    const order = element("select", "order"); // where there is no room for headings
+    order.setAttribute("aria-label", `Sort ${step.title}`);
+    order.append(new Option("Sort by …", "", true, true), ...shown.map(([name, index]) => new Option(labelOf(step, name), index)));
+    order.addEventListener("change", () => {
+      sorted = { index: order.value ? Number(order.value) : -1, down: false };
+      fill();
+    });
+    if (data.rows.length > 1) bar.append(order);
     let search = { value: "" };
     if (data.rows.length > 5) {
       search = element("input");
@@ -170,6 +196,7 @@
       body.replaceChildren(...rows.slice(0, more.hidden ? rows.length : most).map((row) => {
         const line = element("tr");
         line.append(...shown.map(([, index]) => cellOf(step, data, row, index)));
+        if (line.querySelectorAll("td:not(.blank)").length < 2) line.classList.add("alone"); // a sentence about the others
         if (Object.keys(step.exports).length) choosable(line, row);
         return line;
       }));
@@ -222,6 +249,11 @@
     fits.push(fit);
     for (const [name, index] of shown) {
       const header = element("th", data.kinds[index]);
+      if (data.rows.length < 2) {
+        header.append(element("span", "", labelOf(step, name)));
+        head.append(header);
+        continue;
+      }
       const button = element("button", "", labelOf(step, name));
       button.type = "button";
       button.addEventListener("click", () => {
@@ -264,43 +296,64 @@
     for (let t = at[0]; t <= at[at.length - 1]; t += step) times.push(new Date(t).toISOString().slice(0, 19));
     return times;
   }
-  const TEXT = { color: "#5b6875", fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 12 };
+
+  function legend(into, drawn, names, colours, label) {
+    // Our own: it takes as many lines as it needs, and nothing of it is cut. A click hides a series.
+    const box = element("div", "legend");
+    names.forEach((name, place) => {
+      const entry = element("button", "", label(name));
+      entry.type = "button";
+      entry.setAttribute("aria-pressed", "true");
+      entry.style.setProperty("--series", colours[name] || PALETTE[place % PALETTE.length]);
+      entry.addEventListener("click", () => {
+        drawn.dispatchAction({ type: "legendToggleSelect", name });
+        entry.setAttribute("aria-pressed", String(entry.getAttribute("aria-pressed") !== "true"));
+      });
+      box.append(entry);
+    });
+    into.append(box);
+  }
 
   function chart(section, step, data) {
+    const TEXT = { color: colour("soft"), fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 12 };
+    const isPie = step.visualization === "piechart";
+    const place = element("div", isPie ? "drawing round" : "drawing");
     const box = element("div", "chart");
-    section.append(box);
+    place.append(box);
+    section.append(place);
     const drawn = echarts.init(box, null, { renderer: "svg" });
     charts.push(drawn);
     const colours = Object.fromEntries((step.settings.seriesLabelSettings || []).map((each) => [each.seriesName, COLOURS[each.color] || each.color]));
     const common = { animation: false, color: PALETTE, textStyle: { fontFamily: getComputedStyle(document.body).fontFamily } };
-    if (step.visualization === "piechart") {
+    const tooltip = { backgroundColor: colour("card"), borderColor: colour("line"), textStyle: { color: colour("ink") } };
+    if (isPie) {
       const total = data.rows.reduce((sum, row) => sum + row[1], 0);
       const values = Object.fromEntries(data.rows.map((row) => [row[0], row[1]]));
       drawn.setOption({
         ...common,
-        tooltip: { trigger: "item" },
-        title: { text: number(total), left: "29%", top: "middle", textAlign: "center", textStyle: { fontSize: 30, fontWeight: 600, color: "#1d2733" } },
-        legend: { orient: "vertical", left: "58%", top: "middle", icon: "circle", itemGap: 12, textStyle: { ...TEXT, fontSize: 13 }, formatter: (name) => `${name}   ${number(values[name])}` },
-        series: [{ type: "pie", radius: ["52%", "76%"], center: ["30%", "50%"], label: { show: false }, itemStyle: { borderColor: "#fff", borderWidth: 2 }, data: data.rows.map((row) => ({ name: String(row[0]), value: row[1], itemStyle: { color: colours[row[0]] } })) }],
+        tooltip: { ...tooltip, trigger: "item" },
+        title: { text: number(total), left: "center", top: "middle", textStyle: { fontSize: 30, fontWeight: 600, color: colour("ink") } },
+        legend: { show: false },
+        series: [{ type: "pie", radius: ["56%", "84%"], label: { show: false }, itemStyle: { borderColor: colour("card"), borderWidth: 2 }, data: data.rows.map((row) => ({ name: String(row[0]), value: row[1], itemStyle: { color: colours[row[0]] } })) }],
       });
+      legend(place, drawn, data.rows.map((row) => String(row[0])), colours, (name) => `${name}   ${number(values[name])}`);
       return;
     }
     const line = step.visualization === "linechart";
     const times = timesOf(data);
     const spanDays = (Date.parse(`${times[times.length - 1]}Z`) - Date.parse(`${times[0]}Z`)) / 86400000;
-    const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    const axisText = (time) => (spanDays <= 2 ? time.slice(11, 16) : `${Number(time.slice(8, 10))} ${months[Number(time.slice(5, 7)) - 1]}`);
+    const axisText = (time) => (spanDays <= 2 ? time.slice(11, 16) : `${Number(time.slice(8, 10))} ${MONTHS[Number(time.slice(5, 7)) - 1]}`);
     const unit = { 1: " %", 24: " s", 25: " min" }[step.settings.ySettings?.numberFormatSettings?.unit] || "";
     const all = seriesOf(data);
     const order = Object.keys(colours);
     const names = [...all.keys()].sort((a, b) => (order.indexOf(a) + 1 || 99) - (order.indexOf(b) + 1 || 99));
     drawn.setOption({
       ...common,
-      tooltip: { trigger: "axis", valueFormatter: (value) => (value == null ? "–" : number(value) + unit), axisPointer: { type: line ? "line" : "shadow" } },
-      legend: { top: 0, left: 8, icon: "circle", itemWidth: 9, itemHeight: 9, itemGap: 14, textStyle: TEXT, type: "scroll" },
-      grid: { left: 46, right: 18, top: 34, bottom: 28 },
-      xAxis: { type: "category", data: times, boundaryGap: !line, axisTick: { show: false }, axisLine: { lineStyle: { color: "#c9d0d8" } }, axisLabel: { ...TEXT, formatter: axisText, hideOverlap: true } },
-      yAxis: { type: "value", min: line && unit === " %" ? 0 : undefined, max: unit === " %" ? 100 : undefined, minInterval: unit ? undefined : 1, splitLine: { lineStyle: { color: "#edf0f3" } }, axisLabel: { ...TEXT, formatter: (value) => number(value) + unit } },
+      tooltip: { ...tooltip, trigger: "axis", valueFormatter: (value) => (value == null ? "–" : number(value) + unit), axisPointer: { type: line ? "line" : "shadow" } },
+      legend: { show: false },
+      grid: { left: 46, right: 18, top: 12, bottom: 28 },
+      xAxis: { type: "category", data: times, boundaryGap: !line, axisTick: { show: false }, axisLine: { lineStyle: { color: colour("edge") } }, axisLabel: { ...TEXT, formatter: axisText, hideOverlap: true } },
+      yAxis: { type: "value", min: line && unit === " %" ? 0 : undefined, max: unit === " %" ? 100 : undefined, minInterval: unit ? undefined : 1, splitLine: { lineStyle: { color: colour("line") } }, axisLabel: { ...TEXT, formatter: (value) => number(value) + unit } },
       series: names.map((name) => ({
         name, type: line ? "line" : "bar", stack: line ? undefined : "all", barMaxWidth: 26, barCategoryGap: "25%",
         itemStyle: { color: colours[name] }, lineStyle: { width: 2.5, color: colours[name] }, showSymbol: times.length < 3, smooth: false,
@@ -308,14 +361,22 @@
         data: times.map((time) => all.get(name).get(time) ?? (line ? null : 0)),
       })),
     });
+    legend(place, drawn, names, colours, String);
   }
 
   function narrowed(step, data) {
-    // A query with a parameter that a click sets was run for all of its values. What stands beside
-    // the rows, such as what is not known, has no such value.
-    const wanted = Object.entries(step.narrowed_by).filter(([name]) => chosen[name]);
-    const rows = data.rows.filter((row) => wanted.every(([name, from]) => [chosen[name], null].includes(row[column(data, from)])));
+    // A query with a parameter that a click sets was run for all of its values, and what has rows by
+    // subscription for all of these. What stands beside the rows, such as what is not known, has no such value.
+    const wanted = Object.entries(step.narrowed_by).filter(([name]) => chosen[name]).map(([name, from]) => [chosen[name], column(data, from)]);
+    const place = column(data, model.bySubscription);
+    if (subscription.value !== "*" && place >= 0) wanted.push([subscription.selectedOptions[0].text, place]);
+    const rows = data.rows.filter((row) => wanted.every(([value, index]) => [value, null, ""].includes(row[index])));
     return { ...data, rows };
+  }
+  function isOfAll(step, data) {
+    // Whether a step says the same whichever subscription is chosen.
+    const ofOne = model.choices[range.value][deployment.value][subscription.value];
+    return subscription.value !== "*" && column(data, model.bySubscription) < 0 && !(step.name in (ofOne || {}));
   }
 
   function choose(step, data, row) {
@@ -326,7 +387,7 @@
         const section = main.querySelector(`section[data-step="${other.name}"]`);
         if (!section || !(name in other.narrowed_by)) continue;
         section.replaceChildren();
-        drawStep(section, other, model.results[resultsNow()[other.name]]);
+        drawStep(section, other, resultOf(other));
       }
     }
   }
@@ -345,6 +406,7 @@
       section.append(element("p", "problem", all.problem));
       return;
     }
+    if (isOfAll(step, all)) section.querySelector("h2").append(element("span", "all", "of all subscriptions"));
     const data = narrowed(step, all);
     if (!data.rows.length && all.rows.length) section.append(element("p", "empty", "Nothing of what is chosen: there is more of others."));
     else if (!data.rows.length) section.append(element("p", `empty${step.empty_is_fine ? " fine" : ""}`, step.empty));
@@ -353,8 +415,16 @@
     else chart(section, step, data);
   }
 
-  function resultsNow() {
-    return model.choices[range.value][deployment.value][subscription.value];
+  function resultOf(step) {
+    const choices = model.choices[range.value][deployment.value];
+    return model.results[choices[subscription.value]?.[step.name] ?? choices["*"][step.name]];
+  }
+
+  function show(tab) {
+    chosenTab = tab;
+    history.replaceState(null, "", `#${encodeURIComponent(tab)}`);
+    draw();
+    window.scrollTo(0, 0);
   }
 
   function draw() {
@@ -362,12 +432,11 @@
     charts = [];
     fits = [];
     main.replaceChildren();
-    const results = resultsNow();
     for (const step of [...model.above, ...model.tabs.find((each) => each.name === chosenTab).steps]) {
       const section = element("section", step.width <= 50 ? "half" : "");
       section.dataset.step = step.name;
       main.append(section);
-      drawStep(section, step, model.results[results[step.name]]);
+      drawStep(section, step, resultOf(step));
     }
     for (const each of document.querySelectorAll("nav button")) {
       each.setAttribute("aria-selected", String(each.textContent === chosenTab));
@@ -378,19 +447,18 @@
   document.querySelector(".span").textContent = `Telemetry from ${moment(model.begins)} to ${moment(model.ends)} UTC. Time ranges end at the last of it.`;
   for (const days of model.ranges) range.append(new Option(DAYS[days] || `Last ${days} days`, days, days === model.chosen, days === model.chosen));
   for (const each of model.deployments) deployment.append(new Option(each.label, each.value));
+  range.disabled = model.ranges.length < 2;
+  deployment.disabled = model.deployments.length < 2;
   function offerSubscriptions() {
     const offered = model.subscriptions[deployment.value];
+    subscription.disabled = offered.length < 2;
     subscription.replaceChildren(new Option("All", "*"), ...offered.map((each) => new Option(each.label, each.value)));
   }
   offerSubscriptions();
   for (const { name } of model.tabs) {
     const button = element("button", "", name);
     button.setAttribute("role", "tab");
-    button.addEventListener("click", () => {
-      chosenTab = name;
-      history.replaceState(null, "", `#${encodeURIComponent(name)}`);
-      draw();
-    });
+    button.addEventListener("click", () => show(name));
     document.querySelector("nav").append(button);
   }
   const named = decodeURIComponent(location.hash.slice(1));
@@ -401,6 +469,7 @@
     draw();
   });
   subscription.addEventListener("change", draw);
+  dark.addEventListener("change", draw);
   window.addEventListener("resize", () => {
     charts.forEach((each) => each.resize());
     for (const each of fits) each();

@@ -56,4 +56,4 @@ def workbook() -> Step:
 
 def written() -> str:
     """Return workbook.json as the definition above has it now."""
-    return json.dumps(workbook(), indent=0) + "\n"
+    return json.dumps(workbook(), indent=0, separators=(",", ":")) + "\n"

@@ -188,12 +188,13 @@ def _lapsed() -> Step:
         "Lapsed: the last day has passed, and the tag keeps no keys any more",
         listed(
             TAGGED,
-            "tagged\n| where State == 'lapsed'\n| project-rename KeysOn = keysOn",
-            "Account, Subscription, Until, SaidOwner, Reason, KeysOn, LastRead, accountId",
+            "tagged\n| where State == 'lapsed'\n"
+            "| extend HasKeys = iff(keysOn == 'true', 'yes', 'no')",
+            "Account, Subscription, Until, SaidOwner, Reason, HasKeys, LastRead, accountId",
             "Until desc, Account asc",
             now=False,
         ),
         "The newest readings tell of no tag with a day that has passed.",
         [*ACCOUNT, *moment("LastRead")],
-        {"KeysOn": "Keys on, as found", **_TAG, **READ},
+        {"HasKeys": "Keys on, as found", **_TAG, **READ},
     )

@@ -147,9 +147,10 @@ def _sweeps() -> Step:
             """completed
 | join kind=inner (sweeps | project deployment, sweepId, isTold, readTold, gapsTold)
     on deployment, sweepId
-| extend Whole = tostring(customDimensions.whole), Deferred = toint(customMeasurements.deferred),
+| extend Whole = iff(tostring(customDimensions.whole) == 'false', 'no', 'yes'),
+    Deferred = toint(customMeasurements.deferred),
     Throttled = coalesce(tolong(customMeasurements.throttled), 0)
-| where Whole == 'false' or Deferred > 0 or Throttled > 0 or not(isTold)
+| where Whole == 'no' or Deferred > 0 or Throttled > 0 or not(isTold)
 | project Finished = timestamp, Whole, Told = iff(isTold, 'all', 'in part'),
     Mode = tostring(customDimensions.mode),
     Seconds = round(todouble(customMeasurements.durationSeconds), 1),

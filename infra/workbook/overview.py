@@ -3,7 +3,7 @@
 from infra.readings import CHOSEN_EVENTS, IS_CHOSEN, SWEEPS
 from infra.workbook.freshness import NOW, NOW_WITH_DRIFTS
 from infra.workbook.lists import listed
-from infra.workbook.steps import Step, bar, chart, grid, icon, moment, tab, tiles
+from infra.workbook.steps import Step, bar, chart, grid, icon, moment, tab, tiles, ways
 from infra.workbook.words import ICONS_SEEN, ICONS_WHOLE, STATES
 
 # The newest reading of each subscription in each interval of a chart, by sweeps told whole.
@@ -24,6 +24,7 @@ def overview() -> Step:
     return tab(
         "Overview",
         _now(),
+        ways("overview-ways", "Drift", "Held and failed", "Exemptions", "Health"),
         _states_over_time(),
         _compliance_over_time(),
         _last_sweeps(),
@@ -68,7 +69,7 @@ union
     Note = iff(read == 0, nothing, strcat('of ', tostring(accounts - gone), ' accounts'))),
 (numbers | project place = 5, Title = 'Unseen subscriptions', Value = unseen,
     status = iff(unseen + wide > 0, 'bad', unsure),
-    Note = case(wide > 0, 'a whole scope could not be read', unseen > 0, 'unseen is not fixed',
+    Note = case(wide > 0, 'a whole scope: see Health', unseen > 0, 'not fixed: see Health',
         isKnown, 'all were read', nothing))
 """,
         "Nothing was received in this time range.",
@@ -127,7 +128,7 @@ let completed = events
 | summarize arg_max(timestamp, customDimensions, customMeasurements) by deployment, sweepId
 | join kind=inner (sweeps | where isTold | project deployment, sweepId, began, isWhole)
     on deployment, sweepId
-| project began, Finished = timestamp, isWhole, Whole = tostring(customDimensions.whole),
+| project began, Finished = timestamp, isWhole, Whole = iff(isWhole, 'yes', 'no'),
     Mode = tostring(customDimensions.mode),
     Read = toint(customMeasurements.subscriptionsRead), Gaps = toint(customMeasurements.gaps),
     Accounts = toint(customMeasurements.accounts), Drift = toint(customMeasurements.drift),

@@ -213,14 +213,23 @@ def tab(name: str, *items: Step) -> Step:
 
 def tabs(*names: str) -> Step:
     """Return the row of tabs."""
+    return _links("tabs", "tabs", names)
+
+
+def ways(name: str, *tabs: str) -> Step:
+    """Return a row of links to tabs, for what tiles name: a tile of Azure's can't be a link."""
+    return _links(name, "nav", tabs)
+
+
+def _links(step: str, style: str, names: Sequence[str]) -> Step:
     return {
         "type": 11,
         "content": {
             "version": "LinkItem/1.0",
-            "style": "tabs",
+            "style": style,
             "links": [
                 {
-                    "id": identifier(f"tab {name}"),
+                    "id": identifier(f"{style.removesuffix('s')} {name}"),
                     "cellValue": "selectedTab",
                     "linkTarget": "parameter",
                     "linkLabel": name,
@@ -230,5 +239,5 @@ def tabs(*names: str) -> Step:
                 for name in names
             ],
         },
-        "name": "tabs",
+        "name": step,
     }

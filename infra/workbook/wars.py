@@ -51,29 +51,24 @@ def _wars() -> Step:
             f"""{newest_of_each_account("PatchWar")}
 | extend Flips = toint(customMeasurements.flips),
     TurnedOnBy = tostring(customDimensions.turnedOnBy),
-    OnType = tostring(customDimensions.turnedOnByType),
-    TurnedOnWith = tostring(customDimensions.turnedOnClient),
+    OnWith = tostring(customDimensions.turnedOnClient),
     TurnedOnAt = todatetime(tostring(customDimensions.turnedOnAt)),
     TurnedOffBy = iff(tostring(customDimensions.ours) == 'true', 'Keysweep',
         tostring(customDimensions.turnedOffBy)),
-    TurnedOffWith = tostring(customDimensions.turnedOffClient),
-    TurnedOffAt = todatetime(tostring(customDimensions.turnedOffAt)), LastTold = timestamp""",
-            "Account, Subscription, Flips, TurnedOnBy, OnType, TurnedOnWith, TurnedOnAt, "
-            "TurnedOffBy, TurnedOffWith, TurnedOffAt, LastTold, accountId",
+    TurnedOffAt = todatetime(tostring(customDimensions.turnedOffAt))""",
+            "Account, Subscription, Flips, TurnedOnBy, OnWith, TurnedOnAt, TurnedOffBy, "
+            "TurnedOffAt, accountId",
             "Flips desc, Account asc",
             now=False,
         ),
         "No sweep told of an account that flipped in this time range.",
-        [*ACCOUNT, bar("Flips", "orange"), *moment("TurnedOnAt", "TurnedOffAt", "LastTold")],
+        [*ACCOUNT, bar("Flips", "orange"), *moment("TurnedOnAt", "TurnedOffAt")],
         {
-            "TurnedOnBy": "Turns them on",
-            "OnType": "Which is a",
-            "TurnedOnWith": "With",
-            "TurnedOnAt": "Last on",
-            "TurnedOffBy": "Turns them off",
-            "TurnedOffWith": "Off with",
-            "TurnedOffAt": "Last off",
-            "LastTold": "Last told",
+            "TurnedOnBy": "Turned on by",
+            "OnWith": "Turned on with",
+            "TurnedOnAt": "Last turned on",
+            "TurnedOffBy": "Turned off by",
+            "TurnedOffAt": "Last turned off",
         },
     )
 
@@ -113,5 +108,5 @@ def _changes() -> Step:
         ),
         "No sweep told that keys were turned on or off in this time range.",
         [*ACCOUNT, *moment("At"), icon("Turned", {"on": "warning", "off": "success"})],
-        {"At": "When"},
+        {"At": "When", "Type": "Kind of identity", "With": "With which client"},
     )

@@ -1,5 +1,7 @@
 """What the workbook says in words: which result is worst, what to do, what each colour means."""
 
+from keysweep.tones import TONES, Tone
+
 WORST_FIRST = """case(Result in ('FAILED', 'UNVERIFIED', 'NO_ROLE', 'NOT_TOLD'), 0,
     Result in ('LOCKED', 'POLICY_DENIED'), 1, Result in ('DISABLED', 'ALREADY_OFF'), 3, 2)"""
 # How long a drift is open, in words. Rounded down: "at least" stays true.
@@ -32,10 +34,14 @@ WHAT_TO_MEND = """case(
     Reason == 'BRAKE', 'Look at the list, then release the brake as the runbook says.',
     '')"""
 
+_ICONS = {Tone.BAD: "error", Tone.FORBIDDEN: "warning", Tone.WAITS: "pending",
+          Tone.ALLOWED: "info", Tone.DONE: "success"}  # fmt: skip
+# What is adrift, as the command line colours it; what left the scope or settled is for information.
 ICONS_RESULT = {
-    "FAILED": "error", "UNVERIFIED": "error", "NO_ROLE": "error", "NOT_TOLD": "error",
-    "LOCKED": "warning", "POLICY_DENIED": "warning", "BUSY": "pending", "DEFERRED": "pending",
-    "WOULD_DISABLE": "info", "OUT_OF_SCOPE": "info", "SETTLED": "info", "DISABLED": "success",
+    **{result: _ICONS[TONES[result]] for result in (
+        "FAILED", "UNVERIFIED", "NO_ROLE", "NOT_TOLD", "LOCKED", "POLICY_DENIED", "BUSY",
+        "DEFERRED", "WOULD_DISABLE", "DISABLED")},
+    "OUT_OF_SCOPE": "info", "SETTLED": "info",
 }  # fmt: skip
 ICONS_SEEN = {
     "Unseen": "error",
@@ -43,14 +49,14 @@ ICONS_SEEN = {
     "Left the scope": "info",
     "Read": "success",
 }
-ICONS_WHOLE = {"false": "warning", "true": "success"}
-
+ICONS_WHOLE = {"no": "warning", "yes": "success"}
 
 STATES = {"Keys off": "green", "Exempt": "blue", "Held": "orange", "Drift": "redBright"}
+# Side by side, results of one tone have shades of it.
 RESULTS = {
-    "DISABLED": "green", "WOULD_DISABLE": "blue", "LOCKED": "purple", "POLICY_DENIED": "pink",
-    "FAILED": "redBright", "UNVERIFIED": "redDark", "NO_ROLE": "red", "BUSY": "yellow",
-    "DEFERRED": "orange", "OUT_OF_SCOPE": "gray",
+    "DISABLED": "green", "WOULD_DISABLE": "redBright", "LOCKED": "purple", "POLICY_DENIED": "pink",
+    "FAILED": "brown", "UNVERIFIED": "redDark", "NO_ROLE": "red", "BUSY": "yellow",
+    "DEFERRED": "orange", "NOW_EXEMPT": "blue", "GONE": "grayBlue", "OUT_OF_SCOPE": "gray",
 }  # fmt: skip
 WHO = {"TurnedOnBy": "Keys on by", "TurnedOnWith": "With", "TurnedOnAt": "Keys on since"}
 AGE = {"OpenFor": "Open for"}

@@ -329,7 +329,7 @@ def to_come_and_audited(tick: Tick) -> tuple[int, int]:
 
 
 def whole(tick: Tick) -> str:
-    return "false" if tick.error else "true"
+    return "no" if tick.error else "yes"
 
 
 def last_sweeps(history: History) -> list[Row]:
@@ -342,7 +342,7 @@ def last_sweeps(history: History) -> list[Row]:
 
 def lapsed(history: History) -> list[Row]:
     return [
-        (finding.account.name, str(finding.until), str(finding.account.keys_on).lower())
+        (finding.account.name, str(finding.until), "yes" if finding.account.keys_on else "no")
         for tick, finding in current(history, *_STATES.values())
         if finding.until is not None and finding.until < naive(tick.at).date()
     ]
@@ -517,7 +517,7 @@ EXPECTED: dict[str, tuple[tuple[str, ...], Expectation]] = {
     ),
     "exemptions-wrong": ((*ACCOUNT, "Reason", "Effect"), wrong_tags),
     "exemptions-unneeded": (ACCOUNT, unneeded),
-    "exemptions-lapsed": (("Account", "Until", "KeysOn"), lapsed),
+    "exemptions-lapsed": (("Account", "Until", "HasKeys"), lapsed),
     "held-by-reason": (
         ("Reason", "Accounts"), lambda h: count_rows(hold for _, _, hold in held(h))
     ),
