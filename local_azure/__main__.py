@@ -38,6 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="print the environment of a person with a terminal, for `keysweep`",
     )
+    parser.add_argument(
+        "--environ",
+        type=Path,
+        metavar="FILE",
+        help="write the environment into a file to be sourced, and don't print it; with it the "
+        "`keysweep` of this Python is on PATH",
+    )
     parser.add_argument("--behaviours", action="store_true", help="print what is modelled")
     parser.add_argument("--unmodelled", action="store_true", help="print what is not")
     parser.add_argument(
@@ -50,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.unmodelled:
             _say("Not modelled", *(f"  {line}" for line in sources.UNMODELLED))
         return 0
-    _serve(options.scenario, options.capture, person=options.person)
+    _serve(options.scenario, options.capture, options.environ, person=options.person)
     return 0
 
 
@@ -64,12 +71,18 @@ def _print_behaviours() -> None:
         _say("")
 
 
-def _serve(name: str, capture: Path | None, *, person: bool) -> None:
+def _serve(name: str, capture: Path | None, file: Path | None, *, person: bool) -> None:
     clock = RunningClock()
     settings = Settings(reachable_endpoints=True)
     with LocalAzure(_scenario(name, clock), clock, settings=settings) as azure:
         environ = azure.operator_environ if person else azure.environ
-        _say(*(f"export {key}={shlex.quote(value)}" for key, value in environ.items()))
+        exports = [f"export {key}={shlex.quote(value)}" for key, value in environ.items()]
+        if file is None:
+            _say(*exports)
+        else:
+            commands = shlex.quote(str(Path(sys.executable).parent))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("\n".join([*exports, f'export PATH={commands}:"$PATH"', ""]))
         sys.stderr.write(f"The local Azure serves {name!r}. Ctrl-C stops it.\n")
         try:
             threading.Event().wait()

@@ -1,7 +1,9 @@
 """`make demo`: the timer function sweeps a realistic tenant, on the real SDKs and runtime.
 
-Everything shown is read from what the local Azure received: the telemetry's envelopes and its own
-write log and state. Nothing is read from the sweep's memory.
+One story in three acts: what is out there, what a first ring does, what is left and why. Everything
+shown is read from what the local Azure received: the telemetry's envelopes and its own write log
+and state. Nothing is read from the sweep's memory. In a terminal it ends by serving the tenant, for
+`keysweep` to be tried on.
 """
 
 import argparse
@@ -11,11 +13,12 @@ import json
 import logging
 import os
 import re
-import time
-from collections import Counter
-from collections.abc import Iterable
+import shutil
+import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -25,79 +28,33 @@ from local_azure import trust
 os.environ.update(trust.environ())
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from dashboard.capture import time_of
 from dashboard.drawing import draw
 from dashboard.tables import Tables
 from dashboard.workbook import read_workbook
+from keysweep.tones import style_of
+from keysweep.words import counted
 from local_azure import LocalAzure, scenarios
+from local_azure.__main__ import main as serve
 from shared.bootstrap import Process
-from tests.support.functions_worker import FunctionsWorker, Invocation
+from tests.support.functions_worker import FunctionsWorker
 from tools.dashboard_pictures import picture
+from tools.demo_sweep import Row, Sweep, left_alone
+from tools.month import on_the_clock
 
-# Worst first; then what was done, then what nobody needs to look at.
-_ORDER = (
-    "FAILED", "UNVERIFIED", "NO_ROLE", "LOCKED", "POLICY_DENIED", "HELD", "BUSY", "DEFERRED",
-    "NOW_HELD", "NOW_EXEMPT", "GONE", "ALREADY_OFF", "DISABLED", "WOULD_DISABLE", "EXEMPT",
-)  # fmt: skip
-_STYLES = {
-    "FAILED": "bold red", "UNVERIFIED": "bold red", "NO_ROLE": "bold red", "LOCKED": "magenta",
-    "POLICY_DENIED": "magenta", "HELD": "yellow", "BUSY": "yellow", "DEFERRED": "yellow",
-    "NOW_HELD": "yellow", "DISABLED": "green", "WOULD_DISABLE": "cyan",
-}  # fmt: skip
-_WIDTH = 152
+_WIDEST = 132
+_PICTURE_WIDTH = 120
+_PICTURED = 14
 _TICK = 15 * 60
-_PICTURED = 24
 _BUILD = Path("build")
-
-
-class Sweep:
-    """One sweep, as Application Insights received it."""
-
-    def __init__(self, envelopes: list[dict[str, Any]]) -> None:
-        data = [envelope["data"]["baseData"] for envelope in envelopes]
-        self.events = [
-            (event["name"], event["properties"], event["measurements"]) for event in data
-        ]
-
-    def of(self, name: str) -> list[dict[str, str]]:
-        """Return the properties of all events of one name."""
-        return [properties for found, properties, _ in self.events if found == name]
-
-    def completed(self) -> tuple[dict[str, str], dict[str, float]]:
-        """Return the last event's properties and measurements."""
-        (found,) = [event for event in self.events if event[0] == "SweepCompleted"]
-        return found[1], found[2]
-
-    def rows(self) -> list[dict[str, str]]:
-        """Return every account that was not simply compliant, worst first."""
-        rows: dict[str, dict[str, str]] = {}
-        for event in self.of("ExemptionObserved"):
-            if event["verdict"] == "EXEMPT":
-                rows[event["accountId"]] = {**event, "result": "EXEMPT", "detail": _until(event)}
-        for event in self.of("AccountHeld"):
-            detail = event["reason"]
-            rows[event["accountId"]] = {
-                **event,
-                "verdict": "HELD",
-                "result": "HELD",
-                "detail": detail,
-            }
-        drifted = {event["accountId"]: event for event in self.of("DriftFound")}
-        for event in self.of("RemediationOutcome"):
-            found = drifted[event["accountId"]]
-            done = event["result"] in {"DISABLED", "WOULD_DISABLE"}
-            detail = event.get("azureCode") or (found["reason"] if done else event["detail"])
-            rows[event["accountId"]] = {**event, "verdict": "DRIFT", "detail": detail}
-        return sorted(
-            rows.values(), key=lambda row: (_ORDER.index(row["result"]), row["accountName"].lower())
-        )
-
-
-def _until(event: dict[str, str]) -> str:
-    reason = f": {event['exemptionReason']}" if event.get("exemptionReason") else ""
-    return (f"until {event['until']}" if event.get("until") else "open-ended") + reason
+_ENVIRON = _BUILD / "keysweep.env"
+_SERVED = f".venv/bin/python -m local_azure --person --environ {_ENVIRON}"
+# What is called what in the story, in its order.
+_FOUND = {"WOULD_DISABLE": "drift", "HELD": "held", "EXEMPT": "exempt"}
 
 
 class Demo:
@@ -106,182 +63,220 @@ class Demo:
     def __init__(self, azure: LocalAzure, console: Console) -> None:
         self._azure = azure
         self._console = console
-        self._shown: list[Sweep] = []
-        self._subscriptions = {
+        self._say = console.print
+        self._envelopes: list[dict[str, Any]] = []
+        self._sweeps: list[Sweep] = []
+        self._worker = FunctionsWorker()
+        self._names = {
             subscription.id.lower(): subscription.name
             for subscription in azure.tenant.subscriptions.values()
         }
-        self._tags = {
-            account.id.lower(): dict(account.tags or {}) for account in azure.tenant.accounts
-        }
+        self.pictured: Sequence[Row] = ()
 
-    async def tell(self) -> None:
-        """Fire the timer three times and show what happened."""
-        say = self._console.print
-        tenant = self._azure.tenant
-        say(
-            f"A tenant of {len(tenant.subscriptions)} subscriptions and {len(tenant.accounts)} "
-            f"accounts, served over TLS at {os.environ['ARM_ENDPOINT']}"
-        )
-        worker = FunctionsWorker()
-        bindings = await worker.load()
-        say(f"function_app.py is loaded by the Functions runtime: {json.dumps(bindings)}\n")
+    async def tell(self) -> list[dict[str, Any]]:
+        """Tell the three acts. Returns the telemetry that came, on one clock."""
+        await self._worker.load()
+        self._say("The real Functions runtime has loaded function_app.py, and fires its timer.\n")
         # The product's clock follows the local Azure's: a quarter of an hour takes no time here.
-        worker.module.process = Process(os.environ, self._azure.clock)
+        self._worker.module.process = Process(os.environ, self._azure.clock)
         try:
-            say(
-                "[dim]The tenant has one of everything that goes wrong, and one subscription that "
-                "nobody lets us read: a sweep that meets them is not whole, and says so.[/]\n"
-            )
-            await self._fire(worker, "1. Audit: what would it do?", show=set())
-            now = self._azure.now()
-            release = f"{now + timedelta(days=1):%Y-%m-%dT%H:%MZ}"
-            second, third = (
-                f"{now + timedelta(seconds=_TICK * ticks):%Y-%m-%dT%H:%MZ}" for ticks in (1.5, 2.5)
-            )
-            rings = f"contoso-online, contoso-corp@{second}, contoso-sandbox@{third}"
-            os.environ.update(
-                SWEEP_MODE="enforce", BRAKE_RELEASE_UNTIL=release, ENFORCE_SCOPES=rings
-            )
-            say(f"SWEEP_MODE=enforce  ENFORCE_SCOPES={rings}\nBRAKE_RELEASE_UNTIL={release}")
-            left = set(_ORDER) - {"EXEMPT", "HELD"}
-            await self._fire(worker, "2. Enforce in a first ring", show=left - {"WOULD_DISABLE"})
-            await self._fire(worker, "3. The next tick: the second ring", show=set(_ORDER))
-            title = "4. The next tick: the third ring, what is left, and why"
-            await self._fire(worker, title, show=left)
+            await self._what_is_out_there()
+            await self._first_ring()
+            await self._what_is_left()
         finally:
-            await worker.close()
+            await self._worker.close()
+        return self._envelopes
 
-    async def _fire(self, worker: FunctionsWorker, title: str, *, show: set[str]) -> None:
-        last = self._azure.now()
-        self._azure.clock.advance(_TICK)
+    async def _what_is_out_there(self) -> None:
+        tenant = self._azure.tenant
+        self._act("Act 1: what is out there", "SWEEP_MODE=audit: the sweep looks, and can't write.")
+        alone = left_alone(tenant)
+        in_all = len(tenant.accounts)
+        sweep = await self._fire()
+        accounts, rows = sweep.count("accounts"), sweep.rows()
+        apart = sum(map(len, alone.values()))
+        assert accounts + apart == in_all
+        off, drift = sweep.count("compliant"), sweep.count("drift")
+        self._say(
+            f"Of {in_all} accounts in {len(tenant.subscriptions)} subscriptions, {accounts} are "
+            f"the sweep's business: {off} have their keys off, {sweep.count('exempt')} are exempt "
+            f"by a tag, {sweep.count('held')} are held because their tag can't be read for sure, "
+            f"and {drift} are adrift: keys on, and nobody said they may.\n"
+        )
+        self._say(_named(rows))
+        self._say(f"\nThe other {apart} are left alone:")
+        for why, names in alone.items():
+            self._say(Padding(f"{len(names)}  {why}: [dim]{', '.join(names)}[/]", (0, 0, 0, 2)))
+        if sweep.of("BrakeEngaged"):
+            self._say(
+                f"\n{drift} changes at once would look like a mistake: without a word from a "
+                "person, the brake holds all of them."
+            )
+        self._shown(
+            sweep,
+            f"{drift} accounts are adrift, each named above, and audit changed nothing: Azure "
+            f"accepted {counted(len(self._azure.writes), 'write')}.",
+        )
+
+    async def _first_ring(self) -> None:
+        now = self._azure.now()
+        release = f"{now + timedelta(days=1):%Y-%m-%dT%H:%MZ}"
+        second, third = (
+            f"{now + timedelta(seconds=_TICK * ticks):%Y-%m-%dT%H:%MZ}" for ticks in (1.5, 2.5)
+        )
+        rings = f"contoso-online, contoso-corp@{second}, contoso-sandbox@{third}"
+        os.environ.update(SWEEP_MODE="enforce", BRAKE_RELEASE_UNTIL=release, ENFORCE_SCOPES=rings)
+        self._act(
+            "Act 2: what a first ring does",
+            f"SWEEP_MODE=enforce, the brake released for a day, and three rings: contoso-online "
+            f"now, contoso-corp at {second[11:16]}, contoso-sandbox at {third[11:16]}.",
+        )
+        written = len(self._azure.writes)
+        sweep = await self._fire()
+        results = sweep.results()
+        ring = [row for row in sweep.rows() if row.state in results.keys() - {"WOULD_DISABLE"}]
+        self._say(table(ring))
+        writes = self._azure.writes[written:]
+        (body,) = {json.dumps(write.body) for write in writes}
+        self._say(
+            f"\nAzure accepted {counted(len(writes), 'write')}, each with no more in it than {body}"
+        )
+        waiting, off = results["WOULD_DISABLE"], results["DISABLED"]
+        self._shown(
+            sweep,
+            f"of the first ring's {counted(len(ring), 'account')} {off} have their keys off, read "
+            f"back from Azure, and {len(ring) - off} have a reason why not; the {waiting} of later "
+            "rings were not touched.",
+        )
+
+    async def _what_is_left(self) -> None:
+        self._act("Act 3: what is left, and why", "Two ticks later all three rings are in force.")
+        second = await self._fire()
+        self.pictured = second.rows()
+        third = await self._fire()
+        turned_off = second.results()["DISABLED"] + third.results()["DISABLED"]
+        left = [row for row in third.rows() if row.state in {*third.results(), "HELD"}]
+        gone = [row.account for row in second.rows() if row.state == "GONE"]
+        self._say(
+            f"The second and the third ring turned the keys of {turned_off} more off. "
+            f"{', '.join(gone)} was deleted while the sweep was on its way. What is left:\n"
+        )
+        self._say(table(left))
+        drift, held = third.count("drift"), third.count("held")
+        off, accounts = third.count("compliant"), third.count("accounts")
+        self._shown(
+            third,
+            f"{off} of {accounts} accounts have their keys off, {third.count('exempt')} keep them "
+            f"by a tag, {held} wait for their tag to be mended, and {drift} for whoever stands in "
+            "the way.",
+        )
+        asked = sum(sweep.requests for sweep in self._sweeps)
+        self._say(
+            f"The four sweeps took {asked} requests to Azure in all: the page's tab Health says "
+            "how they were answered.\n"
+        )
+
+    def _act(self, title: str, settings: str) -> None:
         self._console.rule(f"[bold]{title}", align="left")
-        seen, written = len(self._azure.telemetry.events()), len(self._azure.writes)
-        asked = len(self._azure.operations)
-        began = time.monotonic()
-        invocation = await worker.fire(
+        self._say(f"[dim]{settings}[/]\n")
+
+    async def _fire(self) -> Sweep:
+        azure = self._azure
+        last = azure.now()
+        azure.clock.advance(_TICK)
+        sent = len(azure.telemetry.envelopes)
+        invocation = await self._worker.fire(
             trace_parent=f"00-{os.urandom(16).hex()}-{'1' * 16}-01", last=last.isoformat()
         )
-        seconds = time.monotonic() - began
-        sweep = Sweep(self._azure.telemetry.events()[seen:])
+        told = _on_one_clock(azure.telemetry.envelopes[sent:])
+        self._envelopes += told
+        sweep = Sweep(told, self._names)
+        self._sweeps.append(sweep)
         if not sweep.of("SweepCompleted"):
             raise RuntimeError(invocation.stack_trace)
-        self._shown.append(sweep)
-        rows = [row for row in sweep.rows() if row["result"] in show]
-        if rows:
-            self._console.print(self.table(rows))
-        self._totals(sweep, self._azure.writes[written:], seconds, asked)
-        self._verdict(invocation)
+        assert invocation.succeeded is not bool(sweep.reasons())
+        return sweep
 
-    def table(self, rows: Iterable[dict[str, str]]) -> Table:
-        """Draw every account that was not simply compliant."""
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for name, width in (
-            ("subscription", 20), ("account", 20), ("kind", 10), ("tag", 28), ("verdict", 7),
-            ("result", 15), ("why", 40),
-        ):  # fmt: skip
-            table.add_column(
-                name, min_width=width, max_width=width, no_wrap=True, overflow="ellipsis"
+    def _shown(self, sweep: Sweep, sentence: str) -> None:
+        if sweep.reasons():
+            self._say(
+                f"\nThe tick fails, so that somebody looks: the sweep is not whole. "
+                f"[dim]{sweep.reasons()}[/]"
             )
-        for row in rows:
-            style = _STYLES.get(row["result"], "dim")
-            result = row["result"] if row["verdict"] == "DRIFT" else row.get("holdReason", "")
-            table.add_row(
-                self._subscriptions[row["subscriptionId"]],
-                row["accountName"],
-                row["kind"],
-                self._tag(row["accountId"]),
-                row["verdict"],
-                Text(result, style),
-                Text(row["detail"], "dim"),
-            )
-        return table
-
-    def picture(self) -> str:
-        """Return the enforcing sweep's table as an SVG: the rows that matter most, and a count."""
-        console = Console(width=_WIDTH, record=True, highlight=False, file=io.StringIO())
-        rows = self._shown[2].rows()
-        console.print(self.table(rows[:_PICTURED]))
-        rest = Counter(row["result"] for row in rows[_PICTURED:])
-        more = ", ".join(f"{count} {result}" for result, count in rest.items())
-        console.print(f"[dim]… and {len(rows) - _PICTURED} more: {more}[/]")
-        drawn = console.export_svg(title="Keysweep: one sweep, worst first")
-        # A picture asks no other host for its fonts.
-        return re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL)
-
-    def _tag(self, account_id: str) -> str:
-        ours = [
-            f"{name}={value}"
-            for name, value in self._tags[account_id].items()
-            if "exempt" in name.lower()
-        ]
-        return ", ".join(ours)
-
-    def _totals(self, sweep: Sweep, writes: Iterable[Any], seconds: float, asked: int) -> None:
-        say = self._console.print
-        properties, numbers = sweep.completed()
-        say(
-            "\n[bold]Accounts[/] "
-            + "   ".join(
-                f"{name} [bold]{numbers[name]:.0f}[/]"
-                for name in ("accounts", "compliant", "exempt", "held", "drift")
-            )
-        )
-        results = Counter(outcome["result"] for outcome in sweep.of("RemediationOutcome"))
-        named = sorted(results, key=_ORDER.index)
-        if results:
-            say(
-                "[bold]Results[/]  "
-                + "   ".join(f"{name} [bold]{results[name]}[/]" for name in named)
-            )
-        bodies = Counter(json.dumps(write.body) for write in writes)
-        accepted = ", ".join(f"{count} times {body}" for body, count in bodies.items()) or "none"
-        say(f"[bold]Writes that Azure accepted[/]  {accepted}")
-        for gap in sweep.of("CoverageGap"):
-            name = self._subscriptions.get(gap["gapName"], gap["gapName"])
-            say(f"[bold]Gap[/]  {gap['gapKind']} {name}: {gap['problem']}")
-        events = Counter(name for name, _, _ in sweep.events)
-        say(
-            "[bold]Telemetry received[/]  "
-            + "   ".join(f"{name} {count}" for name, count in events.items())
-        )
-        requests = Counter(
-            operation.method
-            for operation in self._azure.operations[asked:]
-            if operation.host == "arm"
-        )
-        counts = ", ".join(f"{count} {method}" for method, count in sorted(requests.items()))
-        say(f"[bold]Requests[/]  {counts}, in {seconds:.1f} s here", style="dim")
-        if brake := properties.get("brake"):
-            say(f"[bold]Brake[/]  {brake}")
-
-    def _verdict(self, invocation: Invocation) -> None:
-        if invocation.succeeded:
-            self._console.print("[green]The invocation succeeded.[/]\n")
-        else:
-            self._console.print(f"[red]The invocation failed:[/] {invocation.message}\n")
+        self._say(f"\n[bold]Shown:[/] {sentence}\n")
 
 
-async def main() -> str:
+def _on_one_clock(envelopes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put a sweep's metrics where its events are: just before the last one, where the page ends."""
+    last = max(time_of(envelope) for envelope in envelopes if _is_event(envelope))
+    return on_the_clock(envelopes, (last - timedelta(milliseconds=1)).isoformat())
+
+
+def _is_event(envelope: dict[str, Any]) -> bool:
+    return bool(envelope["data"]["baseType"] == "EventData")
+
+
+def _named(rows: Sequence[Row]) -> Table:
+    """Draw which accounts are what, by subscription."""
+    drawn = Table(box=None, header_style="bold", pad_edge=False)
+    drawn.add_column("what", no_wrap=True)
+    drawn.add_column("subscription", no_wrap=True)
+    drawn.add_column("accounts")
+    for state, word in _FOUND.items():
+        of_state = [row for row in rows if row.state == state]
+        for subscription, alike in groupby(of_state, lambda row: row.subscription):
+            names = ", ".join(row.account for row in alike)
+            drawn.add_row(Text(word, style_of(state)), subscription, names)
+    return drawn
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """Draw accounts with what became of each, and why: nothing of a reason is cut."""
+    drawn = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("subscription", "account", "result"):
+        drawn.add_column(name, no_wrap=True)
+    drawn.add_column("why")
+    for row in rows:
+        result = Text(row.state, style_of(row.state))
+        drawn.add_row(row.subscription, row.account, result, Text(row.why))
+    return drawn
+
+
+def svg(rows: Sequence[Row]) -> str:
+    """Return a sweep's table as a picture: the rows that matter most, and a count."""
+    console = Console(width=_PICTURE_WIDTH, record=True, highlight=False, file=io.StringIO())
+    console.print(table(rows[:_PICTURED]))
+    rest = [(state, len([*alike])) for state, alike in groupby(rows[_PICTURED:], _state)]
+    more = ", ".join(f"{count} {state}" for state, count in rest)
+    console.print(f"[dim]… and {len(rows) - _PICTURED} more: {more}[/]")
+    drawn = console.export_svg(title="Keysweep: one sweep, worst first")
+    # A picture asks no other host for its fonts.
+    return re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL)
+
+
+def _state(row: Row) -> str:
+    return row.state
+
+
+async def main(console: Console) -> str:
     """Run the demo; return a picture of it."""
-    console = Console(width=_WIDTH, highlight=False)
     # The library warns about HTTP settings of an app that has no HTTP trigger.
     logging.basicConfig(level=logging.ERROR)
-    console.print("Starting the local Azure ...")
+    console.print("Starting a local Azure, which answers over TLS as Azure does ...")
     with LocalAzure(scenarios.demo()) as azure:
         os.environ.update(azure.environ)
         os.environ.update(SWEEP_SCHEDULE="0 */15 * * * *", SWEEP_MODE="audit")
         demo = Demo(azure, console)
-        await demo.tell()
-        show_dashboard(azure.telemetry.envelopes, azure.logged_calls("log-central"), console)
-        return demo.picture()
+        envelopes = await demo.tell()
+        show_dashboard(envelopes, azure.logged_calls("log-central"), console)
+        return svg(demo.pictured)
 
 
 def show_dashboard(
     envelopes: list[dict[str, Any]], calls: list[dict[str, Any]], console: Console
 ) -> None:
     """Draw the workbook from what Application Insights received, and the calls that were logged."""
-    console.print("Drawing the workbook from that telemetry ...")
+    console.print("Drawing the workbook from the telemetry of these four sweeps ...")
     _BUILD.mkdir(exist_ok=True)
     (_BUILD / "capture.json").write_text(json.dumps(envelopes))
     (_BUILD / "calls.json").write_text(json.dumps(calls))
@@ -290,15 +285,40 @@ def show_dashboard(
     with ThreadPoolExecutor(1) as apart:  # Playwright's sync API wants no event loop around it
         pictures = apart.submit(picture, page, _BUILD, widths=(1400,)).result()
     pictured = (
-        f"pictures of its tabs: {pictures[0]} ..." if pictures else "no Chromium, no pictures"
+        f"its tabs as pictures: {pictures[0]} ..." if pictures else "no Chromium, no pictures"
     )
-    console.print(f"Open [bold]{page}[/] in a browser ({pictured}).")
+    console.print(f"Open [bold]{page}[/] in a browser ({pictured}).\n")
+
+
+def hand_over(console: Console) -> None:
+    """Leave `keysweep` ready to be typed: serve the tenant in a terminal, else say how."""
+    is_watched = sys.stdin.isatty() and sys.stdout.isatty()
+    console.rule("[bold]Your turn", align="left")
+    if is_watched:
+        console.print("The tenant of act 1 is served anew until Ctrl-C. In a second terminal:")
+    else:
+        console.print("The tenant of act 1 is served anew, until Ctrl-C, by")
+        console.print(f"\n  [bold]{_SERVED}[/]\n\nand then, in a second terminal:")
+    console.print(
+        f"\n  [bold]. {_ENVIRON}[/]\n"
+        "  [bold]keysweep scan[/]                      every account that accepts keys, and why\n"
+        "  [bold]keysweep explain ticket-summary[/]    how one of them was judged, step by step\n"
+        "  [bold]keysweep impact contract-review[/]    who still uses its keys\n\n"
+        "You may read contoso-vault, which the Function may not: scan finds an account more.\n"
+    )
+    if is_watched:
+        serve(["--person", "--environ", str(_ENVIRON)])
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tools.demo")
-    parser.add_argument("--picture", type=Path, help="also write what is shown as an SVG")
+    parser.add_argument("--picture", type=Path, help="write what is shown as an SVG, and end")
     wanted = parser.parse_args().picture
-    drawn = asyncio.run(main())
+    shown = Console(
+        highlight=False, width=min(shutil.get_terminal_size((120, 24)).columns, _WIDEST)
+    )
+    drawn = asyncio.run(main(shown))
     if wanted is not None:
         wanted.write_text(drawn)
+    else:
+        hand_over(shown)

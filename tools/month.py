@@ -241,7 +241,7 @@ class Month:
             if operation.action == f"{_ACCOUNTS}write" and operation.code:
                 tick.refused[operation.path.lower()] = operation.code
         self.truth.ticks.append(tick)
-        self.envelopes += _on_the_clock(azure.telemetry.envelopes[sent:], tick.ended)
+        self.envelopes += on_the_clock(azure.telemetry.envelopes[sent:], tick.ended)
 
     async def _killed(self, process: Process, last: str) -> None:
         """End a sweep as the host's time-out does: in the middle, when a write is on its way."""
@@ -314,7 +314,7 @@ def _moment(day: float) -> datetime:
     return START + timedelta(days=day)
 
 
-def _on_the_clock(envelopes: list[dict[str, Any]], ended: str) -> list[dict[str, Any]]:
+def on_the_clock(envelopes: list[dict[str, Any]], ended: str) -> list[dict[str, Any]]:
     """Events carry the product's clock; the exporter stamps metrics and spans with the machine's.
 
     So those are moved to the end of their tick, where a Function's exporter would stamp them: each
