@@ -24,6 +24,13 @@ _MEANINGS = {
 }
 
 
+# A checkout's `.venv` has what `keysweep` needs, and not the command itself.
+_COMMAND = (
+    f"keysweep() {{ PYTHONPATH={shlex.quote(str(Path(__file__).parents[1]))} "
+    f'{shlex.quote(sys.executable)} -P -m keysweep "$@"; }}'
+)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Serve until interrupted, or print a list."""
     parser = argparse.ArgumentParser(prog="python -m local_azure", description=__doc__)
@@ -42,8 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
         "--environ",
         type=Path,
         metavar="FILE",
-        help="write the environment into a file to be sourced, and don't print it; with it the "
-        "`keysweep` of this Python is on PATH",
+        help="write the environment into a file to be sourced, and don't print it; the file also "
+        "has this checkout's `keysweep` as a command",
     )
     parser.add_argument("--behaviours", action="store_true", help="print what is modelled")
     parser.add_argument("--unmodelled", action="store_true", help="print what is not")
@@ -80,9 +87,8 @@ def _serve(name: str, capture: Path | None, file: Path | None, *, person: bool) 
         if file is None:
             _say(*exports)
         else:
-            commands = shlex.quote(str(Path(sys.executable).parent))
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text("\n".join([*exports, f'export PATH={commands}:"$PATH"', ""]))
+            file.write_text("\n".join([*exports, _COMMAND, ""]))
         sys.stderr.write(f"The local Azure serves {name!r}. Ctrl-C stops it.\n")
         try:
             threading.Event().wait()

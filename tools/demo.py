@@ -207,9 +207,9 @@ class Demo:
 
 
 def _on_one_clock(envelopes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put a sweep's metrics where its events are: just before the last one, where the page ends."""
-    last = max(time_of(envelope) for envelope in envelopes if _is_event(envelope))
-    return on_the_clock(envelopes, (last - timedelta(milliseconds=1)).isoformat())
+    """Put a sweep's metrics where its events are: at the first, since the page ends at the last."""
+    began = min(time_of(envelope) for envelope in envelopes if _is_event(envelope))
+    return on_the_clock(envelopes, began.isoformat())
 
 
 def _is_event(envelope: dict[str, Any]) -> bool:
