@@ -85,8 +85,7 @@ def is_page(file: Path) -> bool:
 def _model(workbook: Workbook, tables: Tables) -> dict[str, Any]:
     ends = tables.ends or datetime.now(UTC).replace(tzinfo=None)
     begins = tables.begins or ends
-    steps = (*workbook.above, *(step for tab in workbook.tabs for step in tab.steps))
-    queries = [step for step in steps if step.query]
+    queries = [step for step in workbook.steps if step.query]
     seen: dict[str, int] = {}
     results: list[dict[str, Any]] = []
 

@@ -74,10 +74,14 @@ class Workbook:
     """Values of the parameters that are not offered here, or not yet chosen."""
 
     @property
+    def steps(self) -> tuple[Step, ...]:
+        """Return every step, tab by tab, those above the tabs first."""
+        return (*self.above, *(step for tab in self.tabs for step in tab.steps))
+
+    @property
     def exports(self) -> Mapping[str, str]:
         """Return the parameters that clicks set, each with the column that it takes."""
-        steps = (step for tab in self.tabs for step in tab.steps)
-        return {name: column for step in steps for name, column in step.exports.items()}
+        return {name: column for step in self.steps for name, column in step.exports.items()}
 
     def where(self, chosen: Mapping[str, str]) -> "Workbook":
         """Return what is shown while these parameters have these values."""

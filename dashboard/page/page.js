@@ -153,9 +153,13 @@
     bar.append(title);
     const order = element("select", "order"); // where there is no room for headings
     order.setAttribute("aria-label", `Sort ${step.title}`);
-    order.append(new Option("Sort by …", "", true, true), ...shown.map(([name, index]) => new Option(labelOf(step, name), index)));
+    order.append(new Option("Sort by …", "-1", true, true));
+    for (const [name, index] of shown) {
+      order.append(new Option(labelOf(step, name), `${index}`), new Option(`${labelOf(step, name)}, descending`, `${index} down`));
+    }
     order.addEventListener("change", () => {
-      sorted = { index: order.value ? Number(order.value) : -1, down: false };
+      const [index, down] = order.value.split(" ");
+      sorted = { index: Number(index), down: Boolean(down) };
       fill();
     });
     if (data.rows.length > 1) bar.append(order);

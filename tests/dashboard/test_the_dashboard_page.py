@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,13 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from dashboard.capture import CaptureError, Envelope, Row, read_capture
-from dashboard.drawing import draw
+from dashboard.drawing import BY_SUBSCRIPTION, MOST_RECKONED, draw
 from dashboard.tables import QueryError, Tables
 from dashboard.workbook import FILE, Step, Workbook, WorkbookError, read_workbook
 from infra.package import product_files
 from tests.support.captured import Captured
 from tests.support.envelopes import event_envelope
-from tests.support.queries import ROOT
+from tests.support.queries import ROOT, filled
 from tests.support.terminal import Ran, here, keysweep
 from tools.dashboard_pictures import browser
 
@@ -156,15 +157,94 @@ def test_the_subscription_filters(drawn_month: Page) -> None:
     assert set(cells(drawn_month, "drift-all", 2)) == {"finance-prod"}
 
 
-def test_tables_sort_both_ways_and_are_searched(drawn_month: Page) -> None:
-    section = drawn_month.locator("section[data-step='drift-all']")
+@pytest.fixture(scope="module")
+def web_prod(month: Captured) -> str:
+    """Return the id of a subscription of the month."""
+    month.tables.everything()
+    found = month.tables.query(
+        "customEvents\n| where name == 'SubscriptionRead'\n"
+        "| where tostring(customDimensions.subscriptionName) == 'web-prod'\n"
+        "| summarize by subscriptionId = tostring(customDimensions.subscriptionId)"
+    )
+    return str(found.rows[0][0])
+
+
+def test_rows_of_a_chosen_subscription_are_those_that_its_own_query_returns(
+    month: Captured, web_prod: str
+) -> None:
+    tables = month.tables
+    tables.everything()
+    for tab in read_workbook().tabs:
+        lists = [step for step in tab.steps if f" {BY_SUBSCRIPTION}," in step.query[-200:]]
+        for step in lists[:1]:  # one of each tab: all of them take half a minute
+            of_all = tables.query(filled(step.query))
+            place = of_all.columns.index(BY_SUBSCRIPTION)
+            own = tables.query(filled(step.query, {"{Subscription}": f"'{web_prod}'"}))
+            narrowed = [row for row in of_all.rows if row[place] == "web-prod"]
+            assert Counter(row for row in own.rows if row[place]) == Counter(narrowed), step.name
+
+
+def test_with_many_subscriptions_numbers_say_that_they_are_of_all(
+    drawn: Callable[..., Page],
+) -> None:
+    counted = "customEvents\n| where '*' in ({Subscription}) or '' in ({Subscription})\n"
+    names = f"{counted}| project Subscription = tostring(customDimensions.subscriptionName)"
+    subscriptions = [f"sub-{number}" for number in range(MOST_RECKONED + 1)]
+    events = [
+        event_envelope("SubscriptionRead", MOMENT, subscriptionId=name, subscriptionName=name)
+        for name in subscriptions
+    ]
+    page = drawn(
+        grid(f"{counted}| summarize Read = count()", "number"), grid(names, "rows"), events=events
+    )
+    page.locator("#subscription").select_option(label="sub-3")
+    assert cells(page, "rows", 1) == ["sub-3"]
+    assert cells(page, "number", 1) == [str(len(subscriptions))]
+    assert page.locator("h2 .all").all_text_contents() == ["of all subscriptions"]
+
+
+def test_a_tile_that_names_a_tab_leads_there(drawn: Callable[..., Page]) -> None:
+    (settings,) = (step.settings for step in read_workbook().steps if step.name == "overview-now")
+    tile = "print Title = 'Held', Value = 7, status = 'warn', Note = 'see Overview'"
+    page = drawn(
+        Step("now", 100, query=tile, title="Now", visualization="tiles", settings=settings)
+    )
+    page.get_by_role("button", name="Held").click()
+    assert page.url.endswith("#Overview")
+
+
+def test_a_legend_is_whole_at_any_width(drawn_month: Page) -> None:
+    drawn_month.set_viewport_size({"width": 400, "height": 900})
+    cut = "(box) => box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight"
+    boxes = drawn_month.locator(".legend")
+    assert boxes.count() > 0
+    assert not any(box.evaluate(cut) for box in boxes.all())
+
+
+def test_the_page_is_dark_where_the_reader_is(drawn_month: Page) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    drawn_month.emulate_media(color_scheme="dark")
+    assert drawn_month.evaluate(ground) == "rgb(18, 23, 29)"
+
+
+def test_tables_sort_both_ways_by_their_headings(drawn_month: Page) -> None:
+    drawn_month.get_by_role("tab", name="Patch wars", exact=True).click()
+    section = drawn_month.locator("section[data-step='wars-changes']")
     header = section.get_by_role("button", name="Account")
     header.click()
-    names = cells(drawn_month, "drift-all", 1)
+    names = cells(drawn_month, "wars-changes", 2)
     assert names == sorted(names)
     header.click()
-    assert cells(drawn_month, "drift-all", 1) == sorted(names, reverse=True)
-    section.get_by_role("button", name="Seen by sweeps").click()
+    assert cells(drawn_month, "wars-changes", 2) == sorted(names, reverse=True)
+
+
+def test_a_list_sorts_both_ways_and_is_searched(drawn_month: Page) -> None:
+    section = drawn_month.locator("section[data-step='drift-all']")
+    order = section.get_by_role("combobox")
+    order.select_option(label="Account, descending")
+    names = cells(drawn_month, "drift-all", 1)
+    assert names == sorted(names, reverse=True)
+    order.select_option(label="Seen by sweeps")
     numbers = [int(text) for text in cells(drawn_month, "drift-all", 10)]
     assert numbers == sorted(numbers)
     section.get_by_role("searchbox").fill("LOCKED")
