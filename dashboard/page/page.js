@@ -35,9 +35,6 @@
   function moment(text) {
     return text ? `${date(text)}, ${text.slice(11, 16)}` : "";
   }
-  function isOfDays(data, index) {
-    return data.rows.every((row) => !row[index] || row[index].slice(11) === "00:00:00");
-  }
   function colour(name) {
     // The page's own colours, light or dark: a chart takes no variable.
     return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -130,7 +127,7 @@
       heat.style.background = `hsl(${Math.round(8 + share * 130)} 62% 85%)`;
       cell.append(heat);
     } else if (kind === "time") {
-      cell.append(isOfDays(data, index) ? date(value) : moment(value));
+      cell.append(name === "Day" ? date(value) : moment(value));
     } else if (kind === "number") {
       cell.append(number(value));
     } else {
@@ -200,11 +197,20 @@
       body.replaceChildren(...rows.slice(0, more.hidden ? rows.length : most).map((row) => {
         const line = element("tr");
         line.append(...shown.map(([, index]) => cellOf(step, data, row, index)));
-        if (line.querySelectorAll("td:not(.blank)").length < 2) line.classList.add("alone"); // a sentence about the others
+        alone(line);
         if (Object.keys(step.exports).length) choosable(line, row);
         return line;
       }));
       fit();
+    }
+    function alone(line) {
+      // One cell that says something is a sentence about the other rows, and goes over all columns.
+      const [said, ...others] = [...line.cells].filter((cell) => !cell.classList.contains("blank"));
+      if (!said || others.length) return;
+      said.className = "alone";
+      said.colSpan = shown.length;
+      line.replaceChildren(said);
+      line.classList.add("alone");
     }
     function choosable(line, row) {
       const isChosen = () => Object.entries(step.exports).every(([name, from]) => chosen[name] === row[column(data, from)]);
@@ -228,9 +234,9 @@
       grid.querySelectorAll("tr.below").forEach((line) => line.remove());
       const tall = [...body.querySelectorAll("td.long div")].some((each) => each.offsetHeight > TALL);
       if (scroll.scrollWidth <= scroll.clientWidth && !tall) return;
-      const lines = [...body.rows];
+      const lines = [...body.rows].filter((line) => !line.classList.contains("alone"));
       const long = shown.map((_, place) => lines.some((line) => line.cells[place].classList.contains("long")));
-      for (const line of grid.rows) [...line.cells].forEach((cell, place) => cell.classList.toggle("folds", long[place]));
+      for (const line of [...head.parentNode.rows, ...lines]) [...line.cells].forEach((cell, place) => cell.classList.toggle("folds", long[place]));
       for (const line of lines) {
         const words = [...line.querySelectorAll("td.folds:not(.blank)")];
         if (!words.length) continue;
