@@ -92,6 +92,7 @@ def draw(page_file: Path, directory: Path, cuts: Sequence[Cut]) -> list[Path]:
             )
             page.goto(page_file.resolve().as_uri())
             page.get_by_role("tab", name=cut.tab, exact=True).click()
+            page.mouse.move(0, 0)  # what is under the pointer looks so
             if cut.begins:
                 page.get_by_role("heading", name=cut.begins).evaluate(
                     "(heading, margin) => { heading.scrollIntoView(); scrollBy(0, -margin); }",
