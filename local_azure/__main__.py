@@ -9,6 +9,7 @@ import json
 import shlex
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from local_azure import LocalAzure, RunningClock, scenarios, sources
@@ -83,12 +84,11 @@ def _serve(name: str, capture: Path | None, file: Path | None, *, person: bool) 
     settings = Settings(reachable_endpoints=True)
     with LocalAzure(_scenario(name, clock), clock, settings=settings) as azure:
         environ = azure.operator_environ if person else azure.environ
-        exports = [f"export {key}={shlex.quote(value)}" for key, value in environ.items()]
         if file is None:
-            _say(*exports)
+            _say(*_exports(environ))
         else:
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text("\n".join([*exports, _COMMAND, ""]))
+            file.write_text(sourced(environ))
         sys.stderr.write(f"The local Azure serves {name!r}. Ctrl-C stops it.\n")
         try:
             threading.Event().wait()
@@ -96,6 +96,15 @@ def _serve(name: str, capture: Path | None, file: Path | None, *, person: bool) 
             sys.stderr.write(f"\n{len(azure.operations)} requests, {len(azure.writes)} writes.\n")
         if capture is not None:
             capture.write_text(json.dumps(azure.telemetry.envelopes))
+
+
+def sourced(environ: Mapping[str, str]) -> str:
+    """Return what a shell sources to type `keysweep` in this environment."""
+    return "\n".join([*_exports(environ), _COMMAND, ""])
+
+
+def _exports(environ: Mapping[str, str]) -> list[str]:
+    return [f"export {key}={shlex.quote(value)}" for key, value in environ.items()]
 
 
 def _scenario(name: str, clock: RunningClock) -> Scenario | Tenant:

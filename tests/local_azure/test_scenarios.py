@@ -4,11 +4,13 @@ import subprocess
 import sys
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from local_azure import MovedClock, PatchForm, scenarios, sources
-from local_azure.__main__ import main
+from local_azure.__main__ import main, sourced
+from shared import __version__
 from tests.support.plain_client import SUBSCRIPTIONS, arm, patch_account, read_account
 from tests.support.serving import Serve
 
@@ -97,6 +99,17 @@ def test_the_package_leaves_aiohttp_alone_until_it_serves() -> None:
     code = "import sys, local_azure; sys.exit('aiohttp' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
+
+
+def test_what_a_shell_sources_makes_keysweep_a_command_in_its_environment(tmp_path: Path) -> None:
+    file = tmp_path / "of a person.env"
+    file.write_text(sourced({"PLACE": "it's here"}))
+    typed = '. "$1"; keysweep --version; echo "$PLACE"'
+    ran = subprocess.run(  # noqa: S603 - a line of ours, by a shell
+        ["/bin/sh", "-c", typed, "sh", str(file)],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert ran.stdout == f"keysweep, version {__version__}\nit's here\n"
 
 
 def test_two_local_azures_do_not_mix(serve: Serve) -> None:
