@@ -28,7 +28,6 @@ from local_azure import trust
 os.environ.update(trust.environ())
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -105,8 +104,10 @@ class Demo:
         )
         self._say(_named(rows))
         self._say(f"\nThe other {apart} are left alone:")
+        reasons = Table.grid(padding=(0, 0, 0, 2))
         for why, names in alone.items():
-            self._say(Padding(f"{len(names)}  {why}: [dim]{', '.join(names)}[/]", (0, 0, 0, 2)))
+            reasons.add_row(str(len(names)), f"{why}: [dim]{', '.join(names)}[/]")
+        self._say(reasons)
         if sweep.of("BrakeEngaged"):
             self._say(
                 f"\n{drift} changes at once would look like a mistake: without a word from a "
