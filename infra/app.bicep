@@ -126,7 +126,7 @@ param tags object = {}
 @maxLength(90)
 param resourceGroupName string = ''
 
-@description('Whether the resource group is there already: then nothing of itself is changed, its tags included. `azd down` would delete it with all that is in it, so infra/deploy.py refuses that.')
+@description('Whether the resource group is there already: then nothing of itself is changed, its tags included. `azd down` would delete it with all that is in it, so infra/deploy refuses that.')
 param resourceGroupExists bool = false
 
 @description('Names of resources that are not to be ours, such as { "functionApp": "func-security-keys" }. infra/README.md lists them.')
@@ -189,7 +189,7 @@ param alertActionGroupIdSeverity2 string = ''
 @description('The action group for alerts of severity 3: digests by subscription.')
 param alertActionGroupIdSeverity3 string = ''
 
-@description('How far apart two sweeps of sweepSchedule are at most: what alerts count in. infra/deploy.py checks it.')
+@description('How far apart two sweeps of sweepSchedule are at most: what alerts count in. infra/deploy checks it.')
 @allowed(['PT15M', 'PT30M', 'PT1H', 'PT2H', 'PT3H', 'PT4H', 'PT6H', 'PT8H', 'PT12H', 'P1D'])
 param alertSweepInterval string = 'PT15M'
 

@@ -186,7 +186,7 @@ module policy 'guardrail.bicep' = if (guardrail != 'off') {
 @description('The custom role: what a reviewer looks at.')
 output ROLE_ID string = role.id
 
-@description('Where the role that can write is assigned. By it infra/deploy.py sees what to take away when a ring is no more.')
+@description('Where the role that can write is assigned. By it infra/deploy sees what to take away when a ring is no more.')
 output WRITE_SCOPES array = enforces
   ? concat(
       map(groups, group => '/providers/Microsoft.Management/managementGroups/${group}'),

@@ -117,17 +117,19 @@ def predown(environ: Mapping[str, str]) -> None:
     placement = Placement.of_environment(environ)
     if not placement.group_exists:
         return
-    group, environment = placement.text("resourceGroupName"), placement.environment
-    tag = f"azd-env-name={environment}"
-    listing = ("az", "resource", "list", "--resource-group", group, "--tag", tag)
+    plan, group = plan_of(environ), placement.text("resourceGroupName")
+    where = ("--subscription", plan.subscription)
+    # `az` takes no tag together with a group (azure-cli, resource/custom.py).
+    tagged = ("--tag", f"azd-env-name={plan.environment}", "--output", "table")
+    listing = pasteable(["az", "resource", "list", *where, *tagged])
     removal = own_command(
-        *("remove", "--environment", environment),
-        *("--management-group", environ.get("AZURE_MANAGEMENT_GROUP_ID", "")),
+        *("remove", "--environment", plan.environment, "--installation", plan.installation),
+        *("--management-group", plan.management_group, *where),
     )
     raise DeploymentStopped(
         f"Nothing was removed. `azd down` would delete resource group {group} with all that is in "
-        "it, and it was there before Keysweep. What is Keysweep's there has a tag:\n\n"
-        f"    {pasteable([*listing, '--output', 'table'])}\n\n"
+        "it, and it was there before Keysweep. What is Keysweep's has a tag:\n\n"
+        f"    {listing}\n\n"
         f"Delete that, and then take the tenant's part away:\n\n    {removal}"
     )
 

@@ -1,10 +1,12 @@
 """Removal: what Azure lists of an installation is taken away, and listed again to show it."""
 
+import re
+import shlex
 from collections.abc import Sequence
 
 import pytest
 
-from infra.deploy.__main__ import main
+from infra.deploy.__main__ import main, read_arguments
 from infra.deploy.azure_cli import DeploymentStopped
 from infra.deploy.removal import remove
 from infra.deploy.verification import Clock
@@ -220,7 +222,10 @@ def test_a_resource_group_that_was_there_before_is_not_deleted(
     assert main(["predown"], environ) == 1
     said = capsys.readouterr().err
     assert "`azd down` would delete resource group rg-security-tools" in said
-    assert "--tag azd-env-name=prod" in said
+    assert "--tag azd-env-name=prod --output table" in said
+    assert "--resource-group" not in said
+    (line,) = re.findall(r"-m infra\.deploy (.*)", said)
+    assert read_arguments(shlex.split(line)).installation == INSTALLATION
     assert cli.calls == []
 
 
