@@ -24,8 +24,8 @@ from shared import __version__
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "build" / "release"
 SUMS = "SHA256SUMS"
-TEMPLATES = ("main.json", "tenant.json")
-"""The compiled templates that `az` deploys at a management group."""
+TEMPLATES = ("app.json", "main.json", "tenant.json")
+"""The compiled templates: everything, and its two parts."""
 _SECTION = re.compile(
     r"^## \[(?P<version>[^]]+)](?: - (?P<day>\d{4}-\d\d-\d\d))?\n(?P<text>.*?)(?=^## \[|\Z)",
     re.MULTILINE | re.DOTALL,
