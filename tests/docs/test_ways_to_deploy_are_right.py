@@ -11,7 +11,7 @@ import yaml
 
 from infra.deploy.__main__ import read_arguments
 from infra.deploy.findings import NOT_YET
-from infra.deploy.tenant_part import writer_role
+from infra.deploy.tenant_part import tenant_deployment, writer_role
 from keysweep.__main__ import keysweep
 from tools import bicep, release
 from tools.prose import ROOT
@@ -114,6 +114,20 @@ def test_an_example_gives_a_template_what_it_must_be_given_and_nothing_else(plac
 def test_there_are_examples_of_each_kind() -> None:
     assert {template for template, _ in GIVEN.values()} == {"app", "main", "tenant"}
     assert len(GIVEN) >= 6
+
+
+def test_the_tenants_part_has_the_name_by_which_it_is_found_again() -> None:
+    text = "".join(page.read_text() for page in PAGES)
+    lines = re.findall(r"az deployment mg create .*tenant\.json --parameters .*", text)
+    assert len(lines) == 3
+    for line in lines:
+        environment, region, subscription = (
+            re.findall(rf"{name}=(\S+)", line)[0]
+            for name in ("environmentName", "location", "subscriptionId")
+        )
+        name = tenant_deployment(f"{environment}-{region}-{subscription[:8]}")
+        assert f"--name {name} " in line
+        assert f"--location {region} " in line
 
 
 def test_terraform_reads_outputs_that_the_template_has() -> None:

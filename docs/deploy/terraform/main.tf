@@ -51,7 +51,7 @@ data "azurerm_management_group" "swept" {
 
 resource "azurerm_management_group_template_deployment" "keysweep" {
   # A deployment keeps its region: the same name in another one would be refused.
-  name                = "keysweep-${var.location}"
+  name                = "keysweep-prod-${var.location}"
   management_group_id = data.azurerm_management_group.swept.id
   location            = var.location
   template_content    = file("${path.module}/main.json")
