@@ -13,6 +13,7 @@ from infra.deploy.__main__ import read_arguments
 from infra.deploy.findings import NOT_YET
 from infra.deploy.tenant_part import tenant_deployment, writer_role
 from keysweep.__main__ import keysweep
+from shared.core.settings import CLOUDS
 from tools import bicep, release
 from tools.prose import ROOT
 
@@ -128,6 +129,11 @@ def test_the_tenants_part_has_the_name_by_which_it_is_found_again() -> None:
         name = tenant_deployment(f"{environment}-{region}-{subscription[:8]}")
         assert f"--name {name} " in line
         assert f"--location {region} " in line
+
+
+def test_azure_government_is_refused_by_the_template_and_known_to_the_line() -> None:
+    rule = bicep.compiled("main")["parameters"]["azureSdkCloudConf"]
+    assert CLOUDS.keys() - set(rule["allowedValues"]) == {"AZURE_US_GOVERNMENT"}
 
 
 def test_terraform_reads_outputs_that_the_template_has() -> None:
