@@ -163,7 +163,8 @@ def test_the_compiler_is_of_one_version_everywhere() -> None:
 def test_a_release_is_what_two_machines_built_alike() -> None:
     assert RELEASE["build"]["strategy"]["matrix"] == {"copy": ["first", "second"]}
     assert "diff --recursive --brief first second" in commands(RELEASE["attest"])
-    assert RELEASE["publish"]["needs"] == "attest"
+    assert set(RELEASE["publish"]["needs"]) == {"attest", "try"}
+    assert RELEASE["attest"]["needs"] == RELEASE["try"]["needs"] == "build"
 
 
 def test_all_green_waits_for_every_other_job_of_ci() -> None:
