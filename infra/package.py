@@ -57,8 +57,10 @@ def archive(folder: Path, target: Path) -> int:
     """Zip `folder` with fixed times, rights and order. Returns the zip's size in bytes."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as zipped:
-        for path in sorted(file for file in folder.rglob("*") if file.is_file()):
-            entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _TIME)
+        files = (file for file in folder.rglob("*") if file.is_file())
+        # By name as text: paths have another order on Windows, where case does not count.
+        for name, path in sorted((file.relative_to(folder).as_posix(), file) for file in files):
+            entry = zipfile.ZipInfo(name, _TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED
             # Made on Unix, wherever it is made; everybody may read.
             entry.create_system = 3
@@ -84,9 +86,10 @@ def _install(requirements: Path, target: Path) -> None:
     # Commands of packages begin with the path of this machine's Python, and nobody runs them.
     shutil.rmtree(target / "bin", ignore_errors=True)
     for record in target.glob("*.dist-info/RECORD"):
-        lines = record.read_text().splitlines(keepends=True)
+        lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = sorted(line for line in lines if (target / line.partition(",")[0]).exists())
-        record.write_text("".join(kept))
+        # The same ends of lines, whatever the machine's own are.
+        record.write_text("".join(kept), encoding="utf-8", newline="\n")
 
 
 def main() -> int:

@@ -81,7 +81,7 @@ def test_what_is_tested_is_what_pyproject_asks_for_and_no_more() -> None:
     assert needed(chain.from_iterable(asked)) == pins(DEV).keys(), "run `make lock`"
 
 
-@pytest.mark.parametrize("group", ["infra", "uv"])
+@pytest.mark.parametrize("group", ["infra", "release", "uv"])
 def test_the_pins_of_the_other_groups_are_what_pyproject_asks_for(group: str) -> None:
     pinned = pins(DEV.with_name(f"{group}.txt"))
     for requirement in map(Requirement, GROUPS[group]):

@@ -112,6 +112,12 @@ def test_the_same_tree_gives_the_same_bytes(built: Path, archived: Path, tmp_pat
     assert target.read_bytes() == archived.read_bytes()
 
 
+def test_files_stand_in_it_by_their_names_as_text_whatever_order_paths_have(archived: Path) -> None:
+    with zipfile.ZipFile(archived) as zipped:
+        names = zipped.namelist()
+    assert names == sorted(names)
+
+
 def test_nothing_in_the_package_names_the_machine_that_built_it(built: Path) -> None:
     for path in built.rglob("*"):
         if path.is_file():
@@ -148,6 +154,8 @@ def test_every_pinned_package_is_there_with_complete_metadata(built: Path) -> No
 def test_every_record_lists_what_is_there(built: Path) -> None:
     packages = built / package.PACKAGES
     for record in packages.glob("*.dist-info/RECORD"):
+        # Lines end alike on every machine.
+        assert b"\r" not in record.read_bytes(), record
         for line in record.read_text().splitlines():
             assert (packages / line.split(",")[0]).exists(), (record, line)
 
