@@ -19,7 +19,7 @@ PYTEST = .venv/bin/python -m pytest -n 3 --dist worksteal
 test: .venv/.installed ## Run the fast tests
 	@$(PYTEST) -m "not slow and not nightly and not infra"
 
-test-slow: .venv/.installed ## Run the slow ones: the workbook's queries, the soak's share, time-outs in real time
+test-slow: .venv/.installed ## Run the slow ones: the workbook's queries, terminals, the soak's share, time-outs in real time
 	@$(PYTEST) -m "slow and not nightly"
 
 test-nightly: .venv/.installed ## Run those that take minutes: a hundred thousand accounts, a month by the hour, new examples

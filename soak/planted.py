@@ -249,7 +249,7 @@ UNSEEN: Mapping[str, str] = {
         "(tests/unit/border/test_refusals.py)."
     ),
     "An account that is put off for more than a day is named by no alert": (
-        "Alerts read what many sweeps told (tests/azure/test_what_is_put_off_is_told.py)."
+        "Alerts read what many sweeps told (tests/dashboard/test_what_is_put_off_is_told.py)."
     ),
     "A link that says port 443 is refused": (
         "The local Azure listens at another port, so that no link to it can say this one "

@@ -30,6 +30,14 @@ hypothesis.settings.register_profile("repeatable", _unhurried, max_examples=50, 
 hypothesis.settings.register_profile("anew", _unhurried, max_examples=1000, print_blob=True)
 
 
+SLOW = (
+    "tests/soak/",
+    "tests/dashboard/",
+    "tests/cli/test_processes.py",
+    "tests/cli/test_terminals_and_signals.py",
+)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Begin the journal of what the Function's identity does, and let the collector rest.
 
@@ -42,9 +50,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark folders: the soak's share and what looks at sweeps by queries are slow, and `infra`."""
+    """Mark as slow what asks queries, draws the soak's share, or drives programs; and `infra`."""
     for item in items:
-        if item.nodeid.startswith(("tests/soak/", "tests/dashboard/")):
+        if item.nodeid.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
         if item.nodeid.startswith("tests/infra/"):
             item.add_marker(pytest.mark.infra)
