@@ -103,7 +103,11 @@ class _Commands(click.Group):
             )
 
 
-@click.group(cls=_Commands, epilog=EPILOG, context_settings={"max_content_width": 96})
+@click.group(
+    cls=_Commands,
+    epilog=EPILOG,
+    context_settings={"max_content_width": 96, "help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="keysweep")
 def keysweep() -> None:
     """Keep Azure OpenAI keyless, from a terminal.
@@ -120,7 +124,15 @@ def _examples(*lines: str) -> str:
 def _common(command: Callable[..., int]) -> Callable[..., int]:
     """Add what every command takes."""
     for option in (
+        click.option(
+            "--quiet", "-q", is_flag=True,
+            help="Say no more beside the output than what is wrong, asked or worth keeping.",
+        ),
         click.option("--verbose", "-v", is_flag=True, help="Show every request (never a token)."),
+        click.option(
+            "--tenant", metavar="ID",
+            help="The tenant that you mean: another one's sign-in is refused.",
+        ),
         click.option(
             "--settings",
             "settings_file",
@@ -134,7 +146,7 @@ def _common(command: Callable[..., int]) -> Callable[..., int]:
             metavar="RESOURCE-ID",
             help="Read the app settings of this deployed Function App.",
         ),
-    ):
+    ):  # fmt: skip
         command = option(command)
     return command
 
@@ -143,11 +155,11 @@ def _scoped(command: Callable[..., int]) -> Callable[..., int]:
     """Add what narrows the scope."""
     for option in (
         click.option(
-            "--management-group", "-m", "management_groups", multiple=True, metavar="ID",
+            "--management-group", "-m", "management_groups", multiple=True, metavar="ID|NAME",
             help="Only below this management group. May be repeated.",
         ),
         click.option(
-            "--subscription", "-s", "subscriptions", multiple=True, metavar="ID",
+            "--subscription", "-s", "subscriptions", multiple=True, metavar="ID|NAME",
             help="Only in this subscription. May be repeated.",
         ),
     ):  # fmt: skip
@@ -169,7 +181,7 @@ _output = click.option(
     epilog=_examples(
         "keysweep scan",
         "keysweep scan --output sarif > keysweep.sarif",
-        "keysweep scan --subscription 6f0c0bd2-0000-0000-0000-000000000000 --all",
+        "keysweep scan --subscription contoso-web-prod --all",
     )
 )
 @_output
@@ -433,8 +445,7 @@ def exempt(
 @keysweep.command(
     epilog=_examples(
         "keysweep notice --for 30d --dry-run",
-        "keysweep notice --for 30d --reason CHG0042 --subscription "
-        "6f0c0bd2-0000-0000-0000-000000000000",
+        "keysweep notice --for 30d --reason CHG0042 --subscription contoso-web-prod",
         "keysweep notice --for 30d --owner web@contoso.com --output csv > notice.csv",
         "keysweep notice --for 30d --impact USES_KEYS,LIKELY_KEYS,CANT_TELL",
     )
@@ -638,7 +649,10 @@ def _run(options: dict[str, Any], command: "Command", mode: str = "") -> int:
     from keysweep.screen import Screen  # noqa: PLC0415
     from keysweep.session import run  # noqa: PLC0415
 
-    return run(Options(os.environ, **options), Screen(), mode, command, _clock())
+    if options["quiet"] and options["verbose"]:
+        raise click.UsageError("--quiet and --verbose exclude each other: give one.")
+    wanted = Options(os.environ, **options)
+    return run(wanted, Screen(quiet=wanted.quiet), mode, command, _clock())
 
 
 def _clock() -> "Clock":
@@ -655,7 +669,7 @@ def main(arguments: Sequence[str] | None = None, clock: "Clock | None" = None) -
     try:
         code = _called(arguments, clock)
     except KeyboardInterrupt:
-        code = STOPPED
+        code = _stopped()
     except SystemExit:
         raise  # click's, once it has offered completions
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is a bug of ours
@@ -682,8 +696,14 @@ def _called(arguments: Sequence[str] | None, clock: "Clock | None") -> int:
         error.show()
         return USAGE
     except click.Abort:
-        return STOPPED
+        return _stopped()
     return int(code or 0)
+
+
+def _stopped() -> int:
+    """Say what a Ctrl-C before anything ran means. Returns the exit code."""
+    click.echo("\nkeysweep: Stopped. Nothing was changed.", err=True)
+    return STOPPED
 
 
 if __name__ == "__main__":

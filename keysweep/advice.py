@@ -49,4 +49,4 @@ def for_person(error: KeysweepError | str) -> str:
         return text.replace(AzureError.advice, _NOT_REACHED)
     role = next((role for action, role in _ROLES.items() if action in text), "Reader")
     yours = f"You need a role that allows this there, such as {role}; a new one takes minutes."
-    return text.replace(NoRole.advice, yours)
+    return text.replace(NoRole.advice, yours).replace("the identity", "you")

@@ -1,15 +1,17 @@
 """The settings of a command as text: of the line, the environment, a file or a Function App."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from keysweep.advice import UsageProblem
+from keysweep.places import NO_SUBSCRIPTION, Typed, bare, is_guid
 from keysweep.settings_file import LARGEST, read_app_settings
-from shared.core.errors import Stopped
-from shared.core.settings import OPERATOR_SETTINGS, Settings, read_settings
+from shared.core.errors import SettingsError, Stopped
+from shared.core.settings import OPERATOR_SETTINGS, Mode, Settings, read_settings
 
 _LINE = "the line"
+_TENANT = "AZURE_TENANT_ID"
 # The options that name a scope, and the settings that they stand for.
 _SCOPES = {
     "--subscription": "SWEEP_SUBSCRIPTIONS",
@@ -26,17 +28,54 @@ class Configuration:
     """By the name of a setting: `the line`, `the environment`, the file's name, and so on."""
     options: tuple[str, ...] = ()
     """The options that say where settings and scope come from, for a command that follows."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What the person typed for the ids of the scope, by id."""
 
     def settings(self, mode: str = "") -> Settings:
-        """Read settings as the timer does. Raises SettingsError.
+        """Read settings as the timer does. Raises SettingsError, which says where each comes from.
 
         Without a mode it is that of the settings, `enforce` if they have none: who types `sweep` is
-        asked first.
+        asked first. One that the settings have is judged even where a command has its own.
         """
-        mode = mode or self.values.get("SWEEP_MODE", "").strip() or "enforce"
-        settings = read_settings({**self.values, "SWEEP_MODE": mode}, OPERATOR_SETTINGS)
+        written = self.values.get("SWEEP_MODE", "").strip()
+        settings = self._read(written or mode or Mode.ENFORCE)
+        if mode and settings.mode != mode:
+            settings = self._read(mode)
         is_part = _LINE in {self.sources.get(name) for name in _SCOPES.values()}
         return replace(settings, scope=replace(settings.scope, is_part=is_part))
+
+    def _read(self, mode: str) -> Settings:
+        try:
+            return read_settings({**self.values, "SWEEP_MODE": mode}, OPERATOR_SETTINGS)
+        except SettingsError as error:
+            raise SettingsError([self._with_source(problem) for problem in error.problems]) from (
+                error
+            )
+
+    def _with_source(self, problem: str) -> str:
+        """Say of a problem with a setting where that comes from, if anybody gave it."""
+        source = self.sources.get(problem.partition(" ")[0])
+        return problem if source is None else f"{problem} (from {source})"
+
+    def within(self, typed: Typed, found: Typed) -> "Configuration":
+        """Return the same with the scope of the line as the ids that were found for it."""
+        names = zip(
+            (*found.subscriptions, *found.management_groups),
+            (*typed.subscriptions, *typed.management_groups),
+            strict=True,
+        )
+        return replace(self._within(found), names=dict(names))
+
+    def for_looking_up(self) -> "Configuration":
+        """Return the same for a session that does no more than look the scope's names up."""
+        return self._within(Typed((NO_SUBSCRIPTION,)))
+
+    def _within(self, scope: Typed) -> "Configuration":
+        values = {
+            _SCOPES["--subscription"]: ",".join(scope.subscriptions),
+            _SCOPES["--management-group"]: ",".join(scope.management_groups),
+        }
+        return replace(self, values={**self.values, **values})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +89,14 @@ class Options:
     function: str | None = None
     """The resource id of a deployed Function App whose app settings count."""
     verbose: bool = False
+    quiet: bool = False
+    tenant: str | None = None
+    """The tenant in which a person means to act; None: whichever they are signed in to."""
+
+    @property
+    def typed(self) -> Typed:
+        """The scope of the line, as it was typed."""
+        return Typed(tuple(map(bare, self.subscriptions)), tuple(map(bare, self.management_groups)))
 
     def over(self, app_settings: Mapping[str, str], source: str) -> Configuration:
         """Put the settings together: app settings, over them the environment, over it the line.
@@ -65,9 +112,20 @@ class Options:
         for name, value in self.environ.items():
             if value.strip():
                 values[name], sources[name] = value, "the environment"
+        if self.subscriptions and self.management_groups:
+            raise UsageProblem(
+                "--subscription and --management-group exclude each other: give one."
+            )
+        if self.tenant is not None:
+            if not is_guid(self.tenant):
+                raise UsageProblem(
+                    f"--tenant {self.tenant!r} is no tenant's id. `az account show --query "
+                    "tenantId` prints that of your sign-in."
+                )
+            values[_TENANT], sources[_TENANT] = self.tenant.strip().lower(), "--tenant"
         for option, ids in scopes.items():
             if not all(scope.strip() for scope in ids):
-                raise UsageProblem(f"{option} is empty: it would mean everything. Give an id.")
+                raise UsageProblem(f"{option} is empty: it would mean everything. Give one.")
             if self.subscriptions or self.management_groups:
                 name = _SCOPES[option]
                 values[name], sources[name] = ",".join(ids), _LINE
@@ -78,6 +136,8 @@ class Options:
             yield from ("--settings", str(self.settings_file.resolve()))
         if self.function is not None:
             yield from ("--function", self.function)
+        if self.tenant is not None:
+            yield from ("--tenant", self.tenant)
         for subscription in self.subscriptions:
             yield from ("--subscription", subscription)
         for group in self.management_groups:

@@ -17,7 +17,7 @@ from keysweep.impact.documents import account as document_of
 from keysweep.impact.evidence import Asked
 from keysweep.impact.gathering import Judged
 from keysweep.impact.tables import details
-from keysweep.names import identify, read_id, scope_of
+from keysweep.names import each, identify, read_id, scope_of
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import Session, or_error
 from shared.core.change_log import ChangeLog
@@ -36,10 +36,14 @@ async def explain(
     `with_impact`: and who uses their keys, which takes more requests than all the rest.
     """
     screen, in_scope = session.screen, await scope_of(session)
-    wanted = [
-        read_id(name) if name.startswith("/") else await identify(session, in_scope, name)
-        for name in accounts
-    ]
+
+    async def find(text: str) -> AccountId:
+        # An id outside the scope is explained as well.
+        return read_id(text) if text.startswith("/") else await identify(session, in_scope, text)
+
+    wanted = list(
+        {account_id.key: account_id for account_id in await each(accounts, find)}.values()
+    )
     with screen.spinner() as progress:
         progress.add_task("Looking as a sweep does")
         reader = await _looked(session)
@@ -115,7 +119,11 @@ class _Reader:
         settings, decision = self.session.settings, self.decisions.get(account_id.key)
         raw = await or_error(self.session.azure.raw(account_id))
         standing = self.standings.of(account_id.subscription_id)
-        facts = Facts(account_id, raw, self.inventory, decision, self.log, settings, standing)
+        is_mode_given = bool(self.session.configuration.values.get("SWEEP_MODE", "").strip())
+        facts = Facts(
+            account_id, raw, self.inventory, decision, self.log, settings, standing,
+            is_mode_given=is_mode_given,
+        )  # fmt: skip
         if decision is None or decision.verdict is not Verdict.DRIFT:
             return facts
         before = standstill(decision, self.planned, standing)

@@ -66,6 +66,8 @@ class Facts:
     """What the read just before a change finds; None: still a drift, or nobody looked."""
     rights: Rights | AzureError | None = None
     """None: nobody looked."""
+    is_mode_given: bool = True
+    """Whether anything says what SWEEP_MODE is; else it is taken as `enforce`."""
 
     @property
     def off(self) -> bool | None:
@@ -247,8 +249,11 @@ def _ring(facts: Facts) -> Step:
     if settings.mode is Mode.AUDIT:
         return Step("Mode", "SWEEP_MODE is audit: nothing is changed.")
     listed = ", ".join(map(str, settings.enforce_scopes))
-    name = "Ring" if listed else "Mode"
-    return Step(name, str(standing), f"ENFORCE_SCOPES: {listed}" if listed else "")
+    if listed:
+        return Step("Ring", str(standing), f"ENFORCE_SCOPES: {listed}")
+    if not facts.is_mode_given and isinstance(standing, InForce):
+        return Step("Mode", "No SWEEP_MODE is given: what follows is for a sweep that enforces.")
+    return Step("Mode", str(standing))
 
 
 def _unlisted(facts: Facts) -> tuple[list[Step], str, Verdict | None]:

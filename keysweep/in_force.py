@@ -39,7 +39,10 @@ def _settings(session: Session) -> Iterator[str]:
     }
     if any(in_words.values()):
         yield f"Rules: {'; '.join(words for words, holds in in_words.items() if holds)}."
-    named = ", ".join(scope.management_groups or scope.subscriptions)
+    typed = session.configuration.names
+    named = ", ".join(
+        typed.get(place, place) for place in scope.management_groups or scope.subscriptions
+    )
     excluded = ", ".join(scope.excluded_subscriptions)
     without = f", without {excluded}" if excluded else ""
     yield f"Scope: {named or 'every subscription that you can read'}{without}."

@@ -11,7 +11,14 @@ from pathlib import Path
 
 from keysweep.advice import UsageProblem, for_person
 from keysweep.session import Session
-from keysweep.words import counted, scope_in_words, the_first, why_left_alone, why_outside
+from keysweep.words import (
+    counted,
+    did_you_mean,
+    scope_in_words,
+    the_first,
+    why_left_alone,
+    why_outside,
+)
 from shared.core.deadline import Deadline
 from shared.core.errors import AzureError, KeysweepError, NotFound
 from shared.core.model import Account, AccountId
@@ -90,19 +97,35 @@ async def resolve_all[Found](
                     found[account.id.key] = await take(account)
             except KeysweepError as error:
                 problems[f"{whose}{for_person(error)}"] = error
+    _raise(problems, len(named), "can't be taken. Nothing was changed:")
+    return list(found.values())
+
+
+async def each[Found](
+    texts: Sequence[str], find: Callable[[str], Awaitable[Found]]
+) -> Sequence[Found]:
+    """Find what is meant by each text, in this order. Raises as `find`, and once for all."""
+    found: list[Found] = []
+    problems: dict[str, KeysweepError] = {}
+    for text in texts:
+        try:
+            found.append(await find(text))
+        except KeysweepError as error:
+            problems[for_person(error)] = error
+    _raise(problems, len(texts), "can't be found:")
+    return found
+
+
+def _raise(problems: Mapping[str, KeysweepError], count: int, what: str) -> None:
+    """Raise one error for several accounts, if there is any: of usage, if each of them is."""
     if not problems:
-        return list(found.values())
-    if len(named) == 1:
+        return
+    if count == 1:
         raise next(iter(problems.values()))
-    raise _of_all(problems, len(named))
-
-
-def _of_all(problems: Mapping[str, KeysweepError], count: int) -> KeysweepError:
-    """Return one error for several accounts: of usage, if that is wrong with each of them."""
-    first = f"{len(problems)} of {counted(count, 'account')} can't be taken. Nothing was changed:"
+    first = f"{len(problems)} of {counted(count, 'account')} {what}"
     text = "\n  ".join([first, *problems])
     is_usage = all(isinstance(error, UsageProblem) for error in problems.values())
-    return UsageProblem(text) if is_usage else NotSeen(text)
+    raise UsageProblem(text) if is_usage else NotSeen(text)
 
 
 async def resolve(session: Session, in_scope: InScope, text: str) -> Account:
@@ -148,8 +171,9 @@ async def identify(session: Session, in_scope: InScope, text: str) -> AccountId:
         unread += _unread(in_scope)
         if unread:
             raise NotSeen(f"{missing}, as far as it could be read. Not read: {'; '.join(unread)}")
+        meant = await _meant(session, in_scope, name)
         raise UsageProblem(
-            f"{missing}. Give its resource id if it was made within the last minutes."
+            f"{missing}. {meant or 'Give its resource id if it was made within the last minutes.'}"
         )
     if len(found) > 1:
         raise UsageProblem(
@@ -157,6 +181,18 @@ async def identify(session: Session, in_scope: InScope, text: str) -> AccountId:
             f"you mean:\n  {the_first(found, '\n  ', '\n  ')}"
         )
     return found[0]
+
+
+async def _meant(session: Session, in_scope: InScope, name: str) -> str:
+    """Ask whether an account with a name like it was meant; empty: none is, as far as is seen."""
+    places = {subscription.id: subscription.name for subscription in in_scope.subscriptions}
+    shown: dict[str, str] = {}
+    async for page in session.parts.graph.every(sorted(places), session.settings.scope.kinds):
+        # A part that can't be read is no matter here: the name is wrong all the same.
+        for account in () if isinstance(page, str) else page:
+            place = places.get(account.id.subscription_id, account.id.subscription_id)
+            shown[account.id.name] = f"{account.id.name} ({account.id.resource_group}, {place})"
+    return did_you_mean(name, shown)
 
 
 def read_id(text: str) -> AccountId:

@@ -26,8 +26,7 @@ from keysweep.session import Session
 from keysweep.tones import style_of
 from keysweep.watch import Collected, Seen, watched
 from keysweep.words import counted, distinct
-from shared.core.change_log import ChangeLog
-from shared.core.model import Decision, Gap, GapKind, Inventory, Result, Verdict
+from shared.core.model import Decision, Gap, GapKind, Result, Verdict
 from shared.core.owner import OwnerFrom
 from shared.core.report import SweepReport
 from shared.steps.sweep import new_sweep_id
@@ -58,7 +57,7 @@ async def scan(
     return exit_code(report)
 
 
-async def look(session: Session, chosen: Inventory | None = None) -> tuple[SweepReport, Collected]:
+async def look(session: Session, chosen: Seen | None = None) -> tuple[SweepReport, Collected]:
     """Run a sweep that is handed no writer, with progress; of what was chosen, if anything was."""
     collected = Collected()
     sweep_id = new_sweep_id(session.clock.now(), secrets.token_hex(4))
@@ -67,9 +66,11 @@ async def look(session: Session, chosen: Inventory | None = None) -> tuple[Sweep
         discovery = watched(
             session.parts.discovery(), lambda tally: progress.update(task, description=str(tally))
         )
-        sweep = replace(
-            session.parts.sweep(sweep_id, collected, remediation=None),
-            discovery=discovery if chosen is None else Seen(chosen, ChangeLog({})),
+        sweep = session.parts.sweep(sweep_id, collected, remediation=None)
+        sweep = (
+            replace(sweep, discovery=discovery)
+            if chosen is None
+            else replace(sweep, discovery=chosen, changes=chosen)
         )
         return await sweep.run(), collected
 

@@ -30,10 +30,14 @@ def shown(text: object, style: str = "") -> Text:
 class Screen:
     """Standard output for what was asked for, standard error for everything else."""
 
-    def __init__(self, out: Any = None, err: Any = None) -> None:
-        """Write to these streams; without them, to those of the process."""
+    def __init__(self, out: Any = None, err: Any = None, *, quiet: bool = False) -> None:
+        """Write to these streams; without them, to those of the process.
+
+        `quiet`: say no more beside the output than what is wrong, asked or worth keeping.
+        """
         self.out = _console(out or sys.stdout)
         self.err = _console(err or sys.stderr)
+        self._quiet = quiet
 
     @property
     def wide(self) -> bool:
@@ -58,10 +62,17 @@ class Screen:
 
     def note(self, text: str) -> None:
         """Say something beside the point."""
+        if self._quiet:
+            return
         self.err.print(shown(text, "dim"), soft_wrap=True)
 
     def say(self, text: str) -> None:
         """Say something to the person; lines stay lines."""
+        if not self._quiet:
+            self.keep(text)
+
+    def keep(self, text: str) -> None:
+        """Say what a person needs later, however quiet they want it; lines stay lines."""
         # Never broken into lines of ours: a command is copied from here.
         self.err.print(Text("\n").join(shown(line) for line in text.split("\n")), soft_wrap=True)
 
@@ -101,7 +112,7 @@ class Screen:
             TextColumn("{task.description}", markup=False),
             console=self.err,
             transient=True,
-            disable=not self.err.is_terminal,
+            disable=self._quiet or not self.err.is_terminal,
         )
 
     def bar(self) -> Progress:
@@ -113,7 +124,7 @@ class Screen:
             TextColumn("{task.fields[counts]}", markup=False),
             console=self.err,
             transient=True,
-            disable=not self.err.is_terminal,
+            disable=self._quiet or not self.err.is_terminal,
         )
 
 

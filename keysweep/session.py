@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -14,6 +14,7 @@ from keysweep.border.operator import Operator
 from keysweep.configuration import Configuration, Options
 from keysweep.exit_codes import NOT_WHOLE, STOPPED, USAGE
 from keysweep.impact.sources import Sources
+from keysweep.places import Place, Typed, is_group_id
 from keysweep.screen import Screen
 from keysweep.settings_file import check_app_settings
 from keysweep.stopping import cancel_at_once
@@ -115,39 +116,78 @@ async def _signed_in(
 ) -> int:
     connections = Connections(options.environ, clock)
     narrator = _Narrator(screen, options.verbose)
+    typed, announced = options.typed, set[str | None]()
     cancel_at_once()
 
     async def sign_in(configuration: Configuration) -> Session:
         settings = configuration.settings(mode)
         source = configuration.sources.get("ARM_ENDPOINT")
-        if source not in {None, "the environment"}:
+        if source not in {None, "the environment", *announced}:
             # A person's token goes there, and the file may be somebody else's.
-            screen.say(f"Azure Resource Manager is {settings.cloud.endpoint}: {source} says so.")
+            screen.keep(f"Azure Resource Manager is {settings.cloud.endpoint}: {source} says so.")
+            announced.add(source)
         parts = connections.parts(settings, narrator)
-        await _check_the_tenant(parts)
+        await _check_the_tenant(parts, configuration)
         return Session(parts, Operator(parts), screen, configuration)
 
+    async def sign_in_within_what_was_typed(configuration: Configuration) -> Session:
+        if not typed.needs_looking_up:
+            return await sign_in(configuration)
+        # All other settings are judged first.
+        session = await sign_in(configuration.for_looking_up())
+        found = await looked_up(session, typed)
+        return await sign_in(configuration.within(typed, found))
+
     try:
-        session = await sign_in(configuration)
-        if options.function is not None:
-            session = await sign_in(await _of_function(options, options.function, session))
-        return await command(session)
+        if options.function is None:
+            return await command(await sign_in_within_what_was_typed(configuration))
+        session = await sign_in(configuration.for_looking_up())
+        configuration = await _of_function(options, options.function, session)
+        return await command(await sign_in_within_what_was_typed(configuration))
     finally:
         await connections.close()
 
 
-async def _check_the_tenant(parts: Parts) -> None:
+async def looked_up(session: Session, typed: Typed) -> Typed:
+    """Return what was typed as ids. Raises UsageProblem for what nothing is called, AzureError."""
+    subscriptions: Sequence[Place] = ()
+    if typed.needs_subscriptions:
+        found = await session.parts.arm.subscriptions()
+        subscriptions = [Place(subscription.id, subscription.name) for subscription in found]
+    groups: Sequence[Place] | None = ()
+    if typed.management_groups:
+        groups = await _groups(session, typed)
+    return Typed(typed.subscription_ids(subscriptions), typed.group_ids(groups))
+
+
+async def _groups(session: Session, typed: Typed) -> Sequence[Place] | None:
+    """Return the management groups; None: they can't be read, and ids are as they were typed."""
+    try:
+        return await session.azure.management_groups()
+    except AzureError:
+        if all(map(is_group_id, typed.management_groups)):
+            return None
+        raise
+
+
+async def _check_the_tenant(parts: Parts, configuration: Configuration) -> None:
     """Get a token before anything else, so that who is not signed in hears just that."""
     wanted = parts.settings.tenant_id
     try:
         tenant = await parts.arm.home_tenant()
     except AzureError as error:
         raise NotSignedIn(error) from error
-    if wanted is not None and tenant != wanted:
-        raise UsageProblem(
-            f"You are signed in to tenant {tenant}, and AZURE_TENANT_ID is {wanted}. Run "
-            f"`az login --tenant {wanted}`, or unset AZURE_TENANT_ID."
-        )
+    if wanted is None or tenant == wanted:
+        return
+    source = configuration.sources.get("AZURE_TENANT_ID")
+    if source == "--tenant":
+        says, way_out = f"--tenant says {wanted}", "give the other one"
+    else:
+        says, way_out = f"AZURE_TENANT_ID is {wanted} (from {source})", "unset AZURE_TENANT_ID"
+    raise UsageProblem(
+        f"You are signed in to tenant {tenant}, and {says}. Run `az login --tenant {wanted}`, or "
+        f"{way_out}."
+    )
 
 
 async def _of_function(options: Options, function: str, session: Session) -> Configuration:

@@ -18,7 +18,7 @@ from keysweep.documents import Row, exit_code, rows
 from keysweep.exit_codes import NOT_WHOLE, REMAINS
 from keysweep.impact.columns import marked, warning
 from keysweep.in_force import in_force
-from keysweep.names import resolve, scope_of
+from keysweep.names import each, resolve, scope_of
 from keysweep.record import Record, Recorded, RecordLost, record_path
 from keysweep.scan import look, not_seen, present, table
 from keysweep.screen import Screen, shown
@@ -49,6 +49,8 @@ from shared.steps.ports import Permits, Remediator
 from shared.steps.rings import RingReader
 from shared.steps.sweep import new_sweep_id
 
+# The code with which Resource Graph refuses who may read none of the subscriptions asked about.
+_NOT_SHOWN = "AccessDenied"
 _BEYOND_MODE = "--enforce changes what is shown all the same."
 
 
@@ -187,17 +189,18 @@ def _released(session: Session) -> Session:
     return session.going_by(replace(settings, limits=limits))
 
 
-async def _chosen(session: Session, names: Sequence[str]) -> Inventory:
-    """Read the accounts that the person named, as ARM knows them now.
+async def _chosen(session: Session, names: Sequence[str]) -> Seen:
+    """Read the accounts that the person named, as ARM knows them now, and who turned their keys.
 
     Raises UsageProblem for one that is not in scope: nothing is changed then. Raises AzureError.
     """
     in_scope = await scope_of(session)
     reader = session.parts.account_reader()
-    found: dict[str, Account] = {}
-    for name in names:
-        account = await resolve(session, in_scope, name)
-        found[account.id.key] = await reader.read(account.id)
+
+    async def find(name: str) -> Account:
+        return await reader.read((await resolve(session, in_scope, name)).id)
+
+    found = {account.id.key: account for account in await each(names, find)}
     by_id = {subscription.id: subscription for subscription in in_scope.subscriptions}
     on = Counter((account.id.subscription_id, account.keys_on) for account in found.values())
     coverage = tuple(
@@ -206,7 +209,21 @@ async def _chosen(session: Session, names: Sequence[str]) -> Inventory:
     )
     until = Deadline.after(session.clock, session.parts.deadline.left / 2)
     rings = await RingReader(session.parts.arm, session.settings.rings, until).read(in_scope)
-    return Inventory(coverage, tuple(found.values()), rings.gaps, below=rings.below)
+    inventory = Inventory(coverage, tuple(found.values()), rings.gaps, below=rings.below)
+    return Seen(inventory, await _log_of(session, [read.subscription.id for read in coverage]))
+
+
+async def _log_of(session: Session, subscriptions: Sequence[str]) -> ChangeLog:
+    """Read the change log of these subscriptions, as far as Resource Graph shows them at all.
+
+    It has nothing to say of one that it does not show, and that is no error.
+    """
+    visible = await session.parts.graph.visible(subscriptions)
+    unread = "; ".join(dict.fromkeys(visible.unread.values()))
+    if unread and _NOT_SHOWN not in unread:
+        return ChangeLog({}, unread)
+    shown_there = [subscription_id for subscription_id, _ in visible.rows]
+    return await session.parts.changes().read(shown_there) if shown_there else ChangeLog({})
 
 
 def _show_plan(screen: Screen, planned: SweepReport, found: Sequence[Row]) -> None:
@@ -246,7 +263,7 @@ async def _enforce(
         )
         return NOT_WHOLE
     # Before the first change: whatever happens after this, the person has them.
-    screen.say(f"Sweep {sweep_id} is recorded in {path}.\nTo take it back: {way_back}")
+    screen.keep(f"Sweep {sweep_id} is recorded in {path}.\nTo take it back: {way_back}")
     results: Counter[str] = Counter()
     bar = screen.bar()
     shown_drift = frozenset(decision.account.id.key for decision in planned.drift_that_is(InForce))

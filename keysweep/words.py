@@ -1,13 +1,16 @@
 """Words that several commands use. Pure."""
 
+import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 
 from shared.core.model import AccountId
+from shared.core.spelling import essence
 from shared.steps.scope import InScope
 
 _MOST = 10
+_LIKE, _ALIKE = 3, 0.65
 
 
 def inert(text: str) -> str:
@@ -27,6 +30,16 @@ def the_first(items: Sequence[object], separator: str = ", ", last: str = " ") -
     """Name the first ten, and how many more there are; `last` stands before that."""
     more = f"{last}and {len(items) - _MOST} more" if len(items) > _MOST else ""
     return separator.join(map(str, items[:_MOST])) + more
+
+
+def did_you_mean(text: str, known: Mapping[str, str]) -> str:
+    """Ask whether one of the names that are known was meant; empty: none is like it.
+
+    `known`: by name, how it is shown so that nobody takes it for a namesake.
+    """
+    by_essence = {essence(name): shown for name, shown in known.items()}
+    alike = difflib.get_close_matches(essence(text), by_essence, _LIKE, _ALIKE)
+    return f"Did you mean {' or '.join(by_essence[name] for name in alike)}?" if alike else ""
 
 
 def until_when(until: date | None) -> str:

@@ -285,13 +285,12 @@ def _queries() -> str:
 def _help(*path: str) -> str:
     """Return the help of `keysweep`, or of one of its commands, as a terminal of 96 shows it."""
     command: click.Command = keysweep
-    context = click.Context(command, info_name="keysweep", terminal_width=96, max_content_width=96)
+    settings = {**keysweep.context_settings, "terminal_width": 96, "max_content_width": 96}
+    context = click.Context(command, info_name="keysweep", **settings)
     for name in path:
         assert isinstance(command, click.Group)
         command = command.commands[name]
-        context = click.Context(
-            command, context, info_name=name, terminal_width=96, max_content_width=96
-        )
+        context = click.Context(command, context, info_name=name, **settings)
     return f"```\n{command.get_help(context)}\n```\n"
 
 

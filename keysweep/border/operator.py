@@ -16,7 +16,8 @@ from azure.mgmt.resource.resources.aio import ResourceManagementClient
 from azure.mgmt.resource.resources.models import Tags, TagsPatchResource
 
 from keysweep.explanation import Lock
-from shared.border.answers import Check, a_page, an_object, decoded, the_account
+from keysweep.places import Place
+from shared.border.answers import LINK_NAMES, Check, a_page, an_object, decoded, the_account
 from shared.border.arm_writer import ArmWriter
 from shared.border.refusals import AFTER_A_WRITE, SDK_ERRORS, azure_error
 from shared.core.errors import Unclear
@@ -28,6 +29,8 @@ WRITE = "Microsoft.CognitiveServices/accounts/write"
 _ACCOUNT_VERSION = "2025-09-01"
 _LOCKS_VERSION = "2020-05-01"
 _PERMISSIONS_VERSION = "2022-04-01"
+_GROUPS = "/providers/Microsoft.Management/managementGroups"
+_GROUPS_VERSION = "2023-04-01"
 _SITES_VERSION = "2024-11-01"
 _METADATA = "2022-09-01"
 _BAD_REQUEST = 400
@@ -101,6 +104,17 @@ class Operator(ArmWriter):
             str(account_id), _ACCOUNT_VERSION, the_account(account_id)
         )
         return found
+
+    async def management_groups(self) -> Sequence[Place]:
+        """List the management groups that the person can read. Raises AzureError."""
+        body = await self._get(_GROUPS, _GROUPS_VERSION, _page_of(_has_properties))
+        if any(body.get(name) for name in LINK_NAMES):
+            # Nobody has seen a second page, and half a list would call a right id wrong.
+            raise Unclear("Listing", "the management groups", message="It gave a part of them.")
+        return [
+            Place(str(row.get("name")), str(row["properties"].get("displayName") or ""))
+            for row in body["value"]
+        ]
 
     async def locks(self, account_id: AccountId) -> Sequence[Lock]:
         """List the locks at the account and above it. Raises AzureError."""

@@ -7,6 +7,8 @@ import pytest
 
 from keysweep.advice import UsageProblem
 from keysweep.configuration import Options
+from keysweep.places import Typed
+from shared.core.errors import SettingsError
 from shared.core.settings import Mode
 
 SUBSCRIPTION = "6f0c0bd2-0000-0000-0000-000000000000"
@@ -49,11 +51,42 @@ def test_without_a_mode_the_line_enforces_since_it_asks(values: dict[str, str], 
 
 
 def test_the_options_are_repeated_for_the_way_back() -> None:
-    options = Options({}, ("a",), ("b",), Path("/tmp/my settings.json"), "/function")  # noqa: S108
+    file = Path("/tmp/my settings.json")  # noqa: S108 - it is not read
+    options = Options({}, ("a", "b c"), (), file, "/function", tenant=SUBSCRIPTION)
     assert options.over({}, "").options == (
-        "--settings", "/tmp/my settings.json", "--function", "/function",  # noqa: S108
-        "--subscription", "a", "--management-group", "b",
+        "--settings", str(file), "--function", "/function", "--tenant", SUBSCRIPTION,
+        "--subscription", "a", "--subscription", "b c",
     )  # fmt: skip
+    assert Options({}, (), ("m",)).over({}, "").options == ("--management-group", "m")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (Options({}, ("a",), ("b",)), "exclude each other"),
+        (Options({}, tenant="contoso.com"), "'contoso.com' is no tenant's id"),
+    ],
+)
+def test_what_was_typed_is_what_is_wrong(options: Options, says: str) -> None:
+    with pytest.raises(UsageProblem, match=says):
+        options.over({}, "")
+
+
+@pytest.mark.parametrize("mode", ["", "audit"])
+def test_a_mode_that_is_none_is_wrong_for_every_command_and_its_source_is_named(mode: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Options({}).over({"SWEEP_MODE": "enfroce"}, "x.json").settings(mode)
+    (problem,) = raised.value.problems
+    assert problem.startswith("SWEEP_MODE is 'enfroce'")
+    assert problem.endswith("(from x.json)")
+
+
+def test_names_on_the_line_become_ids_and_are_still_known_as_typed() -> None:
+    options = Options({"SWEEP_MANAGEMENT_GROUPS": "mg"}, ("web",))
+    found = options.over({}, "").within(options.typed, Typed((SUBSCRIPTION,)))
+    assert found.settings().scope.subscriptions == (SUBSCRIPTION,)
+    assert found.settings().scope.management_groups == ()
+    assert found.names == {SUBSCRIPTION: "web"}
 
 
 def test_a_file_is_read_and_named_as_the_source(tmp_path: Path) -> None:

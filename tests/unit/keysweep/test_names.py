@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from keysweep.advice import UsageProblem
+from keysweep.explain import explain
 from keysweep.names import NotSeen, identify, resolve, scope_of
 from keysweep.words import distinct
 from shared.core.errors import Unclear
@@ -161,3 +162,21 @@ async def test_an_id_of_nothing_is_refused_where_the_account_is_needed() -> None
 def test_subscriptions_of_one_name_are_told_apart_by_their_ids() -> None:
     names = distinct({DEV: "prod", PROD: "Prod", HIDDEN: "lab"})
     assert names == {DEV: f"prod {DEV}", PROD: f"Prod {PROD}", HIDDEN: "lab"}
+
+
+@pytest.mark.parametrize("text", ["bto", "rg-ai/Bots"])
+async def test_a_name_that_is_nearly_one_asks_whether_that_was_meant(text: str) -> None:
+    with pytest.raises(UsageProblem, match=r"Did you mean bot \(rg-ai, prod\)\?"):
+        await found(two(), text)
+    with pytest.raises(UsageProblem, match="Give its resource id"):
+        await found(two(), "zebra")
+
+
+async def test_every_wrong_name_is_told_at_once() -> None:
+    session = a_session(two())
+    with pytest.raises(UsageProblem) as raised:
+        await explain(session, ["bot", "zebra", "bts"], "table")
+    first, second, third = str(raised.value).splitlines()
+    assert first == "2 of 3 accounts can't be found:"
+    assert "'zebra'" in second
+    assert "'bts'" in third
