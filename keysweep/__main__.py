@@ -20,6 +20,7 @@ from shared import __version__
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+    from keysweep.documents import FailOn
     from keysweep.impact.verdict import Impact
     from keysweep.session import Command
     from shared.core.model import Clock
@@ -68,6 +69,33 @@ class _Verdicts(click.ParamType["AbstractSet[Impact]"]):
             return Impact.listed(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class _FailOn(click.ParamType["AbstractSet[FailOn]"]):
+    """What is no success, with commas between, or `never`."""
+
+    name = "fail-on"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "AbstractSet[FailOn]":
+        """Return what is named."""
+        from keysweep.documents import FailOn  # noqa: PLC0415 - --help must be quick
+
+        if not isinstance(value, str):
+            return frozenset(value)
+        words = {word.strip().lower() for word in value.split(",")}
+        if words == {"never"}:
+            return frozenset()
+        try:
+            return frozenset(map(FailOn, words))
+        except ValueError:
+            names = ", ".join(FailOn)
+            self.fail(
+                f"{value!r} is none of {names}, with commas between them, or never alone.",
+                param,
+                ctx,
+            )
 
 
 EPILOG = """\b
@@ -182,21 +210,40 @@ _output = click.option(
         "keysweep scan",
         "keysweep scan --output sarif > keysweep.sarif",
         "keysweep scan --subscription contoso-web-prod --all",
+        "keysweep scan --group-by owner --limit 10",
+        "keysweep scan --quiet --fail-on drift,gaps",
     )
 )
 @_output
 @click.option("--all", "everything", is_flag=True, help="List compliant accounts too.")
+@click.option(
+    "--group-by", type=click.Choice(["subscription", "owner", "resource-group"]),
+    help="Show counts in the place of accounts, the most drift first.",
+)  # fmt: skip
+@click.option(
+    "--limit", "-L", type=click.IntRange(min=1), metavar="NUMBER",
+    help="List so many at most, the worst first: what flips, then what is open for longest.",
+)  # fmt: skip
+@click.option(
+    "--fail-on", type=_FailOn(), default="drift,held,gaps", show_default=True, metavar="WHAT",
+    help="What ends with an exit code other than 0: drift, held, gaps, with commas between them, "
+    "or never.",
+)  # fmt: skip
 @_impact("Say beside each what turning its keys off would break, as `keysweep impact` does.")
 @_scoped
-def scan(output: str, *, everything: bool, impact: bool, **options: Any) -> int:
+def scan(output: str, group_by: str | None, **options: Any) -> int:
     """Show every account that accepts keys, worst first. Only reads."""
-    from keysweep.scan import scan as command  # noqa: PLC0415 - --help must be quick
+    from keysweep.documents import GroupBy  # noqa: PLC0415 - --help must be quick
+    from keysweep.scan import Request  # noqa: PLC0415
+    from keysweep.scan import scan as command  # noqa: PLC0415
 
-    return _run(
-        options,
-        lambda session: command(session, output, everything=everything, with_impact=impact),
-        mode="audit",
-    )
+    if output == "sarif" and (group_by or options["limit"]):
+        raise click.UsageError(
+            "SARIF takes no --group-by and no --limit: what is missing there counts as fixed."
+        )
+    options["group_by"] = GroupBy(group_by) if group_by else None
+    request = Request(**_taken_out(options, Request))
+    return _run(options, lambda session: command(session, output, request), mode="audit")
 
 
 @keysweep.command(

@@ -7,12 +7,14 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Any, assert_never
 from urllib.parse import quote
 
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
-from keysweep.words import inert
+from keysweep.words import distinct, inert
 from shared import __version__
 from shared.core.events import DriftFound, Event, OwnedEvent
 from shared.core.model import (
@@ -77,6 +79,13 @@ class Row:
     changed_by: str = ""
     changed_at: str = ""
     attribution: str = ""
+    open_since: str = ""
+    """Since when it is adrift."""
+    open_since_known: str = ""
+    """`exactly`, `atLeast` where the change log does not reach, or `unknown`."""
+    open_hours: float | None = None
+    flips: int = 0
+    """How often its keys were turned on or off in 14 days."""
     accepted: bool = False
     mode: str
     """The mode in force for it."""
@@ -91,6 +100,76 @@ class Row:
     def state(self) -> str:
         """What became of it, in one word."""
         return self.result or self.verdict
+
+
+class GroupBy(StrEnum):
+    """By what accounts are grouped."""
+
+    SUBSCRIPTION = "subscription"
+    OWNER = "owner"
+    RESOURCE_GROUP = "resource-group"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Accounts of a report that have something in common."""
+
+    name: str
+    """Empty: the accounts of which nobody knows whose they are."""
+    accounts: tuple[Row, ...]
+
+    def count(self, *verdicts: Verdict) -> int:
+        """Count the accounts with one of these verdicts."""
+        return sum(row.verdict in verdicts for row in self.accounts)
+
+    @property
+    def oldest(self) -> Row | None:
+        """Return the account that is adrift for longest; None: of none that is known."""
+        known = [row for row in self.accounts if row.open_hours is not None]
+        return max(known, key=lambda row: row.open_hours or 0.0, default=None)
+
+    @property
+    def flips(self) -> int:
+        """Return how often the keys of the account that flips most were turned."""
+        return max((row.flips for row in self.accounts), default=0)
+
+    def document(self) -> dict[str, Any]:
+        """Return it for JSON and CSV."""
+        return {
+            "name": self.name,
+            "accounts": len(self.accounts),
+            "drift": self.count(Verdict.DRIFT),
+            "held": self.count(Verdict.HELD),
+            "exempt": self.count(Verdict.EXEMPT),
+            "oldestOpenHours": self.oldest.open_hours if self.oldest else None,
+            "mostFlips": self.flips,
+        }
+
+
+def grouped(found: Sequence[Row], by: GroupBy) -> list[Group]:
+    """Group accounts, the group with the most drift first."""
+    places = distinct({row.subscription_id: row.subscription for row in found})
+    groups: dict[str, list[Row]] = {}
+    for row in found:
+        groups.setdefault(_group_of(row, by, places), []).append(row)
+    return sorted(
+        (Group(name, tuple(accounts)) for name, accounts in groups.items()),
+        key=lambda group: (
+            -group.count(Verdict.DRIFT), -group.count(Verdict.HELD), group.name.lower(),
+        ),
+    )  # fmt: skip
+
+
+def _group_of(row: Row, by: GroupBy, places: Mapping[str, str]) -> str:
+    match by:
+        case GroupBy.SUBSCRIPTION:
+            return places[row.subscription_id]
+        case GroupBy.RESOURCE_GROUP:
+            return f"{row.resource_group.lower()} ({places[row.subscription_id]})"
+        case GroupBy.OWNER:
+            return row.owner
+        case _:
+            assert_never(by)
 
 
 def rows(
@@ -119,14 +198,33 @@ def rows(
         )
         for decision in (*decided, *compliant)
     ]
-    return sorted(found, key=lambda row: (WORST_FIRST.index(row.state), row.name.lower()))
+    return sorted(found, key=_how_bad)
 
 
-def exit_code(report: SweepReport) -> int:
-    """Return 0 if all is compliant or fixed, 1 if drift or holds remain, 2 if it is not whole."""
-    if not report.whole:
+def _how_bad(row: Row) -> tuple[int, int, float, str]:
+    """Return its place: what flips most comes first, then what is open for longest."""
+    # Once is no to and fro.
+    hours, flips = row.open_hours or 0.0, row.flips if row.flips > 1 else 0
+    return WORST_FIRST.index(row.state), -flips, -hours, row.name.lower()
+
+
+class FailOn(StrEnum):
+    """What of a report is no success."""
+
+    DRIFT = "drift"
+    HELD = "held"
+    GAPS = "gaps"
+
+
+def exit_code(report: SweepReport, fail_on: AbstractSet[FailOn] = frozenset(FailOn)) -> int:
+    """Return 0 if all is compliant or fixed, 1 if drift or holds remain, 2 if it is not whole.
+
+    What is not in `fail_on` counts for nothing; a change that failed always counts.
+    """
+    if report.failures or (FailOn.GAPS in fail_on and not report.whole):
         return NOT_WHOLE
-    left = report.held or any(outcome.result in _LEFT_OVER for outcome in report.outcomes)
+    adrift = any(outcome.result in _LEFT_OVER for outcome in report.outcomes)
+    left = (adrift and FailOn.DRIFT in fail_on) or (report.held and FailOn.HELD in fail_on)
     return REMAINS if left else FINE
 
 
@@ -165,6 +263,10 @@ def _row(
         changed_by=drift.changed_by if drift else "",
         changed_at=(drift.changed_at or "") if drift else "",
         attribution=drift.attribution if drift else "",
+        open_since=(drift.open_since or "") if drift else "",
+        open_since_known=drift.open_since_known if drift else "",
+        open_hours=drift.open_hours if drift else None,
+        flips=drift.flips if drift else 0,
         mode=standing.mode,
         enforce_from=standing.coming.isoformat() if standing.coming else "",
         ring=standing.ring,
@@ -176,8 +278,13 @@ def compliant_decision(account: Account) -> Decision:
     return Decision(account, Verdict.COMPLIANT, NotExempt(), "Its keys are off.")
 
 
-def as_json(report: SweepReport, found: Sequence[Row]) -> str:
-    """Write the document that docs/report.schema.json describes."""
+def as_json(
+    report: SweepReport, found: Sequence[Row], groups: Sequence[Group] = (), left_out: int = 0
+) -> str:
+    """Write the document that docs/report.schema.json describes.
+
+    `groups`: the accounts grouped, if that was asked for; `left_out`: how many rows a limit cut.
+    """
     left_alone = report.inventory.left_alone
     document = {
         "schema": SCHEMA,
@@ -196,6 +303,8 @@ def as_json(report: SweepReport, found: Sequence[Row]) -> str:
         },
         "results": {str(result): count for result, count in sorted(report.results.items())},
         "accounts": [_camel(asdict(row)) for row in found],
+        "groups": [group.document() for group in groups],
+        "leftOut": left_out,
         "gaps": [
             {
                 "kind": str(gap.kind),
@@ -227,7 +336,7 @@ def as_json(report: SweepReport, found: Sequence[Row]) -> str:
 def as_csv(report: SweepReport, found: Sequence[Row]) -> str:
     """Write one line an account, and one for each thing in scope that could not be read."""
     names = list(Row.__dataclass_fields__)
-    lines = [{name: str(getattr(row, name)) for name in names} for row in found]
+    lines = [{name: _text(getattr(row, name)) for name in names} for row in found]
     unread = [
         {
             "name": gap.name,
@@ -238,6 +347,16 @@ def as_csv(report: SweepReport, found: Sequence[Row]) -> str:
         for gap in report.inventory.gaps
     ]
     return csv_of(names, [*lines, *unread])
+
+
+def as_csv_of_groups(groups: Sequence[Group]) -> str:
+    """Write one line a group."""
+    lines = [{name: _text(value) for name, value in group.document().items()} for group in groups]
+    return csv_of(list(Group("", ()).document()), lines)
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def csv_of(columns: Sequence[str], lines: Iterable[Mapping[str, str]]) -> str:

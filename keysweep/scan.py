@@ -1,60 +1,68 @@
 """`keysweep scan`: what a sweep would find, read and never written."""
 
-import re
 import secrets
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 
-from rich.table import Table
 from rich.text import Text
 
+from keysweep import tables
 from keysweep.advice import for_person
 from keysweep.documents import (
+    FailOn,
+    Group,
+    GroupBy,
     Row,
     as_csv,
+    as_csv_of_groups,
     as_json,
     as_sarif,
     compliant_decision,
     exit_code,
+    grouped,
     rows,
 )
-from keysweep.impact.columns import STYLES, marked
+from keysweep.impact.columns import marked
 from keysweep.names import listed
-from keysweep.screen import Screen, grid, shown
+from keysweep.screen import Screen, shown
 from keysweep.session import Session
-from keysweep.tones import style_of
 from keysweep.watch import Collected, Seen, watched
-from keysweep.words import counted, distinct
+from keysweep.words import counted
 from shared.core.model import Decision, Gap, GapKind, Result, Verdict
-from shared.core.owner import OwnerFrom
 from shared.core.report import SweepReport
 from shared.steps.sweep import new_sweep_id
 
-# A resource id, or that of a resource group or subscription.
-_ID = re.compile(r"/subscriptions/[^\s\'\",;]+[^\s\'\",;.]")
-_LONGEST_MESSAGE = 240
-_PLAIN = {"WOULD_DISABLE": "DRIFT"}
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asked `keysweep scan` for."""
+
+    everything: bool = False
+    """Compliant accounts too."""
+    impact: bool = False
+    """And what turning the keys off would break, which takes some requests an account."""
+    group_by: GroupBy | None = None
+    limit: int | None = None
+    """So many rows at most; None: all."""
+    fail_on: AbstractSet[FailOn] = frozenset(FailOn)
 
 
-async def scan(
-    session: Session, output: str, *, everything: bool, with_impact: bool = False
-) -> int:
-    """Scan, and show what was found. Returns the exit code.
-
-    `with_impact`: and what turning the keys off would break, which takes some requests an account.
-    """
+async def scan(session: Session, output: str, request: Request = Request()) -> int:
+    """Scan, and show what was found. Returns the exit code."""
     report, collected = await look(session)
     compliant: list[Decision] = []
-    if everything:
+    if request.everything:
         compliant, gaps = await _compliant(session, report)
         inventory = replace(report.inventory, gaps=(*report.inventory.gaps, *gaps))
         report = replace(report, inventory=inventory)
     found = rows(report, collected.events, compliant)
-    if with_impact:
+    if request.impact:
         found = await marked(session, report, found)
-    present(session.screen, output, report, found)
-    return exit_code(report)
+    groups = grouped(found, request.group_by) if request.group_by is not None else None
+    present(session.screen, output, report, found, groups, request.limit)
+    return exit_code(report, request.fail_on)
 
 
 async def look(session: Session, chosen: Seen | None = None) -> tuple[SweepReport, Collected]:
@@ -99,67 +107,37 @@ async def _compliant(
     return found, tuple(gaps)
 
 
-def present(screen: Screen, output: str, report: SweepReport, found: Sequence[Row]) -> None:
-    """Show a report in one of its forms."""
+def present(
+    screen: Screen,
+    output: str,
+    report: SweepReport,
+    found: Sequence[Row],
+    groups: Sequence[Group] | None = None,
+    limit: int | None = None,
+) -> None:
+    """Show a report in one of its forms; `groups` in the place of accounts, if there are any."""
+    listed: Sequence[Row | Group] = found if groups is None else groups
+    left_out = 0 if limit is None else max(0, len(listed) - limit)
+    if groups is None:
+        found = found[:limit]
+    else:
+        groups = groups[:limit]
     match output:
         case "json":
-            screen.raw(as_json(report, found))
+            screen.raw(as_json(report, found, groups or (), left_out))
         case "csv":
-            screen.raw(as_csv(report, found))
+            screen.raw(as_csv(report, found) if groups is None else as_csv_of_groups(groups))
         case "sarif":
             screen.raw(as_sarif(report, found))
         case _:
-            if found:
-                screen.show(table(screen, found), "")
+            if groups:
+                screen.show(tables.of_groups(groups), "")
+            elif found:
+                screen.show(tables.of_accounts(screen, found), *tables.footnotes(found), "")
             screen.show(*totals(report))
-
-
-def table(screen: Screen, found: Sequence[Row]) -> Table:
-    """Draw accounts, one under the other, in the columns that there is room for."""
-    impact = ("impact", "last with a key") if any(row.impact for row in found) else ()
-    wide = ("state", *impact, "account", "resource group", "subscription", "kind", "why")
-    drawn = grid(*(wide if screen.wide else ("state", *impact[:1], "account", "why")))
-    for column in drawn.columns[1:-1]:
-        column.max_width = 30
-    places = distinct({row.subscription_id: row.subscription for row in found})
-    for row in found:
-        account, place = shown(row.name), places[row.subscription_id]
-        state = shown(_PLAIN.get(row.state, row.state), style_of(row.state))
-        judged = (shown(row.impact, STYLES.get(row.impact, "")), shown(_minute(row), "dim"))
-        if screen.wide:
-            more = (shown(text, "dim") for text in (row.resource_group, place, row.kind))
-            drawn.add_row(state, *judged[: len(impact)], account, *more, why(row))
-        else:
-            account.append("\n").append(shown(f"{row.resource_group} · {place}", "dim"))
-            drawn.add_row(state, *judged[: len(impact[:1])], account, why(row))
-    return drawn
-
-
-def _minute(row: Row) -> str:
-    """Return the minute of the last call with a key, as far as it was asked for and seen."""
-    return row.last_keyed_call[:16].replace("T", " ")
-
-
-def why(row: Row) -> Text:
-    """Say why, for a drift who let keys in, and whose it is."""
-    text = shown(row.reason)
-    if row.azure_code:
-        said = f"{row.azure_code}: {_brief(row.azure_message)}".removesuffix(": ")
-        text = shown(f"{row.detail} ", "").append(shown(said, "dim"))
-    elif row.result not in {"", "WOULD_DISABLE"}:
-        text = shown(row.detail)
-    if row.changed_by and row.result == "WOULD_DISABLE":
-        how = "Keys on by" if row.attribution == "changeLog" else "Last changed by"
-        text.append(shown(f" {how} {row.changed_by}, {row.changed_at[:10]}.", "dim"))
-    if row.owner and row.owner_from != OwnerFrom.CHANGED_BY:
-        text.append(shown(f" Owner: {row.owner}.", "dim"))
-    return text
-
-
-def _brief(message: str) -> str:
-    """Shorten Azure's message for a cell: ids to their last names. Documents have it whole."""
-    brief = _ID.sub(lambda match: match[0].rpartition("/")[2], message)
-    return brief if len(brief) <= _LONGEST_MESSAGE else f"{brief[:_LONGEST_MESSAGE]}…"
+    if left_out:
+        rest = counted(left_out, "account" if groups is None else "group")
+        screen.note(f"{rest} more: --limit cut them, the worst are shown.")
 
 
 def _ring_lines(report: SweepReport) -> list[Text]:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from keysweep import tables
 from keysweep.advice import UsageProblem
 from keysweep.configuration import Configuration
 from keysweep.documents import Row, exit_code, rows
@@ -20,7 +21,7 @@ from keysweep.impact.columns import marked, warning
 from keysweep.in_force import in_force
 from keysweep.names import each, resolve, scope_of
 from keysweep.record import Record, Recorded, RecordLost, record_path
-from keysweep.scan import look, not_seen, present, table
+from keysweep.scan import look, not_seen, present
 from keysweep.screen import Screen, shown
 from keysweep.session import Session
 from keysweep.stopping import stoppable, unless_stopped
@@ -232,7 +233,7 @@ def _show_plan(screen: Screen, planned: SweepReport, found: Sequence[Row]) -> No
         row for row in found if row.result == Result.WOULD_DISABLE and row.mode == Mode.ENFORCE
     ]
     beside = Screen(screen.err.file)
-    beside.show(table(beside, drift), "")
+    beside.show(tables.of_accounts(beside, drift), *tables.footnotes(drift), "")
     lost = sum(row.no_custom_subdomain for row in drift)
     if lost:
         text = f"{lost} of them have no custom subdomain: Entra ID can't reach them until they get "

@@ -23,6 +23,11 @@ from shared.core.model import (
     Verdict,
 )
 
+NO_TAG = "Its keys are on and no tag exempts it."
+"""Why most accounts are adrift: a reader of many is told it once."""
+BY_THE_TAG_OF_ITS = "The tag of its "
+"""How the reason of an exemption begins, before the level on which the tag stands."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -103,7 +108,7 @@ def _keys_on(account: Account, exemption: Exemption, rules: Rules, today: date) 
             if near is not None:
                 text = f"Its tag {near!r} is nearly {rules.tag!r}: rename or remove it."
                 return _held(account, exemption, HoldReason.NEAR_MISS_TAG, text)
-            return _drift(account, exemption, rules, "Its keys are on and no tag exempts it.")
+            return _drift(account, exemption, rules, NO_TAG)
         case _:
             assert_never(exemption)
 
@@ -136,7 +141,7 @@ def _broken_rule(exemption: Exempt, rules: Rules, today: date) -> str:
 def _exempt_because(exemption: Exempt) -> str:
     until = f" until {exemption.until}" if exemption.until else ", open-ended"
     because = f": {exemption.reason}" if exemption.reason else ""
-    return f"The tag of its {exemption.level} exempts it{until}{because}."
+    return f"{BY_THE_TAG_OF_ITS}{exemption.level} exempts it{until}{because}."
 
 
 class Brake(StrEnum):

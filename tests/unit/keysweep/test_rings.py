@@ -132,9 +132,7 @@ async def test_the_brake_counts_what_would_be_written() -> None:
 
 async def scanned(output: str, **environ: str) -> Person:
     person = Person()
-    await scan(
-        a_session(a_tenant(), person, environ={**RINGS, **environ}), output, everything=False
-    )
+    await scan(a_session(a_tenant(), person, environ={**RINGS, **environ}), output)
     return person
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import jsonschema
 import pytest
 
 from keysweep.advice import for_person
-from keysweep.scan import scan
+from keysweep.documents import FailOn, GroupBy
+from keysweep.scan import Request, scan
 from keysweep.words import inert
 from shared.core.errors import AzureError, NoRole, Unclear
 from shared.core.model import Turned
@@ -20,7 +22,9 @@ from tests.support.fake_tenant import FakeTenant, an_error
 from tests.support.sessions import Person, a_session
 
 ROOT = Path(__file__).parents[3]
+SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text())
 BOT = an_account()
+PLAIN = Request()
 SUBSCRIPTION = BOT.id.subscription_id
 
 
@@ -38,11 +42,14 @@ def mixed(**more: Any) -> FakeTenant:
 
 
 async def run(
-    tenant: FakeTenant, output: str = "table", *, everything: bool = False, **environ: str
+    tenant: FakeTenant,
+    output: str = "table",
+    request: Request = PLAIN,
+    **environ: str,
 ) -> tuple[int, Person]:
     person = Person()
     session = a_session(tenant, person, environ=environ)
-    code = await scan(session, output, everything=everything)
+    code = await scan(session, output, request)
     assert not tenant.writes
     return code, person
 
@@ -54,7 +61,10 @@ async def test_the_worst_comes_first_and_the_counts_below() -> None:
     assert states == [
         ("DRIFT", "drift"), ("DRIFT", "other"), ("HELD", "held"), ("EXEMPT", "exempt"),
     ]  # fmt: skip
-    assert "Keys on by ann@contoso.com, 2026-11-24." in person.read
+    assert re.search(
+        r"^DRIFT +drift .* ann@contoso.com +It has no custom sub", person.read, re.MULTILINE
+    )
+    assert person.read.count("Its keys are on and no tag exempts it.") == 1
     assert "5 accounts in 1 subscription · 1 compliant · 1 exempt · 1 held · 2 drift" in person.read
     assert "Enforcing would turn keys off on 2 accounts." in person.read
     assert code == 1
@@ -87,8 +97,8 @@ async def test_every_form_says_whose_an_account_is() -> None:
     tenant.change(an_account("drift"), tags={"Team": "web"})
     tenant.groups[SUBSCRIPTION, "rg-chat"] = {"cost": "42"}
     _, table = await run(tenant, OWNER_TAGS="team")
-    assert "Owner: web." in table.read
-    assert "Owner: a@b.c." in table.read
+    assert re.search(r"^DRIFT +drift .* web ", table.read, re.MULTILINE)
+    assert re.search(r"^EXEMPT .* a@b.c ", table.read, re.MULTILINE)
     assert table.read.count("ann@contoso.com") == 1, "who turned keys on was named as owner, too"
     _, person = await run(tenant, "json", OWNER_TAGS="team")
     accounts = {account["name"]: account for account in json.loads(person.read)["accounts"]}
@@ -109,9 +119,9 @@ async def test_every_form_says_whose_an_account_is() -> None:
 
 
 async def test_json_is_as_its_schema_says_and_counts_what_is_there() -> None:
-    _, person = await run(mixed(), "json", everything=True)
+    _, person = await run(mixed(), "json", Request(everything=True))
     document = json.loads(person.read)
-    jsonschema.validate(document, json.loads((ROOT / "docs" / "report.schema.json").read_text()))
+    jsonschema.validate(document, SCHEMA)
     names = [account["name"] for account in document["accounts"]]
     assert names == ["drift", "other", "held", "exempt", "off"]
     assert document["counts"] == {
@@ -121,12 +131,84 @@ async def test_json_is_as_its_schema_says_and_counts_what_is_there() -> None:
 
 async def test_all_says_what_arms_list_lacks() -> None:
     tenant = mixed(odd_rows={SUBSCRIPTION: ["/no/id"]})
-    code, person = await run(tenant, everything=True)
+    code, person = await run(tenant, request=Request(everything=True))
     assert "Not seen: account /no/id: ARM's row lacks what we need" in person.read
     tenant.meanwhile("accounts", SUBSCRIPTION, [an_error(Unclear, 503)])
-    code, person = await run(tenant, everything=True)
+    code, person = await run(tenant, request=Request(everything=True))
     assert f"Not seen: subscription {SUBSCRIPTION}" in person.read
     assert code == 2
+
+
+async def test_what_flips_comes_before_what_is_open_for_longer_and_that_before_the_rest() -> None:
+    names = ("calm", "older", "war")
+    tenant = FakeTenant.of(*map(an_account, names))
+    tenant.changes += [
+        *(a_change(Turned.ON, NOW - timedelta(hours=hours), "war") for hours in (5, 1)),
+        a_change(Turned.OFF, NOW - timedelta(hours=3), "war"),
+        a_change(Turned.ON, NOW - timedelta(days=3), "older"),
+        a_change(Turned.ON, NOW - timedelta(hours=2), "calm"),
+    ]
+    _, person = await run(tenant)
+    lines = [line.split()[1] for line in person.read.splitlines() if line.startswith("DRIFT ")]
+    assert lines == ["war", "older", "calm"]
+    assert re.search(r"^DRIFT +war .* 1 h, 3 flips ", person.read, re.MULTILINE)
+    assert re.search(r"^DRIFT +older .* 3 days ", person.read, re.MULTILINE)
+
+
+async def test_a_limit_keeps_the_worst_and_says_how_many_it_cut() -> None:
+    _, person = await run(mixed(), "json", Request(limit=2))
+    document = json.loads(person.read)
+    jsonschema.validate(document, SCHEMA)
+    assert [account["verdict"] for account in document["accounts"]] == ["DRIFT", "DRIFT"]
+    assert document["leftOut"] == 2
+    assert "2 accounts more" in person.heard
+
+
+@pytest.mark.parametrize(
+    ("by", "names"),
+    [
+        (GroupBy.SUBSCRIPTION, ["sub"]),
+        (GroupBy.OWNER, ["", "a@b.c"]),
+        (GroupBy.RESOURCE_GROUP, ["rg-chat (sub)"]),
+    ],
+)
+async def test_groups_come_with_their_counts_the_most_drift_first(
+    by: GroupBy, names: list[str]
+) -> None:
+    _, person = await run(mixed(), "json", Request(group_by=by))
+    document = json.loads(person.read)
+    jsonschema.validate(document, SCHEMA)
+    assert [group["name"] for group in document["groups"]] == names
+    assert sum(group["accounts"] for group in document["groups"]) == 4
+    assert document["groups"][0]["drift"] == 2
+    _, person = await run(mixed(), "csv", Request(group_by=by))
+    read = csv.DictReader(io.StringIO(person.read))
+    assert next((line["name"], line["drift"]) for line in read) == (names[0], "2")
+    _, person = await run(mixed(), request=Request(group_by=by))
+    assert (names[0] or "nobody is known") in person.read
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "of_drift", "of_a_gap"),
+    [
+        ({FailOn.DRIFT}, 1, 0),
+        ({FailOn.HELD}, 1, 0),
+        ({FailOn.GAPS}, 0, 2),
+        (set(), 0, 0),
+        (set(FailOn), 1, 2),
+    ],
+)
+async def test_what_ends_with_a_failure_is_what_was_said(
+    fail_on: set[FailOn], of_drift: int, of_a_gap: int
+) -> None:
+    request = Request(fail_on=fail_on)
+    code, _ = await run(mixed(), request=request)
+    assert code == of_drift
+    tenant = FakeTenant.of(BOT, unshown={SUBSCRIPTION})
+    tenant.meanwhile("accounts", SUBSCRIPTION, [an_error(NoRole, 403)] * 2)
+    code, person = await run(tenant, request=request)
+    assert "Not seen: subscription" in person.read, "a gap is said, whatever it counts for"
+    assert code == of_a_gap
 
 
 async def test_csv_has_a_line_for_each_account_that_is_not_compliant() -> None:

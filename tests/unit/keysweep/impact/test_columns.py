@@ -7,7 +7,7 @@ import json
 import pytest
 
 from keysweep.explain import explain
-from keysweep.scan import scan
+from keysweep.scan import Request, scan
 from keysweep.sweep import Wish, sweep
 from shared.core.errors import NoRole
 from tests.support.builders import TAG, an_account
@@ -30,7 +30,7 @@ def three() -> FakeSources:
 async def test_a_scan_has_two_columns_more() -> None:
     sources, person = three(), Person()
     session = a_session(sources.tenant, person, sources=sources)
-    assert await scan(session, "csv", everything=False, with_impact=True) == 1
+    assert await scan(session, "csv", Request(impact=True)) == 1
     found = {row["name"]: row for row in csv.DictReader(io.StringIO(person.read))}
     assert {name: row["impact"] for name, row in found.items()} == {
         "keyed": "USES_KEYS", "likely": "LIKELY_KEYS", "idle": "IDLE", "exempt": "IDLE",
@@ -41,7 +41,7 @@ async def test_a_scan_has_two_columns_more() -> None:
 async def test_the_table_of_a_scan_shows_them() -> None:
     sources, person = three(), Person()
     session = a_session(sources.tenant, person, sources=sources)
-    await scan(session, "table", everything=False, with_impact=True)
+    await scan(session, "table", Request(impact=True))
     (line,) = [line for line in person.read.splitlines() if " keyed " in line]
     assert line.split()[:4] == ["DRIFT", "USES_KEYS", "2026-11-19", "09:00"]
 
@@ -49,7 +49,7 @@ async def test_the_table_of_a_scan_shows_them() -> None:
 async def test_a_scan_that_nobody_asked_asks_nothing_of_its_own() -> None:
     sources, person = three(), Person()
     session = a_session(sources.tenant, person, sources=sources)
-    await scan(session, "table", everything=False)
+    await scan(session, "table")
     assert "USES_KEYS" not in person.read
     assert sources.asked == []
 
@@ -58,7 +58,7 @@ async def test_what_could_not_be_seen_is_said_beside_a_scan() -> None:
     sources, person = three(), Person()
     sources.refusals["log", "idle"] = an_error(NoRole, 403)
     session = a_session(sources.tenant, person, sources=sources)
-    await scan(session, "csv", everything=False, with_impact=True)
+    await scan(session, "csv", Request(impact=True))
     assert "Not all that bears on these verdicts could be seen" in person.heard
 
 

@@ -1,0 +1,227 @@
+"""Accounts and groups of them as a person sees them: what differs, and once what they share."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from keysweep.documents import Group, Row
+from keysweep.impact.columns import STYLES as OF_IMPACT
+from keysweep.screen import Screen, grid, shown
+from keysweep.words import distinct
+from shared.core.decision import BY_THE_TAG_OF_ITS, NO_TAG
+from shared.core.model import Level, Verdict
+from shared.core.owner import OwnerFrom
+
+type _Cell = Callable[[Row], Text]
+
+COLOURS = {
+    "DRIFT": "redBright",
+    "HELD": "orange",
+    "EXEMPT": "blue",
+    "COMPLIANT": "green",
+    "FAILED": "redBright",
+    "UNVERIFIED": "redDark",
+    "NO_ROLE": "red",
+    "LOCKED": "purple",
+    "POLICY_DENIED": "pink",
+    "BUSY": "yellow",
+    "DEFERRED": "orange",
+    "NOW_HELD": "orange",
+    "NOW_EXEMPT": "blue",
+    "DISABLED": "green",
+    "ALREADY_OFF": "green",
+    "OUT_OF_SCOPE": "gray",
+}
+"""What becomes of an account, in the colours of the workbook, by its names for them."""
+STYLES = {
+    "redBright": "bold red",
+    "redDark": "bold red",
+    "red": "bold red",
+    "orange": "dark_orange",
+    "yellow": "yellow",
+    "purple": "magenta",
+    "pink": "magenta",
+    "blue": "bright_blue",
+    "green": "green",
+    "gray": "dim",
+}
+"""How a terminal shows the workbook's colours."""
+# What a sweep would do is said under the table: the state of the account is that it is adrift.
+_STATES = {"WOULD_DISABLE": "DRIFT"}
+# A resource id, or that of a resource group or subscription.
+_ID = re.compile(r"/subscriptions/[^\s\'\",;]+[^\s\'\",;.]")
+_LONGEST_MESSAGE = 240
+_BY_ITS_OWN_TAG = f"{BY_THE_TAG_OF_ITS}{Level.ACCOUNT} exempts it"
+_HOURS_IN_DAYS, _DAY = 48, 24
+_WIDEST = 36  # as long as an object id
+# With so many columns beside the account's, its place goes below its name unless there is room.
+_ROOM_FOR_ALL, _FEW = 160, 2
+
+
+def of_accounts(screen: Screen, found: Sequence[Row]) -> Table:
+    """Draw accounts, one under the other, in the columns that there is room for."""
+    places = distinct({row.subscription_id: row.subscription for row in found})
+    impact, more = _with_something(_OF_IMPACT, found), _with_something(_DIFFERING, found)
+    if not screen.wide:
+        # `why` says the rest.
+        impact, more = dict(list(impact.items())[:1]), {}
+    is_wide = screen.wide and (len(impact) + len(more) <= _FEW or screen.out.width >= _ROOM_FOR_ALL)
+    where = ("resource group", "subscription") if is_wide else ()
+    drawn = grid("state", *impact, "account", *where, *more, "why")
+    for column in drawn.columns[1:-1]:
+        column.max_width = _WIDEST
+    for row in found:
+        drawn.add_row(
+            _state(row),
+            *(cell(row) for cell in impact.values()),
+            *_account(row, places, is_wide=is_wide),
+            *(cell(row) for cell in more.values()),
+            why(row, is_wide=screen.wide),
+        )
+    return drawn
+
+
+def _with_something(columns: Mapping[str, _Cell], found: Sequence[Row]) -> dict[str, _Cell]:
+    """Return the columns in which something stands."""
+    return {name: cell for name, cell in columns.items() if any(cell(row).plain for row in found)}
+
+
+def footnotes(found: Sequence[Row]) -> list[Text]:
+    """Return what many accounts share, said once."""
+    if any(_adrift(row) and row.reason.startswith(NO_TAG) for row in found):
+        return [shown(f"DRIFT, unless another reason stands there: {NO_TAG}", "dim")]
+    return []
+
+
+def of_groups(groups: Sequence[Group]) -> Table:
+    """Draw groups of accounts, one under the other."""
+    drawn = grid("", "drift", "held", "exempt", "open for", "flips", "the worst account")
+    for column in drawn.columns[1:4]:
+        column.justify = "right"
+    for group in groups:
+        worst, oldest = group.accounts[0], group.oldest
+        drawn.add_row(
+            shown(group.name or "nobody is known", "" if group.name else "dim"),
+            *(
+                _counted(group.count(verdict), verdict)
+                for verdict in (Verdict.DRIFT, Verdict.HELD, Verdict.EXEMPT)
+            ),
+            shown(open_for(oldest) if oldest else "", "dim"),
+            shown(group.flips or "", "dim"),
+            shown(f"{worst.name} ({worst.resource_group}, {worst.subscription})"),
+        )
+    return drawn
+
+
+def _counted(count: int, verdict: Verdict) -> Text:
+    return shown(count or "", STYLES[COLOURS[verdict]])
+
+
+def _state(row: Row) -> Text:
+    state = _STATES.get(row.state, row.state)
+    return shown(state, STYLES.get(COLOURS.get(state, ""), ""))
+
+
+def _account(row: Row, places: Mapping[str, str], *, is_wide: bool) -> tuple[Text, ...]:
+    """Return an account's name, and where it is: below it, or in columns of their own."""
+    group, place = row.resource_group, places[row.subscription_id]
+    if is_wide:
+        return shown(row.name), shown(group, "dim"), shown(place, "dim")
+    return (shown(row.name).append("\n").append(shown(f"{group} · {place}", "dim")),)
+
+
+def open_for(row: Row) -> str:
+    """Say how long an account is adrift, rounded down: "at least" stays true."""
+    hours = row.open_hours
+    if hours is None:
+        return ""
+    if hours < 1:
+        span = f"{int(hours * 60)} min"
+    else:
+        span = f"{int(hours)} h" if hours < _HOURS_IN_DAYS else f"{int(hours / _DAY)} days"
+    return f"at least {span}" if row.open_since_known == "atLeast" else span
+
+
+def _open_for(row: Row) -> Text:
+    flips = f", {row.flips} flips" if row.flips > 1 else ""
+    return shown(f"{open_for(row)}{flips}".removeprefix(", "), "dim")
+
+
+def _keys_on_by(row: Row) -> Text:
+    return shown(row.changed_by if row.attribution == "changeLog" else "", "dim")
+
+
+def _owner(row: Row) -> Text:
+    return shown("" if row.owner_from == OwnerFrom.CHANGED_BY else row.owner, "dim")
+
+
+def _ring(row: Row) -> Text:
+    coming = f" from {row.enforce_from[:10]}" if row.enforce_from else ""
+    return shown(f"{row.ring}{coming}" if row.ring else "", "dim")
+
+
+def _impact(row: Row) -> Text:
+    return shown(row.impact, OF_IMPACT.get(row.impact, ""))
+
+
+def _last_keyed_call(row: Row) -> Text:
+    return shown(row.last_keyed_call[:16].replace("T", " "), "dim")
+
+
+_OF_IMPACT: Mapping[str, _Cell] = {"impact": _impact, "last with a key": _last_keyed_call}
+_DIFFERING: Mapping[str, _Cell] = {
+    "open for": _open_for,
+    "keys on by": _keys_on_by,
+    "owner": _owner,
+    "ring": _ring,
+}
+
+
+def _adrift(row: Row) -> bool:
+    return row.verdict == Verdict.DRIFT and row.result in {"", "WOULD_DISABLE"}
+
+
+def why(row: Row, *, is_wide: bool) -> Text:
+    """Say why, as far as it differs from most; in a narrow terminal all else that is known."""
+    text = shown(_reason(row))
+    if row.azure_code:
+        said = f"{row.azure_code}: {_brief(row.azure_message)}".removesuffix(": ")
+        text = shown(f"{row.detail} ", "").append(shown(said, "dim"))
+    elif row.result not in {"", "WOULD_DISABLE"}:
+        text = shown(row.detail)
+    for sentence in _beside(row, is_wide=is_wide):
+        text.append(shown(f" {sentence}" if text.plain else sentence, "dim"))
+    return text
+
+
+def _reason(row: Row) -> str:
+    if _adrift(row):
+        return row.reason.removeprefix(NO_TAG).strip()
+    if row.verdict == Verdict.EXEMPT and row.reason.startswith(_BY_ITS_OWN_TAG):
+        return row.reason.removeprefix(_BY_ITS_OWN_TAG).lstrip(", ").removesuffix(".")
+    return row.reason
+
+
+def _beside(row: Row, *, is_wide: bool) -> Iterator[str]:
+    if _adrift(row) and row.changed_by and row.attribution != "changeLog":
+        yield f"Last changed by {row.changed_by}, {row.changed_at[:10]}."
+    if is_wide:
+        return
+    by, owner, ring = (cell(row).plain for cell in (_keys_on_by, _owner, _ring))
+    age = _open_for(row).plain
+    if age:
+        yield f"Open for {age}."
+    if by:
+        yield f"Keys on by {by}, {row.changed_at[:10]}."
+    if owner:
+        yield f"Owner: {owner}."
+    if ring:
+        yield f"Ring: {ring}."
+
+
+def _brief(message: str) -> str:
+    """Shorten Azure's message for a cell: ids to their last names. Documents have it whole."""
+    brief = _ID.sub(lambda match: match[0].rpartition("/")[2], message)
+    return brief if len(brief) <= _LONGEST_MESSAGE else f"{brief[:_LONGEST_MESSAGE]}…"

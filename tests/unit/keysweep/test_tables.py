@@ -1,0 +1,98 @@
+"""Accounts as a person sees them: in the words and the colours of the workbook, at any width."""
+
+import io
+import re
+
+import pytest
+
+from infra.workbook import words
+from keysweep.documents import Row
+from keysweep.screen import Screen
+from keysweep.tables import COLOURS, STYLES, of_accounts, open_for
+from shared.core.decision import NO_TAG
+
+WORKBOOKS = {"Drift": "DRIFT", "Held": "HELD", "Exempt": "EXEMPT", "Keys off": "COMPLIANT"}
+LATER = {"WOULD_DISABLE"}
+"""In the workbook what a sweep would do; a terminal calls it adrift."""
+
+
+class Terminal(io.StringIO):
+    """A terminal as far as a screen can see."""
+
+    def isatty(self) -> bool:
+        """Say that it is one."""
+        return True
+
+
+def row(name: str, **more: object) -> Row:
+    built = {
+        "id": f"/subscriptions/s/x/{name}", "name": name, "resource_group": "rg-customer-care",
+        "subscription_id": "s", "subscription": "contoso-corporate-prod", "kind": "OpenAI",
+        "location": "x", "verdict": "DRIFT", "reason": NO_TAG, "no_custom_subdomain": False,
+        "mode": "audit",
+    }  # fmt: skip
+    return Row(**{**built, **more})  # type: ignore[arg-type]
+
+
+def drawn(width: int, monkeypatch: pytest.MonkeyPatch, *found: Row) -> list[str]:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    out = Terminal()
+    screen = Screen(out, out)
+    screen.show(of_accounts(screen, found))
+    return re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).splitlines()
+
+
+def test_verdicts_have_the_colours_of_the_workbook() -> None:
+    theirs = {WORKBOOKS[state]: colour for state, colour in words.STATES.items()}
+    assert {verdict: COLOURS[verdict] for verdict in theirs} == theirs
+
+
+def test_results_have_the_colours_of_the_workbook() -> None:
+    theirs = {result: colour for result, colour in words.RESULTS.items() if result not in LATER}
+    assert {result: COLOURS[result] for result in theirs} == theirs
+
+
+def test_every_colour_can_be_shown() -> None:
+    assert set(COLOURS.values()) <= set(STYLES)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 140, 160, 200])
+def test_nothing_is_wider_than_the_terminal_and_nothing_is_cut(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = "somebody.with.a.long.name@contoso.com"
+    lines = drawn(
+        width, monkeypatch,
+        row("contract-review-test", open_hours=400.0, open_since_known="atLeast", flips=4,
+            changed_by=person, attribution="changeLog", owner="web", owner_from="account",
+            ring="mg-corp", enforce_from="2027-01-15T00:00:00+00:00"),
+        row("b", impact="USES_KEYS"),
+    )  # fmt: skip
+    assert max(map(len, lines)) <= width
+    together = "".join("".join(lines).split())
+    # Folded over lines, a cell's pieces stand between those of others: no letter is missing.
+    for letter in "@USES_KEYS16daysmg-corp2027-01-15":
+        assert letter in together
+    if width >= 120:
+        assert "at least 16 days" in " ".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("hours", "known", "says"),
+    [
+        (None, "unknown", ""),
+        (0.5, "exactly", "30 min"),
+        (47.9, "exactly", "47 h"),
+        (400.0, "atLeast", "at least 16 days"),
+    ],
+)
+def test_an_age_is_rounded_down_and_says_whether_it_may_be_more(
+    hours: float | None, known: str, says: str
+) -> None:
+    assert open_for(row("bot", open_hours=hours, open_since_known=known)) == says
+
+
+def test_a_column_in_which_nothing_stands_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    (head, *_) = drawn(120, monkeypatch, row("bot"))
+    assert head.split() == ["state", "account", "resource", "group", "subscription", "why"]
