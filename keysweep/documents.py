@@ -117,6 +117,7 @@ class Group:
     name: str
     """Empty: the accounts of which nobody knows whose they are."""
     accounts: tuple[Row, ...]
+    by: GroupBy
 
     def count(self, *verdicts: Verdict) -> int:
         """Count the accounts with one of these verdicts."""
@@ -141,8 +142,8 @@ class Group:
             "drift": self.count(Verdict.DRIFT),
             "held": self.count(Verdict.HELD),
             "exempt": self.count(Verdict.EXEMPT),
-            "oldestOpenHours": self.oldest.open_hours if self.oldest else None,
-            "mostFlips": self.flips,
+            "oldest_open_hours": self.oldest.open_hours if self.oldest else None,
+            "most_flips": self.flips,
         }
 
 
@@ -153,7 +154,7 @@ def grouped(found: Sequence[Row], by: GroupBy) -> list[Group]:
     for row in found:
         groups.setdefault(_group_of(row, by, places), []).append(row)
     return sorted(
-        (Group(name, tuple(accounts)) for name, accounts in groups.items()),
+        (Group(name, tuple(accounts), by) for name, accounts in groups.items()),
         key=lambda group: (
             -group.count(Verdict.DRIFT), -group.count(Verdict.HELD), group.name.lower(),
         ),
@@ -303,7 +304,7 @@ def as_json(
         },
         "results": {str(result): count for result, count in sorted(report.results.items())},
         "accounts": [_camel(asdict(row)) for row in found],
-        "groups": [group.document() for group in groups],
+        "groups": [_camel(group.document()) for group in groups],
         "leftOut": left_out,
         "gaps": [
             {
@@ -352,7 +353,7 @@ def as_csv(report: SweepReport, found: Sequence[Row]) -> str:
 def as_csv_of_groups(groups: Sequence[Group]) -> str:
     """Write one line a group."""
     lines = [{name: _text(value) for name, value in group.document().items()} for group in groups]
-    return csv_of(list(Group("", ()).document()), lines)
+    return csv_of(list(Group("", (), GroupBy.OWNER).document()), lines)
 
 
 def _text(value: object) -> str:

@@ -136,8 +136,8 @@ def present(
                 screen.show(tables.of_accounts(screen, found), *tables.footnotes(found), "")
             screen.show(*totals(report))
     if left_out:
-        rest = counted(left_out, "account" if groups is None else "group")
-        screen.note(f"{rest} more: --limit cut them, the worst are shown.")
+        rest = counted(left_out, "more account" if groups is None else "more group")
+        screen.note(f"And {rest}: a higher --limit shows them.")
 
 
 def _ring_lines(report: SweepReport) -> list[Text]:

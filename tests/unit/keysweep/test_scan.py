@@ -59,7 +59,7 @@ async def test_the_worst_comes_first_and_the_counts_below() -> None:
     code, person = await run(mixed(changes=changes))
     states = re.findall(r"^(DRIFT|HELD|EXEMPT) +(\w+)", person.read, re.MULTILINE)
     assert states == [
-        ("DRIFT", "drift"), ("DRIFT", "other"), ("HELD", "held"), ("EXEMPT", "exempt"),
+        ("DRIFT", "other"), ("DRIFT", "drift"), ("HELD", "held"), ("EXEMPT", "exempt"),
     ]  # fmt: skip
     assert re.search(
         r"^DRIFT +drift .* ann@contoso.com +It has no custom sub", person.read, re.MULTILINE
@@ -161,7 +161,7 @@ async def test_a_limit_keeps_the_worst_and_says_how_many_it_cut() -> None:
     jsonschema.validate(document, SCHEMA)
     assert [account["verdict"] for account in document["accounts"]] == ["DRIFT", "DRIFT"]
     assert document["leftOut"] == 2
-    assert "2 accounts more" in person.heard
+    assert "And 2 more accounts" in person.heard
 
 
 @pytest.mark.parametrize(
