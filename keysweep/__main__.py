@@ -200,6 +200,10 @@ def _impact(text: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
     return click.option("--impact", is_flag=True, help=text)
 
 
+_output_as_json = click.option(
+    "--output", "-o", type=click.Choice(["table", "json"]), default="table", show_default=True,
+    help="In which form.",
+)  # fmt: skip
 _output = click.option(
     "--output", "-o", type=_OUTPUT, default="table", show_default=True, help="In which form."
 )
@@ -364,10 +368,7 @@ def sweep(output: str, **options: Any) -> int:
     epilog=_examples("keysweep explain site-search", "keysweep explain rg-web/site-search")
 )
 @click.argument("accounts", nargs=-1, required=True, metavar="ACCOUNT...")
-@click.option(
-    "--output", "-o", type=click.Choice(["table", "json"]), default="table", show_default=True,
-    help="In which form.",
-)  # fmt: skip
+@_output_as_json
 @_impact("Say who uses its keys as well, as `keysweep impact` does.")
 @_scoped
 def explain(accounts: Sequence[str], output: str, *, impact: bool, **options: Any) -> int:
@@ -391,6 +392,7 @@ def explain(accounts: Sequence[str], output: str, *, impact: bool, **options: An
     )
 )
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
+@_output_as_json
 @click.option(
     "--from-file",
     type=_FILE,
@@ -428,6 +430,7 @@ def explain(accounts: Sequence[str], output: str, *, impact: bool, **options: An
 @_scoped
 def exempt(
     accounts: Sequence[str],
+    output: str,
     from_file: Path | None,
     until: datetime | None,
     span: timedelta | None,
@@ -468,9 +471,9 @@ def exempt(
     from keysweep.wish import Wish  # noqa: PLC0415
 
     if lists:
-        return _run(options, command.listing)
+        return _run(options, lambda session: command.listing(session, output))
     if remove:
-        return _run(options, lambda session: command.remove(session, accounts[0]))
+        return _run(options, lambda session: command.remove(session, accounts[0], output))
     last_day = until.date() if until is not None else None
     if span is not None:
         last_day = _clock().now().date() + span
@@ -485,6 +488,7 @@ def exempt(
             yes=yes,
             replace=replace,
             with_impact=impact,
+            output=output,
         ),
     )
 
@@ -498,7 +502,8 @@ def exempt(
     )
 )
 @click.option(
-    "--output", "-o", type=click.Choice(["table", "csv"]), default="table", show_default=True,
+    "--output", "-o", type=click.Choice(["table", "json", "csv"]), default="table",
+    show_default=True,
     help="In which form to say what was written: csv is for the mail to the owners.",
 )  # fmt: skip
 @click.option(
@@ -539,6 +544,7 @@ def notice(output: str, **options: Any) -> int:
     )
 )
 @click.argument("sweep_id", metavar="SWEEP-ID")
+@_output_as_json
 @click.option(
     "--record",
     type=_FILE,
@@ -557,7 +563,7 @@ def notice(output: str, **options: Any) -> int:
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @_scoped
-def undo(**options: Any) -> int:
+def undo(output: str, **options: Any) -> int:
     """Give back what one sweep took: an exemption of a day first, then the keys.
 
     What it took comes from the sweep's own record, or from its events. An account that anybody
@@ -568,7 +574,7 @@ def undo(**options: Any) -> int:
     from keysweep.undo import undo as command  # noqa: PLC0415
 
     request = Request(**_taken_out(options, Request))
-    return _run(options, lambda session: command(session, request))
+    return _run(options, lambda session: command(session, request, output))
 
 
 @keysweep.command(
@@ -579,6 +585,7 @@ def undo(**options: Any) -> int:
     )
 )
 @click.argument("account")
+@_output_as_json
 @click.option("--deployment", metavar="NAME", help="Ask this deployment, for one token.")
 @click.option(
     "--wait", type=_Span("90s", "30m", "2h"), metavar="SPAN",
@@ -596,6 +603,7 @@ def undo(**options: Any) -> int:
 @_common
 def probe(
     account: str,
+    output: str,
     deployment: str | None,
     wait: timedelta | None,
     every: float,
@@ -614,7 +622,9 @@ def probe(
     seconds = None if wait is None else wait.total_seconds()
     return _run(
         options,
-        lambda session: command(session, account, deployment, key=key, wait=seconds, every=every),
+        lambda session: command(
+            session, account, deployment, key=key, wait=seconds, every=every, output=output
+        ),
     )
 
 
@@ -684,6 +694,28 @@ def dashboard(capture: Path, diagnostics: Path | None, out: Path, *, opens: bool
             "`uv tool install '.[cli,dashboard]'` or `pip install '.[cli,dashboard]'`."
         ) from error
     return command(Screen(), capture, diagnostics, out, opens=opens)
+
+
+@keysweep.command(
+    epilog=_examples(
+        'eval "$(keysweep completion bash)"',
+        "keysweep completion zsh > ~/.zfunc/_keysweep",
+        "keysweep completion fish > ~/.config/fish/completions/keysweep.fish",
+    )
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> int:
+    """Print the script that makes a shell complete commands and options.
+
+    For bash, put the line below into ~/.bashrc; zsh and fish read a file.
+    """
+    from click.shell_completion import get_completion_class  # noqa: PLC0415 - seldom needed
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.ClickException(f"click completes nothing for {shell}.")
+    click.echo(kind(keysweep, {}, "keysweep", "_KEYSWEEP_COMPLETE").source())
+    return 0
 
 
 def _taken_out(options: dict[str, Any], of: "type[DataclassInstance]") -> dict[str, Any]:

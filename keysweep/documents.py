@@ -14,6 +14,7 @@ from typing import Any, assert_never
 from urllib.parse import quote
 
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
+from keysweep.outputs import gaps_in
 from keysweep.words import distinct, inert
 from shared import __version__
 from shared.core.events import DriftFound, Event, OwnedEvent
@@ -303,18 +304,10 @@ def as_json(
             **{verdict.lower(): count for verdict, count in report.verdicts.items()},
         },
         "results": {str(result): count for result, count in sorted(report.results.items())},
-        "accounts": [_camel(asdict(row)) for row in found],
-        "groups": [_camel(group.document()) for group in groups],
+        "accounts": [camel(asdict(row)) for row in found],
+        "groups": [camel(group.document()) for group in groups],
         "leftOut": left_out,
-        "gaps": [
-            {
-                "kind": str(gap.kind),
-                "name": gap.name,
-                "problem": gap.problem,
-                "subscriptionId": gap.subscription_id,
-            }
-            for gap in report.inventory.gaps
-        ],
+        "gaps": gaps_in(report.inventory.gaps),
         "subscriptions": [
             {
                 "id": coverage.subscription.id,
@@ -501,7 +494,8 @@ def _plain_message(text: str) -> str:
     return _BRACKET.sub(lambda match: f"{match[1] * 2}\\{match[2]}", braced)
 
 
-def _camel(values: Mapping[str, Any]) -> dict[str, Any]:
+def camel(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by the names that documents have for them."""
     return {
         name.split("_")[0] + "".join(part.title() for part in name.split("_")[1:]): value
         for name, value in values.items()

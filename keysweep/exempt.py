@@ -20,6 +20,7 @@ from keysweep.impact.command import View
 from keysweep.impact.verdict import Judgement
 from keysweep.in_force import in_force
 from keysweep.names import Names, resolve, resolve_all, scope_of
+from keysweep.outputs import account_in, document, gaps_in
 from keysweep.scan import not_seen
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import Session
@@ -37,7 +38,16 @@ from keysweep.writer import REMOVAL, AccountWriter, Steps
 from shared.core.decision import decide
 from shared.core.errors import AzureError, KeysweepError, Stopped
 from shared.core.exemption import exact
-from shared.core.model import Account, Decision, Exempt, Lapsed, NotExempt, Unreadable, Verdict
+from shared.core.model import (
+    Account,
+    AccountId,
+    Decision,
+    Exempt,
+    Lapsed,
+    NotExempt,
+    Unreadable,
+    Verdict,
+)
 
 
 async def exempt(
@@ -49,6 +59,7 @@ async def exempt(
     yes: bool = False,
     replace: bool = False,
     with_impact: bool = False,
+    output: str = "table",
 ) -> int:
     """Exempt accounts; with `enable_keys`, turn their keys on after that. Returns the exit code.
 
@@ -74,12 +85,34 @@ async def exempt(
         for laid in laid_over
         if laid.question is None or _agreed(screen, laid.question, yes=yes, replace=replace)
     ]
+    tell = screen.say if output == "json" else screen.show
+    # However long the person thought, the time budget begins now.
+    granting = Granting(session.again(), tell, enable_keys)
+    code = await granting.give(grants) if grants else REMAINS
     if not grants:
         screen.say("Nothing was changed.")
-        return REMAINS
-    # However long the person thought, the time budget begins now.
-    code = await Granting(session.again(), screen.show, enable_keys).give(grants)
+    if output == "json":
+        became = {grant.account.id.key: granting.became(grant) for grant in grants}
+        all_of_them = [laid.grant for laid in laid_over]
+        screen.raw(document("exempt", {"accounts": _became(all_of_them, became)}))
     return max(code, REMAINS if len(grants) < len(laid_over) else FINE)
+
+
+def _became(
+    grants: Sequence[Grant], became: Mapping[str, tuple[str, str]]
+) -> list[Mapping[str, object]]:
+    """Say of each account what its exemption was to be, and what became of it."""
+    no = ("UNCHANGED", "You said no.")
+    return [
+        {
+            **account_in(grant.account.id, {}),
+            "until": str(grant.wish.until) if grant.wish.until else None,
+            "reason": grant.wish.reason,
+            "owner": grant.wish.owner,
+            **dict(zip(("result", "problem"), became.get(grant.account.id.key, no), strict=True)),
+        }
+        for grant in grants
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +196,7 @@ def _agreed(screen: Screen, question: Question, *, yes: bool, replace: bool) -> 
     return screen.ask(f"{question.takes_away} Replace it?".strip())
 
 
-async def remove(session: Session, name: str) -> int:
+async def remove(session: Session, name: str, output: str = "table") -> int:
     """Take one account's exemption away, and say what the next sweep makes of it.
 
     Returns the exit code. Raises UsageProblem, ChangedMeanwhile, AzureError.
@@ -175,23 +208,41 @@ async def remove(session: Session, name: str) -> int:
         raise UsageProblem(f"{where(account.id)} has no tag {settings.rules.tag!r}.")
     screen.say(await in_force(session))
     writer = AccountWriter(session, Steps.of(REMOVAL))
+    said: list[tuple[str | None, str]] = []
 
     async def work() -> None:
         await writer.withdraw(account)
-        taken = f"The tag of {where(account.id)} was taken away ({in_words(tags)})."
-        try:
-            async with unless_stopped(writer.stop):
-                found = await session.parts.account_reader().read(account.id)
-        except Stopped:
-            raise
-        except AzureError as error:
-            problem = for_person(error)
-            screen.show(f"{taken} What the next sweep makes of it can't be told: {problem}")
-            return
-        now = decide(found, settings.scope, settings.rules, session.clock.now().date())
-        screen.show(f"{taken} {_next(now)}")
+        said.append(await _after_removal(session, account.id, writer.stop))
 
-    return await _run(screen, writer, work())
+    code = await _run(screen, writer, work())
+    for verdict, says in said:
+        taken = f"The tag of {where(account.id)} was taken away ({in_words(tags)})."
+        if output == "json":
+            removed = {"result": "REMOVED", "tags": tags, "verdict": verdict, "next": says}
+            accounts = [{**account_in(account.id, {}), **removed}]
+            screen.raw(document("exempt --remove", {"accounts": accounts}))
+        else:
+            screen.show(f"{taken} {says}")
+    return code
+
+
+async def _after_removal(
+    session: Session, account_id: AccountId, stop: asyncio.Event
+) -> tuple[str | None, str]:
+    """Say what the next sweep makes of an account; its verdict is None if that can't be told.
+
+    Raises Stopped.
+    """
+    settings = session.settings
+    try:
+        async with unless_stopped(stop):
+            found = await session.parts.account_reader().read(account_id)
+    except Stopped:
+        raise
+    except AzureError as error:
+        return None, f"What the next sweep makes of it can't be told: {for_person(error)}"
+    now = decide(found, settings.scope, settings.rules, session.clock.now().date())
+    return now.verdict, _next(now)
 
 
 def _next(now: Decision) -> str:
@@ -211,7 +262,7 @@ def _next(now: Decision) -> str:
             assert_never(now.verdict)
 
 
-async def listing(session: Session) -> int:
+async def listing(session: Session, output: str = "table") -> int:
     """Show every account with a tag of ours, and the days that it has left.
 
     Returns the exit code.
@@ -222,21 +273,63 @@ async def listing(session: Session) -> int:
         progress.add_task("Looking for exemptions")
         inventory = await session.parts.discovery().discover()
     covered = [coverage.subscription for coverage in inventory.coverage]
-    names = distinct({subscription.id: subscription.name for subscription in covered})
+    names = {subscription.id: subscription.name for subscription in covered}
     decisions = [decide(account, scope, rules, today) for account in inventory.accounts]
     tagged = sorted(
         (decision for decision in decisions if not isinstance(decision.exemption, NotExempt)),
         key=lambda decision: (_last_day(decision.exemption), decision.account.id.key),
     )
+    if output == "json":
+        listed = [_listed(decision, today, names) for decision in tagged]
+        body = {"tag": rules.tag, "accounts": listed, "gaps": gaps_in(inventory.gaps)}
+        screen.raw(document("exempt --list", body))
+    else:
+        _show_list(screen, tagged, today, distinct(names))
+        screen.show(shown(f"{counted(len(tagged), 'account')} with the tag {rules.tag}.", "bold"))
+    for gap in inventory.gaps:
+        screen.problem(f"Not seen: {not_seen(gap)}")
+    return NOT_WHOLE if inventory.gaps else FINE
+
+
+def _show_list(
+    screen: Screen, tagged: Sequence[Decision], today: date, names: Mapping[str, str]
+) -> None:
     if tagged:
         drawn = grid("days left", "until", "keys", "account", "reason")
         for decision in tagged:
             drawn.add_row(*_cells(decision, today, names))
         screen.show(drawn, "")
-    screen.show(shown(f"{counted(len(tagged), 'account')} with the tag {rules.tag}.", "bold"))
-    for gap in inventory.gaps:
-        screen.problem(f"Not seen: {not_seen(gap)}")
-    return NOT_WHOLE if inventory.gaps else FINE
+
+
+def _listed(decision: Decision, today: date, names: Mapping[str, str]) -> Mapping[str, object]:
+    """Return an account with a tag of ours for a document."""
+    account, exemption = decision.account, decision.exemption
+    state, until, says = "unreadable", None, Exempt()
+    raw = problem = ""
+    match exemption:
+        case Exempt():
+            state, until, says = "active", exemption.until, exemption
+        case Lapsed():
+            state, until = "lapsed", exemption.until
+            says = Exempt(exemption.until, exemption.reason, exemption.owner)
+        case Unreadable():
+            raw, problem = exemption.raw, exemption.problem
+        case NotExempt():
+            pass
+        case _:
+            assert_never(exemption)
+    return {
+        **account_in(account.id, names),
+        "state": state,
+        "until": str(until) if until else None,
+        "daysLeft": (until - today).days if until else None,
+        "reason": says.reason,
+        "owner": says.owner,
+        "keysOn": account.keys_on,
+        "verdict": decision.verdict,
+        "raw": raw,
+        "problem": problem,
+    }
 
 
 def _cells(decision: Decision, today: date, names: Mapping[str, str]) -> tuple[Text, ...]:

@@ -76,6 +76,14 @@ class Granting:
             screen.say(f"{counted(len(self.done), 'account')} exempt.{failed}")
         return NOT_WHOLE if self._errors else FINE
 
+    def became(self, grant: Grant) -> tuple[str, str]:
+        """Return what became of an account, in one word, and what stood in the way."""
+        error = self._errors.get(grant.account.id.key)
+        if error is not None:
+            steps = self._steps[grant.account.id.key]
+            return "FAILED", f"{for_person(error)} {steps}."
+        return "EXEMPT" if grant in self.done else "NOT_ATTEMPTED", ""
+
     async def _give_one(self, grant: Grant, *, is_alone: bool) -> None:
         account_id = grant.account.id
         steps = Steps.of(TAG, KEYS) if self.enable_keys else Steps.of(TAG)

@@ -18,13 +18,14 @@ from rich.console import Console
 from rich.text import Text
 
 from keysweep.advice import UsageProblem, for_person
-from keysweep.documents import csv_of
+from keysweep.documents import camel, csv_of
 from keysweep.exit_codes import NOT_WHOLE, REMAINS
 from keysweep.granting import Grant, Granting
 from keysweep.impact.columns import STYLES, beside
 from keysweep.impact.command import View
 from keysweep.impact.verdict import Impact
 from keysweep.in_force import in_force
+from keysweep.outputs import account_in, document, gaps_in
 from keysweep.scan import look, not_seen
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import Session
@@ -132,23 +133,31 @@ async def notice(session: Session, output: str, request: Request) -> int:
     screen.say(await in_force(session))
     _show(screen, plan, screen.out if request.dry_run and output == "table" else screen.err)
     if not grants:
+        if output == "json":
+            _print(screen, output, plan, [], "")
         screen.say("There is nobody to give notice to.")
         return plan.code
     if request.dry_run or not (request.yes or screen.ask(_question(plan))):
-        if request.dry_run and output == "csv":
-            screen.raw(as_csv(plan, grants, "WOULD_EXEMPT"))
+        if output == "json" or (request.dry_run and output == "csv"):
+            _print(screen, output, plan, grants, "WOULD_EXEMPT")
         screen.say("Nothing was changed.")
         return max(plan.code, REMAINS)
     # However long the person thought, the time budget begins now.
-    tell: Callable[[str], None] = screen.say if output == "csv" else screen.show
+    tell: Callable[[str], None] = screen.show if output == "table" else screen.say
     granting = Granting(session.again(), tell)
     try:
         code = await granting.give(grants)
     finally:
         # Whatever stopped it: whoever writes the mails has to know whom the notice reached.
-        if output == "csv":
-            screen.raw(as_csv(plan, granting.done, "EXEMPT"))
+        if output != "table":
+            _print(screen, output, plan, granting.done, "EXEMPT")
     return max(plan.code, code)
+
+
+def _print(screen: Screen, output: str, plan: Plan, written: Iterable[Grant], result: str) -> None:
+    """Print the document that was asked for."""
+    form = as_json if output == "json" else as_csv
+    screen.raw(form(plan, written, result))
 
 
 async def _planned(session: Session, request: Request) -> Plan:
@@ -391,6 +400,29 @@ def as_csv(plan: Plan, written: Iterable[Grant], result: str) -> str:
     """Write one line an account, those of an owner together, as whoever writes mails needs it."""
     keys = {grant.account.id.key for grant in written}
     return csv_of(COLUMNS, _lines(plan, keys, result))
+
+
+def as_json(plan: Plan, written: Iterable[Grant], result: str) -> str:
+    """Write the same with those that get no notice, and what was not seen."""
+    keys = {grant.account.id.key for grant in written}
+    left_alone = [
+        {**account_in(found.id, plan.places), "why": found.left_alone.reason}
+        for found in plan.left_alone
+        if found.left_alone is not None
+    ]
+    outside = [
+        {**account_in(account_id, plan.places), "why": why}
+        for why, accounts in plan.outside.items()
+        for account_id in accounts
+    ]
+    body = {
+        "until": str(plan.until),
+        "accounts": [camel(line) for line in _lines(plan, keys, result)],
+        "leftAlone": [*left_alone, *outside],
+        "passedOver": {str(verdict): count for verdict, count in plan.passed_over.items()},
+        "gaps": gaps_in(plan.report.inventory.gaps),
+    }
+    return document("notice", body)
 
 
 def _lines(plan: Plan, keys: set[str], result: str) -> Iterator[Mapping[str, str]]:

@@ -1,14 +1,29 @@
 """`keysweep probe`: what the gateway of one account does with a key, a bogus key and a token."""
 
 import secrets
+from collections.abc import Sequence
 
 from keysweep.border.gateway import Gateway
-from keysweep.checks import Answer, Mark, Meaning, bogus_key, meaning, no_key, real_key, token
+from keysweep.checks import (
+    Answer,
+    Check,
+    Mark,
+    Meaning,
+    bogus_key,
+    meaning,
+    no_key,
+    real_key,
+    token,
+)
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
 from keysweep.names import resolve, scope_of
+from keysweep.outputs import document
 from keysweep.screen import grid, shown
 from keysweep.session import Session, or_error
 from shared.core.errors import AzureError
+from shared.core.model import AccountId
+
+_STYLES = {Mark.GOOD: "bold green", Mark.BAD: "bold red", Mark.OPEN: "bold yellow"}
 
 
 async def probe(
@@ -19,6 +34,7 @@ async def probe(
     key: str | None,
     wait: float | None,
     every: float,
+    output: str = "table",
 ) -> int:
     """Probe one account. Returns 0 if keys are refused and a token works, 1 if not, 2 if unclear.
 
@@ -50,15 +66,33 @@ async def probe(
         bogus_key(bogus, real),
         token(await or_error(gateway.with_token()), account_id, kind),
     ]
-    drawn = grid("", "check", "what it shows")
-    styles = {Mark.GOOD: "bold green", Mark.BAD: "bold red", Mark.OPEN: "bold yellow"}
-    for check in checks:
-        drawn.add_row(shown(check.mark, styles[check.mark]), shown(check.title), shown(check.says))
-    screen.show(drawn)
+    if output == "json":
+        screen.raw(_document(account_id, endpoint, checks, keys_off=keys_off))
+    else:
+        drawn = grid("", "check", "what it shows")
+        for check in checks:
+            mark = shown(check.mark, _STYLES[check.mark])
+            drawn.add_row(mark, shown(check.title), shown(check.says))
+        screen.show(drawn)
     marks = {check.mark for check in checks}
     if Mark.BAD in marks:
         return REMAINS
     return NOT_WHOLE if Mark.OPEN in marks else FINE
+
+
+def _document(
+    account_id: AccountId, endpoint: str, checks: Sequence[Check], *, keys_off: bool
+) -> str:
+    body = {
+        "accountId": str(account_id),
+        "endpoint": endpoint,
+        "keysOff": keys_off,
+        "checks": [
+            {"title": check.title, "result": check.mark.name, "says": check.says}
+            for check in checks
+        ],
+    }
+    return document("probe", body)
 
 
 async def _until_refused(

@@ -97,7 +97,15 @@ def footnotes(found: Sequence[Row]) -> list[Text]:
 
 def of_groups(groups: Sequence[Group]) -> Table:
     """Draw groups of accounts, one under the other; there is one at least."""
-    drawn = grid(groups[0].by.replace("-", " "), "drift", "held", "exempt", "open for", "flips", "the worst account")
+    drawn = grid(
+        groups[0].by.replace("-", " "),
+        "drift",
+        "held",
+        "exempt",
+        "open for",
+        "flips",
+        "the worst account",
+    )
     for column in drawn.columns[1:4]:
         column.justify = "right"
     for group in groups:

@@ -14,11 +14,14 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import assert_never
 
+from rich.console import Console
+
 from keysweep.advice import UsageProblem, for_person
 from keysweep.border.logs import Logs
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
 from keysweep.in_force import in_force
 from keysweep.names import scope_of
+from keysweep.outputs import account_in, document
 from keysweep.record import Change, KeptRecord, read_record, record_path
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import Session
@@ -113,9 +116,18 @@ class _Plan:
         return NOT_WHOLE if self.unseen else code
 
 
-async def undo(session: Session, request: Request) -> int:
+@dataclass(frozen=True, slots=True)
+class _Became:
+    """What became of an account: how it ended in one word, and a sentence."""
+
+    result: str
+    detail: str
+
+
+async def undo(session: Session, request: Request, output: str = "table") -> int:
     """Give back. Returns the exit code."""
     screen, settings = session.screen, session.settings
+    _check(request)
     if not (request.yes or request.dry_run or screen.can_ask):
         raise UsageProblem("Nobody is there to be asked: say --yes, or --dry-run to see the plan.")
     taken = await _taken(session, request)
@@ -135,34 +147,95 @@ async def undo(session: Session, request: Request) -> int:
         # Before anything is asked: would a sweep take this exemption, the same for all, for one?
         value = wish.value(tag, today)
         check_it_counts(to_exempt[0], value, settings.scope, settings.rules, today)
-    _show(screen, plan, until, request)
+    out = screen.out if request.dry_run and output == "table" else screen.err
+    _show(screen, plan, until, request, out)
     if not taken.is_over:
         screen.say(
             "The record does not show the end of this sweep. If it still runs, stop it first: what "
             "it takes from now on is not given back."
         )
+    became: dict[str, _Became] = {}
+    try:
+        tell: Callable[[str], None] = screen.say if output == "json" else screen.show
+        return await _carried_out(session, plan, request, wish, became, tell)
+    finally:
+        # Whatever stopped it: whoever reads a document gets a whole one.
+        if output == "json":
+            screen.raw(_document(request, plan, until, became))
+
+
+async def _carried_out(
+    session: Session,
+    plan: _Plan,
+    request: Request,
+    wish: Wish,
+    became: dict[str, _Became],
+    tell: Callable[[str], None],
+) -> int:
+    """Ask, and give back; `became` takes what comes of each account, `tell` the summary.
+
+    Returns the exit code.
+    """
+    screen = session.screen
     if not plan.to_give and not request.dry_run:
         return plan.code
-    if request.dry_run or not (request.yes or screen.ask(_question(plan.to_give, until))):
+    if request.dry_run or not (request.yes or screen.ask(_question(plan.to_give, wish))):
         screen.say("Nothing was changed.")
         return max(plan.code, REMAINS if plan.to_give else FINE)
-    return max(plan.code, await _give_back(session, plan, wish))
+    return max(plan.code, await _give_back(session, plan, wish, became, tell))
+
+
+def _document(request: Request, plan: _Plan, until: date, became: Mapping[str, _Became]) -> str:
+    body = {
+        "sweepId": request.sweep_id,
+        "until": str(until),
+        "accounts": [
+            _account(planned, plan, request, became.get(planned.id.key))
+            for planned in plan.accounts
+        ],
+        "notSeen": list(plan.unseen),
+    }
+    return document("undo", body)
+
+
+def _account(
+    planned: Planned, plan: _Plan, request: Request, became: _Became | None
+) -> Mapping[str, object]:
+    judgement = planned.judgement
+    if isinstance(judgement, LeaveAlone):
+        became = _Became("LEFT_ALONE", judgement.reason)
+    elif became is None:
+        became = _Became("WOULD_GIVE_BACK" if request.dry_run else "NOT_ATTEMPTED", "")
+    return {
+        **account_in(planned.id, plan.subscriptions),
+        "offSince": off_since(planned.change, plan.known).isoformat(),
+        "stands": judgement.stands,
+        "exempts": planned.exempts,
+        "result": became.result,
+        "detail": became.detail,
+    }
+
+
+def _check(request: Request) -> None:
+    """Raise UsageProblem for what is wrong with a request whoever is there to be asked."""
+    try:
+        began_at(request.sweep_id)
+        if request.insights is not None:
+            event_table(request.insights)
+    except ValueError as error:
+        raise UsageProblem(str(error)) from error
+    if request.insights is not None and request.record is not None:
+        raise UsageProblem("--record and --insights are two sources: give one.")
 
 
 async def _taken(session: Session, request: Request) -> Taken:
     """Read what the sweep took. Raises UsageProblem, AzureError."""
-    try:
-        began = began_at(request.sweep_id)
-        table = event_table(request.insights) if request.insights is not None else None
-    except ValueError as error:
-        raise UsageProblem(str(error)) from error
-    if request.insights is None or table is None:
+    if request.insights is None:
         return of_record(await _record(session, request))
-    if request.record is not None:
-        raise UsageProblem("--record and --insights are two sources: give one.")
+    began = began_at(request.sweep_id)
     answer = await Logs(session.parts).query(
         request.insights,
-        events_query(request.sweep_id, table),
+        events_query(request.sweep_id, event_table(request.insights)),
         began - _EVENTS_BEFORE,
         began + _EVENTS_AFTER,
     )
@@ -237,7 +310,8 @@ async def _looked_at(session: Session, in_scope: InScope, change: Change, known:
     return Planned(change, account, judge(change, account, known))
 
 
-def _question(to_give: Sequence[Planned], until: date) -> str:
+def _question(to_give: Sequence[Planned], wish: Wish) -> str:
+    until = wish.until
     exempted = sum(planned.exempts for planned in to_give)
     accounts = counted(len(to_give), "account")
     if exempted == len(to_give):
@@ -247,9 +321,8 @@ def _question(to_give: Sequence[Planned], until: date) -> str:
     return f"Turn the keys on for {accounts}, and exempt {exempted} of them until {until} first?"
 
 
-def _show(screen: Screen, plan: _Plan, until: date, request: Request) -> None:
+def _show(screen: Screen, plan: _Plan, until: date, request: Request, out: Console) -> None:
     """Show how each account stands beside what will be done; with --dry-run that is the output."""
-    out = screen.out if request.dry_run else screen.err
     drawn = grid("account", "resource group", "subscription", "off since", "now", "undo")
     reasons = []
     for planned in plan.accounts:
@@ -272,7 +345,7 @@ def _show(screen: Screen, plan: _Plan, until: date, request: Request) -> None:
         for reason in reasons:
             out.print(reason, soft_wrap=True)
     elif not plan.unseen:
-        screen.show(f"Sweep {request.sweep_id} turned no keys off.")
+        out.print(shown(f"Sweep {request.sweep_id} turned no keys off."), soft_wrap=True)
     for sentence in plan.unseen:
         screen.problem(f"Not seen: {sentence}")
 
@@ -304,11 +377,17 @@ class _NotBegun(Exception):
     """A person stopped it before anything was sent about this account."""
 
 
-async def _give_back(session: Session, plan: _Plan, wish: Wish) -> int:
+async def _give_back(
+    session: Session,
+    plan: _Plan,
+    wish: Wish,
+    became: dict[str, _Became],
+    tell: Callable[[str], None],
+) -> int:
     screen, stop = session.screen, asyncio.Event()
     bar = screen.bar()
     task = bar.add_task("Giving back", total=len(plan.to_give), counts="")
-    progress = _Progress(screen, lambda counts: bar.update(task, advance=1, counts=counts))
+    progress = _Progress(screen, lambda counts: bar.update(task, advance=1, counts=counts), became)
     # However long the person thought, the time budget begins now.
     giving = _Giving(session.again(), plan.known, wish, stop, progress)
     try:
@@ -328,7 +407,7 @@ async def _give_back(session: Session, plan: _Plan, wish: Wish) -> int:
         summary += f" {progress.left_alone} left alone after all."
     if left:
         summary += f" You stopped it: {counted(left, 'account')} not attempted."
-    screen.show(shown(summary, "red" if progress.failed else "bold"))
+    tell(summary)
     return max(progress.code, REMAINS if left else FINE)
 
 
@@ -338,6 +417,8 @@ class _Progress:
 
     screen: Screen
     changed: Callable[[str], None]
+    became: dict[str, _Became]
+    """By `AccountId.key`."""
     given: int = 0
     left_alone: int = 0
     failed: int = 0
@@ -352,13 +433,16 @@ class _Progress:
         match result:
             case str():
                 self.given += 1
+                self.became[account_id.key] = _Became("GIVEN_BACK", result)
                 self.screen.say(f"{where(account_id)}: {result}")
             case _NoMore():
                 self.left_alone += 1
+                self.became[account_id.key] = _Became("LEFT_ALONE", str(result))
                 self.code = max(self.code, exit_code_of({result.why}))
                 self.screen.say(f"{where(account_id)}: {result}")
             case AzureError() | UsageProblem():
                 self.failed += 1
+                self.became[account_id.key] = _Became("FAILED", for_person(result))
                 self.code = NOT_WHOLE
                 self.screen.problem(f"{where(account_id)}: {for_person(result)}")
         self.changed(f"{self.failed} failed" if self.failed else "")
