@@ -1,9 +1,11 @@
 """`keysweep probe` against the local Azure: what is sent to the gateway, and what never is."""
 
+import json
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import jsonschema
 import pytest
 
 from local_azure import MovedClock, Tenant
@@ -11,8 +13,9 @@ from local_azure.handlers.keys import keys_of
 from local_azure.log import SeenRequest
 from local_azure.services import Settings
 from tests.support.serving import Serve
-from tests.support.terminal import at_once, here
+from tests.support.terminal import ROOT, at_once, here
 
+SCHEMA = ROOT / "docs" / "outputs.schema.json"
 MODELS = "Microsoft.CognitiveServices/accounts/OpenAI/models/read"
 CHAT = "Microsoft.CognitiveServices/accounts/OpenAI/deployments/chat/completions/action"
 
@@ -33,6 +36,10 @@ def test_a_real_key_that_is_refused_as_a_key_is_the_proof(serve: Serve) -> None:
     assert ran.out.count("✓") == 3
     assert key not in ran.out + ran.err
     assert ran.code == 0
+    said = here(azure, "probe", "bot", "--key-from-stdin", "-o", "json", stdin=f"{key}\n").out
+    jsonschema.validate(json.loads(said), json.loads(SCHEMA.read_text()))
+    assert {check["result"] for check in json.loads(said)["checks"]} == {"GOOD"}
+    assert key not in said
 
 
 def test_keys_that_are_on_work_and_that_is_exit_code_1(serve: Serve) -> None:
