@@ -110,7 +110,7 @@ Exit codes:
 Sign in with `az login`, VS Code, or a pipeline's workload identity. The Function's settings
 are read from the environment, from a file (--settings) or from the Function App itself
 (--function), so that a scan judges as the timer does. ACCOUNT is a resource id, a name, or
-resource-group/name, inside the scope.
+resource-group/name, inside the scope; subscriptions and management groups are given by id or name.
 """
 
 
