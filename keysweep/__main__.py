@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from keysweep.exit_codes import BUG, NOT_WHOLE, STOPPED, USAGE
+from keysweep.exit_codes import BUG, FINE, NOT_WHOLE, STOPPED, USAGE
 from keysweep.streams import prepared
 from shared import __version__
 
@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 _BYTE_ORDER_MARK = "\ufeff"
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_OUTPUT = click.Choice(["table", "json", "csv", "sarif"])
+
+
+def _choice(*words: str) -> click.Choice[str]:
+    """Take one of these words, in any letter case."""
+    return click.Choice(words, case_sensitive=False)
 
 
 class _Span(click.ParamType[timedelta]):
@@ -50,6 +54,19 @@ class _Span(click.ParamType[timedelta]):
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is no span such as {' or '.join(self.such_as)}.", param, ctx)
         return length
+
+
+class _Day(click.ParamType[date]):
+    """A day such as `2027-03-31`."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Return the day."""
+        try:
+            return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC).date()
+        except ValueError:
+            self.fail(f"{value!r} is no day such as 2027-03-31.", param, ctx)
 
 
 class _Verdicts(click.ParamType["AbstractSet[Impact]"]):
@@ -201,11 +218,16 @@ def _impact(text: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
 
 
 _output_as_json = click.option(
-    "--output", "-o", type=click.Choice(["table", "json"]), default="table", show_default=True,
+    "--output", "-o", type=_choice("table", "json"), default="table", show_default=True,
     help="In which form.",
 )  # fmt: skip
 _output = click.option(
-    "--output", "-o", type=_OUTPUT, default="table", show_default=True, help="In which form."
+    "--output",
+    "-o",
+    type=_choice("table", "json", "csv", "sarif"),
+    default="table",
+    show_default=True,
+    help="In which form.",
 )
 
 
@@ -221,7 +243,7 @@ _output = click.option(
 @_output
 @click.option("--all", "everything", is_flag=True, help="List compliant accounts too.")
 @click.option(
-    "--group-by", type=click.Choice(["subscription", "owner", "resource-group"]),
+    "--group-by", type=_choice("subscription", "owner", "resource-group"),
     help="Show counts in the place of accounts, the most drift first.",
 )  # fmt: skip
 @click.option(
@@ -264,7 +286,7 @@ def scan(output: str, group_by: str | None, **options: Any) -> int:
     help="Look at so many days. Azure Monitor cuts more than 31 in silence.",
 )  # fmt: skip
 @click.option(
-    "--output", "-o", type=click.Choice(["table", "json", "csv"]), default="table",
+    "--output", "-o", type=_choice("table", "json", "csv"), default="table",
     show_default=True, help="In which form.",
 )  # fmt: skip
 @click.option(
@@ -399,7 +421,7 @@ def explain(accounts: Sequence[str], output: str, *, impact: bool, **options: An
     metavar="FILE",
     help="The accounts in this file too: one in each line; what follows a # is a comment.",
 )
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Its last day.")
+@click.option("--until", type=_Day(), metavar="DATE", help="Its last day, such as 2027-03-31.")
 @click.option(
     "--for", "span", type=_Span("14d", "2w"), metavar="SPAN",
     help="For so long from today: 14d, 2w.",
@@ -432,7 +454,7 @@ def exempt(
     accounts: Sequence[str],
     output: str,
     from_file: Path | None,
-    until: datetime | None,
+    until: date | None,
     span: timedelta | None,
     reason: str,
     owner: str,
@@ -474,9 +496,7 @@ def exempt(
         return _run(options, lambda session: command.listing(session, output))
     if remove:
         return _run(options, lambda session: command.remove(session, accounts[0], output))
-    last_day = until.date() if until is not None else None
-    if span is not None:
-        last_day = _clock().now().date() + span
+    last_day = until if span is None else _clock().now().date() + span
     wish, names = Wish(last_day, reason, owner), Names(accounts, from_file)
     return _run(
         options,
@@ -502,7 +522,7 @@ def exempt(
     )
 )
 @click.option(
-    "--output", "-o", type=click.Choice(["table", "json", "csv"]), default="table",
+    "--output", "-o", type=_choice("table", "json", "csv"), default="table",
     show_default=True,
     help="In which form to say what was written: csv is for the mail to the owners.",
 )  # fmt: skip
@@ -703,7 +723,7 @@ def dashboard(capture: Path, diagnostics: Path | None, out: Path, *, opens: bool
         "keysweep completion fish > ~/.config/fish/completions/keysweep.fish",
     )
 )
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=_choice("bash", "zsh", "fish"))
 def completion(shell: str) -> int:
     """Print the script that makes a shell complete commands and options.
 
@@ -771,6 +791,9 @@ def _called(arguments: Sequence[str] | None, clock: "Clock | None") -> int:
             standalone_mode=False,
             obj=clock,
         )
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return FINE
     except click.ClickException as error:
         error.show()
         return USAGE

@@ -7,6 +7,7 @@ from pathlib import Path
 from keysweep.advice import UsageProblem
 from keysweep.places import NO_SUBSCRIPTION, Typed, bare, is_guid
 from keysweep.settings_file import LARGEST, read_app_settings
+from keysweep.words import why_not_opened
 from shared.core.errors import SettingsError, Stopped
 from shared.core.settings import OPERATOR_SETTINGS, Mode, Settings, read_settings
 
@@ -54,8 +55,11 @@ class Configuration:
 
     def _with_source(self, problem: str) -> str:
         """Say of a problem with a setting where that comes from, if anybody gave it."""
-        source = self.sources.get(problem.partition(" ")[0])
-        return problem if source is None else f"{problem} (from {source})"
+        name = problem.partition(" ")[0]
+        source = self.sources.get(name)
+        named = " is '" in problem and next((op for op, of in _SCOPES.items() if of == name), "")
+        hint = f"; {named} takes names too" if named else ""
+        return f"{problem}{hint}" if source is None else f"{problem}{hint} (from {source})"
 
     def within(self, typed: Typed, found: Typed) -> "Configuration":
         """Return the same with the scope of the line as the ids that were found for it."""
@@ -157,6 +161,9 @@ class Options:
                 found = read_app_settings(file.read(LARGEST + 1))
         except KeyboardInterrupt:
             raise Stopped from None
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            why = why_not_opened(error)
+            raise UsageProblem(f"{self.settings_file} can't be used: {why}.") from error
+        except ValueError as error:
             raise UsageProblem(f"{self.settings_file} can't be used: {error}") from error
         return self.over(found, str(self.settings_file))

@@ -17,6 +17,7 @@ from keysweep.words import (
     scope_in_words,
     the_first,
     why_left_alone,
+    why_not_opened,
     why_outside,
 )
 from shared.core.deadline import Deadline
@@ -53,8 +54,10 @@ class Names:
             return found
         try:
             text = self.file.read_text("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageProblem(f"{self.file} can't be read: {error}") from error
+        except OSError as error:
+            raise UsageProblem(f"{self.file} can't be read: {why_not_opened(error)}.") from error
+        except UnicodeDecodeError as error:
+            raise UsageProblem(f"{self.file} can't be read: it is no text in UTF-8.") from error
         # What follows a # is a comment: no id and no name of an account has one.
         lines = enumerate((line.partition("#")[0].strip() for line in text.splitlines()), 1)
         listed = {line: f"line {number}: " for number, line in lines if line}

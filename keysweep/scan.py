@@ -131,7 +131,7 @@ def present(
             screen.raw(as_sarif(report, found))
         case _:
             if groups:
-                screen.show(tables.of_groups(groups), "")
+                screen.show(tables.of_groups(screen, groups), "")
             elif found:
                 screen.show(tables.of_accounts(screen, found), *tables.footnotes(found), "")
             screen.show(*totals(report))

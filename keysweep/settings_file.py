@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from keysweep.words import why_no_json
 from shared.core.settings import FUNCTION_TIMEOUT, SETTINGS, is_reference
 
 LARGEST = 4_000_000
@@ -31,7 +32,7 @@ def read_app_settings(content: bytes) -> dict[str, str]:
     except RecursionError as error:
         raise ValueError(f"It is nested too deeply. {_HOW}") from error
     except ValueError as error:
-        raise ValueError(f"It is no JSON ({error}). {_HOW}") from error
+        raise ValueError(f"It is no JSON: {why_no_json(error)}. {_HOW}") from error
     return check_app_settings(_named_values(document))
 
 

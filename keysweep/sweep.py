@@ -26,7 +26,7 @@ from keysweep.screen import Screen, shown
 from keysweep.session import Session
 from keysweep.stopping import stoppable, unless_stopped
 from keysweep.watch import Collected, Seen
-from keysweep.words import counted
+from keysweep.words import counted, why_not_opened
 from shared.core.change_log import ChangeLog
 from shared.core.deadline import Deadline
 from shared.core.decision import Brake
@@ -259,7 +259,8 @@ async def _enforce(
         record = await _begin_record(session, sweep_id, path, way_back)
     except OSError as error:
         screen.problem(
-            f"Nothing was changed, because the sweep's record can't be written: {error}. "
+            f"Nothing was changed, because the sweep's record {path} can't be written: "
+            f"{why_not_opened(error)}. "
             "--record FILE writes it elsewhere."
         )
         return NOT_WHOLE

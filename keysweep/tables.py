@@ -56,8 +56,9 @@ _LONGEST_MESSAGE = 240
 _BY_ITS_OWN_TAG = f"{BY_THE_TAG_OF_ITS}{Level.ACCOUNT} exempts it"
 _HOURS_IN_DAYS, _DAY = 48, 24
 _WIDEST = 36  # as long as an object id
-# With so many columns beside the account's, its place goes below its name unless there is room.
-_ROOM_FOR_ALL, _FEW = 160, 2
+# The place of an account goes below its name unless there is room for this, and for each column.
+_PLAIN, _COLUMN, _NARROWER = 100, 20, 24
+_ROOM_FOR_ALL = 160
 
 
 def of_accounts(screen: Screen, found: Sequence[Row]) -> Table:
@@ -67,11 +68,13 @@ def of_accounts(screen: Screen, found: Sequence[Row]) -> Table:
     if not screen.wide:
         # `why` says the rest.
         impact, more = dict(list(impact.items())[:1]), {}
-    is_wide = screen.wide and (len(impact) + len(more) <= _FEW or screen.out.width >= _ROOM_FOR_ALL)
+    columns = len(impact) + len(more)
+    is_wide = screen.wide and screen.out.width >= _PLAIN + columns * _COLUMN
     where = ("resource group", "subscription") if is_wide else ()
     drawn = grid("state", *impact, "account", *where, *more, "why")
     for column in drawn.columns[1:-1]:
-        column.max_width = _WIDEST
+        is_narrow = str(column.header) in more and screen.out.width < _ROOM_FOR_ALL
+        column.max_width = _NARROWER if is_narrow else _WIDEST
     for row in found:
         drawn.add_row(
             _state(row),
@@ -95,21 +98,16 @@ def footnotes(found: Sequence[Row]) -> list[Text]:
     return []
 
 
-def of_groups(groups: Sequence[Group]) -> Table:
+def of_groups(screen: Screen, groups: Sequence[Group]) -> Table:
     """Draw groups of accounts, one under the other; there is one at least."""
-    drawn = grid(
-        groups[0].by.replace("-", " "),
-        "drift",
-        "held",
-        "exempt",
-        "open for",
-        "flips",
-        "the worst account",
-    )
+    worst = ("the worst account",) if screen.wide else ()
+    by = groups[0].by.replace("-", " ")
+    drawn = grid(by, "drift", "held", "exempt", "open for", "flips", *worst)
     for column in drawn.columns[1:4]:
         column.justify = "right"
     for group in groups:
-        worst, oldest = group.accounts[0], group.oldest
+        first, oldest = group.accounts[0], group.oldest
+        named = shown(f"{first.name} ({first.resource_group}, {first.subscription})")
         drawn.add_row(
             shown(group.name or "nobody is known", "" if group.name else "dim"),
             *(
@@ -118,7 +116,7 @@ def of_groups(groups: Sequence[Group]) -> Table:
             ),
             shown(open_for(oldest) if oldest else "", "dim"),
             shown(group.flips or "", "dim"),
-            shown(f"{worst.name} ({worst.resource_group}, {worst.subscription})"),
+            *((named,) if worst else ()),
         )
     return drawn
 

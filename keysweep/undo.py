@@ -45,7 +45,7 @@ from keysweep.taken import (
     of_record,
 )
 from keysweep.wish import Wish, check_it_counts
-from keysweep.words import counted, distinct, where, why_outside
+from keysweep.words import counted, distinct, where, why_not_opened, why_outside
 from keysweep.writer import AccountWriter
 from shared.core.deadline import within
 from shared.core.errors import AzureError, NotFound, Refused
@@ -128,9 +128,9 @@ async def undo(session: Session, request: Request, output: str = "table") -> int
     """Give back. Returns the exit code."""
     screen, settings = session.screen, session.settings
     _check(request)
+    taken = await _taken(session, request)
     if not (request.yes or request.dry_run or screen.can_ask):
         raise UsageProblem("Nobody is there to be asked: say --yes, or --dry-run to see the plan.")
-    taken = await _taken(session, request)
     tag = settings.rules.tag
     if taken.tag and taken.tag.lower() != tag.lower():
         raise UsageProblem(
@@ -253,8 +253,10 @@ async def _record(session: Session, request: Request) -> KeptRecord:
             "place; for a sweep of the Function's, --insights RESOURCE-ID names its Application "
             "Insights."
         ) from error
-    except (OSError, ValueError) as error:
-        raise UsageProblem(f"{path} is no record of a sweep: {error}") from error
+    except OSError as error:
+        raise UsageProblem(f"{path} can't be read: {why_not_opened(error)}.") from error
+    except ValueError as error:
+        raise UsageProblem(f"{path} is no record of a sweep: {error}.") from error
     if record.sweep_id != request.sweep_id:
         raise UsageProblem(f"{path} is about sweep {record.sweep_id}, not {request.sweep_id}.")
     tenant, theirs = await session.parts.arm.home_tenant(), record.head.get("tenant")

@@ -1,6 +1,7 @@
 """Words that several commands use. Pure."""
 
 import difflib
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -30,6 +31,29 @@ def the_first(items: Sequence[object], separator: str = ", ", last: str = " ") -
     """Name the first ten, and how many more there are; `last` stands before that."""
     more = f"{last}and {len(items) - _MOST} more" if len(items) > _MOST else ""
     return separator.join(map(str, items[:_MOST])) + more
+
+
+def why_no_json(error: ValueError) -> str:
+    """Say in plain words where and why a text is no JSON."""
+    if not isinstance(error, json.JSONDecodeError):
+        return f"it is no text that can be read ({error})"
+    place, text = f"line {error.lineno}, column {error.colno}", error.doc
+    if not text.strip():
+        return "it is empty"
+    if error.pos >= len(text.rstrip()):
+        return f"it ends too early, at {place}: perhaps a part of it is missing"
+    here = text[error.pos]
+    if here == "'":
+        return f"at {place} stands a single quote, where JSON takes double ones"
+    before = text[: error.pos].rstrip()[-1:]
+    if (here in "]}" and before == ",") or "trailing comma" in error.msg:
+        return f"at {place}, before the closing bracket, a comma is too many"
+    return f"at {place} stands {here!r}, where it must go on otherwise ({error.msg})"
+
+
+def why_not_opened(error: OSError) -> str:
+    """Say why a file can't be opened or written, without a number of the system's."""
+    return error.strerror or str(error)
 
 
 def did_you_mean(text: str, known: Mapping[str, str]) -> str:

@@ -85,7 +85,7 @@ async def test_exemptions_of_every_state() -> None:
 @pytest.mark.parametrize(
     ("more", "result"), [({"dry_run": True}, "WOULD_EXEMPT"), ({"yes": True}, "EXEMPT")]
 )
-async def test_notice_to_some_and_not_to_others(more: dict[str, bool], result: str) -> None:
+async def test_notice_to_some_and_not_to_others(more: dict[str, Any], result: str) -> None:
     tenant, person = FakeTenant.of(an_account(), an_account("no", tags={TAG: "no"})), Person()
     await notice(a_session(tenant, person), "json", Notice(MONTH, **more))
     assert results(person) == {"bot": result}
@@ -96,7 +96,7 @@ async def test_notice_to_some_and_not_to_others(more: dict[str, bool], result: s
     ("more", "result"), [({"dry_run": True}, "WOULD_GIVE_BACK"), ({"yes": True}, "GIVEN_BACK")]
 )
 async def test_what_was_given_back_and_what_was_left_alone(
-    tmp_path: Path, more: dict[str, bool], result: str
+    tmp_path: Path, more: dict[str, Any], result: str
 ) -> None:
     accounts = [swept(), swept("no", tags={TAG: "no"})]
     tenant, person = FakeTenant.of(*accounts), Person()

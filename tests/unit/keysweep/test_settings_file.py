@@ -165,3 +165,23 @@ def test_the_settings_of_a_function_app_are_held_to_the_same() -> None:
     assert check_app_settings(VALUES) == VALUES
     with pytest.raises(ValueError, match="key vault"):
         check_app_settings({**VALUES, "EXEMPTION_TAG": "@Microsoft.KeyVault(x)"})
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "it is empty"),
+        (
+            b'{"Values": ',
+            "it ends too early, at line 1, column 12: perhaps a part of it is missing",
+        ),
+        (b"{\n 'Values': {}}", "at line 2, column 2 stands a single quote"),
+        (b'{"Values": {},}', "before the closing bracket, a comma is too many"),
+        (b'{"Values" {}}', "at line 1, column 11 stands '{', where it must go on otherwise"),
+        (b"\xff\xff\xff\xff", "it is no text that can be read"),
+    ],
+)
+def test_broken_json_is_explained_with_its_place(content: bytes, says: str) -> None:
+    with pytest.raises(ValueError, match="It is no JSON: ") as raised:
+        read_app_settings(content)
+    assert says in str(raised.value)

@@ -10,9 +10,10 @@ import pytest
 from keysweep.advice import UsageProblem
 from keysweep.record import read_record
 from keysweep.sweep import Wish, sweep
+from shared.core.errors import NoRole, Unclear
 from shared.core.model import Account
-from tests.support.builders import NOW, TAG, an_account
-from tests.support.fake_tenant import FakeTenant
+from tests.support.builders import NOW, SUBSCRIPTION_ID, TAG, an_account
+from tests.support.fake_tenant import FakeTenant, an_error
 from tests.support.sessions import Person, Reply, a_session, interrupt_after
 
 FOUR = [an_account(f"bot-{number}") for number in range(4)]
@@ -297,3 +298,16 @@ async def test_a_second_ctrl_c_breaks_off_and_says_what_is_not_known(tmp_path: P
     assert document["record"] == str(path)
     assert not read_record(path.read_text()).is_finished
     assert code == 2
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_a_subscription_that_resource_graph_does_not_show_has_no_change_log_to_miss(
+    *, is_refused: bool
+) -> None:
+    tenant, person = FakeTenant.of(FOUR[0], unshown={SUBSCRIPTION_ID}), Person()
+    if is_refused:
+        tenant.meanwhile("visible", SUBSCRIPTION_ID, [an_error(NoRole, 403, "AccessDenied")])
+    tenant.meanwhile("changes", SUBSCRIPTION_ID, [an_error(Unclear, 500)])
+    code = await sweep(a_session(tenant, person), "table", Wish(only=("bot-0",), audit=True))
+    assert "change log" not in person.read
+    assert code == 1
