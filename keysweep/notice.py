@@ -271,6 +271,7 @@ def _chosen(
     unknown = theirs - {owners[account_id.key].name.lower() for account_id in found}
     if unknown:
         there = sorted({owner.name for owner in owners.values() if owner.name})
+        those = f"The owners of those: {the_first(there)}." if there else "None has an owner."
         raise UsageProblem(
             f"No account that a sweep would change is owned by {the_first(sorted(unknown))}. "
             f"{those}"

@@ -154,6 +154,34 @@ def test_nothing_is_written_outside_the_scope(serve: Serve, command: str, tmp_pa
     assert ran.code == (1 if command == "undo" else 64)
 
 
+@pytest.mark.parametrize("scope", [("-s", "Contoso-DEV"), ("-m", "Only dev")])
+def test_a_scope_is_named_as_people_see_it(serve: Serve, scope: tuple[str, str]) -> None:
+    tenant = Tenant.with_one_subscription()
+    tenant.add_management_group("mg-7", display_name="Only dev")
+    dev = tenant.add_subscription("contoso-dev", parent="mg-7")
+    tenant.add_account("bot", subscription=dev, local_auth=True)
+    tenant.add_account("other", local_auth=True)
+    ran = here(at_once(serve, tenant), "scan", *scope, "-o", "JSON", "-q")
+    document = json.loads(ran.out)
+    assert [account["name"] for account in document["accounts"]] == ["bot"]
+    assert ran.err == ""
+    assert ran.code == 1
+
+
+def test_help_has_a_short_name_and_is_what_nothing_typed_means() -> None:
+    assert here(None, "-h").out == here(None, "--help").out
+    nothing = here(None)
+    assert "Usage: keysweep" in nothing.out
+    assert nothing.code == 0
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_gets_its_completion(shell: str) -> None:
+    ran = here(None, "completion", shell)
+    assert f"_KEYSWEEP_COMPLETE={shell}_complete" in ran.out
+    assert ran.code == 0
+
+
 def test_scan_and_explain_send_nothing_that_could_write(serve: Serve) -> None:
     azure = at_once(serve, scenarios.four_accounts())
     here(azure, "scan", "--all")
@@ -193,6 +221,10 @@ def test_verbose_shows_every_request_and_no_token(serve: Serve) -> None:
         (["exempt", "bot", "--remove", "--enable-keys"], "goes with an exemption"),
         (["undo", "20261124T090000Z-1f3a9c0d", "--for", "soon"], "no span such as 14d"),
         (["probe", "bot", "--wait", "soon"], "no span such as 90s"),
+        (["exempt", "bot", "--until", "tomorrow"], "'tomorrow' is no day such as 2027-03-31"),
+        (["scan", "-q", "-v"], "exclude each other"),
+        (["scan", "-o", "sarif", "--limit", "9"], "what is missing there counts as fixed"),
+        (["scan", "--fail-on", "drft"], "is none of drift, held, gaps"),
     ],
 )
 def test_bad_usage_is_exit_code_64(arguments: list[str], says: str) -> None:
@@ -213,7 +245,12 @@ def test_bad_usage_is_exit_code_64(arguments: list[str], says: str) -> None:
         (["notice", "--for", "30d"], "say --yes, or --dry-run"),
         (["notice", "--for", "30d", "--yes", "--reason", "a;b"], "can't hold a semicolon"),
         (["explain", "nobody"], "There is no account 'nobody'"),
+        (["explain", "nobody", "noone"], "2 of 2 accounts can't be found"),
         (["scan", "-s", ""], "it would mean everything"),
+        (["scan", "-s", "contoso-prd"], "Did you mean contoso-prod"),
+        (["scan", "-m", "conto"], "Did you mean contoso"),
+        (["scan", "-s", "a", "-m", "b"], "exclude each other"),
+        (["scan", "--tenant", "contoso.com"], "'contoso.com' is no tenant's id"),
         (["scan", "--function", "func-keysweep"], "is not the resource id of a Function App"),
     ],
 )

@@ -96,3 +96,16 @@ def test_an_age_is_rounded_down_and_says_whether_it_may_be_more(
 def test_a_column_in_which_nothing_stands_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     (head, *_) = drawn(120, monkeypatch, row("bot"))
     assert head.split() == ["state", "account", "resource", "group", "subscription", "why"]
+
+
+def test_who_wants_it_quiet_hears_what_is_wrong_or_worth_keeping_alone() -> None:
+    out, err = io.StringIO(), io.StringIO()
+    screen = Screen(out, err, quiet=True)
+    screen.note("note")
+    screen.say("said")
+    screen.warn("warning")
+    screen.problem("problem")
+    screen.keep("kept")
+    screen.show("shown")
+    assert err.getvalue().split() == ["warning", "keysweep:", "problem", "kept"]
+    assert out.getvalue().split() == ["shown"]
