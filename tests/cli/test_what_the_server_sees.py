@@ -279,8 +279,8 @@ def test_a_misspelled_setting_is_named_wherever_it_stands_and_other_tools_names_
     }
     ran = here(azure, "scan", "--settings", str(file), SWEEP_SUBSCRIPTION="x", **terraform)
     assert ran.err.splitlines()[1:] == [
-        "  EXEMPTON_TAG is no setting: EXEMPTION_TAG?",
-        "  SWEEP_SUBSCRIPTION is no setting: SWEEP_SUBSCRIPTIONS?",
+        f"  EXEMPTON_TAG is no setting: EXEMPTION_TAG? (from {file})",
+        "  SWEEP_SUBSCRIPTION is no setting: SWEEP_SUBSCRIPTIONS? (from the environment)",
     ]
     assert not azure.operations
     assert ran.code == 64
