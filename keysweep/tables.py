@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from rich.table import Table
 from rich.text import Text
@@ -50,6 +51,7 @@ STYLES = {
 """How a terminal shows the workbook's colours."""
 # What a sweep would do is said under the table: the state of the account is that it is adrift.
 _STATES = {"WOULD_DISABLE": "DRIFT"}
+_NOT_OPEN = frozenset({"DISABLED", "ALREADY_OFF", "GONE", "NOW_EXEMPT"})
 # A resource id, or that of a resource group or subscription.
 _ID = re.compile(r"/subscriptions/[^\s\'\",;]+[^\s\'\",;.]")
 _LONGEST_MESSAGE = 240
@@ -58,16 +60,17 @@ _HOURS_IN_DAYS, _DAY = 48, 24
 _WIDEST = 36  # as long as an object id
 # The place of an account goes below its name unless there is room for this, and for each column.
 _PLAIN, _COLUMN, _NARROWER = 100, 20, 24
-_ROOM_FOR_ALL = 160
+_ROOM_FOR_ALL, _ROOM_FOR_AGE = 160, 90
+# The share of accounts about which something is known that makes a column of it.
+_WORTH_A_COLUMN = 0.25
+_AGE = "open for"
 
 
 def of_accounts(screen: Screen, found: Sequence[Row]) -> Table:
     """Draw accounts, one under the other, in the columns that there is room for."""
     places = distinct({row.subscription_id: row.subscription for row in found})
-    impact, more = _with_something(_OF_IMPACT, found), _with_something(_DIFFERING, found)
-    if not screen.wide:
-        # `why` says the rest.
-        impact, more = dict(list(impact.items())[:1]), {}
+    impact, more = _of_impact(screen, found), _differing(screen, found)
+    unsaid = _DIFFERING.keys() - more.keys()
     columns = len(impact) + len(more)
     is_wide = screen.wide and screen.out.width >= _PLAIN + columns * _COLUMN
     where = ("resource group", "subscription") if is_wide else ()
@@ -81,14 +84,29 @@ def of_accounts(screen: Screen, found: Sequence[Row]) -> Table:
             *(cell(row) for cell in impact.values()),
             *_account(row, places, is_wide=is_wide),
             *(cell(row) for cell in more.values()),
-            why(row, is_wide=screen.wide),
+            why(row, unsaid),
         )
     return drawn
 
 
-def _with_something(columns: Mapping[str, _Cell], found: Sequence[Row]) -> dict[str, _Cell]:
-    """Return the columns in which something stands."""
-    return {name: cell for name, cell in columns.items() if any(cell(row).plain for row in found)}
+def _of_impact(screen: Screen, found: Sequence[Row]) -> Mapping[str, _Cell]:
+    """Return the columns on who uses keys, if that was asked for."""
+    columns = {name: cell for name, cell in _OF_IMPACT.items() if _count(cell, found)}
+    return columns if screen.wide else dict(list(columns.items())[:1])
+
+
+def _differing(screen: Screen, found: Sequence[Row]) -> Mapping[str, _Cell]:
+    """Return the columns that are worth their room; of the others `why` says what there is."""
+    width = screen.out.width
+    if width < _ROOM_FOR_AGE:
+        return {}
+    worth = 1.0 if width >= _ROOM_FOR_ALL else max(1.0, len(found) * _WORTH_A_COLUMN)
+    least = {name: worth if screen.wide else len(found) + 1 for name in _DIFFERING} | {_AGE: 1}
+    return {name: cell for name, cell in _DIFFERING.items() if _count(cell, found) >= least[name]}
+
+
+def _count(cell: _Cell, found: Sequence[Row]) -> int:
+    return sum(bool(cell(row).plain) for row in found)
 
 
 def footnotes(found: Sequence[Row]) -> list[Text]:
@@ -151,6 +169,8 @@ def open_for(row: Row) -> str:
 
 
 def _open_for(row: Row) -> Text:
+    if row.result in _NOT_OPEN:
+        return Text()
     flips = f", {row.flips} flips" if row.flips > 1 else ""
     return shown(f"{open_for(row)}{flips}".removeprefix(", "), "dim")
 
@@ -178,7 +198,7 @@ def _last_keyed_call(row: Row) -> Text:
 
 _OF_IMPACT: Mapping[str, _Cell] = {"impact": _impact, "last with a key": _last_keyed_call}
 _DIFFERING: Mapping[str, _Cell] = {
-    "open for": _open_for,
+    _AGE: _open_for,
     "keys on by": _keys_on_by,
     "owner": _owner,
     "ring": _ring,
@@ -189,15 +209,15 @@ def _adrift(row: Row) -> bool:
     return row.verdict == Verdict.DRIFT and row.result in {"", "WOULD_DISABLE"}
 
 
-def why(row: Row, *, is_wide: bool) -> Text:
-    """Say why, as far as it differs from most; in a narrow terminal all else that is known."""
+def why(row: Row, unsaid: AbstractSet[str]) -> Text:
+    """Say why, as far as it differs from most; and what is `unsaid`, by the names of columns."""
     text = shown(_reason(row))
     if row.azure_code:
         said = f"{row.azure_code}: {_brief(row.azure_message)}".removesuffix(": ")
         text = shown(f"{row.detail} ", "").append(shown(said, "dim"))
     elif row.result not in {"", "WOULD_DISABLE"}:
         text = shown(row.detail)
-    for sentence in _beside(row, is_wide=is_wide):
+    for sentence in _beside(row, unsaid):
         text.append(shown(f" {sentence}" if text.plain else sentence, "dim"))
     return text
 
@@ -210,20 +230,17 @@ def _reason(row: Row) -> str:
     return row.reason
 
 
-def _beside(row: Row, *, is_wide: bool) -> Iterator[str]:
-    if _adrift(row) and row.changed_by and row.attribution != "changeLog":
-        yield f"Last changed by {row.changed_by}, {row.changed_at[:10]}."
-    if is_wide:
-        return
-    by, owner, ring = (cell(row).plain for cell in (_keys_on_by, _owner, _ring))
-    age = _open_for(row).plain
-    if age:
+def _beside(row: Row, unsaid: AbstractSet[str]) -> Iterator[str]:
+    said = {name: _DIFFERING[name](row).plain for name in unsaid}
+    if age := said.get(_AGE):
         yield f"Open for {age}."
-    if by:
+    if by := said.get("keys on by"):
         yield f"Keys on by {by}, {row.changed_at[:10]}."
-    if owner:
+    elif _adrift(row) and row.changed_by and row.attribution != "changeLog":
+        yield f"Last changed by {row.changed_by}, {row.changed_at[:10]}."
+    if owner := said.get("owner"):
         yield f"Owner: {owner}."
-    if ring:
+    if ring := said.get("ring"):
         yield f"Ring: {ring}."
 
 

@@ -98,6 +98,23 @@ def test_a_column_in_which_nothing_stands_is_left_out(monkeypatch: pytest.Monkey
     assert head.split() == ["state", "account", "resource", "group", "subscription", "why"]
 
 
+def test_what_is_known_of_few_is_said_beside_why_and_takes_no_column(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    few = row("one", owner="web@contoso.com", owner_from="account")
+    head, first, *_ = drawn(120, monkeypatch, few, *(row(str(number)) for number in range(9)))
+    assert "owner" not in head
+    assert first.rstrip().endswith("Owner: web@contoso.com.")
+    head, first, *_ = drawn(160, monkeypatch, few, *(row(str(number)) for number in range(9)))
+    assert "owner" in head
+    assert "Owner:" not in first
+
+
+def test_what_was_turned_off_is_not_open_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = row("bot", result="DISABLED", detail="Done.", open_hours=9.0, open_since_known="exactly")
+    assert "9 h" not in " ".join(drawn(200, monkeypatch, done))
+
+
 def test_who_wants_it_quiet_hears_what_is_wrong_or_worth_keeping_alone() -> None:
     out, err = io.StringIO(), io.StringIO()
     screen = Screen(out, err, quiet=True)
