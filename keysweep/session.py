@@ -145,7 +145,16 @@ async def _signed_in(
         configuration = await _of_function(options, options.function, session)
         return await command(await sign_in_within_what_was_typed(configuration))
     finally:
-        await connections.close()
+        await _closed(connections)
+
+
+async def _closed(connections: Connections) -> None:
+    """Close connections whole: the loop hears of a Ctrl-C at a question only after it."""
+    closing = asyncio.ensure_future(connections.close())
+    try:
+        await asyncio.shield(closing)
+    except asyncio.CancelledError:
+        await closing
 
 
 async def looked_up(session: Session, typed: Typed) -> Typed:
