@@ -84,8 +84,7 @@ def main() -> None:
 
     with at_once(serve, tenant) as azure:
         # GitHub shows a README some 840 pixels wide: of a hundred columns each can still be read.
-        people = tenant.account("payroll-faq").id.split("/")[2]
-        draw("front", azure, "scan", "-s", people, columns=104)
+        draw("front", azure, "scan", "-s", "contoso-hr-prod", columns=104)
         draw("scan", azure, "scan")
         online = ("-m", "contoso-online")
         draw("owners", azure, "scan", *online, OWNER_TAGS="owner")
