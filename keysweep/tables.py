@@ -10,6 +10,7 @@ from rich.text import Text
 from keysweep.documents import Group, Row
 from keysweep.impact.columns import STYLES as OF_IMPACT
 from keysweep.screen import Screen, grid, shown
+from keysweep.tones import style_of
 from keysweep.words import distinct
 from shared.core.decision import BY_THE_TAG_OF_ITS, NO_TAG
 from shared.core.model import Level, Verdict
@@ -17,38 +18,6 @@ from shared.core.owner import OwnerFrom
 
 type _Cell = Callable[[Row], Text]
 
-COLOURS = {
-    "DRIFT": "redBright",
-    "HELD": "orange",
-    "EXEMPT": "blue",
-    "COMPLIANT": "green",
-    "FAILED": "redBright",
-    "UNVERIFIED": "redDark",
-    "NO_ROLE": "red",
-    "LOCKED": "purple",
-    "POLICY_DENIED": "pink",
-    "BUSY": "yellow",
-    "DEFERRED": "orange",
-    "NOW_HELD": "orange",
-    "NOW_EXEMPT": "blue",
-    "DISABLED": "green",
-    "ALREADY_OFF": "green",
-    "OUT_OF_SCOPE": "gray",
-}
-"""What becomes of an account, in the colours of the workbook, by its names for them."""
-STYLES = {
-    "redBright": "bold red",
-    "redDark": "bold red",
-    "red": "bold red",
-    "orange": "dark_orange",
-    "yellow": "yellow",
-    "purple": "magenta",
-    "pink": "magenta",
-    "blue": "bright_blue",
-    "green": "green",
-    "gray": "dim",
-}
-"""How a terminal shows the workbook's colours."""
 # What a sweep would do is said under the table: the state of the account is that it is adrift.
 _STATES = {"WOULD_DISABLE": "DRIFT"}
 _NOT_OPEN = frozenset({"DISABLED", "ALREADY_OFF", "GONE", "NOW_EXEMPT"})
@@ -140,12 +109,12 @@ def of_groups(screen: Screen, groups: Sequence[Group]) -> Table:
 
 
 def _counted(count: int, verdict: Verdict) -> Text:
-    return shown(count or "", STYLES[COLOURS[verdict]])
+    return shown(count or "", style_of(verdict))
 
 
 def _state(row: Row) -> Text:
     state = _STATES.get(row.state, row.state)
-    return shown(state, STYLES.get(COLOURS.get(state, ""), ""))
+    return shown(state, style_of(state))
 
 
 def _account(row: Row, places: Mapping[str, str], *, is_wide: bool) -> tuple[Text, ...]:

@@ -1,19 +1,14 @@
-"""Accounts as a person sees them: in the words and the colours of the workbook, at any width."""
+"""Accounts as a person sees them: in the words of the workbook, at any width."""
 
 import io
 import re
 
 import pytest
 
-from infra.workbook import words
 from keysweep.documents import Row
 from keysweep.screen import Screen
-from keysweep.tables import COLOURS, STYLES, of_accounts, open_for
+from keysweep.tables import of_accounts, open_for
 from shared.core.decision import NO_TAG
-
-WORKBOOKS = {"Drift": "DRIFT", "Held": "HELD", "Exempt": "EXEMPT", "Keys off": "COMPLIANT"}
-LATER = {"WOULD_DISABLE"}
-"""In the workbook what a sweep would do; a terminal calls it adrift."""
 
 
 class Terminal(io.StringIO):
@@ -41,20 +36,6 @@ def drawn(width: int, monkeypatch: pytest.MonkeyPatch, *found: Row) -> list[str]
     screen = Screen(out, out)
     screen.show(of_accounts(screen, found))
     return re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).splitlines()
-
-
-def test_verdicts_have_the_colours_of_the_workbook() -> None:
-    theirs = {WORKBOOKS[state]: colour for state, colour in words.STATES.items()}
-    assert {verdict: COLOURS[verdict] for verdict in theirs} == theirs
-
-
-def test_results_have_the_colours_of_the_workbook() -> None:
-    theirs = {result: colour for result, colour in words.RESULTS.items() if result not in LATER}
-    assert {result: COLOURS[result] for result in theirs} == theirs
-
-
-def test_every_colour_can_be_shown() -> None:
-    assert set(COLOURS.values()) <= set(STYLES)
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 140, 160, 200])
