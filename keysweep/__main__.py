@@ -109,7 +109,8 @@ def keysweep() -> None:
     """Keep Azure OpenAI keyless, from a terminal.
 
     Finds accounts that accept API keys, says why each one does, turns the keys off, and gives
-    them back. Start with `keysweep scan`: it only reads.
+    them back. Start with `keysweep scan`: it only reads. `keysweep doctor` says what stands in
+    the way.
     """
 
 
@@ -580,6 +581,38 @@ def _key() -> str:
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise click.UsageError("What standard input holds is no key: keys are plain letters.")
     return key
+
+
+@keysweep.command(
+    epilog=_examples(
+        "keysweep doctor",
+        "keysweep doctor --function RESOURCE-ID",
+        "keysweep doctor --insights RESOURCE-ID --output json",
+    )
+)
+@click.option(
+    "--output", "-o", type=click.Choice(["table", "json"]), default="table", show_default=True,
+    help="In which form.",
+)  # fmt: skip
+@click.option(
+    "--insights",
+    metavar="RESOURCE-ID",
+    help="Look for the Function's last sweep here: its Application Insights, or the workspace of "
+    "that.",
+)
+@_scoped
+def doctor(output: str, insights: str | None, **options: Any) -> int:
+    """Say what stands in the way: sign-in, settings, scope, rights, last sweep. Only reads.
+
+    A line for each check, with what to do about it. What could not be looked at is never well.
+    The rights are yours; with --function, or --insights, what the Function's last sweep could not
+    do is shown as well.
+    """
+    from keysweep.configuration import Options  # noqa: PLC0415 - --help must be quick
+    from keysweep.doctor.command import doctor as command  # noqa: PLC0415
+    from keysweep.screen import Screen  # noqa: PLC0415
+
+    return command(Options(os.environ, **options), Screen(), output, insights, _clock())
 
 
 @keysweep.command(

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from keysweep.advice import NotSignedIn, UsageProblem, for_person
+from keysweep.advice import NotSignedIn, OtherTenant, UsageProblem, for_person
 from keysweep.border.evidence import AzureSources
 from keysweep.border.operator import Operator
 from keysweep.configuration import Configuration, Options
@@ -79,13 +79,22 @@ type Command = Callable[[Session], Awaitable[int]]
 
 def run(options: Options, screen: Screen, mode: str, command: Command, clock: Clock) -> int:
     """Run one command to its exit code. What goes wrong is one message, and no traceback."""
+
+    def work() -> int:
+        # Before there is a loop: a file may be a pipe that somebody has yet to write to.
+        configuration = options.read()
+        return asyncio.run(signed_in(options, configuration, screen, mode, command, clock))
+
+    return guarded(screen, work)
+
+
+def guarded(screen: Screen, work: Callable[[], int]) -> int:
+    """Return the exit code of a command's work, or that of what ends it, said in one message."""
     # azure-identity logs what the one message says better.
     logging.getLogger("azure").addHandler(logging.NullHandler())
     logging.getLogger("azure").propagate = False
     try:
-        # Before there is a loop: a file may be a pipe that somebody has yet to write to.
-        configuration = options.read()
-        return asyncio.run(_signed_in(options, configuration, screen, mode, command, clock))
+        return work()
     except SettingsError as error:
         lines = "".join(f"\n  {problem}" for problem in error.problems)
         screen.problem(f"These settings are wrong; nothing was read or changed:{lines}")
@@ -105,7 +114,7 @@ def run(options: Options, screen: Screen, mode: str, command: Command, clock: Cl
         return NOT_WHOLE
 
 
-async def _signed_in(
+async def signed_in(
     options: Options,
     configuration: Configuration,
     screen: Screen,
@@ -113,6 +122,10 @@ async def _signed_in(
     command: Command,
     clock: Clock,
 ) -> int:
+    """Sign in, and run a command to its exit code.
+
+    Raises SettingsError, NotSignedIn, UsageProblem, and what the command raises.
+    """
     connections = Connections(options.environ, clock)
     narrator = _Narrator(screen, options.verbose)
     cancel_at_once()
@@ -144,7 +157,7 @@ async def _check_the_tenant(parts: Parts) -> None:
     except AzureError as error:
         raise NotSignedIn(error) from error
     if wanted is not None and tenant != wanted:
-        raise UsageProblem(
+        raise OtherTenant(
             f"You are signed in to tenant {tenant}, and AZURE_TENANT_ID is {wanted}. Run "
             f"`az login --tenant {wanted}`, or unset AZURE_TENANT_ID."
         )
