@@ -17,7 +17,6 @@ from keysweep.exit_codes import FINE
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import Session, guarded, signed_in
 from keysweep.taken import event_table
-from keysweep.words import counted
 from shared.core.errors import AzureError, SettingsError
 from shared.core.model import Clock
 
@@ -136,4 +135,4 @@ def _summary(findings: Sequence[Finding]) -> str:
     if not bad:
         return "Nothing stands in the way."
     counts = [f"{bad.count(state)} {state}" for state in State if state in bad]
-    return f"{counted(len(bad), 'check')} to look at: {', '.join(counts)}."
+    return f"To look at: {', '.join(counts)}."

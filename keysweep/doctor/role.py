@@ -120,8 +120,8 @@ def judged(
         says = f"Your roles can't be read in {_counted(_scopes(unread))}."
         return Finding(check, State.NOT_SEEN, says, details)
     says = (
-        f"{asked.purpose.commands} may be refused in {len(lacking)} of {_counted(asked.actions)}: "
-        "what is missing there is below."
+        f"{asked.purpose.commands} may be refused in {_counted(lacking)}, of "
+        f"{len(asked.actions)} looked at. What is missing:"
     )
     state = State.NOT_SEEN if unread and if_missing is not State.FAILED else if_missing
     return Finding(check, state, says[0].upper() + says[1:], details, remedy)

@@ -96,4 +96,4 @@ def _doubts(log: ChangeLog, missing: int) -> Iterator[str]:
     if log.lacking:
         yield f"{counted(log.lacking, 'row')} of it can't be read."
     if missing:
-        yield f"It says nothing of {counted(missing, 'subscription')} that are not shown."
+        yield f"Nothing of {counted(missing, 'subscription')} that Resource Graph does not show."

@@ -153,7 +153,7 @@ def _read(row: Mapping[str, Any]) -> LastSweep:
 def not_looked_for() -> Finding:
     """Say that there is no place to look for a sweep in."""
     says = "Not looked for: nothing says where its telemetry goes."
-    return Finding(Check.LAST_SWEEP, State.NOTE, says, remedy=_HOW)
+    return Finding(Check.LAST_SWEEP, State.NOTE, says)
 
 
 def last_sweep(

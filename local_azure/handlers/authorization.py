@@ -58,9 +58,8 @@ def list_permissions_at_scope(call: Call) -> Answer:
 
 def _permissions(call: Call, scope: str) -> Answer:
     tenant = call.services.tenant
-    found = tenant.assignments.held(
-        call.principal.object_id, tenant.scopes_above(scope), tenant.now()
-    )
+    scopes = dict.fromkeys(above.lower() for above in tenant.scopes_above(scope))
+    found = tenant.assignments.held(call.principal.object_id, scopes, tenant.now())
     return Answer(
         200,
         {
