@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rich.table import Table
+from rich.text import Text
 
 from keysweep.advice import NotSignedIn, OtherTenant, UsageProblem
 from keysweep.border.logs import Logs
@@ -17,6 +18,7 @@ from keysweep.exit_codes import FINE
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import Session, guarded, signed_in
 from keysweep.taken import event_table
+from keysweep.words import counted
 from shared.core.errors import AzureError, SettingsError
 from shared.core.model import Clock
 
@@ -25,6 +27,7 @@ _STYLES = {
     State.NOTE: "dim",
     State.WARNING: "yellow",
     State.NOT_SEEN: "bold red",
+    State.NOT_REACHED: "dim",
     State.FAILED: "bold red",
     State.WRONG: "bold red",
 }
@@ -111,22 +114,35 @@ def present(screen: Screen, output: str, findings: Sequence[Finding]) -> int:
     if output == "json":
         screen.raw(json.dumps(document(found), indent=2))
     else:
-        screen.show(_table(found), "", _summary(found))
+        screen.show(_table(screen, found), "", _summary(found))
     return exit_code(found)
 
 
-def _table(findings: Sequence[Finding]) -> Table:
-    drawn = grid("", "", "")
-    for finding in findings:
+def _table(screen: Screen, findings: Sequence[Finding]) -> Table:
+    """Draw a line for each check, and one for all that nobody got to."""
+    drawn = grid("", "", "") if screen.wide else grid("", "")
+    reached = [finding for finding in findings if finding.state is not State.NOT_REACHED]
+    for finding in reached:
         text = shown(finding.says)
         for detail in finding.details:
             text.append("\n").append(shown(detail, "dim"))
         if finding.remedy:
             text.append("\nTo do: ", "cyan").append(shown(finding.remedy))
-        drawn.add_row(
-            shown(finding.state, _STYLES[finding.state]), shown(finding.check, "bold"), text
-        )
+        _add_row(screen, drawn, finding.state, finding.check, text)
+    rest = [finding for finding in findings if finding not in reached]
+    if rest:
+        text = shown(rest[0].says).append("\n")
+        text.append(shown(", ".join(finding.check for finding in rest), "dim"))
+        _add_row(screen, drawn, State.NOT_REACHED, counted(len(rest), "check"), text)
     return drawn
+
+
+def _add_row(screen: Screen, drawn: Table, state: State, name: str, text: Text) -> None:
+    """Add a line: what was looked at stands beside what was found, or above it."""
+    cells = [shown(name, "bold"), text]
+    if not screen.wide:
+        cells = [shown(name, "bold").append("\n").append(text)]
+    drawn.add_row(shown(state, _STYLES[state]), *cells)
 
 
 def _summary(findings: Sequence[Finding]) -> str:
@@ -134,5 +150,11 @@ def _summary(findings: Sequence[Finding]) -> str:
     bad = [finding.state for finding in findings if finding.state.exit_code]
     if not bad:
         return "Nothing stands in the way."
-    counts = [f"{bad.count(state)} {state}" for state in State if state in bad]
+    counts = [
+        counted(bad.count(state), state)
+        if state is State.WARNING
+        else f"{bad.count(state)} {state}"
+        for state in State
+        if state in bad
+    ]
     return f"To look at: {', '.join(counts)}."

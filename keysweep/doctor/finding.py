@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, assert_never
 
+from keysweep.advice import for_person
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS, USAGE
 from shared import __version__
+from shared.core.errors import AzureError, NotFound
 
 SCHEMA = 1
 """Version of the JSON document: docs/doctor.schema.json."""
@@ -39,6 +41,8 @@ class State(StrEnum):
     """Keysweep works, and somebody should look."""
     NOT_SEEN = "not seen"
     """It could not be looked at: nobody knows."""
+    NOT_REACHED = "not reached"
+    """It was not looked at: another check has to be well before."""
     FAILED = "failed"
     """It was looked at, and what needs it can't work."""
     WRONG = "wrong"
@@ -52,7 +56,7 @@ class State(StrEnum):
                 return FINE
             case State.WARNING:
                 return REMAINS
-            case State.NOT_SEEN | State.FAILED:
+            case State.NOT_SEEN | State.NOT_REACHED | State.FAILED:
                 return NOT_WHOLE
             case State.WRONG:
                 return USAGE
@@ -80,14 +84,21 @@ def exit_code(findings: Iterable[Finding]) -> int:
 
 
 def with_all_checks(findings: Iterable[Finding]) -> list[Finding]:
-    """Return a finding for each check, in order: what nobody got to was not seen."""
+    """Return a finding for each check, in order: what nobody got to was not reached."""
     found = {finding.check: finding for finding in findings}
-    return [found.get(check) or _not_reached(check) for check in Check]
+    return [found.get(check) or _not_reached(check, found.values()) for check in Check]
 
 
-def _not_reached(check: Check) -> Finding:
-    says = "Not looked at: what stands above it comes first."
-    return Finding(check, State.NOT_SEEN, says)
+def _not_reached(check: Check, findings: Iterable[Finding]) -> Finding:
+    """Say what has to be well before."""
+    first = next((found.check for found in findings if found.state.exit_code), None)
+    says = "Nobody looked." if first is None else f"Nobody looked: see {first} first."
+    return Finding(check, State.NOT_REACHED, says)
+
+
+def told(error: AzureError) -> str:
+    """Return what a person is told of an error; what the Function does about it is left out."""
+    return for_person(error).replace(NotFound.advice, "").strip()
 
 
 def document(findings: Sequence[Finding]) -> dict[str, Any]:

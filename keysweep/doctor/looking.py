@@ -16,7 +16,6 @@ from keysweep.session import Session, or_error
 from keysweep.taken import LogAnswer, event_table
 from shared.core.change_log import ChangeLog
 from shared.core.errors import AzureError
-from shared.core.model import Answer
 from shared.core.rings import InForce
 from shared.core.settings import Mode
 from shared.steps.rings import RingReader
@@ -48,11 +47,14 @@ class Looking:
         """Look, and judge. Raises AzureError if even the sign-in is lost."""
         who = await self._signed_in()
         in_scope = await self._in_scope()
+        settings = opening.settings(self.session.configuration)
+        begun = [who, settings, scope.subscriptions(in_scope)]
+        if not in_scope.subscriptions:
+            return [*begun, *await self._told()]
         azure, rights, told = await asyncio.gather(
             self._azure(in_scope), self._rights(in_scope), self._told()
         )
-        settings = opening.settings(self.session.configuration)
-        return [who, settings, scope.subscriptions(in_scope), *azure, *rights, *told]
+        return [*begun, *azure, *rights, *told]
 
     async def _signed_in(self) -> Finding:
         arm = self.session.parts.arm
@@ -69,7 +71,7 @@ class Looking:
         """Look at Resource Graph, and at the change log that comes from it."""
         parts = self.session.parts
         ids = sorted(found.id for found in in_scope.subscriptions)
-        visible: scope.Visible = await parts.graph.visible(ids) if ids else Answer(())
+        visible = await parts.graph.visible(ids)
         shown = sorted(name for name, _ in visible.rows)
         log = await parts.changes().read(shown) if shown else ChangeLog({})
         return [
@@ -83,9 +85,8 @@ class Looking:
         roles = dict(zip(names, await self._roles(names), strict=True))
         subscriptions = [name for name in names if name.startswith(role.SUBSCRIPTION)]
         reading = Asked.everywhere(role.reading(self.session.settings.tags_wanted), subscriptions)
-        if subscriptions:
-            groups = {name: (role.DESCENDANTS,) for name in names if name.startswith(role.GROUP)}
-            reading = replace(reading, actions={**reading.actions, **groups})
+        groups = {name: (role.DESCENDANTS,) for name in names if name.startswith(role.GROUP)}
+        reading = replace(reading, actions={**reading.actions, **groups})
         others = (role.USE, role.EXEMPTING, role.PROBING)
         return [
             role.judged(reading, roles, names, State.FAILED),
@@ -119,7 +120,7 @@ class Looking:
             for found in in_scope.subscriptions
             if isinstance(rings.in_the_end(found.id), InForce)
         ]
-        if in_scope.subscriptions and not covered:
+        if not covered:
             return Finding(Check.CHANGING, State.NOTE, "No subscription in scope is in a ring.")
         mode = self.session.configuration.values.get("SWEEP_MODE", "").strip().lower()
         if_missing = State.WARNING if mode == Mode.ENFORCE else State.NOTE

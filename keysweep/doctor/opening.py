@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 from keysweep.advice import NotSignedIn, UsageProblem, for_person
 from keysweep.configuration import Configuration
-from keysweep.doctor.finding import Check, Finding, State
+from keysweep.doctor.finding import Check, Finding, State, told
 from keysweep.words import counted
-from shared.core.errors import AzureError, SettingsError
+from shared.core.errors import AzureError, NotFound, SettingsError
 from shared.core.settings import SETTINGS
 
 # It is no secret, but whoever has it can send telemetry where keys are accepted for that.
 _NOT_SHOWN = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 _FROM_FUNCTION = "--function RESOURCE-ID reads those of the deployed Function."
+_LIST = "`az functionapp list --query [].id` prints the ids that you can see."
 
 
 def signed_in(names: Sequence[str], tenant: str) -> Finding:
@@ -61,10 +62,11 @@ def functions_settings(error: SettingsError | UsageProblem | AzureError) -> Find
     """Say that the settings of the deployed Function can't be used; the rest goes by others."""
     others = "What follows goes by the line's and the environment's instead."
     if isinstance(error, AzureError):
-        says = f"Those of the Function could not be read: {for_person(error)} {others}"
-        return Finding(Check.SETTINGS, State.NOT_SEEN, says)
+        says = f"Those of the Function could not be read. {others}"
+        remedy = _LIST if isinstance(error, NotFound) else ""
+        return Finding(Check.SETTINGS, State.NOT_SEEN, says, (told(error),), remedy)
     if isinstance(error, UsageProblem):
-        return Finding(Check.SETTINGS, State.WRONG, f"{error} {others}")
+        return Finding(Check.SETTINGS, State.WRONG, f"{error} {others}", remedy=_LIST)
     says = f"Those of the Function are wrong: each of its sweeps fails. {others}"
     remedy = "Mend its app settings; the next tick takes them."
     return Finding(Check.SETTINGS, State.WRONG, says, error.problems, remedy)

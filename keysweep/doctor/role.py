@@ -106,8 +106,6 @@ def judged(
 ) -> Finding:
     """Say where something is missing. `names`: what a person calls each scope, by its id."""
     check = asked.purpose.check
-    if not asked.actions:
-        return Finding(check, State.NOT_SEEN, "There is no subscription to look at.")
     missing = _missing(asked, roles)
     unread = _unread(asked, roles)
     lacking = {scope for scopes in missing.values() for scope in scopes}
@@ -118,7 +116,7 @@ def judged(
     remedy = f"{asked.purpose.role} there; a new assignment takes minutes."
     if not lacking:
         says = f"Your roles can't be read in {_counted(_scopes(unread))}."
-        return Finding(check, State.NOT_SEEN, says, details)
+        return Finding(check, State.NOT_SEEN, says, details, "Reader there shows them.")
     says = (
         f"{asked.purpose.commands} may be refused in {_counted(lacking)}, of "
         f"{len(asked.actions)} looked at. What is missing:"

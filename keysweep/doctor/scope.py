@@ -27,7 +27,7 @@ def subscriptions(in_scope: InScope) -> Finding:
     says = f"{count} in scope{_left_alone(in_scope)}."
     if not in_scope.gaps:
         return Finding(Check.SUBSCRIPTIONS, State.OK, says)
-    remedy = "Reader there, or a narrower scope (-s, -m); a new assignment takes minutes."
+    remedy = "Reader there, or a narrower scope (-s, -m)."
     says = f"{says} {counted(len(in_scope.gaps), 'thing')} in scope could not be read."
     details = tuple(map(_gap, in_scope.gaps))
     return Finding(Check.SUBSCRIPTIONS, State.NOT_SEEN, says, details, remedy)
@@ -57,8 +57,6 @@ def resource_graph(in_scope: InScope, visible: Visible) -> Finding:
         says = f"It could not be asked. {_ARM_INSTEAD}"
         remedy = "Try again in a few minutes."
         return Finding(check, State.NOT_SEEN, says, reasons, remedy)
-    if not names:
-        return Finding(check, State.NOT_SEEN, "There is no subscription to ask it about.")
     shown = {subscription_id for subscription_id, _ in visible.rows}
     hidden = [name for subscription_id, name in names.items() if subscription_id not in shown]
     if hidden:

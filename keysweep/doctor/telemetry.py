@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from keysweep.advice import for_person
-from keysweep.doctor.finding import Check, Finding, State
+from keysweep.doctor.finding import Check, Finding, State, told
 from keysweep.taken import EventTable, LogAnswer
-from shared.core.errors import AzureError
+from shared.core.errors import AzureError, NotFound
 from shared.core.events import SweepCompleted, SweepStarted
 from shared.core.model import in_utc
 
@@ -22,6 +21,7 @@ LOOKED_BACK = timedelta(days=3)
 # Telemetry is found within minutes; a sweep ends within the host's 25.
 _ARRIVES = timedelta(minutes=15)
 _RUNS = timedelta(minutes=30)
+_READER = "Monitoring Reader on the component or its workspace."
 _HOW = (
     "--function RESOURCE-ID finds it by the Function's settings, --insights RESOURCE-ID names it."
 )
@@ -71,8 +71,8 @@ def application_insights(found: Component | AzureError | None, subscription_id: 
     check = Check.TELEMETRY
     remedy = "--insights RESOURCE-ID says where it is."
     if isinstance(found, AzureError):
-        says = f"The components of its subscription could not be read: {for_person(found)}"
-        return Finding(check, State.NOT_SEEN, says, remedy=remedy)
+        says = "The components of the Function's subscription could not be read."
+        return Finding(check, State.NOT_SEEN, says, (told(found),), remedy)
     if found is None:
         says = (
             "No component that you can see in the Function's subscription "
@@ -165,9 +165,9 @@ def last_sweep(
     """
     check = Check.LAST_SWEEP
     if isinstance(answer, AzureError):
-        says = f"Its telemetry could not be read: {for_person(answer)}"
-        remedy = "Monitoring Reader on the component or its workspace."
-        return Finding(check, State.NOT_SEEN, says, remedy=remedy)
+        says = "Its telemetry could not be read."
+        remedy = "Look at the resource id." if isinstance(answer, NotFound) else _READER
+        return Finding(check, State.NOT_SEEN, says, (told(answer),), remedy)
     try:
         found = read_sweeps(answer.rows, now)
     except (ValueError, OverflowError) as error:
@@ -182,7 +182,11 @@ def last_sweep(
         return Finding(check, State.NOT_SEEN, says, answer.unseen, remedy)
     says = f"{found.sweep_id}, {_ago(now - found.at)}, {found.mode or 'mode not told'}{_how(found)}"
     doubts = tuple(_doubts(found, now, longest_gap))
-    remedy = "docs/runbook.md says what to do." if doubts else ""
+    remedy = (
+        "The workbook shows more (Health); docs/runbook.md says what to do about each reason."
+        if doubts
+        else ""
+    )
     state = State.WARNING if doubts else State.OK
     return Finding(
         check, State.NOT_SEEN if answer.unseen else state, says, (*doubts, *answer.unseen), remedy

@@ -100,13 +100,13 @@ def test_a_function_whose_settings_are_wrong_takes_nothing_from_the_other_checks
     ],
     ids=["settings", "tenant", "sign-in"],
 )
-def test_what_comes_first_is_said_and_the_rest_is_not_seen(
+def test_what_comes_first_is_said_and_the_rest_is_not_reached(
     serve: Serve, environ: dict[str, Any], check: str, says: str, code: int
 ) -> None:
     ran = here(at_once(serve, a_tenant()), "doctor", "--output", "json", **environ)
     found = checks(ran)
     assert says in found[check]["says"] + "".join(found[check]["details"])
-    assert found["Right to read"]["state"] == "not seen"
+    assert found["Right to read"]["state"] == "not reached"
     assert "Nothing stands in the way" not in ran.out
     assert ran.code == code
 

@@ -67,10 +67,6 @@ def test_what_is_not_seen_weighs_more_than_what_nobody_asks_for() -> None:
     assert judged(asked, roles, SUBSCRIPTIONS, State.FAILED).state is State.FAILED
 
 
-def test_nothing_to_look_at_is_not_seen() -> None:
-    assert judged(Asked.everywhere(READING, []), {}, {}).state is State.NOT_SEEN
-
-
 def test_tags_of_groups_are_asked_for_where_the_settings_read_them() -> None:
     assert GROUP_TAGS not in reading(TagsWanted("t", (Level.SUBSCRIPTION,))).actions
     assert GROUP_TAGS in reading(TagsWanted("t", (Level.RESOURCE_GROUP,))).actions
