@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from rich.table import Table
 from rich.text import Text
@@ -12,7 +12,15 @@ from keysweep.advice import NotSignedIn, OtherTenant, UsageProblem
 from keysweep.border.logs import Logs
 from keysweep.configuration import Configuration, Options
 from keysweep.doctor import opening
-from keysweep.doctor.finding import Check, Finding, State, document, exit_code, with_all_checks
+from keysweep.doctor.finding import (
+    Check,
+    Finding,
+    State,
+    document,
+    exit_code,
+    not_reached,
+    with_all_checks,
+)
 from keysweep.doctor.looking import Looking
 from keysweep.exit_codes import FINE
 from keysweep.screen import Screen, grid, shown
@@ -36,7 +44,10 @@ _STYLES = {
 def doctor(
     options: Options, screen: Screen, output: str, insights: str | None, clock: Clock
 ) -> int:
-    """Look at everything, and show what was found. Returns the exit code of the worst."""
+    """Look at everything, and show what was found. Returns the exit code of the worst.
+
+    `insights` names the Function's Application Insights, or the workspace of that.
+    """
 
     def work() -> int:
         try:
@@ -47,65 +58,58 @@ def doctor(
             raise UsageProblem(str(error)) from error
         except UsageProblem as error:
             return present(screen, output, [opening.settings_unreadable(error)])
-        found = asyncio.run(_found(options, configuration, screen, insights, clock))
-        return present(screen, output, found)
+        examination = _Examination(options, screen, insights, clock)
+        return present(screen, output, asyncio.run(examination.findings(configuration)))
 
     return guarded(screen, work)
 
 
-async def _found(
-    options: Options,
-    configuration: Configuration,
-    screen: Screen,
-    insights: str | None,
-    clock: Clock,
-) -> list[Finding]:
-    """Sign in and look. What is wrong with the sign-in or the settings is a finding as well."""
-    found: list[Finding] = []
+@dataclass(frozen=True, slots=True)
+class _Examination:
+    """Signs in and looks. What is wrong with the sign-in or the settings is a finding as well."""
 
-    async def look(session: Session) -> int:
-        with screen.spinner() as progress:
-            progress.add_task("Looking")
-            looking = Looking(session, Logs(session.parts), options.function, insights)
-            found.extend(await looking.findings())
-        return FINE
+    options: Options
+    screen: Screen
+    insights: str | None
+    clock: Clock
 
-    try:
-        await signed_in(options, configuration, screen, "", look, clock)
-    except SettingsError as error:
-        if options.function is None:
-            return [opening.settings_wrong(error)]
-        return await _without_function(options, error, screen, insights, clock)
-    except (NotSignedIn, OtherTenant) as error:
-        return [opening.settings(configuration), opening.not_signed_in(error)]
-    except (UsageProblem, AzureError) as error:
-        if options.function is None:
-            return [_stopped(error)]
-        return await _without_function(options, error, screen, insights, clock)
-    return found
+    async def findings(self, configuration: Configuration) -> list[Finding]:
+        """Look by these settings, and those of the Function if the options name one."""
+        options, found = self.options, list[Finding]()
 
+        async def look(session: Session) -> int:
+            with self.screen.spinner() as progress:
+                progress.add_task("Looking")
+                logs = Logs(session.parts)
+                looking = Looking(session, logs, options.function, self.insights)
+                found.extend(await looking.findings())
+            return FINE
 
-def _stopped(error: UsageProblem | AzureError) -> Finding:
-    if isinstance(error, UsageProblem):
-        return opening.settings_unreadable(error)
-    return opening.not_signed_in(error)
-
-
-async def _without_function(
-    options: Options,
-    error: SettingsError | UsageProblem | AzureError,
-    screen: Screen,
-    insights: str | None,
-    clock: Clock,
-) -> list[Finding]:
-    """Look by the settings of the line alone, where the Function's can't be used."""
-    options = replace(options, function=None)
-    found = await _found(options, options.read(), screen, insights, clock)
-    if not any(finding.check is Check.SUBSCRIPTIONS for finding in found):
-        # It was not the Function: the line's own settings or the sign-in are wrong.
+        try:
+            await signed_in(options, configuration, self.screen, "", look, self.clock)
+        except (NotSignedIn, OtherTenant) as error:
+            return [opening.settings(configuration), opening.not_signed_in(error)]
+        except (SettingsError, UsageProblem, AzureError) as error:
+            if options.function is None:
+                return [opening.stopped(error)]
+            return await self._without_function(error)
         return found
-    instead = opening.functions_settings(error)
-    return [finding for finding in found if finding.check is not instead.check] + [instead]
+
+    async def _without_function(
+        self, error: SettingsError | UsageProblem | AzureError
+    ) -> list[Finding]:
+        """Look by the settings of the line alone, where the Function's can't be used."""
+        alone = replace(self, options=replace(self.options, function=None))
+        found = await alone.findings(alone.options.read())
+        if not any(finding.check is Check.SUBSCRIPTIONS for finding in found):
+            # It was not the Function: the line's own settings or the sign-in are wrong.
+            return found
+        instead = [opening.functions_settings(error)]
+        if self.insights is None:
+            of_the_function = (Check.TELEMETRY, Check.LAST_SWEEP)
+            instead += [not_reached(check, Check.SETTINGS) for check in of_the_function]
+        replaced = {finding.check for finding in instead}
+        return [*instead, *(finding for finding in found if finding.check not in replaced)]
 
 
 def present(screen: Screen, output: str, findings: Sequence[Finding]) -> int:
@@ -129,11 +133,11 @@ def _table(screen: Screen, findings: Sequence[Finding]) -> Table:
         if finding.remedy:
             text.append("\nTo do: ", "cyan").append(shown(finding.remedy))
         _add_row(screen, drawn, finding.state, finding.check, text)
-    rest = [finding for finding in findings if finding not in reached]
-    if rest:
-        text = shown(rest[0].says).append("\n")
-        text.append(shown(", ".join(finding.check for finding in rest), "dim"))
-        _add_row(screen, drawn, State.NOT_REACHED, counted(len(rest), "check"), text)
+    unreached = [finding for finding in findings if finding.state is State.NOT_REACHED]
+    for says in dict.fromkeys(finding.says for finding in unreached):
+        names = [str(finding.check) for finding in unreached if finding.says == says]
+        text = shown(says).append("\n").append(shown(", ".join(names), "dim"))
+        _add_row(screen, drawn, State.NOT_REACHED, counted(len(names), "check"), text)
     return drawn
 
 

@@ -8,7 +8,7 @@ from typing import Any, assert_never
 from keysweep.advice import for_person
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS, USAGE
 from shared import __version__
-from shared.core.errors import AzureError, NotFound
+from shared.core.errors import AzureError, NotFound, Unclear
 
 SCHEMA = 1
 """Version of the JSON document: docs/doctor.schema.json."""
@@ -90,15 +90,22 @@ def with_all_checks(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _not_reached(check: Check, findings: Iterable[Finding]) -> Finding:
-    """Say what has to be well before."""
-    first = next((found.check for found in findings if found.state.exit_code), None)
-    says = "Nobody looked." if first is None else f"Nobody looked: see {first} first."
-    return Finding(check, State.NOT_REACHED, says)
+    """Say what has to be well before: the first that is not."""
+    first = next((found.check for found in findings if found.state.exit_code), Check.SIGN_IN)
+    return not_reached(check, first)
 
 
-def told(error: AzureError) -> str:
+def not_reached(check: Check, first: Check) -> Finding:
+    """Say which other check has to be well before."""
+    return Finding(check, State.NOT_REACHED, f"Nobody looked: see {first} first.")
+
+
+def error_text(error: AzureError | str) -> str:
     """Return what a person is told of an error; what the Function does about it is left out."""
-    return for_person(error).replace(NotFound.advice, "").strip()
+    text = for_person(error)
+    for advice in (NotFound.advice, Unclear.advice):
+        text = text.replace(advice, "")
+    return text.strip()
 
 
 def document(findings: Sequence[Finding]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from keysweep.doctor import opening, role, scope, telemetry
-from keysweep.doctor.finding import Check, Finding, State
+from keysweep.doctor.finding import Check, Finding, State, not_reached
 from keysweep.doctor.role import Asked
 from keysweep.doctor.telemetry import Component
 from keysweep.names import scope_of
@@ -48,13 +48,13 @@ class Looking:
         who = await self._signed_in()
         in_scope = await self._in_scope()
         settings = opening.settings(self.session.configuration)
-        begun = [who, settings, scope.subscriptions(in_scope)]
+        basics = [who, settings, scope.subscriptions(in_scope)]
         if not in_scope.subscriptions:
-            return [*begun, *await self._told()]
-        azure, rights, told = await asyncio.gather(
-            self._azure(in_scope), self._rights(in_scope), self._told()
+            return [*basics, *await self._telemetry()]
+        azure, rights, sweeps = await asyncio.gather(
+            self._azure(in_scope), self._rights(in_scope), self._telemetry()
         )
-        return [*begun, *azure, *rights, *told]
+        return [*basics, *azure, *rights, *sweeps]
 
     async def _signed_in(self) -> Finding:
         arm = self.session.parts.arm
@@ -126,7 +126,7 @@ class Looking:
         if_missing = State.WARNING if mode == Mode.ENFORCE else State.NOTE
         return role.judged(Asked.everywhere(role.CHANGING, covered), roles, names, if_missing)
 
-    async def _told(self) -> list[Finding]:
+    async def _telemetry(self) -> list[Finding]:
         """Look for the Function's telemetry, and for its last sweep there."""
         if self.insights is not None:
             return [telemetry.named(self.insights), await self._last_sweep(self.insights)]
@@ -134,15 +134,14 @@ class Looking:
             return [telemetry.nowhere(), telemetry.not_looked_for()]
         text = self.session.configuration.values.get(_CONNECTION_STRING, "").strip()
         if not text:
-            return [telemetry.without_connection_string()]
+            finding = telemetry.without_connection_string()
+            return [finding, not_reached(Check.LAST_SWEEP, finding.check)]
         subscription_id = self.function.strip("/").split("/")[1]
         found = await or_error(self._component(subscription_id, text))
         finding = telemetry.application_insights(found, subscription_id)
-        return (
-            [finding, await self._last_sweep(found.id)]
-            if isinstance(found, Component)
-            else [finding]
-        )
+        if not isinstance(found, Component):
+            return [finding, not_reached(Check.LAST_SWEEP, finding.check)]
+        return [finding, await self._last_sweep(found.id)]
 
     async def _component(self, subscription_id: str, text: str) -> Component | None:
         components = await self.session.azure.components(subscription_id)

@@ -1,10 +1,11 @@
 """Who is signed in where, and by which settings everything else goes. Pure."""
 
 from collections.abc import Sequence
+from typing import assert_never
 
-from keysweep.advice import NotSignedIn, UsageProblem, for_person
+from keysweep.advice import NotSignedIn, OtherTenant, UsageProblem
 from keysweep.configuration import Configuration
-from keysweep.doctor.finding import Check, Finding, State, told
+from keysweep.doctor.finding import Check, Finding, State, error_text
 from keysweep.words import counted
 from shared.core.errors import AzureError, NotFound, SettingsError
 from shared.core.settings import SETTINGS
@@ -21,11 +22,10 @@ def signed_in(names: Sequence[str], tenant: str) -> Finding:
     return Finding(Check.SIGN_IN, State.OK, f"{who}, in tenant {tenant}.")
 
 
-def not_signed_in(error: NotSignedIn | UsageProblem | AzureError) -> Finding:
+def not_signed_in(error: NotSignedIn | OtherTenant) -> Finding:
     """Say that nobody is signed in, or in another tenant than the settings name."""
-    if isinstance(error, UsageProblem):
-        return Finding(Check.SIGN_IN, State.WRONG, str(error))
-    return Finding(Check.SIGN_IN, State.FAILED, for_person(error))
+    state = State.WRONG if isinstance(error, OtherTenant) else State.FAILED
+    return Finding(Check.SIGN_IN, state, str(error))
 
 
 def settings(configuration: Configuration) -> Finding:
@@ -47,10 +47,19 @@ def _given(name: str, value: str, source: str) -> str:
     return f"{name} {shown} ({source})"
 
 
-def settings_wrong(error: SettingsError) -> Finding:
-    """Name every setting that is wrong."""
-    says = f"{counted(len(error.problems), 'problem')}: no command runs with these."
-    return Finding(Check.SETTINGS, State.WRONG, says, error.problems, "Mend them where they stand.")
+def stopped(error: SettingsError | UsageProblem | AzureError) -> Finding:
+    """Say why nobody came further than the settings and the sign-in."""
+    match error:
+        case SettingsError():
+            says = f"{counted(len(error.problems), 'problem')}: no command runs with these."
+            remedy = "Mend them where they stand."
+            return Finding(Check.SETTINGS, State.WRONG, says, error.problems, remedy)
+        case UsageProblem():
+            return settings_unreadable(error)
+        case AzureError():
+            return Finding(Check.SIGN_IN, State.FAILED, error_text(error))
+        case _ as never:
+            assert_never(never)
 
 
 def settings_unreadable(error: UsageProblem) -> Finding:
@@ -64,7 +73,7 @@ def functions_settings(error: SettingsError | UsageProblem | AzureError) -> Find
     if isinstance(error, AzureError):
         says = f"Those of the Function could not be read. {others}"
         remedy = _LIST if isinstance(error, NotFound) else ""
-        return Finding(Check.SETTINGS, State.NOT_SEEN, says, (told(error),), remedy)
+        return Finding(Check.SETTINGS, State.NOT_SEEN, says, (error_text(error),), remedy)
     if isinstance(error, UsageProblem):
         return Finding(Check.SETTINGS, State.WRONG, f"{error} {others}", remedy=_LIST)
     says = f"Those of the Function are wrong: each of its sweeps fails. {others}"

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
-from keysweep.advice import for_person
-from keysweep.doctor.finding import Check, Finding, State
+from keysweep.doctor.finding import Check, Finding, State, error_text, not_reached
 from keysweep.words import counted, distinct, the_first
 from shared.core.change_log import ChangeLog
 from shared.core.model import Answer, Gap, GroupsAbove
@@ -13,7 +12,7 @@ from shared.steps.scope import InScope
 type Visible = Answer[tuple[str, GroupsAbove]]
 """The subscriptions that Resource Graph shows, and why others could not be asked about."""
 
-_ARM_INSTEAD = "A sweep lists these from Azure Resource Manager: dearer, and nothing is lost."
+_ARM_INSTEAD = "A sweep lists their accounts from Azure Resource Manager, which takes longer."
 
 
 def names_of(in_scope: InScope) -> Mapping[str, str]:
@@ -34,7 +33,7 @@ def subscriptions(in_scope: InScope) -> Finding:
 
 
 def _gap(gap: Gap) -> str:
-    return f"{gap.kind} {gap.name}: {for_person(gap.problem)}"
+    return f"{gap.kind} {gap.name}: {error_text(gap.problem)}"
 
 
 def _left_alone(in_scope: InScope) -> str:
@@ -53,7 +52,7 @@ def resource_graph(in_scope: InScope, visible: Visible) -> Finding:
     names, check = names_of(in_scope), Check.RESOURCE_GRAPH
     if visible.unread or in_scope.graph_unread:
         problems = [*visible.unread.values(), in_scope.graph_unread]
-        reasons = tuple(dict.fromkeys(for_person(problem) for problem in problems if problem))
+        reasons = tuple(dict.fromkeys(error_text(problem) for problem in problems if problem))
         says = f"It could not be asked. {_ARM_INSTEAD}"
         remedy = "Try again in a few minutes."
         return Finding(check, State.NOT_SEEN, says, reasons, remedy)
@@ -75,11 +74,13 @@ def change_log(in_scope: InScope, visible: Visible, log: ChangeLog) -> Finding:
     """
     check = Check.CHANGE_LOG
     shown = names_of(in_scope).keys() & {name for name, _ in visible.rows}
-    missing = len(in_scope.subscriptions) - len(shown)
-    details = tuple(_doubts(log, missing))
-    if log.unread or not shown:
-        why = "It could not be read: who turned keys on, and since when, is not known."
-        return Finding(check, State.NOT_SEEN, why, details, "Try again in a few minutes.")
+    if not shown:
+        return not_reached(check, Check.RESOURCE_GRAPH)
+    details = tuple(_doubts(log, len(in_scope.subscriptions) - len(shown)))
+    if log.unread:
+        says = "It could not be read: who turned keys on, and since when, is not known."
+        remedy = "Try again in a few minutes; Reader is enough."
+        return Finding(check, State.NOT_SEEN, says, details, remedy)
     changes = len([*chain.from_iterable(log.by_account.values())])
     says = (
         f"Read for {counted(len(shown), 'subscription')}: "
@@ -90,7 +91,7 @@ def change_log(in_scope: InScope, visible: Visible, log: ChangeLog) -> Finding:
 
 def _doubts(log: ChangeLog, missing: int) -> Iterator[str]:
     if log.unread:
-        yield for_person(log.unread)
+        yield error_text(log.unread)
     if log.lacking:
         yield f"{counted(log.lacking, 'row')} of it can't be read."
     if missing:

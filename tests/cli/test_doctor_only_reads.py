@@ -88,6 +88,7 @@ def test_a_function_whose_settings_are_wrong_takes_nothing_from_the_other_checks
     unread = here(azure, "doctor", "--function", f"{site}-2", "--output", "json")
     assert checks(unread)["Settings"]["state"] == "not seen"
     assert checks(unread)["Subscriptions"]["state"] == "ok"
+    assert checks(unread)["Last sweep"]["says"] == "Nobody looked: see Settings first."
     assert unread.code == 2
 
 
