@@ -20,8 +20,10 @@ from shared import __version__
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+    from keysweep.configuration import Options
     from keysweep.documents import FailOn
     from keysweep.impact.verdict import Impact
+    from keysweep.screen import Screen
     from keysweep.session import Command
     from shared.core.model import Clock
 
@@ -158,7 +160,8 @@ def keysweep() -> None:
     """Keep Azure OpenAI keyless, from a terminal.
 
     Finds accounts that accept API keys, says why each one does, turns the keys off, and gives
-    them back. Start with `keysweep scan`: it only reads.
+    them back. Start with `keysweep scan`: it only reads. `keysweep doctor` says what stands in
+    the way.
     """
 
 
@@ -672,6 +675,34 @@ def _key() -> str:
 
 @keysweep.command(
     epilog=_examples(
+        "keysweep doctor",
+        "keysweep doctor --function RESOURCE-ID",
+        "keysweep doctor --insights RESOURCE-ID --output json",
+    )
+)
+@_output_as_json
+@click.option(
+    "--insights",
+    metavar="RESOURCE-ID",
+    help="Look for the Function's last sweep here: its Application Insights, or the workspace of "
+    "that.",
+)
+@_scoped
+def doctor(output: str, insights: str | None, **options: Any) -> int:
+    """Say what stands in the way: sign-in, settings, scope, rights, last sweep. Only reads.
+
+    A line for each check, with what to do about it. What could not be looked at is never well.
+    The rights are yours; with --function, or --insights, what the Function's last sweep could not
+    do is shown as well.
+    """
+    from keysweep.doctor.command import doctor as command  # noqa: PLC0415 - --help must be quick
+
+    wanted, screen = _wanted(options)
+    return command(wanted, screen, output, insights, _clock())
+
+
+@keysweep.command(
+    epilog=_examples(
         "keysweep dashboard --capture build/capture.json --open",
         "keysweep dashboard --capture captures/ --diagnostics calls.json --out drift.html",
     )
@@ -744,14 +775,21 @@ def _taken_out(options: dict[str, Any], of: "type[DataclassInstance]") -> dict[s
 
 
 def _run(options: dict[str, Any], command: "Command", mode: str = "") -> int:
+    from keysweep.session import run  # noqa: PLC0415
+
+    wanted, screen = _wanted(options)
+    return run(wanted, screen, mode, command, _clock())
+
+
+def _wanted(options: dict[str, Any]) -> "tuple[Options, Screen]":
+    """Return what every command takes, and the screen that goes with it."""
     from keysweep.configuration import Options  # noqa: PLC0415
     from keysweep.screen import Screen  # noqa: PLC0415
-    from keysweep.session import run  # noqa: PLC0415
 
     if options["quiet"] and options["verbose"]:
         raise click.UsageError("--quiet and --verbose exclude each other: give one.")
     wanted = Options(os.environ, **options)
-    return run(wanted, Screen(quiet=wanted.quiet), mode, command, _clock())
+    return wanted, Screen(quiet=wanted.quiet)
 
 
 def _clock() -> "Clock":

@@ -18,6 +18,10 @@ class UsageProblem(KeysweepError):
     """What was asked for makes no sense; nothing was changed."""
 
 
+class OtherTenant(UsageProblem):
+    """Who asks is signed in to another tenant than the one that was named."""
+
+
 class NotSignedIn(NoToken):
     """There is no sign-in that gives a token."""
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from keysweep.advice import NotSignedIn, UsageProblem, for_person
+from keysweep.advice import NotSignedIn, OtherTenant, UsageProblem, for_person
 from keysweep.border.evidence import AzureSources
 from keysweep.border.operator import Operator
 from keysweep.configuration import Configuration, Options
@@ -80,13 +80,22 @@ type Command = Callable[[Session], Awaitable[int]]
 
 def run(options: Options, screen: Screen, mode: str, command: Command, clock: Clock) -> int:
     """Run one command to its exit code. What goes wrong is one message, and no traceback."""
+
+    def work() -> int:
+        # Before there is a loop: a file may be a pipe that somebody has yet to write to.
+        configuration = options.read()
+        return asyncio.run(signed_in(options, configuration, screen, mode, command, clock))
+
+    return guarded(screen, work)
+
+
+def guarded(screen: Screen, work: Callable[[], int]) -> int:
+    """Return the exit code of a command's work, or that of what ends it, said in one message."""
     # azure-identity logs what the one message says better.
     logging.getLogger("azure").addHandler(logging.NullHandler())
     logging.getLogger("azure").propagate = False
     try:
-        # Before there is a loop: a file may be a pipe that somebody has yet to write to.
-        configuration = options.read()
-        return asyncio.run(_signed_in(options, configuration, screen, mode, command, clock))
+        return work()
     except SettingsError as error:
         lines = "".join(f"\n  {problem}" for problem in error.problems)
         screen.problem(f"These settings are wrong; nothing was read or changed:{lines}")
@@ -106,7 +115,7 @@ def run(options: Options, screen: Screen, mode: str, command: Command, clock: Cl
         return NOT_WHOLE
 
 
-async def _signed_in(
+async def signed_in(
     options: Options,
     configuration: Configuration,
     screen: Screen,
@@ -114,6 +123,10 @@ async def _signed_in(
     command: Command,
     clock: Clock,
 ) -> int:
+    """Sign in, and run a command to its exit code.
+
+    Raises SettingsError, NotSignedIn, UsageProblem, and what the command raises.
+    """
     connections = Connections(options.environ, clock)
     narrator = _Narrator(screen, options.verbose)
     typed, announced = options.typed, set[str | None]()
@@ -193,7 +206,7 @@ async def _check_the_tenant(parts: Parts, configuration: Configuration) -> None:
         says, way_out = f"--tenant says {wanted}", "give the other one"
     else:
         says, way_out = f"AZURE_TENANT_ID is {wanted} (from {source})", "unset AZURE_TENANT_ID"
-    raise UsageProblem(
+    raise OtherTenant(
         f"You are signed in to tenant {tenant}, and {says}. Run `az login --tenant {wanted}`, or "
         f"{way_out}."
     )

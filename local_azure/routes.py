@@ -12,6 +12,7 @@ from local_azure.handlers import (
     activity_log,
     authorization,
     cloud,
+    components,
     diagnostic_settings,
     foundry,
     keys,
@@ -97,6 +98,8 @@ MANAGEMENT_VERSIONS = [
 TAG_VERSIONS = ["2019-10-01", "2020-06-01", "2021-04-01", "2022-09-01", "2025-04-01"]
 LOCK_VERSIONS = ["2016-09-01", "2017-04-01", "2020-05-01"]
 PERMISSION_VERSIONS = ["2015-07-01", "2018-07-01", "2022-04-01"]
+# Those of azure-rest-api-specs, applicationinsights.
+COMPONENT_VERSIONS = ["2015-05-01", "2018-05-01-preview", "2020-02-02-preview", "2020-02-02"]
 SITE_VERSIONS = ["2022-03-01", "2022-09-01", "2023-01-01", "2023-12-01", "2024-04-01", "2024-11-01"]
 METADATA_VERSIONS = ["2022-09-01"]
 CONNECTION_VERSIONS = [version for version in ACCOUNT_VERSIONS if version >= "2025-04-01-preview"]
@@ -244,6 +247,30 @@ ROUTES = (
         "Microsoft.Authorization/permissions/read",
         PERMISSION_VERSIONS,
         authorization.list_permissions,
+    ),
+    Route(
+        "GET",
+        f"{_SUBSCRIPTION}/providers/Microsoft.Authorization/permissions",
+        "Microsoft.Authorization/permissions/read",
+        PERMISSION_VERSIONS,
+        authorization.list_permissions_at_scope,
+        scope="subscription",
+    ),
+    Route(
+        "GET",
+        f"{_MG}/providers/Microsoft.Authorization/permissions",
+        "Microsoft.Authorization/permissions/read",
+        PERMISSION_VERSIONS,
+        authorization.list_permissions_at_scope,
+        scope="management group",
+    ),
+    Route(
+        "GET",
+        f"{_SUBSCRIPTION}/providers/Microsoft.Insights/components",
+        "Microsoft.Insights/components/read",
+        COMPONENT_VERSIONS,
+        components.list_components,
+        scope="subscription",
     ),
     Route(
         "GET",

@@ -52,6 +52,7 @@ UNMODELLED: tuple[str, ...] = (
     "Resource Graph: deny assignments and classic administrators in authorizationresources",
     "Log Analytics: refusal of what waits for long, time-outs by Prefer: wait",
     "Application Insights: live metrics (QuickPulse), statsbeat, daily caps",
+    "Application Insights: of components all but the list in a subscription; the one is its own",
     "Application Insights: error 103, items older than 48 hours (clients stamp real time)",
     "Policies assigned as part of an initiative (policySetDefinition)",
     "OpenAI data plane: all but the list of models and chat completions; network rules",

@@ -3,6 +3,7 @@
 `python -m tools.pictures`, which `make docs` runs, writes docs/cli-*.svg.
 """
 
+import asyncio
 import io
 import os
 import re
@@ -21,6 +22,7 @@ from rich.text import Text
 
 from local_azure import LocalAzure, scenarios
 from local_azure.handlers.keys import keys_of
+from tests.support import real_sweeps
 from tests.support.terminal import at_once, in_terminal
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -28,6 +30,7 @@ _COLUMNS = 120
 _ROWS = 30
 _PROGRESS = re.compile(r"(\x1b\[[0-9;]*m)*([\u2800-\u28ff]|Reading )")
 _MOVES = re.compile(r"\x1b\[[0-9;?]*[A-HJKSTf-ln-su]")
+_LONG_ID = re.compile(r"/subscriptions/\S+")
 _STATE = re.compile(r"/\S*/keysweep-state-\w+")
 
 
@@ -61,11 +64,24 @@ def draw(
     console = Console(width=columns, record=True, highlight=False, file=io.StringIO())
     for row in shown:
         console.print(row, soft_wrap=True)
-    picture = console.export_svg(title="$ keysweep " + " ".join(arguments))
+    typed = _LONG_ID.sub("RESOURCE-ID", " ".join(arguments))
+    picture = console.export_svg(title=f"$ keysweep {typed}")
     # A picture asks no other host for its fonts.
     picture = re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)
     (DOCS / f"cli-{name}.svg").write_text(picture)
     return ran.plain
+
+
+def deployed(azure: LocalAzure) -> str:
+    """Let the Function sweep once, and tell it; returns its resource id."""
+    swept = asyncio.run(real_sweeps.sweep(azure))
+    azure.telemetry.add(swept.envelopes, azure.now())
+    site = azure.services.component_id().partition("/providers/")[0]
+    site += "/providers/Microsoft.Web/sites/func-keysweep"
+    named = ("SWEEP_MANAGEMENT_GROUPS", "APPLICATIONINSIGHTS_CONNECTION_STRING")
+    settings = {name: azure.environ[name] for name in named}
+    azure.settings.app_settings[site] = {**settings, "SWEEP_MODE": "enforce"}
+    return site
 
 
 def main() -> None:
@@ -107,6 +123,7 @@ def main() -> None:
         way_back = re.search(r"To take it back: keysweep (undo \S+)", swept)
         assert way_back
         draw("undo", azure, *way_back[1].split(), answers=yes)
+        draw("doctor", azure, "doctor", "--function", deployed(azure), rows=60)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,14 @@ own sign-in, each with a token of its own and within its own limits. azure-monit
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
-from typing import Any
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import quote
 
-from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
 
 from keysweep.border.logs import Logs
 from keysweep.border.operator import Operator
+from keysweep.border.pages import pages, query_of, sent
 from keysweep.border.quotas import OneLane, SpanLane
 from keysweep.impact.accounts import COLUMNS, Shown, read_account, row_of
 from keysweep.impact.activity import SELECT, event_problem, filter_of
@@ -28,14 +26,13 @@ from keysweep.impact.roles import ASSIGNMENT_COLUMNS, DEFINITION_COLUMNS
 from keysweep.impact.sources import Row
 from keysweep.taken import LogAnswer
 from shared import __version__
-from shared.border.answers import Check, a_page, account_problem, decoded
+from shared.border.answers import Check, account_problem
 from shared.border.graph import Graph, Query
 from shared.border.lanes import Lane, Lanes
 from shared.border.pacing import Pace
-from shared.border.refusals import SDK_ERRORS, azure_error
 from shared.border.tokens import TokenCache
 from shared.border.transport import Pipeline, build_pipeline
-from shared.core.addresses import Address, Links
+from shared.core.addresses import Address
 from shared.core.errors import NotFound, OutOfTime, Throttled, Unclear
 from shared.core.model import AccountId, Answer
 from shared.core.settings import Cloud, MetricsApi
@@ -45,7 +42,6 @@ _COGNITIVE = "2025-09-01"
 _SETTINGS = "2021-05-01-preview"
 _ACTIVITY = "2015-04-01"
 _METRICS = "2023-10-01"
-_BAD_REQUEST = 400
 # Limits of one person (azure-monitor-docs, service-limits.md), and how many batches at once.
 _QUERIES_AT_ONCE, _QUERIES, _QUERY_SECONDS = 5, 200, 30.0
 _ACTIVITY_CALLS, _ACTIVITY_SECONDS = 50, 30.0
@@ -166,7 +162,7 @@ class AzureSources:
         """List the accounts of one subscription, without Resource Graph and at a higher price."""
         path = f"/subscriptions/{subscription}/providers/Microsoft.CognitiveServices/accounts"
         action = "Listing the accounts of"
-        rows = await _pages(
+        rows = await pages(
             self._parts.pipeline,
             self._endpoint,
             action,
@@ -221,11 +217,11 @@ class AzureSources:
         url = f"{template.format(region=name)}/subscriptions/{subscription}/metrics:getBatch"
         request = HttpRequest(
             "POST",
-            f"{url}?{_query(parameters)}",
+            f"{url}?{query_of(parameters)}",
             json={"resourceids": [str(account) for account in accounts]},
         )
         async with self._batches:
-            body = await _sent(
+            body = await sent(
                 pipeline, request, "Reading the metrics of", subscription, batch_problem
             )
         values: Sequence[Row] = body["values"]
@@ -295,7 +291,7 @@ class AzureSources:
         )
         parameters = {"$filter": filter_of(begin, end), "$select": SELECT}
         action = "Reading the activity log of"
-        return await _pages(
+        return await pages(
             self._activity, self._endpoint, action, subscription, path,
             {"api-version": _ACTIVITY, **parameters}, event_problem,
         )  # fmt: skip
@@ -329,7 +325,7 @@ class AzureSources:
         parameters: Mapping[str, str] | None = None,
     ) -> Sequence[Row]:
         query = {"api-version": version, **(parameters or {})}
-        return await _pages(
+        return await pages(
             self._parts.pipeline,
             self._endpoint,
             action,
@@ -349,12 +345,12 @@ class AzureSources:
         parameters: Mapping[str, str],
         check: Check,
     ) -> Row:
-        url = f"{self._endpoint}{path}?{_query({'api-version': version, **parameters})}"
+        url = f"{self._endpoint}{path}?{query_of({'api-version': version, **parameters})}"
         while True:
             try:
                 async with self._parts.pace.page(account.subscription_id):
                     request = HttpRequest("GET", url)
-                    found: Row = await _sent(
+                    found: Row = await sent(
                         self._parts.pipeline, request, action, str(account), check
                     )
                     return found
@@ -364,61 +360,6 @@ class AzureSources:
                 continue
 
 
-async def _pages(
-    pipeline: Pipeline,
-    endpoint: str,
-    action: str,
-    resource: str,
-    path: str,
-    parameters: Mapping[str, str],
-    row_problem: Check,
-    permit: Any = nullcontext,
-) -> Sequence[Row]:
-    """Return the rows of all pages of a list. Raises AzureError, for one row that is odd too."""
-    links, rows = Links(action, resource), list[Row]()
-    link: str | None = f"{endpoint}{path}?{_query(parameters)}"
-    while link is not None:
-        links.follow(link)
-        if unquote(urlsplit(link).path).lower() != unquote(path).lower():
-            raise Unclear(action, resource, message="A link of the list leads to another one.")
-        body = await _permitted(permit, pipeline, HttpRequest("GET", link), action, resource)
-        for problem in filter(None, map(row_problem, body["value"])):
-            raise Unclear(action, resource, message=f"The answer is odd: {problem}.")
-        rows += body["value"]
-        link = body.get("nextLink") or None
-    return rows
-
-
-async def _permitted(
-    permit: Any, pipeline: Pipeline, request: HttpRequest, action: str, resource: str
-) -> Any:
-    """Send a request under a permit; while its lane is closed it keeps no place from others."""
-    while True:
-        try:
-            held: AbstractAsyncContextManager[None] = permit()
-            async with held:
-                return await _sent(pipeline, request, action, resource, a_page)
-        except OutOfTime:
-            raise
-        except Throttled:
-            if permit is nullcontext:
-                raise
-            continue
-
-
-async def _sent(
-    pipeline: Pipeline, request: HttpRequest, action: str, resource: str, check: Check
-) -> Any:
-    """Return the JSON of an answer that is what was asked for. Raises AzureError."""
-    try:
-        response = await pipeline.run(request, expects=check)
-        if response.http_response.status_code >= _BAD_REQUEST:
-            raise HttpResponseError(response=response.http_response)
-    except SDK_ERRORS as error:
-        raise azure_error(action, resource, error) from error
-    return decoded(response)
-
-
 def _path(account: AccountId) -> str:
     parts = (account.subscription_id, account.resource_group, account.name)
     subscription, group, name = (quote(part, safe="") for part in parts)
@@ -426,7 +367,3 @@ def _path(account: AccountId) -> str:
         f"/subscriptions/{subscription}/resourceGroups/{group}"
         f"/providers/Microsoft.CognitiveServices/accounts/{name}"
     )
-
-
-def _query(parameters: Mapping[str, str]) -> str:
-    return urlencode(parameters, quote_via=quote, safe="$',:*")

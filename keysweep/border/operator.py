@@ -6,7 +6,6 @@ showed which). Keys on again. `listKeys`. And reads that explain.
 """
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 from azure.core.exceptions import HttpResponseError
@@ -15,9 +14,12 @@ from azure.mgmt.cognitiveservices.models import AccountProperties
 from azure.mgmt.resource.resources.aio import ResourceManagementClient
 from azure.mgmt.resource.resources.models import Tags, TagsPatchResource
 
+from keysweep.border.pages import pages
+from keysweep.doctor.telemetry import Component
 from keysweep.explanation import Lock
 from keysweep.places import Place
-from shared.border.answers import LINK_NAMES, Check, a_page, an_object, decoded, the_account
+from keysweep.rights import Permission, grants
+from shared.border.answers import Check, an_object, decoded, is_text, the_account
 from shared.border.arm_writer import ArmWriter
 from shared.border.refusals import AFTER_A_WRITE, SDK_ERRORS, azure_error
 from shared.core.errors import Unclear
@@ -31,6 +33,7 @@ _LOCKS_VERSION = "2020-05-01"
 _PERMISSIONS_VERSION = "2022-04-01"
 _GROUPS = "/providers/Microsoft.Management/managementGroups"
 _GROUPS_VERSION = "2023-04-01"
+_COMPONENTS_VERSION = "2020-02-02"
 _SITES_VERSION = "2024-11-01"
 _METADATA = "2022-09-01"
 _BAD_REQUEST = 400
@@ -107,37 +110,49 @@ class Operator(ArmWriter):
 
     async def management_groups(self) -> Sequence[Place]:
         """List the management groups that the person can read. Raises AzureError."""
-        body = await self._get(_GROUPS, _GROUPS_VERSION, _page_of(_has_properties))
-        if any(body.get(name) for name in LINK_NAMES):
-            # Nobody has seen a second page, and half a list would call a right id wrong.
-            raise Unclear("Listing", "the management groups", message="It gave a part of them.")
         return [
             Place(str(row.get("name")), str(row["properties"].get("displayName") or ""))
-            for row in body["value"]
+            for row in await self._list(_GROUPS, _GROUPS_VERSION, _has_properties)
         ]
 
     async def locks(self, account_id: AccountId) -> Sequence[Lock]:
         """List the locks at the account and above it. Raises AzureError."""
         path = f"{account_id}/providers/Microsoft.Authorization/locks"
-        answer = await self._get(path, _LOCKS_VERSION, _page_of(_has_properties))
         return [
             Lock(
                 str(lock.get("name", "")),
                 str(lock["properties"].get("level", "")),
                 str(lock.get("id", "")).partition("/providers/Microsoft.Authorization/locks")[0],
             )
-            for lock in answer.get("value", [])
+            for lock in await self._list(path, _LOCKS_VERSION, _has_properties)
         ]
 
     async def may_write(self, account_id: AccountId) -> bool:
         """Whether who asks has a role that may change the account. Raises AzureError."""
-        path = f"{account_id}/providers/Microsoft.Authorization/permissions"
-        answer = await self._get(path, _PERMISSIONS_VERSION, _page_of(_has_actions))
-        return any(
-            _covers(permission.get("actions") or (), WRITE)
-            and not _covers(permission.get("notActions") or (), WRITE)
-            for permission in answer.get("value", [])
-        )
+        return grants(await self.permissions(str(account_id)), WRITE)
+
+    async def permissions(self, scope: str) -> Sequence[Permission]:
+        """List what the roles of who asks allow at a scope; deny assignments are not among it.
+
+        `scope` is the id of a resource, a subscription or a management group. Raises AzureError.
+        """
+        path = f"{scope}/providers/Microsoft.Authorization/permissions"
+        return [
+            Permission(tuple(row.get("actions") or ()), tuple(row.get("notActions") or ()))
+            for row in await self._list(path, _PERMISSIONS_VERSION, _has_actions)
+        ]
+
+    async def components(self, subscription_id: str) -> Sequence[Component]:
+        """List the Application Insights components of a subscription. Raises AzureError."""
+        path = f"/subscriptions/{subscription_id}/providers/Microsoft.Insights/components"
+        return [
+            Component(
+                str(row["id"]),
+                str(row["properties"]["InstrumentationKey"]),
+                needs_entra=row["properties"].get("DisableLocalAuth") is True,
+            )
+            for row in await self._list(path, _COMPONENTS_VERSION, _is_component)
+        ]
 
     async def app_settings(self, site: str) -> Mapping[str, Any]:
         """Return the app settings of a Function App, by name. Raises AzureError.
@@ -157,6 +172,12 @@ class Operator(ArmWriter):
         found: Mapping[str, Any] = await self._get("/metadata/endpoints", _METADATA, an_object)
         return found
 
+    async def _list(self, path: str, version: str, row_problem: Check) -> Sequence[Any]:
+        parameters = {"api-version": version}
+        return await pages(
+            self._pipeline, self._endpoint, "Reading", path, path, parameters, row_problem
+        )
+
     async def _get(self, path: str, version: str, check: Check, method: str = "GET") -> Any:
         request = HttpRequest(method, f"{self._endpoint}{path}?api-version={version}")
         try:
@@ -175,16 +196,12 @@ def _has_properties(body: object) -> str:
     return "it has no properties"
 
 
-def _page_of(row_problem: Check) -> Check:
-    """Expect a page, and of each of its rows what `row_problem` expects."""
-
-    def problem(body: object) -> str:
-        found = a_page(body)
-        if found or not isinstance(body, dict):
-            return found
-        return next(filter(None, map(row_problem, body["value"])), "")
-
-    return problem
+def _is_component(row: object) -> str:
+    """Expect a component with its id and its instrumentation key."""
+    if _has_properties(row) or not isinstance(row, dict):
+        return "a component has no properties"
+    texts = (row.get("id"), row["properties"].get("InstrumentationKey"))
+    return "" if all(map(is_text, texts)) else "a component lacks its id or instrumentation key"
 
 
 def _has_actions(row: object) -> str:
@@ -195,9 +212,3 @@ def _has_actions(row: object) -> str:
         if not (isinstance(found, list) and all(isinstance(action, str) for action in found)):
             return f"a row's {name} are no list of texts"
     return ""
-
-
-def _covers(patterns: Sequence[str], action: str) -> bool:
-    """Whether one of a role's actions, `*` for anything, covers an action."""
-    # fnmatch knows more signs than `*`, and no action has them.
-    return any(fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)

@@ -1,4 +1,4 @@
-"""Microsoft.Authorization, read at an account: the locks that hold there, and what one may do."""
+"""Microsoft.Authorization, read: the locks that hold at an account, and what one may do where."""
 
 from local_azure.exchange import Answer, Call
 from local_azure.handlers.accounts import find_account
@@ -38,10 +38,28 @@ def list_locks(call: Call) -> Answer:
 )
 def list_permissions(call: Call) -> Answer:
     """Return what the caller may do with the account."""
+    return _permissions(call, find_account(call).id)
+
+
+@behaviour(
+    "permissions at a subscription: as at a resource, of the roles there and above",
+    "azure-docs, resource-manager-api-authentication.md (request and answer, 2015-07-01)",
+    "documented",
+)
+@behaviour(
+    "permissions at a management group: as at a subscription",
+    "the REST reference names resources and groups alone; the path is that of any scope",
+    "inferred",
+)
+def list_permissions_at_scope(call: Call) -> Answer:
+    """Return what the caller may do in a subscription or below a management group."""
+    return _permissions(call, call.resource.rpartition("/providers/")[0])
+
+
+def _permissions(call: Call, scope: str) -> Answer:
     tenant = call.services.tenant
-    found = tenant.assignments.held(
-        call.principal.object_id, tenant.scopes_above(find_account(call).id), tenant.now()
-    )
+    scopes = dict.fromkeys(above.lower() for above in tenant.scopes_above(scope))
+    found = tenant.assignments.held(call.principal.object_id, scopes, tenant.now())
     return Answer(
         200,
         {

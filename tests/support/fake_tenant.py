@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import batched
 from typing import Any, Literal
 
+from keysweep.doctor.telemetry import Component
 from shared.core.deadline import Deadline
 from shared.core.decision import Scope
 from shared.core.errors import (
@@ -46,7 +47,7 @@ type What = Literal[
     "home tenant", "subscriptions", "subscription", "descendants",
     "everywhere", "visible", "census", "listing", "every", "groups shown", "changes", "own ids",
     "accounts", "groups", "account", "tags above", "patch",
-    "locks", "merge tag", "delete tags", "keys on",
+    "locks", "merge tag", "delete tags", "keys on", "permissions", "components",
 ]  # fmt: skip
 """What can be asked."""
 type Effect = float | AzureError | Callable[[], object] | None
@@ -101,6 +102,10 @@ class FakeTenant:
     """Accounts whose change a policy forbids."""
     without_role: set[str] = field(default_factory=set)
     """Accounts that the identity may not change."""
+    roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The actions that a person's role allows, by the id of a scope; anywhere else all."""
+    components: list[Component] = field(default_factory=list)
+    """The Application Insights components of every subscription."""
 
     unlisted: set[str] = field(default_factory=set)
     """Subscriptions that ARM's list lost, and accounts that its lists lost."""

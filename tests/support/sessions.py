@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from keysweep.configuration import Options
+from keysweep.doctor.telemetry import Component
 from keysweep.explanation import Lock
 from keysweep.impact.sources import Sources
+from keysweep.rights import Permission
 from keysweep.screen import Screen
 from keysweep.session import Session
 from shared.core.deadline import Deadline
@@ -96,6 +98,16 @@ class PersonsArm(Arm):
     async def may_write(self, account_id: AccountId) -> bool:
         """Whether the person may change an account."""
         return account_id.key not in self.tenant.without_role
+
+    async def permissions(self, scope: str) -> Sequence[Permission]:
+        """List what the person's one role allows at a scope."""
+        await self.tenant.is_asked("permissions", scope)
+        return [Permission(self.tenant.roles.get(scope, ("*",)))]
+
+    async def components(self, subscription_id: str) -> Sequence[Component]:
+        """List the Application Insights components."""
+        await self.tenant.is_asked("components", subscription_id)
+        return self.tenant.components
 
     async def merge_tag(
         self, account_id: AccountId, name: str, value: str, leave_by: float

@@ -1,0 +1,1 @@
+"""Tests of `keysweep doctor`, in memory."""
