@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
 
-from shared.border.answers import Check, a_page, decoded
+from shared.border.answers import LINK_NAMES, Check, a_page, decoded
 from shared.border.refusals import SDK_ERRORS, azure_error
 from shared.border.transport import Pipeline
 from shared.core.addresses import Links
@@ -38,7 +38,7 @@ async def pages(
         for problem in filter(None, map(row_problem, body["value"])):
             raise Unclear(action, resource, message=f"The answer is odd: {problem}.")
         rows += body["value"]
-        link = body.get("nextLink") or None
+        link = next(filter(None, (body.get(name) for name in LINK_NAMES)), None)
     return rows
 
 

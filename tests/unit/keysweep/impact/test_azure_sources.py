@@ -199,12 +199,13 @@ async def test_a_batch_that_is_throttled_is_asked_for_again(clock: VirtualClock)
 # What an answer has to be
 
 
-async def test_the_events_of_all_pages_are_read(clock: VirtualClock) -> None:
+@pytest.mark.parametrize("name", ["nextLink", "@nextLink"])
+async def test_the_events_of_all_pages_are_read(clock: VirtualClock, name: str) -> None:
     page: dict[str, Any] = recorded("activity-log-05").body
     there = asking(clock, {"value": []})
     path = f"/subscriptions/{SUBSCRIPTION_ID}/providers/microsoft.insights/eventtypes/management"
     link = f"https://management.azure.com{path}/values?api-version=2015-04-01&$skipToken=AS1:1"
-    there.transport.next = [{**page, "nextLink": link}]
+    there.transport.next = [{"value": page["value"], name: link}]
     found = await there.sources.activity(SUBSCRIPTION_ID, NOW, NOW)
     assert len(found) == len(page["value"])
     assert there.transport.asked[1].url == link
