@@ -1,7 +1,10 @@
 """`keysweep dashboard`: the workbook, drawn on this machine from captured telemetry."""
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -22,13 +25,12 @@ def dashboard(
         if refusal:
             screen.problem(f"{out} {refusal}: give another --out.")
             return USAGE
-        with screen.spinner() as progress:
+        with _in_the_place_of(out) as file, screen.spinner() as progress:
             progress.add_task(f"Reading {capture}")
             logged = read_diagnostics(diagnostics) if diagnostics is not None else None
             tables = Tables(read_capture(capture), logged)
             progress.add_task("Running the workbook's queries")
-            page = draw(read_workbook(), tables)
-        _write(page, out)
+            file.write(draw(read_workbook(), tables))
     except (CaptureError, QueryError, WorkbookError) as error:
         screen.problem(str(error))
         return USAGE
@@ -56,12 +58,16 @@ def _refusal(capture: Path, diagnostics: Path | None, out: Path) -> str:
     return ""
 
 
-def _write(page: str, out: Path) -> None:
-    """Put a whole page in the place of what is there. Raises OSError."""
+@contextmanager
+def _in_the_place_of(out: Path) -> Iterator[TextIO]:
+    """Give a file that takes the place of what is there, once it is whole. Raises OSError.
+
+    It is there before anything is drawn, which may take minutes.
+    """
     fresh = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
     try:
         with fresh.open("x", encoding="utf-8") as file:
-            file.write(page)
+            yield file
         fresh.replace(out)
     finally:
         fresh.unlink(missing_ok=True)

@@ -278,7 +278,9 @@ WRONG_KEY = {
         pytest.param(401, None, {}, id="no token taken"),
         pytest.param(200, "<html>", {}, id="a page of a proxy"),
         pytest.param(503, None, {"Retry-After": "3600"}, id="down"),
-        pytest.param(439, None, {"Retry-After": "86400"}, id="over the daily cap"),
+        pytest.param(
+            439, None, {"Retry-After": "86400"}, id="over the daily cap", marks=pytest.mark.nightly
+        ),
     ],
 )
 @pytest.mark.slow

@@ -165,6 +165,7 @@ def test_an_account_that_was_mended_and_fails_again_calls_again() -> None:
     assert called("changes-failed", story, "PT1H") == {"a": 2}
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_role_that_has_not_arrived_calls_a_day_after_enforcement_began() -> None:
     story = a_story("PT1H", A)
@@ -200,6 +201,7 @@ def test_a_lock_calls_once_for_its_subscription_and_once_more_when_it_stands_for
     }
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_four_hundred_and_sixty_locked_accounts_are_one_call_a_subscription() -> None:
     subscriptions = [f"00000000-0000-0000-0000-0000000000{number}" for number in range(10, 30)]
@@ -263,6 +265,7 @@ def flip(account: AccountId, turned: Turned, when: Any) -> KeyChange:
     )  # fmt: skip
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @every_schedule
 def test_exemptions_are_told_once_for_each_last_day_and_no_more_when_they_are_renewed(
@@ -307,6 +310,7 @@ def test_the_brake_calls_once_until_it_is_released(schedule: str) -> None:
 BURST = bots(12, keys_on=False)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @every_schedule
 def test_much_drift_calls_for_each_burst_but_not_on_the_first_day_of_enforcement(

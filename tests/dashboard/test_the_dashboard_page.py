@@ -403,22 +403,38 @@ def test_a_capture_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert ran.code == 64
 
 
-def test_a_folder_of_captures_is_one_capture(tmp_path: Path) -> None:
-    captures, out = tmp_path / "captures", tmp_path / "page.html"
+@pytest.fixture(scope="module")
+def redrawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, Path]:
+    """Draw a folder of captures in the place of an older page."""
+    folder = tmp_path_factory.mktemp("redrawn")
+    captures, out = folder / "captures", folder / "page.html"
     captures.mkdir()
     (captures / "one.json").write_text(f"[{event('DriftFound', accountName='first-bot')}]")
     (captures / "two.jsonl").write_text(event("PatchWar", accountName="second-bot"))
     (captures / "notes.txt").write_text("not telemetry")
-    assert len(read_capture(captures)) == 2
-    ran = dashboard(captures, out)
-    assert ran.err == ""
-    assert ran.code == 0
-    assert str(out) in ran.out
+    out.write_text(draw(small(grid("customEvents | project name")), Tables(ONE_EVENT)))
+    return dashboard(captures, out), out
+
+
+def test_a_folder_of_captures_is_one_capture(redrawn: tuple[Ran, Path]) -> None:
+    _, out = redrawn
+    assert len(read_capture(out.parent / "captures")) == 2
     assert "first-bot" in out.read_text()
     assert "second-bot" in out.read_text()
 
 
-def test_a_page_that_can_not_be_written_says_so(tmp_path: Path) -> None:
+def test_a_page_takes_the_place_of_an_older_one(redrawn: tuple[Ran, Path]) -> None:
+    ran, out = redrawn
+    assert ran.err == ""
+    assert ran.code == 0
+    assert str(out) in ran.out
+    assert sorted(file.name for file in out.parent.iterdir()) == ["captures", "page.html"]
+
+
+def test_a_page_that_can_not_be_written_says_so_before_it_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keysweep.dashboard.draw", None)
     capture, out = tmp_path / "capture.json", tmp_path / "no" / "page.html"
     capture.write_text(event("DriftFound"))
     ran = dashboard(capture, out)
@@ -540,11 +556,3 @@ def test_a_page_does_not_overwrite_what_is_no_page(capture: Path) -> None:
     out = capture.parent / "report.html"
     out.write_text("<!doctype html><title>Somebody else's</title>")
     refused(capture, out, "is there already, and is no page of keysweep's")
-
-
-def test_a_page_takes_the_place_of_an_older_one(capture: Path) -> None:
-    out = capture.parent / "page.html"
-    out.write_text(draw(small(grid("customEvents | project name")), Tables(ONE_EVENT)))
-    assert dashboard(capture, out).code == 0
-    assert "new-bot" in out.read_text()
-    assert sorted(file.name for file in capture.parent.iterdir()) == ["captures", "page.html"]

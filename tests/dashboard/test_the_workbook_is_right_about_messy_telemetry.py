@@ -215,7 +215,7 @@ def test_every_step_does_calm_on_clean_telemetry(month: Captured) -> None:
     assert [step for step in CALMING if not said[step]] == []
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_doubles_and_another_order_change_no_answer(month: Captured) -> None:
     sent, until = capture(month.file), BEGIN + timedelta(days=30)
     clean = [envelope for envelope in sent if naive_time(envelope) > until - timedelta(days=5)]
