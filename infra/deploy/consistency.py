@@ -7,7 +7,6 @@ up to ten minutes.
 """
 
 from collections.abc import Callable, Sequence
-from enum import Enum
 
 from infra.deploy.azure_cli import CommandFailed, run
 
@@ -26,23 +25,13 @@ _REFUSED = frozenset({"AuthorizationFailed", "LinkedAuthorizationFailed"})
 LONGEST_SECONDS, PAUSE_SECONDS = 600, 30
 
 
-class Cause(Enum):
-    """Why Azure did not do what it was asked for."""
-
-    LATE = "it does not know yet what was just made"
-    NO_RIGHTS = "whoever asked may not"
-    OTHER = "something else, which waiting does not mend"
-
-
-def cause_of(codes: frozenset[str], *, has_rights: bool) -> Cause:
-    """Judge by Azure's codes.
+def is_late(codes: frozenset[str], has_rights: Callable[[], bool]) -> bool:
+    """Whether Azure, by its codes, does not know yet what was just made.
 
     Someone who has the rights, as Azure itself says, and is refused all the same is early, too: a
     new role's assignment was answered so (azurerm#19595).
     """
-    if codes & _REFUSED:
-        return Cause.LATE if has_rights else Cause.NO_RIGHTS
-    return Cause.LATE if codes & _LATE else Cause.OTHER
+    return has_rights() if codes & _REFUSED else bool(codes & _LATE)
 
 
 def run_patiently(
@@ -53,11 +42,9 @@ def run_patiently(
         try:
             return run(*command)
         except CommandFailed as error:
-            codes = error.codes
-            may = bool(codes & _REFUSED) and has_rights()
-            if cause_of(codes, has_rights=may) is not Cause.LATE:
+            if not is_late(error.codes, has_rights):
                 raise
-            late = ", ".join(sorted(codes & (_LATE | _REFUSED)))
+            late = ", ".join(sorted(error.codes & (_LATE | _REFUSED)))
             print(f"Azure does not know yet what was just made ({late}); waiting ...", flush=True)
             sleep(PAUSE_SECONDS)
     return run(*command)
