@@ -1,16 +1,15 @@
 """What Azure itself keeps of deployments at a management group: the record of where roles are.
 
-Every machine reads the same there. A deployment that was removed is no more in it.
+Every machine reads the same there. What is no more in it Resource Graph may still know.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from infra.deploy.azure_cli import CommandFailed, az
-from infra.deploy.plan import plan_of
-from infra.deploy.questions import signed_in_tenant
+from infra.deploy.plan import plan_of, write_scopes
+from infra.deploy.resource_graph import scopes_of_role
 from infra.deploy.tenant_part import TENANT_PARAMETERS, tenant_deployment
-from infra.deploy.write_scopes import write_scopes
 
 
 def records_of(management_group: str, installation: str) -> list[Mapping[str, Any]]:
@@ -43,16 +42,18 @@ def _parts(installation: str) -> tuple[str, str, str]:
     return environment, region, subscription
 
 
-def recorded_write_scopes(management_group: str, installation: str) -> set[str]:
-    """Return the scopes at which the role that can write was assigned, in lower case.
+def assigned_scopes(role_id: str, management_group: str, installation: str) -> set[str]:
+    """Return the scopes at which the role that can write may be assigned, in lower case.
 
-    Raises CommandFailed if that can't be seen.
+    By the records of deployments, and by Resource Graph where these are no more. Raises
+    CommandFailed if the records can't be seen.
     """
-    return {
+    recorded = {
         scope
         for record in records_of(management_group, installation)
         for scope in _scopes_of(record, management_group)
     }
+    return recorded | (scopes_of_role(role_id) or set())
 
 
 def _scopes_of(record: Mapping[str, Any], management_group: str) -> set[str]:
@@ -68,5 +69,13 @@ def _scopes_of(record: Mapping[str, Any], management_group: str) -> set[str]:
         variable: str(given.get(name, {}).get("value", ""))
         for name, variable in TENANT_PARAMETERS.items()
     }
-    there = {"AZURE_TENANT_ID": signed_in_tenant(), "AZURE_MANAGEMENT_GROUP_ID": management_group}
+    there = {"AZURE_TENANT_ID": _signed_in_tenant(), "AZURE_MANAGEMENT_GROUP_ID": management_group}
     return write_scopes(plan_of({**wanted, **there}))
+
+
+def _signed_in_tenant() -> str:
+    """Return the tenant that `az` is signed in to, empty if to none."""
+    try:
+        return str(az("account", "show")["tenantId"])
+    except CommandFailed:
+        return ""

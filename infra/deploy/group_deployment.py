@@ -1,18 +1,21 @@
 """A deployment at the management group: what it does not have any more goes first.
 
-The same for azd, whose hook deploys tenant.bicep, and for `create`, which deploys main.bicep.
+A template makes, and takes nothing away. The same for azd, whose hook deploys tenant.bicep, and for
+`create`, which deploys main.bicep.
 """
 
 import json
 from collections.abc import Callable, Sequence
 
+from infra.deploy.at_group import policies, role_named
 from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, pasteable, run
 from infra.deploy.consistency import run_patiently
-from infra.deploy.plan import Plan
+from infra.deploy.deployment_records import assigned_scopes
+from infra.deploy.plan import Plan, write_scopes
 from infra.deploy.removal import remove
+from infra.deploy.resource_graph import groups_with_roles
 from infra.deploy.rights import rights_missing
-from infra.deploy.tenant_part import writer_role
-from infra.deploy.withdrawal import groups_before, withdrawals
+from infra.deploy.tenant_part import policy_names, wanted_policy, writer_role
 
 
 def carry_out(plan: Plan, command: Sequence[str], sleep: Callable[[float], None]) -> str:
@@ -23,7 +26,7 @@ def carry_out(plan: Plan, command: Sequence[str], sleep: Callable[[float], None]
     left = [list(command)]
     printed = ""
     try:
-        left = [*withdrawals(plan), *left]
+        left = [*_withdrawals(plan), *left]
         while left:
             printed = run_patiently(left[0], lambda: rights_missing(plan) == [], sleep)
             left = left[1:]
@@ -36,6 +39,25 @@ def carry_out(plan: Plan, command: Sequence[str], sleep: Callable[[float], None]
             f"{_unseen(plan, error)}"
         ) from error
     return printed
+
+
+def _withdrawals(plan: Plan) -> list[list[str]]:
+    """Return the commands that take away what the plan does not have any more at its group.
+
+    The role that can write where no ring is now, and the guardrail where it is off or another one.
+    Raises CommandFailed if that can't be seen.
+    """
+    names = {*policy_names(plan.installation)} - {wanted_policy(plan)}
+    return [*_of_rings(plan), *policies(plan.management_group, names)]
+
+
+def _of_rings(plan: Plan) -> list[list[str]]:
+    role = role_named(writer_role(plan.installation, plan.management_group), plan.management_group)
+    if role is None:
+        return []
+    outdated = assigned_scopes(role.id, plan.management_group, plan.installation)
+    outdated -= write_scopes(plan)
+    return [command for scope in sorted(outdated) for command in role.assignments(scope)]
 
 
 def _unseen(plan: Plan, error: CommandFailed) -> str:
@@ -54,7 +76,7 @@ def leave_groups(plan: Plan, sleep: Callable[[float], None], before: str = "") -
 
     `before`: the group that azd's environment remembers. Raises DeploymentStopped.
     """
-    found = groups_before(plan)
+    found = _groups_before(plan)
     if found is None:
         print("Whether another management group still has a role of this deployment can't be seen.")
     others = {group.lower(): group for group in (*(found or ()), before) if group}
@@ -63,10 +85,20 @@ def leave_groups(plan: Plan, sleep: Callable[[float], None], before: str = "") -
         remove(group, plan.environment, sleep, plan.installation)
 
 
+def _groups_before(plan: Plan) -> set[str] | None:
+    """Return the other groups that have a role of this installation; None if that can't be seen."""
+    found = groups_with_roles(plan.installation)
+    if found is None:
+        return None
+    swept = plan.settings.get("SWEEP_MANAGEMENT_GROUPS", "").split(",")
+    kept = {name.strip().lower() for name in (plan.management_group, *swept)}
+    return {group for group in found if group.lower() not in kept}
+
+
 def withdraw(plan: Plan, sleep: Callable[[float], None]) -> None:
     """Take away what a plan does not have any more. Raises DeploymentStopped."""
     leave_groups(plan, sleep)
-    for command in withdrawals(plan):
+    for command in _withdrawals(plan):
         run(*command)
         print(pasteable(command))
 

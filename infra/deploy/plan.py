@@ -106,3 +106,16 @@ def rings_of(plan: Plan) -> tuple[Ring, ...]:
     except SettingsError:
         return ()
     return found.enforce_scopes
+
+
+def write_scopes(plan: Plan) -> set[str]:
+    """Return the scopes at which a plan assigns the role that can write, in lower case."""
+    if plan.settings.get("SWEEP_MODE", "").strip().lower() != "enforce":
+        return set()
+    rings = rings_of(plan)
+    if not rings:
+        return {plan.where.lower()}
+    return {
+        (scope_of(ring.key) if ring.is_group else f"/subscriptions/{ring.key}").lower()
+        for ring in rings
+    }

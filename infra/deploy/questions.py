@@ -119,11 +119,3 @@ def _said(ask: Callable[[str], str], question: str) -> str:
         return ask(question).strip()
     except EOFError as error:
         raise DeploymentStopped("Nothing was deployed: nobody answered.") from error
-
-
-def signed_in_tenant() -> str:
-    """Return the tenant that `az` is signed in to, empty if to none."""
-    try:
-        return str(az("account", "show")["tenantId"])
-    except CommandFailed:
-        return ""

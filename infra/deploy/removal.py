@@ -4,10 +4,9 @@ from collections.abc import Callable, Sequence
 
 from infra.deploy.at_group import installations, policies, role_named
 from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, az, pasteable, run
-from infra.deploy.deployment_records import records_of
+from infra.deploy.deployment_records import assigned_scopes, records_of
 from infra.deploy.plan import scope_of
 from infra.deploy.tenant_part import policy_names, reader_role, writer_role
-from infra.deploy.withdrawal import assigned_scopes
 
 _LISTINGS, _PAUSE_SECONDS = 5, 15
 """A list can show for a while what was just deleted."""

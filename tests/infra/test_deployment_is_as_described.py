@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from infra.deploy.plan import PLACEHOLDERS, Plan, parameter_of
-from infra.deploy.write_scopes import write_scopes
+from infra.deploy.plan import PLACEHOLDERS, Plan, parameter_of, write_scopes
 from shared.core.exemption import NO
 from shared.core.settings import FUNCTION_TIMEOUT_SECONDS, SETTINGS, Settings, read_settings
 from tests.support.policy.conditions import holds

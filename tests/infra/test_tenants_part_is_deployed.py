@@ -9,9 +9,8 @@ from infra.deploy import hooks
 from infra.deploy.__main__ import main
 from infra.deploy.azure_cli import DeploymentStopped
 from infra.deploy.consistency import LONGEST_SECONDS, PAUSE_SECONDS, is_late
-from infra.deploy.plan import plan_of, scope_of
+from infra.deploy.plan import plan_of, scope_of, write_scopes
 from infra.deploy.verification import Clock
-from infra.deploy.write_scopes import write_scopes
 from tests.support.azure_cli import AzureCli
 from tests.support.deployments import (
     CONTRIBUTOR,
