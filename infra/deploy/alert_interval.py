@@ -5,9 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from infra.deploy.plan import SWEEP_INTERVAL, Plan
-from infra.deploy.settings_checks import DEFAULT_SCHEDULE
+from infra.deploy.sweep_times import DEFAULT_SCHEDULE, schedule_of
 from infra.deploy.templates import parameter_rules
-from shared.core.schedule import Schedule
 
 
 def schedule_problems(plan: Plan) -> list[str]:
@@ -42,11 +41,8 @@ def fitting_interval(gap: timedelta) -> str | None:
 
 def longest_gap(settings: Mapping[str, str]) -> timedelta | None:
     """Return how far apart sweeps are, None for what is no schedule, which is told elsewhere."""
-    text = settings.get("SWEEP_SCHEDULE", "").strip() or DEFAULT_SCHEDULE
-    try:
-        return Schedule.parse(text).longest_gap
-    except ValueError:
-        return None
+    schedule = schedule_of(settings.get("SWEEP_SCHEDULE", ""))
+    return None if schedule is None else schedule.longest_gap
 
 
 def default_interval() -> str:

@@ -8,9 +8,6 @@ from infra.placement import placement_problems
 from shared.core.errors import SettingsError
 from shared.core.settings import SETTINGS, read_settings
 
-DEFAULT_SCHEDULE = str(
-    next(setting.default for setting in SETTINGS if setting.name == "SWEEP_SCHEDULE")
-)
 _ID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 GUARDRAILS = ("off", "audit", "deny", "modify")
 

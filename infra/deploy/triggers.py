@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, az
 from infra.deploy.function_app import FUNCTION, FunctionApp
 from infra.deploy.launcher import own_command
-from infra.deploy.settings_checks import DEFAULT_SCHEDULE
-from shared.core.schedule import Schedule
+from infra.deploy.sweep_times import minutes_to_next, next_sweep
 
 TRIES, PAUSE_SECONDS = 20, 15
 
@@ -50,8 +49,7 @@ def _synchronise(app: FunctionApp) -> str:
 
 def first_sweep(app: FunctionApp, schedule: str | None, now: datetime) -> str:
     """Say when the next sweep is, and how to see it. An empty schedule is the default one."""
-    at = _next(schedule, now)
-    minutes = max(30, _minutes(at, now) + 15 if at else 0)
+    minutes = max(30, (minutes_to_next(schedule, now) or 0) + 15)
     verify = own_command(
         "verify",
         *("--subscription", app.subscription, "--resource-group", app.resource_group),
@@ -59,25 +57,3 @@ def first_sweep(app: FunctionApp, schedule: str | None, now: datetime) -> str:
         *("--wait", f"{minutes}m"),
     )
     return f"{next_sweep(schedule, now)} To see it:\n\n    {verify}\n"
-
-
-def next_sweep(schedule: str | None, now: datetime) -> str:
-    """Say in a sentence when the next sweep is. None: the schedule can't be seen."""
-    if schedule is None:
-        return "When the next sweep is can't be seen: you may not read the app's settings."
-    at = _next(schedule, now)
-    if at is None:
-        return f"When the next sweep is can't be told of the schedule {schedule!r}."
-    return f"The next sweep is at {at:%Y-%m-%d %H:%M} UTC, in {_minutes(at, now)} minutes."
-
-
-def _next(schedule: str | None, now: datetime) -> datetime | None:
-    try:
-        parsed = Schedule.parse((schedule or "").strip() or DEFAULT_SCHEDULE)
-    except ValueError:
-        return None
-    return parsed.next_after(now.astimezone(UTC))
-
-
-def _minutes(at: datetime, now: datetime) -> int:
-    return int((at - now).total_seconds() // 60)

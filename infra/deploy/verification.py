@@ -6,7 +6,6 @@ is said to be unseen.
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -24,15 +23,13 @@ from infra.deploy.findings import (
     silence_reasons,
 )
 from infra.deploy.function_app import FunctionApp
-from infra.deploy.settings_checks import DEFAULT_SCHEDULE
 from infra.deploy.sweep_reports import (
     component_of,
     may_publish,
     principals_of,
     reports_since,
 )
-from infra.deploy.triggers import next_sweep
-from shared.core.schedule import Schedule
+from infra.deploy.sweep_times import is_due, next_sweep, schedule_of
 
 _POLL_SECONDS = 30
 _ARRIVAL = timedelta(minutes=10)
@@ -96,24 +93,9 @@ def look_back(schedule: str | None) -> timedelta:
 
     For a schedule that can't be seen or read: as if it were once a day, which is the rarest.
     """
-    gap = timedelta(days=1)
-    if schedule is not None:
-        with suppress(ValueError):
-            gap = Schedule.parse(schedule.strip() or DEFAULT_SCHEDULE).longest_gap
+    found = schedule_of(schedule)
+    gap = timedelta(days=1) if found is None else found.longest_gap
     return gap + LONGEST_SWEEP + _ARRIVAL
-
-
-def is_due(schedule: str | None, since: datetime, by: datetime) -> bool | None:
-    """Whether a sweep begins between two moments; None if the schedule can't be seen or read."""
-    if schedule is None:
-        return None
-    try:
-        first = Schedule.parse(schedule.strip() or DEFAULT_SCHEDULE).next_after(
-            since.astimezone(UTC)
-        )
-    except ValueError:
-        return None
-    return first is not None and first <= by
 
 
 def unreadable(error: CommandFailed) -> str:

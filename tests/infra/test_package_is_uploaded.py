@@ -11,12 +11,12 @@ from infra.deploy.__main__ import main
 from infra.deploy.azure_cli import DeploymentStopped
 from infra.deploy.function_app import FunctionApp
 from infra.deploy.launcher import own_command
+from infra.deploy.sweep_times import next_sweep
 from infra.deploy.triggers import (
     PAUSE_SECONDS,
     TRIES,
     await_sweep_function,
     first_sweep,
-    next_sweep,
 )
 from infra.deploy.upload import upload
 from infra.deploy.upload_progress import Progress, progress_of, refusal, why_it_ended
