@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 import shutil
 import subprocess
 import tempfile
@@ -10,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from infra.deploy.command_lines import pasteable
 
 # `(Code) message`, `Code: ...`, and what stands in the JSON of a deployment, quoted over and over.
 _CODES = re.compile(
@@ -92,19 +93,3 @@ def _file_of(body: Mapping[str, Any]) -> Iterator[Path]:
         path = Path(folder) / "body.json"
         path.write_text(json.dumps(body), encoding="utf-8")
         yield path
-
-
-def pasteable(command: Sequence[str]) -> str:
-    """Return a command line that sh and PowerShell read alike.
-
-    They do not where a word has a single quote, or a double one for a script such as `az.cmd`: then
-    it is sh's alone.
-    """
-    return " ".join(_quoted(word) for word in command)
-
-
-def _quoted(word: str) -> str:
-    # PowerShell makes a list of what has a comma, and looks up what begins with @.
-    if re.fullmatch(r"[\w./:=-]+", word):
-        return word
-    return shlex.quote(word) if "'" in word else f"'{word}'"

@@ -8,7 +8,8 @@ import json
 from collections.abc import Callable, Sequence
 
 from infra.deploy.at_group import policies, role_named
-from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, pasteable, run
+from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, run
+from infra.deploy.command_lines import indented, pasteable
 from infra.deploy.consistency import run_patiently
 from infra.deploy.deployment_records import assigned_scopes
 from infra.deploy.plan import Plan, write_scopes
@@ -31,11 +32,10 @@ def carry_out(plan: Plan, command: Sequence[str], sleep: Callable[[float], None]
             printed = run_patiently(left[0], lambda: rights_missing(plan) == [], sleep)
             left = left[1:]
     except CommandFailed as error:
-        lines = "\n".join(f"    {pasteable(remaining)}" for remaining in left)
         raise DeploymentStopped(
             f"Azure says: {error.output}\n\n"
             "Somebody with Owner, or User Access Administrator and Resource Policy Contributor, at "
-            f"management group {plan.management_group} runs this here:\n\n{lines}\n\n"
+            f"management group {plan.management_group} runs this here:\n\n{indented(left)}\n\n"
             f"{_unseen(plan, error)}"
         ) from error
     return printed

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from infra.deploy.alert_interval import default_interval, fitting_interval, longest_gap
-from infra.deploy.azure_cli import DeploymentStopped, pasteable, run
+from infra.deploy.azure_cli import DeploymentStopped, run
 from infra.deploy.checks import check
+from infra.deploy.command_lines import own_command, pasteable
 from infra.deploy.function_app import FunctionApp
 from infra.deploy.group_deployment import carry_out, leave_groups
-from infra.deploy.launcher import own_command
 from infra.deploy.plan import SWEEP_INTERVAL, plan_of
 from infra.deploy.questions import ASKED, answers_of
 from infra.deploy.removal import remove, say_what_is_left

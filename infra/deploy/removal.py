@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from infra.deploy.at_group import installations, policies, role_named
-from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, az, pasteable, run
+from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, az, run
+from infra.deploy.command_lines import indented, pasteable
 from infra.deploy.deployment_records import assigned_scopes, records_of
 from infra.deploy.plan import scope_of
 from infra.deploy.tenant_part import policy_names, reader_role, writer_role
@@ -37,7 +38,7 @@ def remove(
     if commands:
         raise DeploymentStopped(
             "All was deleted, and Azure still lists some of it. Run this again in some minutes, "
-            f"or:\n\n{_indented(commands)}"
+            f"or:\n\n{indented(commands)}"
         )
     print(
         f"Nothing of Keysweep {name} is left at management group {management_group}: its roles, "
@@ -91,13 +92,9 @@ def _run_all(commands: Sequence[Sequence[str]], management_group: str) -> None:
                 continue
             raise DeploymentStopped(
                 f"Azure says: {error.output}\n\nLeft to do, for somebody with rights at management "
-                f"group {management_group}:\n\n{_indented(commands[number:])}"
+                f"group {management_group}:\n\n{indented(commands[number:])}"
             ) from error
         print(pasteable(command), flush=True)
-
-
-def _indented(commands: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"    {pasteable(command)}" for command in commands)
 
 
 def say_what_is_left(environment: str, subscription: str = "") -> None:
@@ -116,7 +113,7 @@ def say_what_is_left(environment: str, subscription: str = "") -> None:
         return
     commands = [["az", "group", "delete", "--name", name, *where] for name in groups]
     commands += [["az", "resource", "delete", "--ids", found] for found in outside]
-    raise DeploymentStopped(f"Still in {place}; to take it away:\n\n{_indented(commands)}")
+    raise DeploymentStopped(f"Still in {place}; to take it away:\n\n{indented(commands)}")
 
 
 def _group_of(resource_id: str) -> str:

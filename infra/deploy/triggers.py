@@ -9,8 +9,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, az
+from infra.deploy.command_lines import own_command
 from infra.deploy.function_app import FUNCTION, FunctionApp
-from infra.deploy.launcher import own_command
 from infra.deploy.sweep_times import minutes_to_next, next_sweep
 
 TRIES, PAUSE_SECONDS = 20, 15

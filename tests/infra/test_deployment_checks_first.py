@@ -16,7 +16,8 @@ from jsonschema import Draft201909Validator
 
 from infra.deploy.__main__ import main, read_arguments
 from infra.deploy.alert_interval import schedule_problems
-from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, pasteable, run, script_problem
+from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, run, script_problem
+from infra.deploy.command_lines import pasteable
 from infra.deploy.hierarchy import place_problems
 from infra.deploy.hooks import prepare
 from infra.deploy.plan import SWEEP_INTERVAL, Plan, parameter_of, scope_of

@@ -9,8 +9,8 @@ import pytest
 
 from infra.deploy.__main__ import main
 from infra.deploy.azure_cli import DeploymentStopped
+from infra.deploy.command_lines import own_command
 from infra.deploy.function_app import FunctionApp
-from infra.deploy.launcher import own_command
 from infra.deploy.sweep_times import next_sweep
 from infra.deploy.triggers import (
     PAUSE_SECONDS,
