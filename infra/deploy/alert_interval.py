@@ -25,7 +25,8 @@ def schedule_problems(plan: Plan) -> list[str]:
         )
         return [problem]
     given = plan.sweep_interval or default_interval()
-    if given in _intervals() and _intervals()[given] < gap:
+    # What is no interval at all is said elsewhere.
+    if _intervals().get(given, gap) < gap:
         problem = (
             f"{SWEEP_INTERVAL} (alertSweepInterval) is {given!r}, SWEEP_SCHEDULE is {schedule!r}, "
             f"{apart}: the alert `no-sweep` would call although nothing is wrong; it must be {fits}"

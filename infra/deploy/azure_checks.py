@@ -9,11 +9,11 @@ from infra.deploy.network_checks import network_problems
 from infra.deploy.plan import Plan
 from infra.deploy.rights import SUBSCRIPTION_RIGHTS, lacking_rights
 from infra.deploy.settings_checks import NO_GOVERNMENT
-from infra.deploy.storage_redundancy import storage_problems
+from infra.placement import IN_ONE_PLACE, VARIABLES, ZONE_REDUNDANT, fitting_sku
 
 
 def azure_problems(plan: Plan, known: Sequence[str] = ()) -> list[str]:
-    """Judge what Azure knows: sign-in, tenant, cloud, groups, region, rights. Reads only.
+    """Judge what Azure knows: sign-in, tenant, cloud, groups, region, storage, network, rights.
 
     `known` are the problems that were found without it.
     """
@@ -85,3 +85,25 @@ def subscription_problems(subscription: str) -> list[str]:
         "has them, or Contributor with Role Based Access Control Administrator"
     )
     return [problem]
+
+
+def storage_problems(plan: Plan) -> list[str]:
+    """Name zones that the region does not have; none where that can't be seen."""
+    wanted = plan.placement.text("storageSku") or ZONE_REDUNDANT
+    if wanted != ZONE_REDUNDANT or region_sku(plan) != IN_ONE_PLACE:
+        return []
+    problem = (
+        f"{VARIABLES['storageSku']} (storageSku) is {wanted!r}, and {plan.location} has no zones "
+        f"for storage: it must be {IN_ONE_PLACE}"
+    )
+    return [problem]
+
+
+def region_sku(plan: Plan) -> str | None:
+    """Return how storage can be kept in the region of a plan; None if that can't be seen."""
+    provider = f"/subscriptions/{plan.subscription}/providers/Microsoft.Storage"
+    url = f"{provider}/skus?api-version=2024-01-01"
+    try:
+        return fitting_sku(az("rest", "--method", "get", "--url", url)["value"], plan.location)
+    except (CommandFailed, KeyError, TypeError):
+        return None

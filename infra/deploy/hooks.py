@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from infra.deploy.alert_interval import default_interval, fitting_interval, longest_gap
+from infra.deploy.azure_checks import region_sku
 from infra.deploy.azure_cli import DeploymentStopped, run
 from infra.deploy.checks import check
 from infra.deploy.command_lines import own_command, pasteable
@@ -21,7 +22,6 @@ from infra.deploy.plan import SWEEP_INTERVAL, plan_of
 from infra.deploy.questions import ASKED, answers_of
 from infra.deploy.removal import remove, say_what_is_left
 from infra.deploy.rights import rights_missing
-from infra.deploy.storage_redundancy import region_sku
 from infra.deploy.tenant_part import tenant_command
 from infra.deploy.triggers import await_sweep_function, first_sweep
 from infra.deploy.upload_progress import FROM_THE_NETWORK

@@ -72,10 +72,13 @@ def plan_of_file(path: str, management_group: str) -> Plan:
     values = {name: parameter["value"] for name, parameter in parameters.items()}
 
     def text(name: str) -> str:
-        value = values.get(name)
-        return (
-            "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-        )
+        match values.get(name):
+            case None:
+                return ""
+            case bool() as value:
+                return str(value).lower()
+            case value:
+                return str(value)
 
     settings = {setting.name: text(parameter_of(setting.name)) for setting in SETTINGS}
     return Plan(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ TENANT_TEMPLATE = "infra/compiled/tenant.json"
 APP_TEMPLATE = "infra/compiled/app.json"
 
 
+@cache
 def parameter_rules() -> Mapping[str, Mapping[str, Any]]:
     """Return the parameters of app.bicep with their types, limits and defaults, by name."""
     rules: Mapping[str, Mapping[str, Any]]
