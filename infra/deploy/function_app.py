@@ -9,6 +9,8 @@ from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, az
 _API = "api-version=2024-04-01"
 FUNCTION = "sweep"
 """The name of the one function, in function_app.py."""
+METRICS_PUBLISHER = "3913510d-42f4-4e42-8a64-420c390055eb"
+"""The id of the built-in role Monitoring Metrics Publisher, which sends telemetry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +64,18 @@ class FunctionApp:
         raise DeploymentStopped(
             f"{self.name} has no deployment endpoint: is it the Function App's name?"
         )
+
+
+def may_publish(site: Mapping[str, Any], component: str) -> bool | None:
+    """Whether an app's identity may send telemetry to a component; None if that can't be seen."""
+    identities = (site.get("identity") or {}).get("userAssignedIdentities") or {}
+    try:
+        principals = {identity["principalId"] for identity in identities.values()}
+        rows = az("role", "assignment", "list", "--scope", component, "--include-inherited")
+        return any(
+            row["roleDefinitionId"].lower().endswith(METRICS_PUBLISHER)
+            and row["principalId"] in principals
+            for row in rows
+        )
+    except (CommandFailed, KeyError, TypeError):
+        return None

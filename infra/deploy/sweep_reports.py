@@ -3,7 +3,7 @@
 By Log Analytics' query API for a resource, which `az rest` reaches without an extension.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,6 @@ from infra.deploy.function_app import FunctionApp
 from shared.core.events import CoverageGap, SettingsRejected, SweepCompleted, SweepStarted
 from shared.core.settings import CLOUDS
 
-METRICS_PUBLISHER = "3913510d-42f4-4e42-8a64-420c390055eb"
 _CLOUD_NAMES = {"AzureChinaCloud": "AZURE_CHINA_CLOUD"}
 _NAMES = ", ".join(f"'{event.name}'" for event in (SweepStarted, SweepCompleted, SettingsRejected))
 _KQL = f"""
@@ -72,22 +71,3 @@ def _reports(answer: Mapping[str, Any]) -> Iterator[Report]:
             accounts=row["accounts"] or 0,
             drift=row["drift"] or 0,
         )
-
-
-def may_publish(component: str, principals: Sequence[str]) -> bool | None:
-    """Whether an identity may send telemetry to a component; None if that can't be seen."""
-    try:
-        rows = az("role", "assignment", "list", "--scope", component, "--include-inherited")
-        return any(
-            row["roleDefinitionId"].lower().endswith(METRICS_PUBLISHER)
-            and row["principalId"] in principals
-            for row in rows
-        )
-    except (CommandFailed, KeyError, TypeError):
-        return None
-
-
-def principals_of(site: Mapping[str, Any]) -> list[str]:
-    """Return the object ids of an app's identities."""
-    identities = ((site.get("identity") or {}).get("userAssignedIdentities") or {}).values()
-    return [str(identity["principalId"]) for identity in identities]

@@ -22,13 +22,8 @@ from infra.deploy.findings import (
     judge,
     silence_reasons,
 )
-from infra.deploy.function_app import FunctionApp
-from infra.deploy.sweep_reports import (
-    component_of,
-    may_publish,
-    principals_of,
-    reports_since,
-)
+from infra.deploy.function_app import FunctionApp, may_publish
+from infra.deploy.sweep_reports import component_of, reports_since
 from infra.deploy.sweep_times import is_due, next_sweep, schedule_of
 
 _POLL_SECONDS = 30
@@ -73,7 +68,7 @@ def verify(app: FunctionApp, since: datetime | None, wait: timedelta, clock: Clo
             is_listed=app.lists_the_function(),
             next_sweep=next_sweep(schedule, clock.now()),
             is_due=should_be_there,
-            may_publish=may_publish(component, principals_of(site)),
+            may_publish=may_publish(site, component),
         )
         print("\n".join(f"- {reason}" for reason in silence_reasons(around)))
     return exit_code(finding, clock.now(), is_due=should_be_there)
