@@ -233,8 +233,7 @@ def _map() -> str:
     modules += sorted((ROOT / "keysweep").rglob("*.py"))
     modules += [ROOT / "dashboard" / "__init__.py", ROOT / "bench" / "__init__.py"]
     modules += sorted((ROOT / "infra" / "deploy").rglob("*.py"))
-    modules += [ROOT / "infra" / name for name in ("placement.py", "package.py")]
-    modules += [ROOT / "local_azure" / "__init__.py"]
+    modules += [ROOT / "infra" / "package.py", ROOT / "local_azure" / "__init__.py"]
     for path in modules:
         document = ast.get_docstring(ast.parse(path.read_text())) or ""
         summary = document.partition("\n\n")[0].replace("\n", " ")

@@ -6,10 +6,10 @@ from typing import Any
 from infra.deploy.azure_cli import CommandFailed, az
 from infra.deploy.hierarchy import scope_problems
 from infra.deploy.network_checks import network_problems
+from infra.deploy.placement import IN_ONE_PLACE, VARIABLES, ZONE_REDUNDANT, fitting_sku
 from infra.deploy.plan import Plan
 from infra.deploy.rights import SUBSCRIPTION_RIGHTS, lacking_rights
 from infra.deploy.settings_checks import NO_GOVERNMENT
-from infra.placement import IN_ONE_PLACE, VARIABLES, ZONE_REDUNDANT, fitting_sku
 
 
 def azure_problems(plan: Plan, known: Sequence[str] = ()) -> list[str]:

@@ -7,11 +7,11 @@ A template makes, and takes nothing away. The same for azd, whose hook deploys t
 import json
 from collections.abc import Callable, Sequence
 
-from infra.deploy.at_group import policies, role_named
 from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, run
 from infra.deploy.command_lines import indented, pasteable
 from infra.deploy.consistency import run_patiently
 from infra.deploy.deployment_records import assigned_scopes
+from infra.deploy.group_contents import policies, role_named
 from infra.deploy.plan import Plan, write_scopes
 from infra.deploy.removal import remove
 from infra.deploy.resource_graph import groups_with_roles
@@ -19,7 +19,7 @@ from infra.deploy.rights import rights_missing
 from infra.deploy.tenant_part import policy_names, wanted_policy, writer_role
 
 
-def carry_out(plan: Plan, command: Sequence[str], sleep: Callable[[float], None]) -> str:
+def deploy(plan: Plan, command: Sequence[str], sleep: Callable[[float], None]) -> str:
     """Withdraw, and run the command that deploys. Returns what it prints.
 
     Raises DeploymentStopped, with what Azure says and the commands that are left.
@@ -48,10 +48,11 @@ def _withdrawals(plan: Plan) -> list[list[str]]:
     Raises CommandFailed if that can't be seen.
     """
     names = {*policy_names(plan.installation)} - {wanted_policy(plan)}
-    return [*_of_rings(plan), *policies(plan.management_group, names)]
+    return [*_outdated_assignments(plan), *policies(plan.management_group, names)]
 
 
-def _of_rings(plan: Plan) -> list[list[str]]:
+def _outdated_assignments(plan: Plan) -> list[list[str]]:
+    """Return the commands that take the role that can write away from what is no ring any more."""
     role = role_named(writer_role(plan.installation, plan.management_group), plan.management_group)
     if role is None:
         return []
@@ -113,6 +114,6 @@ def create(plan: Plan, parameters: str, sleep: Callable[[float], None]) -> None:
         *("--parameters", parameters, "--query", "properties.outputs", "--output", "json"),
     ]
     # The CLI changes the letter case of outputs.
-    outputs = json.loads(carry_out(plan, command, sleep))
+    outputs = json.loads(deploy(plan, command, sleep))
     for name, output in outputs.items():
         print(f"{name.upper()}: {output['value']}")

@@ -17,7 +17,8 @@ from infra.deploy.azure_cli import DeploymentStopped, run
 from infra.deploy.checks import check
 from infra.deploy.command_lines import own_command, pasteable
 from infra.deploy.function_app import FunctionApp
-from infra.deploy.group_deployment import carry_out, leave_groups
+from infra.deploy.group_deployment import deploy, leave_groups
+from infra.deploy.placement import IN_ONE_PLACE, VARIABLES, Placement
 from infra.deploy.plan import SWEEP_INTERVAL, plan_of
 from infra.deploy.questions import ASKED, answers_of
 from infra.deploy.removal import remove, say_what_is_left
@@ -25,7 +26,6 @@ from infra.deploy.rights import rights_missing
 from infra.deploy.tenant_part import tenant_command
 from infra.deploy.triggers import await_sweep_function, first_sweep
 from infra.deploy.upload_progress import FROM_THE_NETWORK
-from infra.placement import IN_ONE_PLACE, VARIABLES, Placement
 
 _DEPLOYED_AT = "KEYSWEEP_DEPLOYED_AT"
 """In azd's environment: the management group at which the role is."""
@@ -88,7 +88,7 @@ def postprovision(environ: Mapping[str, str], sleep: Callable[[float], None]) ->
     plan = plan_of(environ)
     leave_groups(plan, sleep, environ.get(_DEPLOYED_AT, "").strip())
     try:
-        carry_out(plan, [*tenant_command(environ), "--output", "none"], sleep)
+        deploy(plan, [*tenant_command(environ), "--output", "none"], sleep)
     except DeploymentStopped as stopped:
         raise DeploymentStopped(
             f"The Function is there; its role is not. {stopped}When that is done, go on with "

@@ -1,9 +1,9 @@
 """Judges the company's subnets and what Flex Consumption needs for them. Reads only."""
 
 from infra.deploy.azure_cli import CommandFailed, az
+from infra.deploy.placement import VARIABLES, subnet_problems
 from infra.deploy.plan import Plan
 from infra.deploy.rights import lacking_rights
-from infra.placement import VARIABLES, subnet_problems
 
 _SUBNET_RIGHTS = ("Microsoft.Network/virtualNetworks/subnets/join/action",)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from infra.deploy.azure_cli import az
-from infra.placement import Placement
+from infra.deploy.placement import Placement
 from shared.core.errors import SettingsError
 from shared.core.rings import Ring
 from shared.core.settings import SETTINGS, read_settings

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from infra.deploy.at_group import installations, policies, role_named
 from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, az, run
 from infra.deploy.command_lines import indented, pasteable
 from infra.deploy.deployment_records import assigned_scopes, records_of
+from infra.deploy.group_contents import installations, policies, role_named
 from infra.deploy.plan import scope_of
 from infra.deploy.tenant_part import policy_names, reader_role, writer_role
 

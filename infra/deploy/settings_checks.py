@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping
 
+from infra.deploy.placement import placement_problems
 from infra.deploy.plan import PLACEHOLDERS, Plan
-from infra.placement import placement_problems
 from shared.core.errors import SettingsError
 from shared.core.settings import SETTINGS, read_settings
 

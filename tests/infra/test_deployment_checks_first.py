@@ -319,7 +319,7 @@ def test_a_ring_that_is_not_below_the_management_group_is_refused(cli: AzureCli)
     cli.answer(f"az rest --method get --url {more}", {"value": [{"name": "mg-test"}]})
     preprovision(ENFORCE_SCOPES="MG-dev, mg-test@2027-01-15")
     (problem,) = problems(refused(ENFORCE_SCOPES=f"mg-dev, mg-typo, {GROUP}"))
-    assert problem.startswith(f"- ENFORCE_SCOPES lists 'mg-typo': it must be below {GROUP}"[:40])
+    assert problem.startswith("- ENFORCE_SCOPES lists 'mg-typo': it must be below ")
 
 
 @pytest.mark.parametrize(("below", "count"), [("2" * 8, 1), (None, 0)])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.placement import (
+from infra.deploy.placement import (
     VARIABLES,
     Placement,
     fitting_sku,
