@@ -1,6 +1,6 @@
 """Judges what is to be deployed by what Azure knows. Reads only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from infra.deploy.azure_cli import CommandFailed, az
@@ -9,22 +9,20 @@ from infra.deploy.network_checks import network_problems
 from infra.deploy.placement import IN_ONE_PLACE, VARIABLES, ZONE_REDUNDANT, fitting_sku
 from infra.deploy.plan import Plan
 from infra.deploy.rights import SUBSCRIPTION_RIGHTS, lacking_rights
-from infra.deploy.settings_checks import NO_GOVERNMENT
+from infra.deploy.settings_checks import NO_GOVERNMENT, setting_problems
 
 
-def azure_problems(plan: Plan, known: Sequence[str] = ()) -> list[str]:
-    """Judge what Azure knows: sign-in, tenant, cloud, groups, region, storage, network, rights.
-
-    `known` are the problems that were found without it.
-    """
+def azure_problems(plan: Plan) -> list[str]:
+    """Judge what Azure knows: sign-in, tenant, cloud, groups, region, storage, network, rights."""
     try:
         account = az("account", "show")
     except CommandFailed as error:
         return [f"nobody is signed in: run `az login`. Azure CLI says: {error.output}"]
     problems = []
-    # What is no tenant's id at all was said already.
-    if "AZURE_TENANT_ID" not in " ".join(known):
-        problems += tenant_problems(plan.settings.get("AZURE_TENANT_ID", "").strip(), account)
+    tenant = plan.settings.get("AZURE_TENANT_ID", "").strip()
+    # What is no tenant's id at all is said without Azure.
+    if tenant and not setting_problems("AZURE_TENANT_ID", tenant):
+        problems += tenant_problems(tenant, account)
     if account["environmentName"] == "AzureUSGovernment":
         problems.append(f"`az` is set to AzureUSGovernment: {NO_GOVERNMENT}")
     problems += group_problems(plan.management_group)

@@ -23,7 +23,7 @@ def check(plan: Plan, environ: Mapping[str, str] | None = None) -> None:
     more = parameter_problems(environ or {})
     problems += [problem for problem in more if problem.partition(" is ")[0] not in named]
     if plan.management_group:
-        problems += azure_problems(plan, problems)
+        problems += azure_problems(plan)
         problems += place_problems(plan) if environ is None else []
     if problems:
         raise DeploymentStopped(

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from jsonschema import Draft201909Validator
 
+from infra import deploy
 from infra.deploy.__main__ import main, read_arguments
 from infra.deploy.alert_interval import schedule_problems
 from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, run, script_problem
@@ -595,6 +596,12 @@ def test_azd_gives_every_parameter_of_the_app_from_its_setting() -> None:
 
 
 # The documents
+
+
+def test_the_package_says_what_each_of_its_modules_is_for() -> None:
+    modules = {path.stem for path in (ROOT / "infra" / "deploy").glob("*.py")} - {"__init__"}
+    listed = re.findall(r"^    +((?:\w+  ?)+) {2,}", deploy.__doc__ or "", re.MULTILINE)
+    assert sorted(name for line in listed for name in line.split()) == sorted(modules)
 
 
 def test_every_command_that_the_documents_give_is_understood(
