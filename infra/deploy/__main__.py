@@ -78,7 +78,7 @@ def read_arguments(argv: Sequence[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("check", "check everything; deploy nothing"),
-        ("create", "withdraw, then deploy main.bicep, as patiently as Azure needs"),
+        ("create", "check, withdraw, and deploy main.bicep, as patiently as Azure needs"),
         ("withdraw", "before a deployment, take away what it does not have any more"),
     ):
         reads_a_file = commands.add_parser(name, help=text)
@@ -120,7 +120,9 @@ def _command(arguments: argparse.Namespace, clock: Clock) -> int:
         case "check":
             _check_command(_plan_of(arguments))
         case "create":
-            create(_plan_of(arguments), arguments.parameters, clock.sleep)
+            plan = _plan_of(arguments)
+            check(plan)
+            create(plan, arguments.parameters, clock.sleep)
         case "withdraw":
             withdraw(_plan_of(arguments), clock.sleep)
         case "upload":

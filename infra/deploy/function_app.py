@@ -15,7 +15,7 @@ METRICS_PUBLISHER = "3913510d-42f4-4e42-8a64-420c390055eb"
 
 @dataclass(frozen=True, slots=True)
 class FunctionApp:
-    """Which app it is."""
+    """A Function App, by its names."""
 
     subscription: str
     resource_group: str
@@ -27,20 +27,20 @@ class FunctionApp:
         return ("--subscription", self.subscription, "--resource-group", self.resource_group)
 
     def url(self, part: str) -> str:
-        """Return the address of a part of it at Azure Resource Manager."""
+        """Return the address of a part of the app at Azure Resource Manager."""
         return (
             f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
             f"/providers/Microsoft.Web/sites/{self.name}/{part}?{_API}"
         )
 
     def site(self) -> Mapping[str, Any]:
-        """Return it as Azure has it. Raises CommandFailed."""
+        """Return the app as Azure has it. Raises CommandFailed."""
         site: Mapping[str, Any] = az("functionapp", "show", *self.where, "--name", self.name)
         # Newer versions of the CLI keep Azure's own form.
         return {**(site.get("properties") or {}), **site}
 
     def settings(self) -> dict[str, str] | None:
-        """Return its app settings; None if they can't be seen."""
+        """Return the app settings; None if they can't be seen."""
         listing = ("functionapp", "config", "appsettings", "list")
         try:
             rows = az(*listing, *self.where, "--name", self.name)
@@ -57,7 +57,7 @@ class FunctionApp:
             return None
 
     def scm(self) -> str:
-        """Return the address of its deployment endpoint. Raises DeploymentStopped."""
+        """Return the address of the app's deployment endpoint. Raises DeploymentStopped."""
         for state in self.site()["hostNameSslStates"]:
             if state["hostType"] == "Repository":
                 return f"https://{state['name']}"

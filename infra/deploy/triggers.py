@@ -39,7 +39,7 @@ def await_sweep_function(app: FunctionApp, sleep: Callable[[float], None]) -> No
 
 
 def _synchronise(app: FunctionApp) -> str:
-    """Ask for it. Returns what Azure says against it, if anything."""
+    """Have the triggers synchronised. Returns what Azure says against it, if anything."""
     try:
         az("rest", "--method", "post", "--url", app.url("syncfunctiontriggers"))
     except CommandFailed as error:

@@ -370,6 +370,14 @@ def test_the_command_line_takes_the_role_away_from_what_is_no_ring_any_more(
     assert done(cli) == ["/at/test"]
 
 
+def test_a_file_that_is_wrong_takes_nothing_away(cli: AzureCli) -> None:
+    deployed(cli, DEV, TEST)
+    wrong = compiled_parameters(location="westeurope", environmentName="prod", sweepMode="enforced")
+    cli.answer("az bicep build-params", wrong)
+    assert main(["create", "--management-group", GROUP], {}) == 1
+    assert done(cli) == []
+
+
 def test_one_command_withdraws_deploys_patiently_and_says_what_is_next(
     cli: AzureCli, capsys: pytest.CaptureFixture[str]
 ) -> None:
