@@ -19,7 +19,9 @@ from infra.deploy.verification import Clock
 from tests.support.azure_cli import AzureCli
 from tests.support.deployments import (
     ENVIRON,
+    FUNCTIONS,
     GROUP,
+    LISTED,
     PROVISIONED,
     Deployer,
     PassingTime,
@@ -102,8 +104,7 @@ class Azd:
 @pytest.fixture
 def azd(cli: AzureCli) -> Azd:
     """Have a clone, and a new environment whose name azd has asked for."""
-    site = f"az rest --method get --url /subscriptions/{ENVIRON['AZURE_SUBSCRIPTION_ID']}/resourceG"
-    cli.answer(site, {"value": [{"name": "func-keysweep/sweep"}]})
+    cli.answer(FUNCTIONS, LISTED)
     cli.answer("az rest --method post --url /subscriptions/", None)
     return Azd(cli, {"AZURE_ENV_NAME": "prod"})
 

@@ -10,18 +10,16 @@ import pytest
 
 from infra.deploy.__main__ import main
 from infra.deploy.findings import NOT_YET, TO_MEND, WHOLE, Surroundings, silence_reasons
-from infra.deploy.function_app import METRICS_PUBLISHER, FunctionApp
+from infra.deploy.function_app import METRICS_PUBLISHER
 from infra.deploy.verification import Clock, look_back, read_duration, read_moment
 from shared.core.events import CoverageGap, SettingsRejected, SweepCompleted, SweepStarted
 from shared.core.wire import fields_of
 from tests.support.azure_cli import AzureCli
-from tests.support.deployments import FUNCTIONS_SUBSCRIPTION, PassingTime
+from tests.support.deployments import APP, FUNCTIONS, FUNCTIONS_SUBSCRIPTION, LISTED, PassingTime
 
-APP = FunctionApp(FUNCTIONS_SUBSCRIPTION, "rg-keysweep-prod", "func-keysweep")
 GROUP_ID = f"/subscriptions/{FUNCTIONS_SUBSCRIPTION}/resourceGroups/rg-keysweep-prod"
 COMPONENT = f"{GROUP_ID}/providers/Microsoft.Insights/components/appi-keysweep"
 QUERY = "az rest --method post --url https://api.loganalytics.azure.com/v1"
-FUNCTIONS = f"az rest --method get --url {APP.url('functions')}"
 LINE = [
     *("verify", "--subscription", APP.subscription, "--resource-group", APP.resource_group),
     *("--app", APP.name),
@@ -62,7 +60,7 @@ def app(cli: AzureCli) -> AzureCli:
     components = [{"id": "/another", "tags": {}}, {"id": COMPONENT, "tags": tags}]
     cli.answer("az resource list", components)
     cli.answer("az functionapp config appsettings list", [])
-    cli.answer(FUNCTIONS, {"value": [{"name": "func-keysweep/sweep"}]})
+    cli.answer(FUNCTIONS, LISTED)
     role = {"roleDefinitionId": f"/x/{METRICS_PUBLISHER}", "principalId": "p1"}
     cli.answer("az role assignment list", [role])
     return cli

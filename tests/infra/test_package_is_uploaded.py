@@ -10,7 +10,6 @@ import pytest
 from infra.deploy.__main__ import main
 from infra.deploy.azure_cli import DeploymentStopped
 from infra.deploy.command_lines import own_command
-from infra.deploy.function_app import FunctionApp
 from infra.deploy.sweep_times import next_sweep
 from infra.deploy.triggers import (
     PAUSE_SECONDS,
@@ -22,7 +21,7 @@ from infra.deploy.upload import upload
 from infra.deploy.upload_progress import Progress, progress_of, refusal, why_it_ended
 from infra.deploy.verification import Clock
 from tests.support.azure_cli import AzureCli
-from tests.support.deployments import FUNCTIONS_SUBSCRIPTION, PROVISIONED, PassingTime
+from tests.support.deployments import APP, FUNCTIONS, LISTED, PROVISIONED, PassingTime
 
 TOKEN = "a-token"
 
@@ -144,10 +143,7 @@ def test_each_end_has_its_words(state: int, end: str) -> None:
 
 # The function
 
-APP = FunctionApp(FUNCTIONS_SUBSCRIPTION, "rg-keysweep-prod", "func-keysweep")
 SYNC = f"az rest --method post --url {APP.url('syncfunctiontriggers')}"
-FUNCTIONS = f"az rest --method get --url {APP.url('functions')}"
-LISTED = {"value": [{"name": "func-keysweep/sweep"}]}
 
 
 def test_the_function_is_waited_for_until_azure_lists_it(cli: AzureCli) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from infra.deploy.function_app import FunctionApp
 from tests.support.azure_cli import AzureCli
 
 TENANT = "11111111-1111-1111-1111-111111111111"
@@ -29,6 +30,11 @@ PROVISIONED = {
     "RESOURCE_GROUP": "rg-keysweep-prod",
     "FUNCTION_APP_NAME": "func-keysweep",
 }
+APP = FunctionApp(FUNCTIONS_SUBSCRIPTION, "rg-keysweep-prod", "func-keysweep")
+FUNCTIONS = f"az rest --method get --url {APP.url('functions')}"
+"""What `az` is asked for the functions that Azure lists."""
+LISTED = {"value": [{"name": "func-keysweep/sweep"}]}
+"""Its answer, when the function is there."""
 
 
 @dataclass
