@@ -23,7 +23,7 @@ class Role:
     """The name of its definition, a guid."""
     management_group: str
 
-    def assignments(self, scope: str) -> list[list[str]]:
+    def assignment_removals(self, scope: str) -> list[list[str]]:
         """Return the commands that take its assignments at a scope away. Raises CommandFailed."""
         return [
             ["az", "role", "assignment", "delete", "--ids", assignment["id"]]
@@ -53,7 +53,7 @@ def role_named(name: str, management_group: str) -> Role | None:
     return next(found, None)
 
 
-def policies(management_group: str, names: Collection[str]) -> list[list[str]]:
+def policy_removals(management_group: str, names: Collection[str]) -> list[list[str]]:
     """Return the commands that take policy definitions away, their assignments first.
 
     Raises CommandFailed if that can't be seen.

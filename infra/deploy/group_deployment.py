@@ -11,7 +11,7 @@ from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, run
 from infra.deploy.command_lines import indented, pasteable
 from infra.deploy.consistency import run_patiently
 from infra.deploy.deployment_records import assigned_scopes
-from infra.deploy.group_contents import policies, role_named
+from infra.deploy.group_contents import policy_removals, role_named
 from infra.deploy.plan import Plan, write_scopes
 from infra.deploy.removal import remove
 from infra.deploy.resource_graph import groups_with_roles
@@ -48,17 +48,17 @@ def _withdrawals(plan: Plan) -> list[list[str]]:
     Raises CommandFailed if that can't be seen.
     """
     names = {*policy_names(plan.installation)} - {wanted_policy(plan)}
-    return [*_outdated_assignments(plan), *policies(plan.management_group, names)]
+    return [*_outdated_removals(plan), *policy_removals(plan.management_group, names)]
 
 
-def _outdated_assignments(plan: Plan) -> list[list[str]]:
+def _outdated_removals(plan: Plan) -> list[list[str]]:
     """Return the commands that take the role that can write away from what is no ring any more."""
     role = role_named(writer_role(plan.installation, plan.management_group), plan.management_group)
     if role is None:
         return []
     outdated = assigned_scopes(role.id, plan.management_group, plan.installation)
     outdated -= write_scopes(plan)
-    return [command for scope in sorted(outdated) for command in role.assignments(scope)]
+    return [command for scope in sorted(outdated) for command in role.assignment_removals(scope)]
 
 
 def _unseen(plan: Plan, error: CommandFailed) -> str:

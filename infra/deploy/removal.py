@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, az, run
 from infra.deploy.command_lines import indented, pasteable
 from infra.deploy.deployment_records import assigned_scopes, records_of
-from infra.deploy.group_contents import installations, policies, role_named
+from infra.deploy.group_contents import installations, policy_removals, role_named
 from infra.deploy.plan import scope_of
 from infra.deploy.tenant_part import policy_names, reader_role, writer_role
 
@@ -28,13 +28,13 @@ def remove(
     if name is None:
         print(f"Management group {management_group} has nothing of Keysweep {environment}.")
         return
-    commands = commands_left(management_group, name)
+    commands = _commands_left(management_group, name)
     for _ in range(_LISTINGS):
         if not commands:
             break
         _run_all(commands, management_group)
         sleep(_PAUSE_SECONDS)
-        commands = commands_left(management_group, name)
+        commands = _commands_left(management_group, name)
     if commands:
         raise DeploymentStopped(
             "All was deleted, and Azure still lists some of it. Run this again in some minutes, "
@@ -57,12 +57,12 @@ def _only_one(management_group: str, environment: str) -> str | None:
     return found[0] if found else None
 
 
-def commands_left(management_group: str, name: str) -> list[list[str]]:
+def _commands_left(management_group: str, name: str) -> list[list[str]]:
     """Return the commands that take away what is listed now of an installation, in order.
 
     Raises CommandFailed if that can't be seen.
     """
-    commands = policies(management_group, policy_names(name))
+    commands = policy_removals(management_group, policy_names(name))
     for role_name in (writer_role(name, management_group), reader_role(name, management_group)):
         role = role_named(role_name, management_group)
         # Azure takes no role away that is still assigned: without one there are no assignments.
@@ -70,7 +70,7 @@ def commands_left(management_group: str, name: str) -> list[list[str]]:
             continue
         scopes = assigned_scopes(role.id, management_group, name)
         for scope in sorted(scopes | {scope_of(management_group).lower()}):
-            commands += role.assignments(scope)
+            commands += role.assignment_removals(scope)
         commands.append(role.removal)
     # These go last: by them another attempt finds the scopes.
     at_group = ("--management-group-id", management_group)

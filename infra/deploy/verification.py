@@ -59,7 +59,7 @@ def verify(app: FunctionApp, since: datetime | None, wait: timedelta, clock: Clo
         until = begun if is_due(schedule, since, begun + wait) is False else begun + wait
         finding = _awaited(component, since, until, clock)
     except CommandFailed as error:
-        raise DeploymentStopped(unreadable(error)) from error
+        raise DeploymentStopped(_unreadable(error)) from error
     print(explain(finding, clock.now()))
     should_be_there = is_due(schedule, since, clock.now() - _ARRIVAL)
     if isinstance(finding, Silence):
@@ -93,7 +93,7 @@ def look_back(schedule: str | None) -> timedelta:
     return gap + LONGEST_SWEEP + _ARRIVAL
 
 
-def unreadable(error: CommandFailed) -> str:
+def _unreadable(error: CommandFailed) -> str:
     """Say that it is not known whether it works, and why."""
     return (
         f"Whether it works is not known, since what it reports could not be read: {error}\n"
