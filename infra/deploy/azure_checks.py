@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from infra.deploy.azure_cli import CommandFailed, az
+from infra.deploy.azure_cli import CommandFailed, az, rows_at
 from infra.deploy.hierarchy import scope_problems
 from infra.deploy.network_checks import network_problems
 from infra.deploy.placement import IN_ONE_PLACE, VARIABLES, ZONE_REDUNDANT, fitting_sku
@@ -101,7 +101,5 @@ def region_sku(plan: Plan) -> str | None:
     """Return how storage can be kept in the region of a plan; None if that can't be seen."""
     provider = f"/subscriptions/{plan.subscription}/providers/Microsoft.Storage"
     url = f"{provider}/skus?api-version=2024-01-01"
-    try:
-        return fitting_sku(az("rest", "--method", "get", "--url", url)["value"], plan.location)
-    except (CommandFailed, KeyError, TypeError):
-        return None
+    rows = rows_at(url)
+    return None if rows is None else fitting_sku(rows, plan.location)

@@ -80,6 +80,23 @@ def az(*arguments: str) -> Any:
     return json.loads(answer) if answer.strip() else None
 
 
+def rows_at(url: str, *columns: str) -> list[Mapping[str, Any]] | None:
+    """Return all rows of a list of Azure Resource Manager's; None if it can't be seen.
+
+    It can't where Azure refuses, where the answer is no list, or where a row lacks a column.
+    """
+    rows: list[Mapping[str, Any]] = []
+    address: str | None = url
+    while address is not None:
+        try:
+            page = az("rest", "--method", "get", "--url", address)
+            rows += page["value"]
+        except (CommandFailed, KeyError, TypeError):
+            return None
+        address = page.get("@nextLink") or page.get("nextLink")
+    return rows if all(column in row for row in rows for column in columns) else None
+
+
 def post(url: str, body: Mapping[str, Any], *options: str) -> Any:
     """POST JSON by `az rest` and return the answer. Raises CommandFailed."""
     with _file_of(body) as path:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, az
+from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, az, rows_at
 
 _API = "api-version=2024-04-01"
 FUNCTION = "sweep"
@@ -50,11 +50,10 @@ class FunctionApp:
 
     def lists_the_function(self) -> bool | None:
         """Whether Azure lists the function; None if that can't be seen."""
-        try:
-            found = az("rest", "--method", "get", "--url", self.url("functions"))["value"]
-            return any(row["name"].rpartition("/")[2] == FUNCTION for row in found)
-        except (CommandFailed, KeyError, TypeError):
+        rows = rows_at(self.url("functions"), "name")
+        if rows is None:
             return None
+        return any(row["name"].rpartition("/")[2] == FUNCTION for row in rows)
 
     def scm(self) -> str:
         """Return the address of the app's deployment endpoint. Raises DeploymentStopped."""

@@ -1,6 +1,6 @@
 """What is below the management group: only that is reached by the role and the deployment."""
 
-from infra.deploy.azure_cli import CommandFailed, az
+from infra.deploy.azure_cli import rows_at
 from infra.deploy.plan import Plan, rings_of, scope_of
 
 
@@ -47,13 +47,8 @@ def place_problems(plan: Plan) -> list[str]:
 
 def names_below(management_group: str) -> set[str] | None:
     """Return the names of a group and of all below it, in lower case; None: can't be seen."""
-    found = {management_group.lower()}
-    url: str | None = f"{scope_of(management_group)}/descendants?api-version=2020-05-01"
-    while url is not None:
-        try:
-            page = az("rest", "--method", "get", "--url", url)
-            found |= {row["name"].lower() for row in page["value"]}
-        except (CommandFailed, KeyError, TypeError):
-            return None
-        url = page.get("@nextLink") or page.get("nextLink")
-    return found
+    url = f"{scope_of(management_group)}/descendants?api-version=2020-05-01"
+    rows = rows_at(url, "name")
+    if rows is None:
+        return None
+    return {management_group.lower(), *(row["name"].lower() for row in rows)}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from infra.deploy.azure_cli import CommandFailed, az
+from infra.deploy.azure_cli import rows_at
 from infra.deploy.plan import Plan
 
 SUBSCRIPTION_RIGHTS = (
@@ -35,9 +35,8 @@ def rights_missing(plan: Plan) -> list[str] | None:
 def lacking_rights(scope: str, wanted: Sequence[str]) -> list[str] | None:
     """Return which of these actions you lack at a scope; None if that can't be seen."""
     url = f"{scope}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
-    try:
-        granted = az("rest", "--method", "get", "--url", url)["value"]
-    except (CommandFailed, KeyError, TypeError):
+    granted = rows_at(url)
+    if granted is None:
         return None
     return [action for action in wanted if not _granted(action, granted)]
 
