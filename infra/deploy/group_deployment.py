@@ -6,6 +6,7 @@ The same for azd, whose hook deploys tenant.bicep, and for `create`, which deplo
 import json
 from collections.abc import Callable, Sequence
 
+from infra.deploy.at_group import is_there
 from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, pasteable, run
 from infra.deploy.consistency import run_patiently
 from infra.deploy.plan import Plan
@@ -60,6 +61,9 @@ def leave_groups(plan: Plan, sleep: Callable[[float], None], before: str = "") -
     others = {group.lower(): group for group in (*(found or ()), before) if group}
     others.pop(plan.management_group.lower(), None)
     for group in others.values():
+        if not is_there(group):
+            print(f"Management group {group}, which had a role of this deployment, is no more.")
+            continue
         remove(group, plan.environment, sleep, plan.installation)
 
 

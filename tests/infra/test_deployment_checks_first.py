@@ -447,6 +447,24 @@ def test_rights_that_can_not_be_seen_are_not_taken_for_missing_nor_for_there(
     assert "can't be seen" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("settings", "group"),
+    [({}, "rg-keysweep-prod"), ({"KEYSWEEP_RESOURCE_GROUP": "rg-tools"}, "rg-tools")],
+)
+def test_a_resource_group_of_somebody_else_is_not_taken_over(
+    cli: AzureCli, settings: dict[str, str], group: str
+) -> None:
+    """The template would replace its tags, and `azd down` delete all that is in it."""
+    show = f"az group show --subscription {FUNCTIONS_SUBSCRIPTION} --name {group} "
+    cli.answer(show, {"name": group, "tags": {"azd-env-name": "shop"}})
+    (problem,) = problems(refused(**settings))
+    assert problem.startswith("- KEYSWEEP_RESOURCE_GROUP_EXISTS")
+    assert repr(group) in problem
+    preprovision(KEYSWEEP_RESOURCE_GROUP=group, KEYSWEEP_RESOURCE_GROUP_EXISTS="true")
+    cli.answer(show, {"name": group, "tags": {"azd-env-name": "prod"}})
+    preprovision(**settings)
+
+
 def test_who_may_not_deploy_into_the_subscription_is_refused(cli: AzureCli) -> None:
     subscription = "22222222-2222-2222-2222-222222222222"
     cli.answer(f"az rest --method get --url /subscriptions/{subscription}/", {"value": CONTRIBUTOR})

@@ -251,6 +251,15 @@ def test_another_management_group_than_before_leaves_nothing_at_that_one(
     assert kept(cli) == {"KEYSWEEP_DEPLOYED_AT": GROUP}
 
 
+def test_a_group_before_that_was_deleted_stops_no_deployment(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.refuse("az account management-group show --name contoso-old", "(NotFound) none")
+    postprovision(KEYSWEEP_DEPLOYED_AT="contoso-old")
+    assert done(cli) == ["deployed"]
+    assert "Management group contoso-old, which had a role" in capsys.readouterr().out
+
+
 def test_the_same_group_in_other_letters_is_no_other_group(cli: AzureCli) -> None:
     deployed(cli, scope_of(GROUP))
     postprovision(KEYSWEEP_DEPLOYED_AT=GROUP.upper(), SWEEP_MODE="enforce")
