@@ -124,9 +124,9 @@ def say_what_is_left(environment: str, subscription: str = "") -> None:
     outside = [found for found in resources if _group_of(found) not in {g.lower() for g in groups}]
     if others:
         print(
-            f"In {place} this has the tag azd-env-name={environment}, and not application=keysweep. "
-            "It is another application's of azd, unless your own tags took that one's place:\n"
-            + "\n".join(f"- {found}" for found in others)
+            f"In {place} this has the tag azd-env-name={environment}, and not "
+            "application=keysweep. It is another application's of azd, unless your own tags took "
+            "that one's place:\n" + "\n".join(f"- {found}" for found in others)
         )
     elif not groups and not outside:
         print(f"Nothing in {place} has the tag azd-env-name={environment}.")
