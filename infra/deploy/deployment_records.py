@@ -25,7 +25,7 @@ def records_of(management_group: str, installation: str) -> list[Mapping[str, An
             return []
         raise
     # With main.bicep the region in the name is that of the deployment, wherever the Function is.
-    environment, _, subscription = _parts(installation)
+    environment, region, subscription = _parts(installation)
     beginning, end = tenant_deployment(f"{environment}-").lower(), f"-{subscription}"
     return [
         record
@@ -33,7 +33,14 @@ def records_of(management_group: str, installation: str) -> list[Mapping[str, An
         if record["name"].lower().startswith(beginning)
         and record["name"].lower().endswith(end)
         and "-" not in record["name"][len(beginning) : -len(end)]
+        and _function_region(record) in {region, None}
     ]
+
+
+def _function_region(record: Mapping[str, Any]) -> str | None:
+    """Return the region that a deployment was given for the Function; None if that isn't known."""
+    given = (record["properties"].get("parameters") or {}).get("location") or {}
+    return str(given["value"]).replace(" ", "").lower() if "value" in given else None
 
 
 def _parts(installation: str) -> tuple[str, str, str]:

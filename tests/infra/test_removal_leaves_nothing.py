@@ -108,6 +108,17 @@ def test_a_group_is_known_however_its_id_is_written(group: ManagementGroup) -> N
     assert names(group.there["policy definition"]) == [f"keysweep-{OTHERS}"]
 
 
+def test_the_record_of_the_same_environment_in_another_region_stays(group: ManagementGroup) -> None:
+    """By it that one's rings are found, when one of them is no more."""
+    elsewhere: dict[str, object] = {
+        "name": "keysweep-tenant-prod-northeurope-99999999",
+        "properties": {"outputs": None, "parameters": {"location": {"value": "North Europe"}}},
+    }
+    group.there["deployment mg"].append(elsewhere)
+    remove(GROUP, "prod", PassingTime().sleep, INSTALLATION)
+    assert elsewhere in group.there["deployment mg"]
+
+
 def test_where_the_record_is_gone_resource_graph_knows_where_the_role_is(
     cli: AzureCli, group: ManagementGroup
 ) -> None:
