@@ -22,7 +22,10 @@ def _of_rings(plan: Plan) -> list[list[str]]:
     role = role_named(writer_role(plan.installation, plan.management_group), plan.management_group)
     if role is None:
         return []
-    outdated = assigned_scopes(role.id, plan.management_group, plan.installation)
+    seen = scopes_of_role(role.id)
+    if seen is None:
+        print(f"Where {role.name!r} is assigned can't be seen, but for what records say.")
+    outdated = recorded_write_scopes(plan.management_group, plan.installation) | (seen or set())
     outdated -= write_scopes(plan)
     return [command for scope in sorted(outdated) for command in role.assignments(scope)]
 

@@ -416,9 +416,10 @@ def test_a_right_answer_after_a_wrong_one_counts(cli: AzureCli) -> None:
     assert kept(cli) == {"SWEEP_MODE": "audit"}
 
 
-def test_who_closes_the_terminal_deploys_nothing(cli: AzureCli) -> None:
+@pytest.mark.parametrize("how", [EOFError, KeyboardInterrupt])
+def test_who_closes_the_terminal_deploys_nothing(cli: AzureCli, how: type[BaseException]) -> None:
     def closed(_: str) -> str:
-        raise EOFError
+        raise how
 
     with pytest.raises(DeploymentStopped, match="nobody answered"):
         preprovision(closed, SWEEP_MODE="")

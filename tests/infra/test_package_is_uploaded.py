@@ -27,6 +27,9 @@ from tests.support.deployments import FUNCTIONS_SUBSCRIPTION, PROVISIONED, Passi
 TOKEN = "a-token"
 
 
+HANGS_UP = (0, "")
+
+
 @dataclass(frozen=True)
 class Request:
     """A request as the deployment endpoint got it."""
@@ -66,6 +69,8 @@ class _Handler(BaseHTTPRequestHandler):
         authorization = self.headers.get("Authorization")
         self.server.requests.append(Request(self.command, self.path, authorization, body))
         status, text = self.server.answers.pop(0)
+        if (status, text) == HANGS_UP:
+            return
         self.send_response(status)
         self.end_headers()
         self.wfile.write(text.encode())
@@ -99,6 +104,11 @@ def test_an_upload_that_fails_says_so_in_azures_words_and_shows_no_token() -> No
     with pytest.raises(DeploymentStopped, match="no such runtime") as stopped:
         Endpoint((202, "1"), failed).upload()
     assert TOKEN not in str(stopped.value)
+
+
+def test_an_endpoint_that_hangs_up_stops_the_upload_with_its_address() -> None:
+    with pytest.raises(DeploymentStopped, match="/api/publish can't be reached"):
+        Endpoint(HANGS_UP).upload()
 
 
 def test_a_private_app_says_from_where_it_takes_packages() -> None:

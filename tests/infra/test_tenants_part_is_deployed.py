@@ -181,6 +181,15 @@ def test_a_ring_that_no_record_knows_any_more_is_found_by_resource_graph(cli: Az
     assert done(cli) == ["/at/test", "deployed"]
 
 
+def test_where_resource_graph_shows_nothing_it_is_said_that_a_ring_may_be_missed(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed(cli, DEV)
+    cli.refuse(GRAPH, "(Forbidden) no")
+    postprovision(**RINGS)
+    assert f"{WRITER.upper()!r} is assigned can't be seen" in capsys.readouterr().out
+
+
 def test_a_first_ring_takes_the_role_away_from_the_whole_group(cli: AzureCli) -> None:
     deployed(cli, scope_of(GROUP))
     postprovision(**RINGS)
