@@ -180,6 +180,12 @@ def test_a_function_that_is_never_listed_is_no_success_and_says_what_azure_said(
     assert time.waits == [PAUSE_SECONDS] * TRIES
 
 
+def test_a_function_that_could_not_be_looked_for_is_not_said_to_be_missing(cli: AzureCli) -> None:
+    cli.refuse("az rest", "(AuthorizationFailed) no")
+    with pytest.raises(DeploymentStopped, match=r"could not be seen.*AuthorizationFailed"):
+        await_sweep_function(APP, PassingTime().sleep)
+
+
 @pytest.mark.parametrize(
     ("schedule", "said"),
     [
@@ -196,7 +202,7 @@ def test_the_first_sweep_is_told_from_the_schedule(schedule: str | None, said: s
 def test_how_to_see_the_first_sweep_is_a_command() -> None:
     said = first_sweep(APP, "", PassingTime().now())
     assert "verify --subscription" in said
-    assert "--since 2027-03-30T08:01Z --wait 30m" in said
+    assert "--since 2027-03-30T08:01:00Z --wait 30m" in said
     daily = first_sweep(APP, "0 0 6 * * *", PassingTime().now())
     assert daily.endswith(f" --wait {21 * 60 + 59 + 15}m\n")
     assert own_command("verify", platform="win32") == "py -3.13 -m infra.deploy verify"
