@@ -115,4 +115,5 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
   }
 ]
 
+output ids array = [for (alert, index) in loaded.alerts: rules[index].id]
 output names array = [for (alert, index) in loaded.alerts: rules[index].name]

@@ -219,6 +219,8 @@ var suffix = uniqueString(subscription().id, environmentName, location)
 // Telemetry carries it, and the alerts look for it.
 var appName = names.?functionApp ?? 'func-keysweep-${suffix}'
 var groupName = empty(resourceGroupName) ? 'rg-keysweep-${environmentName}' : resourceGroupName
+// In a group that others have, another Keysweep may have its rules.
+var alertPrefix = names.?alerts ?? (resourceGroupExists ? 'keysweep-${environmentName}' : 'keysweep')
 var makesNetwork = network == 'private' && empty(functionSubnetId)
 
 // Who is called, by severity.
@@ -299,7 +301,7 @@ module alerts 'alerts.bicep' = {
     tags: allTags
     appInsightsId: monitoring.outputs.componentId
     functionApp: appName
-    namePrefix: names.?alerts ?? 'keysweep'
+    namePrefix: alertPrefix
     sweepInterval: alertSweepInterval
     actionGroupIds: actionGroupIds
     thresholds: { 'drift-high': alertDriftThreshold }
@@ -357,11 +359,9 @@ module changes 'changes.bicep' = {
   scope: resourceGroup(groupName)
   params: {
     // A resource group that was there before has others' resources, too.
-    scopes: resourceGroupExists
-      ? function.outputs.watchedIds
-      : ['${subscription().id}/resourceGroups/${groupName}']
+    watchedIds: resourceGroupExists ? concat(function.outputs.watchedIds, alerts.outputs.ids) : []
     tags: allTags
-    namePrefix: names.?alerts ?? 'keysweep'
+    namePrefix: alertPrefix
     actionGroupIds: actionGroupIds
     runbookUrl: alertRunbookUrl
   }

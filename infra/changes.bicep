@@ -6,8 +6,8 @@
 // (learn.microsoft.com: "Activity Log Alerts - Create Or Update"; read in 2026-11, not run). That log
 // has an entry when an operation starts, too, so only those that succeeded count.
 
-@description('Where changes are looked for: what is at or below these resource ids.')
-param scopes array
+@description('Where changes are looked for: what is at or below these resource ids, and these rules themselves. Empty: all of the resource group.')
+param watchedIds array
 
 @description('The action groups to call, by severity, as in alerts.bicep. An empty one: those alerts are seen in the portal only.')
 param actionGroupIds object
@@ -21,6 +21,10 @@ param runbookUrl string
 param tags object
 
 var loaded = loadJsonContent('watched-operations.json')
+var ruleIds = map(
+  loaded.alerts,
+  alert => resourceId('Microsoft.Insights/activityLogAlerts', '${namePrefix}-${alert.name}')
+)
 
 resource rules 'Microsoft.Insights/activityLogAlerts@2020-10-01' = [
   for alert in loaded.alerts: {
@@ -32,7 +36,7 @@ resource rules 'Microsoft.Insights/activityLogAlerts@2020-10-01' = [
         ? alert.description
         : '${alert.description} ${runbookUrl}#${toLower(replace(alert.title, ' ', '-'))}'
       enabled: true
-      scopes: scopes
+      scopes: empty(watchedIds) ? [resourceGroup().id] : concat(watchedIds, ruleIds)
       condition: {
         allOf: [
           { field: 'category', equals: 'Administrative' }

@@ -27,6 +27,7 @@ def azure_problems(plan: Plan) -> list[str]:
         problems.append(f"`az` is set to AzureUSGovernment: {NO_GOVERNMENT}")
     problems += group_problems(plan.management_group)
     problems += region_problems(plan.location)
+    problems += resource_group_problems(plan)
     problems += scope_problems(plan)
     problems += network_problems(plan)
     problems += storage_problems(plan)
@@ -69,6 +70,27 @@ def region_problems(location: str) -> list[str]:
     allowed = ", ".join(sorted(regions.values()))
     problem = (
         f"AZURE_LOCATION is {location!r}: it must be a region with Flex Consumption: {allowed}"
+    )
+    return [problem]
+
+
+def resource_group_problems(plan: Plan) -> list[str]:
+    """Judge whether the resource group is ours to make; none where that can't be seen.
+
+    A template that makes it would replace its tags, and `azd down` would delete all that is in it.
+    """
+    name = plan.placement.text("resourceGroupName") or f"rg-keysweep-{plan.environment}"
+    if plan.placement.group_exists or not plan.subscription:
+        return []
+    try:
+        group = az("group", "show", "--subscription", plan.subscription, "--name", name)
+    except CommandFailed:
+        return []
+    if (group.get("tags") or {}).get("azd-env-name") == plan.environment:
+        return []
+    problem = (
+        f"{VARIABLES['resourceGroupExists']} (resourceGroupExists) is not true, and resource group "
+        f"{name!r} is there already, made by somebody else: it must be true, or the group another"
     )
     return [problem]
 

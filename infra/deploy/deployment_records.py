@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.deploy.azure_cli import CommandFailed, az
+from infra.deploy.group_contents import Role
 from infra.deploy.plan import plan_of, write_scopes
 from infra.deploy.resource_graph import scopes_of_role
 from infra.deploy.tenant_part import TENANT_PARAMETERS, tenant_deployment
@@ -24,7 +25,7 @@ def records_of(management_group: str, installation: str) -> list[Mapping[str, An
             return []
         raise
     # With main.bicep the region in the name is that of the deployment, wherever the Function is.
-    environment, _, subscription = _parts(installation)
+    environment, region, subscription = _parts(installation)
     beginning, end = tenant_deployment(f"{environment}-").lower(), f"-{subscription}"
     return [
         record
@@ -32,7 +33,14 @@ def records_of(management_group: str, installation: str) -> list[Mapping[str, An
         if record["name"].lower().startswith(beginning)
         and record["name"].lower().endswith(end)
         and "-" not in record["name"][len(beginning) : -len(end)]
+        and _function_region(record) in {region, None}
     ]
+
+
+def _function_region(record: Mapping[str, Any]) -> str | None:
+    """Return the region that a deployment was given for the Function; None if that isn't known."""
+    given = (record["properties"].get("parameters") or {}).get("location") or {}
+    return str(given["value"]).replace(" ", "").lower() if "value" in given else None
 
 
 def _parts(installation: str) -> tuple[str, str, str]:
@@ -42,7 +50,7 @@ def _parts(installation: str) -> tuple[str, str, str]:
     return environment, region, subscription
 
 
-def assigned_scopes(role_id: str, management_group: str, installation: str) -> set[str]:
+def assigned_scopes(role: Role, management_group: str, installation: str) -> set[str]:
     """Return the scopes at which the role that can write may be assigned, in lower case.
 
     By the records of deployments, and by Resource Graph where these are no more. Raises
@@ -53,7 +61,10 @@ def assigned_scopes(role_id: str, management_group: str, installation: str) -> s
         for record in records_of(management_group, installation)
         for scope in _scopes_of(record, management_group)
     }
-    return recorded | (scopes_of_role(role_id) or set())
+    seen = scopes_of_role(role.id)
+    if seen is None:
+        print(f"Where {role.name!r} is assigned can't be seen, but for what records say.")
+    return recorded | (seen or set())
 
 
 def _scopes_of(record: Mapping[str, Any], management_group: str) -> set[str]:

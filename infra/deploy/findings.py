@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import assert_never
 
 from shared.core.events import CoverageGap, SettingsRejected, SweepCompleted, SweepStarted
@@ -45,6 +46,8 @@ class NoRoleYet:
 
     report: Report
     gaps: tuple[str, ...]
+    since: datetime
+    """When the first ended of the sweeps in a row that could read nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ type Finding = Whole | NotWhole | NoRoleYet | Rejected | StartedAlone | Silence
 
 WHOLE, TO_MEND, NOT_YET = 0, 1, 3
 """Exit codes of `verify`. 2 is for a wrong command line."""
+LONGEST_WAY_OF_A_ROLE = timedelta(days=1)
+"""After it a managed identity's token has every role (facts on its back-end cache: 24 hours)."""
 LONGEST_SWEEP = timedelta(minutes=30)
 """functionTimeout in host.json is 25 minutes, and telemetry takes some to be found."""
 
@@ -91,7 +96,14 @@ def judge(reports: Sequence[Report]) -> Finding:
         if report.name == CoverageGap.name and report.sweep_id == last.sweep_id
     )
     # Where a role has not arrived Azure lists no subscription, or refuses to show what is there.
-    return NoRoleYet(last, gaps) if last.subscriptions_read == 0 else NotWhole(last)
+    if last.subscriptions_read > 0:
+        return NotWhole(last)
+    return NoRoleYet(last, gaps, _blind_since(ends))
+
+
+def _blind_since(ends: Sequence[Report]) -> datetime:
+    blind = takewhile(lambda report: report.subscriptions_read == 0, reversed(ends))
+    return min(report.at for report in blind)
 
 
 def exit_code(finding: Finding, now: datetime, *, is_due: bool | None) -> int:
@@ -101,8 +113,8 @@ def exit_code(finding: Finding, now: datetime, *, is_due: bool | None) -> int:
             return WHOLE
         case NotWhole() | Rejected():
             return TO_MEND
-        case NoRoleYet():
-            return NOT_YET
+        case NoRoleYet(since=since):
+            return NOT_YET if now - since < LONGEST_WAY_OF_A_ROLE else TO_MEND
         case StartedAlone(report):
             return NOT_YET if now - report.at < LONGEST_SWEEP else TO_MEND
         case Silence():
@@ -125,10 +137,11 @@ def explain(finding: Finding, now: datetime) -> str:
                 f"It runs, and {_when(report, now)} is not whole: {report.reasons}.\n"
                 "docs/runbook.md says what to do about each."
             )
-        case NoRoleYet(_, gaps):
+        case NoRoleYet(_, gaps, since):
             shown = "\n".join(f"- {gap}" for gap in gaps) or f"- {finding.report.reasons}"
             return (
-                f"It runs, and {_when(finding.report, now)} could read no subscription:\n{shown}\n"
+                f"It runs, and {_when(finding.report, now)} could read no subscription, "
+                f"as all since {since:%Y-%m-%d %H:%M} UTC:\n{shown}\n"
                 "A new role takes minutes, for an identity sometimes hours, and a day at most: "
                 "leave it alone until then, it mends itself. After a day look whether the role "
                 "'Keysweep …' is assigned to the app's identity at the management group."

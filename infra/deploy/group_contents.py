@@ -38,6 +38,17 @@ class Role:
         return ["az", "role", "definition", "delete", "--name", self.name, "--scope", scope]
 
 
+def is_there(management_group: str) -> bool:
+    """Whether the tenant that `az` is signed in to has a management group. Raises CommandFailed."""
+    try:
+        az("account", "management-group", "show", "--name", management_group)
+    except CommandFailed as error:
+        if error.says_not_found:
+            return False
+        raise
+    return True
+
+
 def roles(management_group: str) -> list[Role]:
     """Return the custom roles that a management group has. Raises CommandFailed."""
     scope = ("--scope", scope_of(management_group))

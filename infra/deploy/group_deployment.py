@@ -11,7 +11,7 @@ from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, run
 from infra.deploy.command_lines import indented, pasteable
 from infra.deploy.consistency import run_patiently
 from infra.deploy.deployment_records import assigned_scopes
-from infra.deploy.group_contents import policy_removals, role_named
+from infra.deploy.group_contents import is_there, policy_removals, role_named
 from infra.deploy.plan import Plan, write_scopes
 from infra.deploy.removal import remove
 from infra.deploy.resource_graph import groups_with_roles
@@ -56,7 +56,7 @@ def _outdated_removals(plan: Plan) -> list[list[str]]:
     role = role_named(writer_role(plan.installation, plan.management_group), plan.management_group)
     if role is None:
         return []
-    outdated = assigned_scopes(role.id, plan.management_group, plan.installation)
+    outdated = assigned_scopes(role, plan.management_group, plan.installation)
     outdated -= write_scopes(plan)
     return [command for scope in sorted(outdated) for command in role.assignment_removals(scope)]
 
@@ -83,6 +83,9 @@ def leave_groups(plan: Plan, sleep: Callable[[float], None], before: str = "") -
     others = {group.lower(): group for group in (*(found or ()), before) if group}
     others.pop(plan.management_group.lower(), None)
     for group in others.values():
+        if not is_there(group):
+            print(f"Management group {group}, which had a role of this deployment, is no more.")
+            continue
         remove(group, plan.environment, sleep, plan.installation)
 
 

@@ -120,7 +120,9 @@ def predown(environ: Mapping[str, str]) -> None:
     plan, group = plan_of(environ), placement.text("resourceGroupName")
     where = ("--subscription", plan.subscription)
     # `az` takes no tag together with a group (azure-cli, resource/custom.py).
-    tagged = ("--tag", f"azd-env-name={plan.environment}", "--output", "table")
+    shown = "[].{name:name,group:resourceGroup,type:type,application:tags.application}"
+    tag = f"azd-env-name={plan.environment}"
+    tagged = ("--tag", tag, "--query", shown, "--output", "table")
     listing = pasteable(["az", "resource", "list", *where, *tagged])
     removal = own_command(
         *("remove", "--environment", plan.environment, "--installation", plan.installation),
@@ -128,7 +130,8 @@ def predown(environ: Mapping[str, str]) -> None:
     )
     raise DeploymentStopped(
         f"Nothing was removed. `azd down` would delete resource group {group} with all that is in "
-        "it, and it was there before Keysweep. What is Keysweep's has a tag:\n\n"
+        "it, and it was there before Keysweep. Of what this lists, Keysweep's is what is in that "
+        "group with application `keysweep`:\n\n"
         f"    {listing}\n\n"
         f"Delete that, and then take the tenant's part away:\n\n    {removal}"
     )
@@ -141,5 +144,8 @@ def postdown(environ: Mapping[str, str], sleep: Callable[[float], None]) -> None
     if plan.management_group and plan.subscription:
         # Without a region it is no name yet: then it is looked for.
         name = plan.installation if plan.location else None
+        if name:
+            # The group may have been changed in azd's environment, and not been deployed to.
+            leave_groups(plan, sleep, environ.get(_DEPLOYED_AT, "").strip())
         remove(plan.management_group, plan.environment, sleep, name)
         say_what_is_left(plan.environment, plan.subscription)

@@ -117,5 +117,5 @@ def _answer(name: str, question: Question, ask: Callable[[str], str]) -> str:
 def _said(ask: Callable[[str], str], question: str) -> str:
     try:
         return ask(question).strip()
-    except EOFError as error:
+    except (EOFError, KeyboardInterrupt) as error:
         raise DeploymentStopped("Nothing was deployed: nobody answered.") from error

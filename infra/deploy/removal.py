@@ -1,11 +1,12 @@
 """Takes the tenant's part of a deployment away, and shows by listing it that nothing is left."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, az, run
 from infra.deploy.command_lines import indented, pasteable
 from infra.deploy.deployment_records import assigned_scopes, records_of
-from infra.deploy.group_contents import installations, policy_removals, role_named
+from infra.deploy.group_contents import installations, is_there, policy_removals, role_named
 from infra.deploy.plan import scope_of
 from infra.deploy.tenant_part import policy_names, reader_role, writer_role
 
@@ -22,8 +23,14 @@ def remove(
     """Take all away that an installation has at a management group.
 
     Without its name that is the only one of the environment there. Raises DeploymentStopped with
-    the commands that are left.
+    the commands that are left, or if there is no such group: then nothing was looked for.
     """
+    if not is_there(management_group):
+        raise DeploymentStopped(
+            f"The tenant that `az` is signed in to has no management group {management_group!r}, "
+            f"so nothing of Keysweep {environment} was looked for. Is it the group's id, and its "
+            "tenant? If the group itself was deleted, nothing can be done there."
+        )
     name = installation or _only_one(management_group, environment)
     if name is None:
         print(f"Management group {management_group} has nothing of Keysweep {environment}.")
@@ -68,7 +75,7 @@ def _commands_left(management_group: str, name: str) -> list[list[str]]:
         # Azure takes no role away that is still assigned: without one there are no assignments.
         if role is None:
             continue
-        scopes = assigned_scopes(role.id, management_group, name)
+        scopes = assigned_scopes(role, management_group, name)
         for scope in sorted(scopes | {scope_of(management_group).lower()}):
             commands += role.assignment_removals(scope)
         commands.append(role.removal)
@@ -100,20 +107,34 @@ def _run_all(commands: Sequence[Sequence[str]], management_group: str) -> None:
 def say_what_is_left(environment: str, subscription: str = "") -> None:
     """Name what a subscription still has of an environment, by its tag. Raises DeploymentStopped.
 
-    Without a subscription: that which `az` is set to.
+    Without a subscription: that which `az` is set to. The tag is azd's, so another application may
+    have it too: what has not ours besides is named without a command that deletes it.
     """
     where = ("--subscription", subscription) if subscription else ()
     tag = ("--tag", f"azd-env-name={environment}")
-    groups = [found["name"] for found in az("group", "list", *tag, *where)]
-    resources = [found["id"] for found in az("resource", "list", *tag, *where)]
+    listed_groups, listed = az("group", "list", *tag, *where), az("resource", "list", *tag, *where)
+    groups = [found["name"] for found in listed_groups if _is_ours(found)]
+    resources = [found["id"] for found in listed if _is_ours(found)]
+    others = [found["id"] for found in (*listed_groups, *listed) if not _is_ours(found)]
     place = f"subscription {subscription}" if subscription else "the subscription that az is set to"
     outside = [found for found in resources if _group_of(found) not in {g.lower() for g in groups}]
-    if not groups and not outside:
+    if others:
+        print(
+            f"In {place} this has the tag azd-env-name={environment}, and not "
+            "application=keysweep. It is another application's of azd, unless your own tags took "
+            "that one's place:\n" + "\n".join(f"- {found}" for found in others)
+        )
+    elif not groups and not outside:
         print(f"Nothing in {place} has the tag azd-env-name={environment}.")
+    if not groups and not outside:
         return
     commands = [["az", "group", "delete", "--name", name, *where] for name in groups]
     commands += [["az", "resource", "delete", "--ids", found] for found in outside]
     raise DeploymentStopped(f"Still in {place}; to take it away:\n\n{indented(commands)}")
+
+
+def _is_ours(found: Mapping[str, Any]) -> bool:
+    return str((found.get("tags") or {}).get("application")).lower() == "keysweep"
 
 
 def _group_of(resource_id: str) -> str:

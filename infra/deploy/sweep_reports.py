@@ -18,6 +18,7 @@ _NAMES = ", ".join(f"'{event.name}'" for event in (SweepStarted, SweepCompleted,
 _KQL = f"""
 let since = datetime({{since}});
 customEvents
+| where cloud_RoleName =~ '{{app}}'
 | where timestamp >= since and name in ({_NAMES}, '{CoverageGap.name}')
 | project timestamp, name, sweepId = tostring(customDimensions.sweepId),
     whole = tostring(customDimensions.whole), reasons = tostring(customDimensions.reasons),
@@ -41,16 +42,25 @@ def component_of(app: FunctionApp, site: Mapping[str, Any]) -> str | None:
     return str((ours or found)[0]["id"]) if ours or found else None
 
 
-def reports_since(component: str, since: datetime) -> list[Report]:
-    """Return what sweeps said since a moment, the oldest first. Raises CommandFailed."""
+def reports_since(component: str, app: str, since: datetime) -> list[Report]:
+    """Return what an app's sweeps said that began since a moment, the oldest first.
+
+    Another app may report to the same component, and a sweep that began before may be of what was
+    deployed before. Raises CommandFailed.
+    """
     cloud = az("account", "show")["environmentName"]
     logs = CLOUDS[_CLOUD_NAMES.get(cloud, "AZURE_PUBLIC_CLOUD")].logs
     if logs is None:
         raise CommandFailed(["az", "rest"], f"nobody knows the query API of cloud {cloud}")
-    query = _KQL.format(since=f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    query = _KQL.format(app=app, since=f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
     resource = logs.scope.removesuffix("/.default")
     answer = post(f"{logs.endpoint}/v1{component}/query", {"query": query}, "--resource", resource)
-    return list(_reports(answer))
+    # A result that was cut has rows, and an error beside them.
+    if "error" in answer:
+        raise CommandFailed(["az", "rest"], f"the answer was cut: {answer['error']}")
+    # A sweep's id begins with its time, so that ids sort by it.
+    first = f"{since.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    return [report for report in _reports(answer) if report.sweep_id >= first]
 
 
 def _reports(answer: Mapping[str, Any]) -> Iterator[Report]:

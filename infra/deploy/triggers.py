@@ -19,16 +19,22 @@ TRIES, PAUSE_SECONDS = 20, 15
 def await_sweep_function(app: FunctionApp, sleep: Callable[[float], None]) -> None:
     """Have the triggers synchronised, and wait until the function is listed.
 
-    Raises DeploymentStopped if it is not after five minutes.
+    Raises DeploymentStopped if it is not, or could not be seen, after five minutes.
     """
-    said = ""
+    said, listed = "", None
     for _ in range(TRIES):
         # A host that is only starting refuses; it is asked again.
         said = _synchronise(app) or said
-        if app.lists_the_function():
+        listed = app.lists_the_function()
+        if listed:
             print(f"Azure lists the function {FUNCTION!r} of {app.name}.", flush=True)
             return
         sleep(PAUSE_SECONDS)
+    if listed is None:
+        raise DeploymentStopped(
+            f"The package was taken, and whether Azure lists the function {FUNCTION!r} of "
+            f"{app.name!r} could not be seen: without it its timer will not fire. {said}"
+        )
     raise DeploymentStopped(
         f"The package was taken, and after {TRIES * PAUSE_SECONDS // 60} minutes Azure does not "
         f"list the function {FUNCTION!r}: its timer will not fire. {said}\n"
@@ -53,7 +59,7 @@ def first_sweep(app: FunctionApp, schedule: str | None, now: datetime) -> str:
     verify = own_command(
         "verify",
         *("--subscription", app.subscription, "--resource-group", app.resource_group),
-        *("--app", app.name, "--since", f"{now.astimezone(UTC):%Y-%m-%dT%H:%MZ}"),
+        *("--app", app.name, "--since", f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"),
         *("--wait", f"{minutes}m"),
     )
     return f"{next_sweep(schedule, now)} To see it:\n\n    {verify}\n"

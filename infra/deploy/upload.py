@@ -4,6 +4,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from http import HTTPStatus
+from http.client import HTTPException
 
 from infra.deploy.azure_cli import DeploymentStopped
 from infra.deploy.upload_progress import Progress, progress_of, refusal, state_of, why_it_ended
@@ -66,7 +67,6 @@ def _request(url: str, token: str, body: bytes | None = None) -> tuple[int, str]
             return int(answer.status), answer.read().decode(errors="replace")
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode(errors="replace")
-    except urllib.error.URLError as error:
-        raise DeploymentStopped(
-            f"{url.partition('?')[0]} can't be reached: {error.reason}"
-        ) from error
+    # While an answer is waited for, nothing makes a URLError of what happens.
+    except (OSError, HTTPException) as error:
+        raise DeploymentStopped(f"{url.partition('?')[0]} can't be reached: {error}") from error

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from infra.deploy.azure_cli import CommandFailed, DeploymentStopped
 from infra.deploy.findings import (
     LONGEST_SWEEP,
+    LONGEST_WAY_OF_A_ROLE,
     Finding,
     NoRoleYet,
     Silence,
@@ -57,7 +58,11 @@ def verify(app: FunctionApp, since: datetime | None, wait: timedelta, clock: Clo
         since = since or (begun if wait else begun - look_back(schedule))
         # None comes before the first moment of the schedule, so waiting for it has no sense.
         until = begun if is_due(schedule, since, begun + wait) is False else begun + wait
-        finding = _awaited(component, since, until, clock)
+        finding = _awaited(app, component, since, until, clock)
+        if isinstance(finding, NoRoleYet):
+            # What was to be seen a day ago tells a role on its way from one that is not there.
+            day_before = clock.now() - LONGEST_WAY_OF_A_ROLE - look_back(schedule)
+            finding = judge(reports_since(component, app.name, day_before))
     except CommandFailed as error:
         raise DeploymentStopped(_unreadable(error)) from error
     print(explain(finding, clock.now()))
@@ -74,12 +79,14 @@ def verify(app: FunctionApp, since: datetime | None, wait: timedelta, clock: Clo
     return exit_code(finding, clock.now(), is_due=should_be_there)
 
 
-def _awaited(component: str, since: datetime, until: datetime, clock: Clock) -> Finding:
+def _awaited(
+    app: FunctionApp, component: str, since: datetime, until: datetime, clock: Clock
+) -> Finding:
     """Return what is found by a moment, or as soon as waiting can bring no other answer."""
-    finding = judge(reports_since(component, since))
+    finding = judge(reports_since(component, app.name, since))
     while isinstance(finding, Silence | StartedAlone | NoRoleYet) and clock.now() < until:
         clock.sleep(_POLL_SECONDS)
-        finding = judge(reports_since(component, since))
+        finding = judge(reports_since(component, app.name, since))
     return finding
 
 

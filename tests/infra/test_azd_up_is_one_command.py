@@ -27,6 +27,7 @@ from tests.support.deployments import (
     PassingTime,
     environment_of,
 )
+from tools import bicep
 from tools.prose import ROOT
 
 
@@ -158,6 +159,13 @@ def test_azd_deploy_alone_waits_for_the_function_too(azd: Azd) -> None:
     azd.did.clear()
     assert azd.deploy()
     assert azd.did == ["deploy", "postdeploy"]
+
+
+def test_azd_uploads_into_the_group_that_was_deployed_to() -> None:
+    """One that was there before lacks the tag by which azd would look for it."""
+    service = yaml.safe_load((ROOT / "azure.yaml").read_text())["services"]["sweep"]
+    (output,) = re.findall(r"\$\{(\w+)\}", service["resourceGroup"])
+    assert output in bicep.compiled("app")["outputs"]
 
 
 @pytest.mark.usefixtures("deployer")

@@ -418,9 +418,10 @@ def test_a_right_answer_after_a_wrong_one_counts(cli: AzureCli) -> None:
     assert kept(cli) == {"SWEEP_MODE": "audit"}
 
 
-def test_who_closes_the_terminal_deploys_nothing(cli: AzureCli) -> None:
+@pytest.mark.parametrize("how", [EOFError, KeyboardInterrupt])
+def test_who_closes_the_terminal_deploys_nothing(cli: AzureCli, how: type[BaseException]) -> None:
     def closed(_: str) -> str:
-        raise EOFError
+        raise how
 
     with pytest.raises(DeploymentStopped, match="nobody answered"):
         preprovision(closed, SWEEP_MODE="")
@@ -447,6 +448,24 @@ def test_rights_that_can_not_be_seen_are_not_taken_for_missing_nor_for_there(
     cli.refuse("az rest --method get", "Forbidden")
     preprovision()
     assert "can't be seen" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("settings", "group"),
+    [({}, "rg-keysweep-prod"), ({"KEYSWEEP_RESOURCE_GROUP": "rg-tools"}, "rg-tools")],
+)
+def test_a_resource_group_of_somebody_else_is_not_taken_over(
+    cli: AzureCli, settings: dict[str, str], group: str
+) -> None:
+    """The template would replace its tags, and `azd down` delete all that is in it."""
+    show = f"az group show --subscription {FUNCTIONS_SUBSCRIPTION} --name {group} "
+    cli.answer(show, {"name": group, "tags": {"azd-env-name": "shop"}})
+    (problem,) = problems(refused(**settings))
+    assert problem.startswith("- KEYSWEEP_RESOURCE_GROUP_EXISTS")
+    assert repr(group) in problem
+    preprovision(KEYSWEEP_RESOURCE_GROUP=group, KEYSWEEP_RESOURCE_GROUP_EXISTS="true")
+    cli.answer(show, {"name": group, "tags": {"azd-env-name": "prod"}})
+    preprovision(**settings)
 
 
 def test_who_may_not_deploy_into_the_subscription_is_refused(cli: AzureCli) -> None:

@@ -29,12 +29,14 @@ COLUMNS = (
     *("subscriptionsRead", "accounts", "drift"),
 )
 AT_EIGHT = "2027-03-30T08:00:30.1234567Z"
+# It begins when `verify` does.
+SWEEP, SWEEP_BEFORE = "20270330T080100Z-1234", "20270330T080000Z-1234"
 
 
 def row(name: str, at: str = AT_EIGHT, **values: object) -> list[object]:
     """Return a row of the query's answer: empty where nothing is said, as KQL has it."""
     texts = dict.fromkeys(COLUMNS[:8], "")
-    said = {"timestamp": at, "name": name, **values}
+    said = {"timestamp": at, "name": name, "sweepId": SWEEP, **values}
     return list({**dict.fromkeys(COLUMNS), **texts, **said}.values())
 
 
@@ -42,12 +44,12 @@ def answer(*rows: list[object]) -> dict[str, object]:
     return {"tables": [{"columns": [{"name": name} for name in COLUMNS], "rows": list(rows)}]}
 
 
-STARTED = row("SweepStarted", sweepId="1")
+STARTED = row("SweepStarted")
 COMPLETED = row("SweepCompleted", whole="true", subscriptionsRead=4, accounts=9, drift=2)
 NOT_WHOLE = row("SweepCompleted", whole="false", subscriptionsRead=3, reasons="contoso-db: NO_ROLE")
-NO_ROLE = row("SweepCompleted", sweepId="1", whole="false", subscriptionsRead=0, reasons="a gap")
-GAP = row("CoverageGap", sweepId="1", problem="(AuthorizationFailed) no", gapName="contoso")
-OLD_GAP = row("CoverageGap", sweepId="0", problem="an old one", gapName="contoso")
+NO_ROLE = row("SweepCompleted", whole="false", subscriptionsRead=0, reasons="a gap")
+GAP = row("CoverageGap", problem="(AuthorizationFailed) no", gapName="contoso")
+OLD_GAP = row("CoverageGap", sweepId=SWEEP_BEFORE, problem="an old one", gapName="contoso")
 REJECTED = row("SettingsRejected", problems="SWEEP_MODE is 'x'")
 
 
@@ -102,7 +104,7 @@ def test_what_is_found_is_explained_and_has_an_exit_code(
 
 
 def test_a_sweep_that_began_long_ago_and_never_ended_is_to_be_mended(app: AzureCli) -> None:
-    app.answer(QUERY, answer(row("SweepStarted", at="2027-03-30T07:31:00Z", sweepId="0")))
+    app.answer(QUERY, answer(row("SweepStarted", at="2027-03-30T07:31:00Z", sweepId=SWEEP_BEFORE)))
     assert verify() == TO_MEND
 
 
@@ -119,6 +121,37 @@ def test_an_old_sweep_is_no_sign_of_health(schedule: str | None, age: timedelta)
     assert look_back(schedule) == age
 
 
+def test_a_pipeline_takes_no_sweep_for_its_own_that_began_before_it_deployed(app: AzureCli) -> None:
+    before = row("SweepCompleted", sweepId=SWEEP_BEFORE, whole="true", subscriptionsRead=4)
+    app.answer(QUERY, answer(before))
+    assert verify("--wait", "5m") == NOT_YET
+
+
+@pytest.mark.parametrize(
+    ("first", "read", "code"),
+    [
+        ("2027-03-29T08:00:00Z", 0, TO_MEND),
+        ("2027-03-29T08:00:00Z", 4, NOT_YET),
+        ("2027-03-29T09:00:00Z", 0, NOT_YET),
+    ],
+)
+def test_a_role_that_has_not_arrived_for_a_day_is_to_be_mended(
+    app: AzureCli, first: str, read: int, code: int
+) -> None:
+    id_then = "20270329T080000Z-1234"
+    then = row("SweepCompleted", first, sweepId=id_then, whole="false", subscriptionsRead=read)
+    app.answer(QUERY, answer(NO_ROLE), answer(then, NO_ROLE))
+    assert verify() == code
+
+
+def test_an_answer_that_was_cut_is_not_known_and_no_health(
+    app: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app.answer(QUERY, {**answer(COMPLETED), "error": {"code": "PartialError"}})
+    assert verify() == 1
+    assert "PartialError" in capsys.readouterr().err
+
+
 def test_the_component_of_the_same_environment_is_asked(app: AzureCli) -> None:
     bodies: list[str] = []
 
@@ -130,6 +163,8 @@ def test_the_component_of_the_same_environment_is_asked(app: AzureCli) -> None:
     app.act(QUERY, kept)
     verify()
     assert "datetime(2027-03-30T07:06:00Z)" in bodies[0]
+    # Another app may report to it, too.
+    assert f"cloud_RoleName =~ '{APP.name}'" in bodies[0]
     (call,) = [call for call in app.calls if " ".join(call).startswith(QUERY)]
     assert call[call.index("--url") + 1].endswith(f"/v1{COMPONENT}/query")
     assert call[call.index("--resource") + 1] == "https://api.loganalytics.io"

@@ -47,6 +47,12 @@ def test_no_two_deployments_have_a_role_of_one_name(other: str) -> None:
     assert names(FIRST) & names(other) == set()
 
 
+def test_alerts_in_a_resource_group_that_others_have_are_named_by_the_environment() -> None:
+    """Another Keysweep in it would write over them, and nobody look at the first one's sweeps."""
+    named = "parameters('resourceGroupExists'), format('keysweep-{0}', parameters('environmentName'"
+    assert named in bicep.compiled("app")["variables"]["alertPrefix"]
+
+
 def test_one_deployment_to_two_groups_has_two_roles() -> None:
     """Both the id and the name of a role are made of the group's."""
     roles = [

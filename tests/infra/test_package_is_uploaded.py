@@ -26,6 +26,9 @@ from tests.support.deployments import APP, FUNCTIONS, LISTED, PROVISIONED, Passi
 TOKEN = "a-token"
 
 
+HANGS_UP = (0, "")
+
+
 @dataclass(frozen=True)
 class Request:
     """A request as the deployment endpoint got it."""
@@ -65,6 +68,8 @@ class _Handler(BaseHTTPRequestHandler):
         authorization = self.headers.get("Authorization")
         self.server.requests.append(Request(self.command, self.path, authorization, body))
         status, text = self.server.answers.pop(0)
+        if (status, text) == HANGS_UP:
+            return
         self.send_response(status)
         self.end_headers()
         self.wfile.write(text.encode())
@@ -98,6 +103,11 @@ def test_an_upload_that_fails_says_so_in_azures_words_and_shows_no_token() -> No
     with pytest.raises(DeploymentStopped, match="no such runtime") as stopped:
         Endpoint((202, "1"), failed).upload()
     assert TOKEN not in str(stopped.value)
+
+
+def test_an_endpoint_that_hangs_up_stops_the_upload_with_its_address() -> None:
+    with pytest.raises(DeploymentStopped, match="/api/publish can't be reached"):
+        Endpoint(HANGS_UP).upload()
 
 
 def test_a_private_app_says_from_where_it_takes_packages() -> None:
@@ -166,6 +176,12 @@ def test_a_function_that_is_never_listed_is_no_success_and_says_what_azure_said(
     assert time.waits == [PAUSE_SECONDS] * TRIES
 
 
+def test_a_function_that_could_not_be_looked_for_is_not_said_to_be_missing(cli: AzureCli) -> None:
+    cli.refuse("az rest", "(AuthorizationFailed) no")
+    with pytest.raises(DeploymentStopped, match=r"could not be seen.*AuthorizationFailed"):
+        await_sweep_function(APP, PassingTime().sleep)
+
+
 @pytest.mark.parametrize(
     ("schedule", "said"),
     [
@@ -182,7 +198,7 @@ def test_the_first_sweep_is_told_from_the_schedule(schedule: str | None, said: s
 def test_how_to_see_the_first_sweep_is_a_command() -> None:
     said = first_sweep(APP, "", PassingTime().now())
     assert "verify --subscription" in said
-    assert "--since 2027-03-30T08:01Z --wait 30m" in said
+    assert "--since 2027-03-30T08:01:00Z --wait 30m" in said
     daily = first_sweep(APP, "0 0 6 * * *", PassingTime().now())
     assert daily.endswith(f" --wait {21 * 60 + 59 + 15}m\n")
     assert own_command("verify", platform="win32") == "py -3.13 -m infra.deploy verify"

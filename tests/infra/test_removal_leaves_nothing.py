@@ -108,6 +108,17 @@ def test_a_group_is_known_however_its_id_is_written(group: ManagementGroup) -> N
     assert names(group.there["policy definition"]) == [f"keysweep-{OTHERS}"]
 
 
+def test_the_record_of_the_same_environment_in_another_region_stays(group: ManagementGroup) -> None:
+    """By it that one's rings are found, when one of them is no more."""
+    elsewhere: dict[str, object] = {
+        "name": "keysweep-tenant-prod-northeurope-99999999",
+        "properties": {"outputs": None, "parameters": {"location": {"value": "North Europe"}}},
+    }
+    group.there["deployment mg"].append(elsewhere)
+    remove(GROUP, "prod", PassingTime().sleep, INSTALLATION)
+    assert elsewhere in group.there["deployment mg"]
+
+
 def test_where_the_record_is_gone_resource_graph_knows_where_the_role_is(
     cli: AzureCli, group: ManagementGroup
 ) -> None:
@@ -162,24 +173,40 @@ def test_of_several_installations_none_is_chosen(group: ManagementGroup) -> None
     assert len(group.there["role definition"]) == 3
 
 
-def test_a_group_that_is_no_more_has_nothing(
-    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("installation", [None, INSTALLATION])
+def test_of_a_group_that_is_not_there_nothing_is_said_to_be_gone(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str], installation: str | None
 ) -> None:
-    for kind in ("deployment mg", "policy", "role"):
+    """Its id may be mistyped, or `az` signed in to another tenant."""
+    for kind in ("deployment mg", "policy", "role", "account management-group show"):
         cli.refuse(f"az {kind}", "(ManagementGroupNotFound) no such group")
-    remove(GROUP, "prod", PassingTime().sleep, INSTALLATION)
-    assert "Nothing of Keysweep" in capsys.readouterr().out
+    with pytest.raises(DeploymentStopped, match="has no management group 'mistyped'"):
+        remove("mistyped", "prod", PassingTime().sleep, installation)
+    assert capsys.readouterr().out == ""
 
 
 # The subscription
 
 
-def down(cli: AzureCli, groups: Sequence[str], resources: Sequence[str]) -> int:
+def down(
+    cli: AzureCli,
+    groups: Sequence[str],
+    resources: Sequence[str],
+    application: str = "keysweep",
+    **environ: str,
+) -> int:
     """Run the hook with these groups and resources of the environment still there."""
-    cli.answer("az group list --tag azd-env-name=prod", [{"name": name} for name in groups])
-    cli.answer("az resource list --tag azd-env-name=prod", [{"id": name} for name in resources])
+    tags = {"azd-env-name": "prod", "application": application}
+    cli.answer(
+        "az group list --tag azd-env-name=prod",
+        [{"name": name, "id": f"/x/resourceGroups/{name}", "tags": tags} for name in groups],
+    )
+    cli.answer(
+        "az resource list --tag azd-env-name=prod",
+        [{"id": name, "tags": tags} for name in resources],
+    )
     time = PassingTime()
-    return main(["postdown"], ENVIRON, Clock(time.now, time.sleep))
+    return main(["postdown"], {**ENVIRON, **environ}, Clock(time.now, time.sleep))
 
 
 @pytest.mark.usefixtures("group")
@@ -206,6 +233,26 @@ def test_what_the_subscription_still_has_is_named_with_the_command(
     ]
 
 
+@pytest.mark.usefixtures("group")
+def test_what_another_application_of_azd_has_under_that_name_gets_no_command_that_deletes_it(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = "/x/resourceGroups/rg-shop/providers/Microsoft.Web/sites/shop"
+    assert down(cli, ["rg-shop"], [site], application="shop") == 0
+    said = capsys.readouterr()
+    assert "az group delete" not in said.out + said.err
+    assert f"- /x/resourceGroups/rg-shop\n- {site}" in said.out
+    assert "Nothing in" not in said.out
+
+
+def test_azd_down_takes_away_what_is_at_the_group_to_which_azd_deployed(
+    cli: AzureCli, group: ManagementGroup
+) -> None:
+    """The environment names another one by now, and was not deployed since."""
+    assert down(cli, [], [], AZURE_MANAGEMENT_GROUP_ID="new", KEYSWEEP_DEPLOYED_AT=GROUP) == 0
+    assert names(group.there["role definition"]) == ["Their role"]
+
+
 def test_an_environment_that_was_never_provisioned_has_nothing_to_remove(cli: AzureCli) -> None:
     assert main(["postdown"], {"AZURE_ENV_NAME": "prod"}) == 0
     assert cli.calls == []
@@ -222,7 +269,8 @@ def test_a_resource_group_that_was_there_before_is_not_deleted(
     assert main(["predown"], environ) == 1
     said = capsys.readouterr().err
     assert "`azd down` would delete resource group rg-security-tools" in said
-    assert "--tag azd-env-name=prod --output table" in said
+    assert "--tag azd-env-name=prod --query" in said
+    assert "with application `keysweep`" in said
     assert "--resource-group" not in said
     (line,) = re.findall(r"-m infra\.deploy (.*)", said)
     assert read_arguments(shlex.split(line)).installation == INSTALLATION

@@ -180,6 +180,15 @@ def test_a_ring_that_no_record_knows_any_more_is_found_by_resource_graph(cli: Az
     assert done(cli) == ["/at/test", "deployed"]
 
 
+def test_where_resource_graph_shows_nothing_it_is_said_that_a_ring_may_be_missed(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed(cli, DEV)
+    cli.refuse(GRAPH, "(Forbidden) no")
+    postprovision(**RINGS)
+    assert f"{WRITER.upper()!r} is assigned can't be seen" in capsys.readouterr().out
+
+
 def test_a_first_ring_takes_the_role_away_from_the_whole_group(cli: AzureCli) -> None:
     deployed(cli, scope_of(GROUP))
     postprovision(**RINGS)
@@ -248,6 +257,15 @@ def test_another_management_group_than_before_leaves_nothing_at_that_one(
         f"Keysweep {INSTALLATION} (Contoso-Old)",
     ]
     assert kept(cli) == {"KEYSWEEP_DEPLOYED_AT": GROUP}
+
+
+def test_a_group_before_that_was_deleted_stops_no_deployment(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.refuse("az account management-group show --name contoso-old", "(NotFound) none")
+    postprovision(KEYSWEEP_DEPLOYED_AT="contoso-old")
+    assert done(cli) == ["deployed"]
+    assert "Management group contoso-old, which had a role" in capsys.readouterr().out
 
 
 def test_the_same_group_in_other_letters_is_no_other_group(cli: AzureCli) -> None:

@@ -39,7 +39,7 @@ PERMISSIONS: dict[tuple[str, str], dict[str, str]] = {
     ("deploy", "attest"): ATTESTS,
     ("deploy", "deploy"): {"attestations": "read", "id-token": "write"},
     ("release", "attest"): ATTESTS,
-    ("release", "publish"): {"contents": "write"},
+    ("release", "publish"): {"attestations": "read", "contents": "write"},
     ("what-if", "what-if"): {"contents": "read", "id-token": "write"},
 }
 
@@ -165,6 +165,15 @@ def test_a_release_is_what_two_machines_built_alike() -> None:
     assert "diff --recursive --brief first second" in commands(RELEASE["attest"])
     assert set(RELEASE["publish"]["needs"]) == {"attest", "try"}
     assert RELEASE["attest"]["needs"] == RELEASE["try"]["needs"] == "build"
+
+
+def test_a_release_is_verified_file_by_file_before_it_is_made() -> None:
+    """The job that tries the wheel runs others' code, and could put another artifact in place."""
+    (step,) = [step["run"] for step in RELEASE["publish"]["steps"] if "run" in step]
+    verified = step.index('gh attestation verify "$file"')
+    assert "for file in release/*" in step[:verified]
+    assert "/.github/workflows/release.yml@$GITHUB_REF" in step[verified:]
+    assert verified < step.index("gh release create")
 
 
 def test_all_green_waits_for_every_other_job_of_ci() -> None:

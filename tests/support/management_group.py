@@ -19,6 +19,7 @@ class ManagementGroup:
 
     def play(self, cli: AzureCli) -> None:
         """Answer in the place of `az`."""
+        cli.answer("az account management-group show", {})
         for kind in self.there:
             cli.act(f"az {kind} list", self._list)
             cli.act(f"az {kind} delete", self._delete)
