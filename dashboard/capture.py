@@ -72,11 +72,7 @@ _ROWS = _Kind(
 def _read(file: Path, kind: _Kind, problem_of: Callable[[object], str]) -> list[dict[str, Any]]:
     try:
         text = file.read_text("utf-8")
-        found = (
-            _decoded(text)
-            if text.lstrip().startswith("[")
-            else [_decoded(line) for line in text.splitlines() if line.strip()]
-        )
+        found = _decoded(text) if text.lstrip().startswith("[") else _each_line(text)
     except (OSError, ValueError, RecursionError) as error:
         raise CaptureError(f"{file} can't be read as {kind.all} ({error}). {kind.hint}") from error
     for number, item in enumerate(found, 1):
@@ -86,9 +82,23 @@ def _read(file: Path, kind: _Kind, problem_of: Callable[[object], str]) -> list[
     return list(found)
 
 
-def _decoded(text: str) -> Any:
-    """Decode JSON, which Python's takes more than: NaN, and numbers too large for any column."""
-    return json.loads(text, parse_constant=_no_number, parse_float=_number)
+def _each_line(text: str) -> list[Any]:
+    """Decode one item a line; blank lines count for nothing."""
+    lines = enumerate(text.splitlines(), 1)
+    return [_decoded(line, number) for number, line in lines if line.strip()]
+
+
+def _decoded(text: str, number: int = 1) -> Any:
+    """Decode JSON, which Python's takes more than: NaN, and numbers too large for any column.
+
+    `number`: the line of the file with which the text begins. Raises ValueError, which names where
+    the text is wrong.
+    """
+    try:
+        return json.loads(text, parse_constant=_no_number, parse_float=_number)
+    except json.JSONDecodeError as error:
+        line = number + error.lineno - 1
+        raise ValueError(f"line {line}, column {error.colno}: {error.msg}") from error
 
 
 def _no_number(constant: str) -> Any:

@@ -314,6 +314,8 @@ def test_a_step_that_fails_says_so_and_the_others_are_drawn(drawn: Callable[...,
         pytest.param(content, problem, id=problem)
         for content, problem in [
             ("not json", "can't be read as telemetry"),
+            ("[\n7,\n}", "line 3, column 1: "),
+            (event("DriftFound") + "\n\n{broken", "line 3, column 2: "),
             ("[]", "holds no telemetry"),
             (f'[{{"time": "{MOMENT}"}}]', "item 1 is not an Application Insights envelope"),
             (telemetry("soon"), "its time is"),
