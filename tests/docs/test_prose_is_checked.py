@@ -220,6 +220,13 @@ def test_make_docs_draws_every_picture_of_the_documents() -> None:
     assert kept == terminals | by_the_demo | pages
 
 
+def test_the_form_of_a_first_contact_ends_with_its_last_item() -> None:
+    page = (DOCS / "first-contact.md").read_text()
+    items = [int(number) for number in re.findall(r"^\*\*(\d+)\. ", page, re.MULTILINE)]
+    assert items == [*range(1, len(items) + 1)]
+    assert f" …\n{items[-1]}\n\nAnswers that were otherwise" in page
+
+
 def test_what_is_sent_back_from_a_first_contact_names_nobody(tmp_path: Path) -> None:
     page = (DOCS / "first-contact.md").read_text()
     (command,) = re.findall(r"^sed .*?\.json$", page, re.MULTILINE | re.DOTALL)
