@@ -109,8 +109,8 @@ class Granting:
         if self.enable_keys:
             await writer.enable_keys(found)
             self.tell(
-                f"{name} accepts keys again: Azure Resource Manager says so, and the gateway "
-                "follows within minutes, at most hours."
+                f"{name} accepts keys again: Azure Resource Manager says so. The gateway usually "
+                "follows within minutes, and can take several hours."
             )
         elif not found.keys_on:
             self.session.screen.note("Its keys are off. --enable-keys turns them on.")
