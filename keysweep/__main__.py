@@ -380,13 +380,15 @@ def sweep(output: str, **options: Any) -> int:
     the brake holds, unless you say otherwise by name. Every change is recorded before it is made;
     the way back is printed first. Ctrl-C stops what is not begun and finishes what is in flight.
     """
-    from keysweep.sweep import Wish  # noqa: PLC0415
+    from keysweep.sweep import Request  # noqa: PLC0415
     from keysweep.sweep import sweep as command  # noqa: PLC0415
 
-    wish = Wish(**_taken_out(options, Wish))
-    if wish.audit and (wish.enforce or wish.release_rings):
-        raise click.UsageError("--audit and --enforce exclude each other: give one.")
-    return _run(options, lambda session: command(session, output, wish))
+    request = Request(**_taken_out(options, Request))
+    if request.audit and (request.enforce or request.release_rings):
+        raise click.UsageError(
+            "--audit and --enforce or --release-rings exclude each other: give one."
+        )
+    return _run(options, lambda session: command(session, output, request))
 
 
 @keysweep.command(

@@ -17,7 +17,7 @@ from keysweep.impact.documents import account as document_of
 from keysweep.impact.evidence import Asked
 from keysweep.impact.gathering import Judged
 from keysweep.impact.tables import details
-from keysweep.names import each, identify, read_id, scope_of
+from keysweep.names import find_all, identify, read_id, scope_of
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import Session, or_error
 from shared.core.change_log import ChangeLog
@@ -42,7 +42,7 @@ async def explain(
         return read_id(text) if text.startswith("/") else await identify(session, in_scope, text)
 
     wanted = list(
-        {account_id.key: account_id for account_id in await each(accounts, find)}.values()
+        {account_id.key: account_id for account_id in await find_all(accounts, find)}.values()
     )
     with screen.spinner() as progress:
         progress.add_task("Looking as a sweep does")

@@ -104,7 +104,7 @@ async def resolve_all[Found](
     return list(found.values())
 
 
-async def each[Found](
+async def find_all[Found](
     texts: Sequence[str], find: Callable[[str], Awaitable[Found]]
 ) -> Sequence[Found]:
     """Find what is meant by each text, in this order. Raises as `find`, and once for all."""

@@ -19,7 +19,7 @@ from keysweep.documents import Row, exit_code, rows
 from keysweep.exit_codes import NOT_WHOLE, REMAINS
 from keysweep.impact.columns import marked, warning
 from keysweep.in_force import in_force
-from keysweep.names import each, resolve, scope_of
+from keysweep.names import find_all, resolve, scope_of
 from keysweep.record import Record, Recorded, RecordLost, record_path
 from keysweep.scan import look, not_seen, present
 from keysweep.screen import Screen, shown
@@ -92,7 +92,7 @@ class _AsShown:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Request:
     """What a person asked `keysweep sweep` for."""
 
     only: Sequence[str] = ()
@@ -109,21 +109,21 @@ class Wish:
     """Say first what turning the keys off would break."""
 
 
-async def sweep(session: Session, output: str, wish: Wish) -> int:
+async def sweep(session: Session, output: str, request: Request) -> int:
     """Sweep, as the person says and the settings allow. Returns the exit code."""
     screen = session.screen
-    audits = wish.audit or (session.settings.mode is Mode.AUDIT and not wish.enforce)
-    if not (audits or wish.yes or screen.can_ask):
+    audits = request.audit or (session.settings.mode is Mode.AUDIT and not request.enforce)
+    if not (audits or request.yes or screen.can_ask):
         raise UsageProblem("Nobody is there to be asked: say --yes, or --audit to see the plan.")
-    obeyed, session = session.settings, _going_beyond(session, wish)
-    chosen = await _chosen(session, wish.only) if wish.only else None
+    obeyed, session = session.settings, _going_beyond(session, request)
+    chosen = await _chosen(session, request.only) if request.only else None
     planned, collected = await look(session, chosen)
     found, unchanged = rows(planned, collected.events), replace(planned, mode=Mode.AUDIT)
-    if wish.impact:
+    if request.impact:
         found = await marked(session, planned, found)
         screen.warn(warning(found))
     screen.say(await in_force(session))
-    standstill = _standstill(obeyed, planned, wish, session.clock.now())
+    standstill = _standstill(obeyed, planned, request, session.clock.now())
     if standstill:
         present(screen, output, unchanged, found)
         screen.say(standstill)
@@ -132,26 +132,26 @@ async def sweep(session: Session, output: str, wish: Wish) -> int:
     how_many = counted(len(planned.drift_that_is(InForce)), "account")
     if planned.brake:
         how_many = f"{session.settings.limits.most_changes} of {how_many}"
-    if not wish.yes and not screen.ask(f"Turn keys off on {how_many}?"):
+    if not request.yes and not screen.ask(f"Turn keys off on {how_many}?"):
         if output != "table":
             # The table was shown already; whoever reads a document gets a whole one.
             present(screen, output, unchanged, found)
         screen.say("Nothing was changed.")
         return NOT_WHOLE if planned.inventory.gaps else REMAINS
-    return await _enforce(session, output, planned, collected, wish)
+    return await _enforce(session, output, planned, collected, request)
 
 
-def _standstill(settings: Settings, planned: SweepReport, wish: Wish, now: datetime) -> str:
+def _standstill(settings: Settings, planned: SweepReport, request: Request, now: datetime) -> str:
     """Say why nothing is changed, and what would go beyond the settings; empty: it may be."""
     limits, changes = settings.limits, len(planned.drift_that_is(InForce))
-    if wish.audit:
+    if request.audit:
         return "Audit: nothing was changed."
     if not planned.drift:
         return "There is nothing to change."
-    if settings.mode is Mode.AUDIT and not wish.enforce:
+    if settings.mode is Mode.AUDIT and not request.enforce:
         return f"Nothing was changed: SWEEP_MODE is audit. {_BEYOND_MODE}"
     if not changes:
-        return f"Nothing was changed: {_no_ring(settings, wish, now)}"
+        return f"Nothing was changed: {_no_ring(settings, request, now)}"
     if planned.brake and limits.brake is Brake.HOLD:
         return (
             f"Nothing was changed: the brake holds {counted(changes, 'change')}, because "
@@ -161,25 +161,25 @@ def _standstill(settings: Settings, planned: SweepReport, wish: Wish, now: datet
     return ""
 
 
-def _no_ring(settings: Settings, wish: Wish, now: datetime) -> str:
+def _no_ring(settings: Settings, request: Request, now: datetime) -> str:
     """Say why no drift is in a ring in force, and what would go beyond that."""
     coming = settings.enforce_from
-    is_notice = coming is not None and now < coming and not wish.enforce
-    if is_notice and (wish.release_rings or not settings.enforce_scopes):
+    is_notice = coming is not None and now < coming and not request.enforce
+    if is_notice and (request.release_rings or not settings.enforce_scopes):
         return f"ENFORCE_FROM is {coming:%Y-%m-%d %H:%M} UTC. {_BEYOND_MODE}"
     outside = "what is shown is in no ring of ENFORCE_SCOPES that is in force."
     return f"{outside} --release-rings changes it all the same."
 
 
-def _going_beyond(session: Session, wish: Wish) -> Session:
+def _going_beyond(session: Session, request: Request) -> Session:
     """Let the session go beyond the settings as far as the person asked for it by name."""
     settings = session.settings
-    if wish.enforce:
+    if request.enforce:
         settings = replace(settings, mode=Mode.ENFORCE, enforce_from=None)
-    if wish.release_rings:
+    if request.release_rings:
         settings = replace(settings, enforce_scopes=())
     session = session.going_by(settings)
-    return _released(session) if wish.release_brake else session
+    return _released(session) if request.release_brake else session
 
 
 def _released(session: Session) -> Session:
@@ -201,7 +201,7 @@ async def _chosen(session: Session, names: Sequence[str]) -> Seen:
     async def find(name: str) -> Account:
         return await reader.read((await resolve(session, in_scope, name)).id)
 
-    found = {account.id.key: account for account in await each(names, find)}
+    found = {account.id.key: account for account in await find_all(names, find)}
     by_id = {subscription.id: subscription for subscription in in_scope.subscriptions}
     on = Counter((account.id.subscription_id, account.keys_on) for account in found.values())
     coverage = tuple(
@@ -245,16 +245,16 @@ def _show_plan(screen: Screen, planned: SweepReport, found: Sequence[Row]) -> No
 
 
 async def _enforce(
-    session: Session, output: str, planned: SweepReport, looked: Collected, wish: Wish
+    session: Session, output: str, planned: SweepReport, looked: Collected, request: Request
 ) -> int:
     screen, stop = session.screen, asyncio.Event()
     # However long the person thought: the budget begins now, and so does the sweep.
     session = session.again()
-    if wish.release_brake:
+    if request.release_brake:
         session = _released(session)
     sweep_id = new_sweep_id(session.clock.now(), secrets.token_hex(4))
-    way_back = _way_back(sweep_id, session.configuration, wish.record)
-    path = wish.record or record_path(sweep_id)
+    way_back = _way_back(sweep_id, session.configuration, request.record)
+    path = request.record or record_path(sweep_id)
     try:
         record = await _begin_record(session, sweep_id, path, way_back)
     except OSError as error:

@@ -620,21 +620,24 @@ _standing_still = line_sweep._standstill
 _gone_beyond = line_sweep._going_beyond
 
 
-def _yes_is_release(settings: Any, planned: Any, wish: line_sweep.Wish, now: datetime) -> str:
-    planned = replace(planned, brake="") if wish.yes else planned
-    return _standing_still(settings, planned, wish, now)
+def _yes_is_release(settings: Any, planned: Any, request: line_sweep.Request, now: datetime) -> str:
+    planned = replace(planned, brake="") if request.yes else planned
+    return _standing_still(settings, planned, request, now)
 
 
-async def _released_by_yes(session: Any, output: str, planned: Any, looked: Any, wish: Any) -> int:
-    return await _enforced(session, output, planned, looked, replace(wish, release_brake=wish.yes))
+async def _released_by_yes(
+    session: Any, output: str, planned: Any, looked: Any, request: line_sweep.Request
+) -> int:
+    released = replace(request, release_brake=request.yes)
+    return await _enforced(session, output, planned, looked, released)
 
 
-def _yes_is_enforce(settings: Any, planned: Any, wish: line_sweep.Wish, now: datetime) -> str:
-    return _standing_still(settings, planned, replace(wish, enforce=wish.yes), now)
+def _yes_is_enforce(settings: Any, planned: Any, request: line_sweep.Request, now: datetime) -> str:
+    return _standing_still(settings, planned, replace(request, enforce=request.yes), now)
 
 
-def _yes_goes_beyond(session: Any, wish: line_sweep.Wish) -> Any:
-    return _gone_beyond(session, replace(wish, enforce=wish.yes))
+def _yes_goes_beyond(session: Any, request: line_sweep.Request) -> Any:
+    return _gone_beyond(session, replace(request, enforce=request.yes))
 
 
 async def _recorded_late(

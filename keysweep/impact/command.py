@@ -8,7 +8,7 @@ from keysweep.impact.evidence import Asked
 from keysweep.impact.gathering import Gathering, Judged, Steps
 from keysweep.impact.metrics import MOST_DAYS
 from keysweep.impact.tables import details, table, totals
-from keysweep.names import each, resolve, scope_of
+from keysweep.names import find_all, resolve, scope_of
 from keysweep.screen import Screen
 from keysweep.session import Session
 from keysweep.watch import watched
@@ -77,7 +77,7 @@ async def verdicts(
 
 async def _named(session: Session, names: Sequence[str]) -> tuple[list[Account], View]:
     in_scope = await scope_of(session)
-    found = await each(names, lambda name: resolve(session, in_scope, name))
+    found = await find_all(names, lambda name: resolve(session, in_scope, name))
     unique = {account.id.key: account for account in found}
     return list(unique.values()), View.of_scope(in_scope)
 

@@ -9,7 +9,7 @@ import pytest
 
 from keysweep.advice import UsageProblem
 from keysweep.explain import explain
-from keysweep.sweep import Wish, sweep
+from keysweep.sweep import Request, sweep
 from shared.core.errors import Unclear
 from shared.core.model import Turned
 from tests.support.builders import NOW, TAG, a_change, an_account
@@ -48,8 +48,8 @@ async def test_what_it_foretells_is_what_the_sweep_does(tmp_path: Any) -> None:
     assert not tenant.writes
     assert code == 1
     person = Person()
-    wish = Wish(yes=True, record=tmp_path / "record.jsonl")
-    await sweep(a_session(tenant, person), "json", wish)
+    request = Request(yes=True, record=tmp_path / "record.jsonl")
+    await sweep(a_session(tenant, person), "json", request)
     did = {account["id"]: account for account in json.loads(person.read)["accounts"]}
     for document in found:
         account = did.get(document["accountId"], {"verdict": "COMPLIANT", "result": ""})

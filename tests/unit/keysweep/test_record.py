@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from keysweep.record import FORM, Change, Record, Recorded, RecordLost, read_record
-from keysweep.sweep import Wish, sweep
+from keysweep.sweep import Request, sweep
 from shared.core.model import Decision, NotExempt, Outcome, Result, Verdict
 from shared.core.rings import Rings
 from shared.steps.allowance import Allowance
@@ -178,7 +178,7 @@ async def test_a_record_that_is_lost_on_the_way_is_said(
     person = Person()
     session = a_session(tenant, person)
     tenant.meanwhile("account", BOT.key, [lambda: monkeypatch.setattr(Record, "_write", full)])
-    code = await sweep(session, "table", Wish(yes=True, record=tmp_path / "r.jsonl"))
+    code = await sweep(session, "table", Request(yes=True, record=tmp_path / "r.jsonl"))
     assert "No space left on device. What was changed before" in person.heard
     assert not tenant.writes
     assert code == 1

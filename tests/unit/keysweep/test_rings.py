@@ -9,7 +9,7 @@ import pytest
 
 from keysweep.explain import explain
 from keysweep.scan import scan
-from keysweep.sweep import Wish, sweep
+from keysweep.sweep import Request, sweep
 from tests.support.builders import NOW
 from tests.support.fake_sweeps import HOME, OTHER, bot, bots
 from tests.support.fake_tenant import FakeTenant
@@ -33,11 +33,11 @@ def a_tenant() -> FakeTenant:
 
 
 async def run(
-    tenant: FakeTenant, wish: Wish, *answers: Reply, output: str = "table", **environ: str
+    tenant: FakeTenant, request: Request, *answers: Reply, output: str = "table", **environ: str
 ) -> tuple[int, Person]:
     person = Person(*answers)
     session = a_session(tenant, person, environ={**RINGS, **environ})
-    return await sweep(session, output, wish), person
+    return await sweep(session, output, request), person
 
 
 def off(tenant: FakeTenant) -> set[str]:
@@ -49,7 +49,7 @@ def off(tenant: FakeTenant) -> set[str]:
 
 async def test_it_asks_about_the_rings_in_force_and_changes_nothing_else() -> None:
     tenant = a_tenant()
-    code, person = await run(tenant, Wish(), "yes")
+    code, person = await run(tenant, Request(), "yes")
     assert person.questions == ["Turn keys off on 1 account?"]
     assert "Results: 1 DISABLED · 2 WOULD_DISABLE" in person.read
     assert off(tenant) == {"dev"}
@@ -57,7 +57,7 @@ async def test_it_asks_about_the_rings_in_force_and_changes_nothing_else() -> No
 
 
 async def test_the_plan_shows_what_would_be_changed_and_the_rings() -> None:
-    _, person = await run(a_tenant(), Wish(), "no")
+    _, person = await run(a_tenant(), Request(), "no")
     plan, _, _ = person.heard.partition("Nothing was changed")
     assert "dev" in plan
     assert "prod" not in plan
@@ -86,28 +86,28 @@ async def test_each_limit_is_gone_beyond_by_its_own_name(
     environ: dict[str, str], flags: dict[str, Any], changed: set[str]
 ) -> None:
     tenant = a_tenant()
-    await run(tenant, Wish(yes=True, **flags), **environ)
+    await run(tenant, Request(yes=True, **flags), **environ)
     assert off(tenant) == changed
 
 
 async def test_where_no_ring_is_in_force_it_says_what_would_go_beyond_them() -> None:
     tenant = a_tenant()
-    code, person = await run(tenant, Wish(yes=True), ENFORCE_SCOPES=f"mg-dev@{SOON}")
+    code, person = await run(tenant, Request(yes=True), ENFORCE_SCOPES=f"mg-dev@{SOON}")
     assert "no ring of ENFORCE_SCOPES that is in force. --release-rings" in person.heard
     assert off(tenant) == set()
     assert code == 1
 
 
 async def test_before_a_notice_it_says_which_flag_goes_beyond_that() -> None:
-    _, person = await run(a_tenant(), Wish(yes=True, release_rings=True), ENFORCE_FROM=SOON)
+    _, person = await run(a_tenant(), Request(yes=True, release_rings=True), ENFORCE_FROM=SOON)
     assert "ENFORCE_FROM is 2026-11-25 09:00 UTC. --enforce changes" in person.heard
 
 
 async def test_one_account_by_name_is_changed_only_if_its_ring_is_in_force() -> None:
     tenant = a_tenant()
-    await run(tenant, Wish(yes=True, only=[str(TEST.id)]))
+    await run(tenant, Request(yes=True, only=[str(TEST.id)]))
     assert off(tenant) == set()
-    await run(tenant, Wish(yes=True, only=[str(DEV.id)]))
+    await run(tenant, Request(yes=True, only=[str(DEV.id)]))
     assert off(tenant) == {"dev"}
 
 
@@ -115,7 +115,7 @@ async def test_a_ring_that_comes_into_force_while_the_person_thinks_was_not_show
     tenant, in_a_minute = a_tenant(), f"{NOW + timedelta(minutes=1):%Y-%m-%dT%H:%MZ}"
     # The third to ask for the tenant is the record, after the question.
     tenant.meanwhile("home tenant", "", [None, None, 90])
-    _, person = await run(tenant, Wish(), "yes", ENFORCE_SCOPES=f"mg-dev, mg-test@{in_a_minute}")
+    _, person = await run(tenant, Request(), "yes", ENFORCE_SCOPES=f"mg-dev, mg-test@{in_a_minute}")
     assert "1 DEFERRED · 1 DISABLED · 1 WOULD_DISABLE" in person.read
     assert off(tenant) == {"dev"}
 
@@ -123,7 +123,7 @@ async def test_a_ring_that_comes_into_force_while_the_person_thinks_was_not_show
 async def test_the_brake_counts_what_would_be_written() -> None:
     below = {"mg-dev": [HOME], "mg-test": [OTHER]}
     tenant = FakeTenant.of(*bots(3, HOME), *bots(9, THIRD), below=below)
-    _, person = await run(tenant, Wish(yes=True), MAX_CHANGES_PER_SWEEP="2")
+    _, person = await run(tenant, Request(yes=True), MAX_CHANGES_PER_SWEEP="2")
     assert "the brake holds 3 changes" in person.heard
 
 

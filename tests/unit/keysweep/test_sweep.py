@@ -9,7 +9,7 @@ import pytest
 
 from keysweep.advice import UsageProblem
 from keysweep.record import read_record
-from keysweep.sweep import Wish, sweep
+from keysweep.sweep import Request, sweep
 from shared.core.errors import NoRole, Unclear
 from shared.core.model import Account
 from tests.support.builders import NOW, SUBSCRIPTION_ID, TAG, an_account
@@ -18,7 +18,7 @@ from tests.support.sessions import Person, Reply, a_session, interrupt_after
 
 FOUR = [an_account(f"bot-{number}") for number in range(4)]
 SOON, PAST = (f"{NOW + timedelta(days=days):%Y-%m-%dT%H:%MZ}" for days in (1, -1))
-YES = Wish(yes=True)
+YES = Request(yes=True)
 
 
 @pytest.fixture(autouse=True)
@@ -29,10 +29,10 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def run(
-    tenant: FakeTenant, wish: Wish = YES, *answers: Reply, output: str = "table", **environ: str
+    tenant: FakeTenant, asked: Request = YES, *answers: Reply, output: str = "table", **environ: str
 ) -> tuple[int, Person]:
     person = Person(*answers)
-    return await sweep(a_session(tenant, person, environ=environ), output, wish), person
+    return await sweep(a_session(tenant, person, environ=environ), output, asked), person
 
 
 def on(tenant: FakeTenant) -> set[str]:
@@ -67,13 +67,13 @@ async def test_yes_goes_beyond_no_setting_and_its_own_name_does(
     tenant = FakeTenant.of(*FOUR)
     others: list[dict[str, Any]] = [flag for flag in (ENFORCE, RELEASE) if flag != beyond]
     for flags in ({}, *others):
-        code, person = await run(tenant, Wish(yes=True, **flags), **environ)
+        code, person = await run(tenant, Request(yes=True, **flags), **environ)
         assert "Nothing was changed" in person.heard
         assert not tenant.writes, f"{flags} is not enough"
         assert code == 1
     _, person = await run(tenant, YES, **environ)
     assert says in person.heard
-    code, _ = await run(tenant, Wish(yes=True, **beyond), **environ)
+    code, _ = await run(tenant, Request(yes=True, **beyond), **environ)
     assert on(tenant) == set()
     assert code == 0
 
@@ -88,7 +88,7 @@ async def test_yes_goes_beyond_no_setting_and_its_own_name_does(
 )
 async def test_what_the_settings_allow_needs_nothing_but_a_yes(environ: dict[str, str]) -> None:
     tenant = FakeTenant.of(*FOUR)
-    code, person = await run(tenant, Wish(), "yes", **environ)
+    code, person = await run(tenant, Request(), "yes", **environ)
     assert person.questions == ["Turn keys off on 4 accounts?"]
     assert "Results: 4 DISABLED" in person.read
     assert on(tenant) == set()
@@ -98,7 +98,7 @@ async def test_what_the_settings_allow_needs_nothing_but_a_yes(environ: dict[str
 async def test_what_trickles_is_asked_for_as_such() -> None:
     tenant = FakeTenant.of(*FOUR)
     trickle = {"MAX_CHANGES_PER_SWEEP": "1", "BRAKE": "trickle"}
-    code, person = await run(tenant, Wish(), "yes", **trickle)
+    code, person = await run(tenant, Request(), "yes", **trickle)
     assert person.questions == ["Turn keys off on 1 of 4 accounts?"]
     assert len(on(tenant)) == 3
     assert code == 1
@@ -106,7 +106,7 @@ async def test_what_trickles_is_asked_for_as_such() -> None:
 
 async def test_a_no_changes_nothing_and_gives_a_whole_document() -> None:
     tenant = FakeTenant.of(*FOUR)
-    code, person = await run(tenant, Wish(), "no", output="json")
+    code, person = await run(tenant, Request(), "no", output="json")
     document = json.loads(person.read)
     assert document["mode"] == "audit"
     assert len(document["accounts"]) == 4
@@ -116,18 +116,18 @@ async def test_a_no_changes_nothing_and_gives_a_whole_document() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "environ"),
+    ("asked", "environ"),
     [
-        (Wish(), {"SWEEP_MODE": "audit"}),
+        (Request(), {"SWEEP_MODE": "audit"}),
         (YES, {"SWEEP_MODE": "audit"}),
-        (Wish(audit=True), {}),
+        (Request(audit=True), {}),
         (YES, {"MAX_CHANGES_PER_SWEEP": "1"}),
     ],
 )
 async def test_a_plan_that_is_not_carried_out_is_a_whole_document(
-    wish: Wish, environ: dict[str, str]
+    asked: Request, environ: dict[str, str]
 ) -> None:
-    code, person = await run(FakeTenant.of(*FOUR), wish, output="json", **environ)
+    code, person = await run(FakeTenant.of(*FOUR), asked, output="json", **environ)
     document = json.loads(person.read)
     assert document["mode"] == "audit"
     assert {account["result"] for account in document["accounts"]} <= {"WOULD_DISABLE", ""}
@@ -137,7 +137,7 @@ async def test_a_plan_that_is_not_carried_out_is_a_whole_document(
 
 async def test_nobody_to_ask_is_bad_usage() -> None:
     with pytest.raises(UsageProblem, match="Nobody is there to be asked: say --yes"):
-        await run(FakeTenant.of(*FOUR), Wish())
+        await run(FakeTenant.of(*FOUR), Request())
 
 
 # While the question stands
@@ -150,7 +150,7 @@ async def test_only_what_was_shown_is_changed_and_an_exemption_given_meanwhile_w
         tenant.change(FOUR[0], tags={TAG: "true"})
         tenant.put(FOUR[2])
 
-    _, person = await run(tenant, Wish(), meanwhile)
+    _, person = await run(tenant, Request(), meanwhile)
     assert on(tenant) == {"bot-0", "bot-2"}
     assert "1 DISABLED · 1 NOW_EXEMPT" in person.read
 
@@ -200,7 +200,7 @@ async def test_a_gap_is_exit_code_2() -> None:
 async def test_only_changes_what_is_named_however_it_is_spelled() -> None:
     tenant = FakeTenant.of(*FOUR)
     names = ("bot-0", f"{str(FOUR[0].id).upper()}//", "RG-CHAT/BOT-0")
-    code, person = await run(tenant, Wish(yes=True, only=names))
+    code, person = await run(tenant, Request(yes=True, only=names))
     assert on(tenant) == {"bot-1", "bot-2", "bot-3"}
     assert "1 account in 1 subscription" in person.read
     assert code == 0
@@ -217,7 +217,7 @@ async def test_only_changes_what_is_named_however_it_is_spelled() -> None:
 async def test_only_says_of_an_account_what_the_sweep_would(
     account: Account, verdict: str, code: int
 ) -> None:
-    found, person = await run(FakeTenant.of(account), Wish(yes=True, only=["one"]))
+    found, person = await run(FakeTenant.of(account), Request(yes=True, only=["one"]))
     assert f"1 account in 1 subscription · {verdict}" in person.read
     assert found == code
 
@@ -233,7 +233,7 @@ async def test_the_way_back_stands_in_the_record_and_is_said_before_the_first_ch
     session = a_session(tenant, person)
     heard: list[str] = []
     tenant.meanwhile("patch", FOUR[0].id.key, [lambda: heard.append(person.heard)])
-    await sweep(session, "table", Wish(yes=True, record=path))
+    await sweep(session, "table", Request(yes=True, record=path))
     record = read_record(path.read_text())
     undo = f"keysweep undo {record.sweep_id} --record '{path}'"
     assert record.head["undo"] == undo
@@ -251,7 +251,7 @@ async def test_a_change_stands_in_the_record_before_it_is_made(tmp_path: Path) -
 
     for account in FOUR:
         tenant.meanwhile("patch", account.id.key, [look(account)])
-    await run(tenant, Wish(yes=True, record=path))
+    await run(tenant, Request(yes=True, record=path))
     assert begun.keys() == {account.id.key for account in FOUR}
     for key, text in begun.items():
         assert f'"begun": "{key}"'.lower() in text.lower()
@@ -261,7 +261,7 @@ async def test_a_sweep_that_cannot_keep_its_record_writes_nothing(tmp_path: Path
     (tmp_path / "file").write_text("mine")
     for path in (tmp_path / "file", tmp_path / "file" / "below", tmp_path):
         tenant = FakeTenant.of(*FOUR)
-        code, person = await run(tenant, Wish(yes=True, record=path))
+        code, person = await run(tenant, Request(yes=True, record=path))
         assert "--record FILE writes it elsewhere" in person.heard
         assert not tenant.writes
         assert code == 2
@@ -275,7 +275,7 @@ async def test_ctrl_c_finishes_what_is_in_flight_and_begins_nothing_more(tmp_pat
         tenant.afterwards("patch", account.id.key, [10.0])
     session = a_session(tenant, person, {FOUR[0].id.subscription_id: [0.0, 0.0, 600.0, 600.0]})
     interrupt_after(5.0)
-    code = await sweep(session, "table", Wish(yes=True, record=path))
+    code = await sweep(session, "table", Request(yes=True, record=path))
     assert len(on(tenant)) == 2
     assert "You stopped it: 2 accounts not attempted." in person.heard
     record = read_record(path.read_text())
@@ -291,7 +291,7 @@ async def test_a_second_ctrl_c_breaks_off_and_says_what_is_not_known(tmp_path: P
         tenant.afterwards("patch", account.id.key, [600.0])
     interrupt_after(5.0)
     interrupt_after(6.0)
-    code, person = await run(tenant, Wish(yes=True, record=path), output="json")
+    code, person = await run(tenant, Request(yes=True, record=path), output="json")
     assert "broken off. Done: nothing. In flight or not begun: 4 accounts." in person.heard
     document = json.loads(person.read)
     assert document["cutOff"] is True
@@ -308,6 +308,6 @@ async def test_a_subscription_that_resource_graph_does_not_show_has_no_change_lo
     if is_refused:
         tenant.meanwhile("visible", SUBSCRIPTION_ID, [an_error(NoRole, 403, "AccessDenied")])
     tenant.meanwhile("changes", SUBSCRIPTION_ID, [an_error(Unclear, 500)])
-    code = await sweep(a_session(tenant, person), "table", Wish(only=("bot-0",), audit=True))
+    code = await sweep(a_session(tenant, person), "table", Request(only=("bot-0",), audit=True))
     assert "change log" not in person.read
     assert code == 1

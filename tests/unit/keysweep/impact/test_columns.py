@@ -8,7 +8,8 @@ import pytest
 
 from keysweep.explain import explain
 from keysweep.scan import Request, scan
-from keysweep.sweep import Wish, sweep
+from keysweep.sweep import Request as Sweep
+from keysweep.sweep import sweep
 from shared.core.errors import NoRole
 from tests.support.builders import TAG, an_account
 from tests.support.fake_sources import Call, FakeSources
@@ -66,7 +67,7 @@ async def test_what_could_not_be_seen_is_said_beside_a_scan() -> None:
 async def test_the_plan_of_a_sweep_warns_where_somebody_asked(*, asked: bool) -> None:
     sources, person = three(), Person("no")
     session = a_session(sources.tenant, person, sources=sources)
-    await sweep(session, "table", Wish(impact=asked))
+    await sweep(session, "table", Sweep(impact=asked))
     warned = (
         "This would break somebody. Keys of 1 account are in use: keyed. Keys of 1 account are "
         "likely in use: likely."
