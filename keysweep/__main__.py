@@ -502,20 +502,15 @@ def exempt(
     if remove:
         return _run(options, lambda session: command.remove(session, accounts[0], output))
     last_day = until if span is None else _clock().now().date() + span
-    wish, names = Wish(last_day, reason, owner), Names(accounts, from_file)
-    return _run(
-        options,
-        lambda session: command.exempt(
-            session,
-            names,
-            wish,
-            enable_keys=enable_keys,
-            yes=yes,
-            replace=replace,
-            with_impact=impact,
-            output=output,
-        ),
+    request = command.Request(
+        Names(accounts, from_file),
+        Wish(last_day, reason, owner),
+        enable_keys=enable_keys,
+        yes=yes,
+        replace=replace,
+        impact=impact,
     )
+    return _run(options, lambda session: command.exempt(session, output, request))
 
 
 @keysweep.command(
@@ -599,7 +594,7 @@ def undo(output: str, **options: Any) -> int:
     from keysweep.undo import undo as command  # noqa: PLC0415
 
     request = Request(**_taken_out(options, Request))
-    return _run(options, lambda session: command(session, request, output))
+    return _run(options, lambda session: command(session, output, request))
 
 
 @keysweep.command(

@@ -50,44 +50,50 @@ from shared.core.model import (
 )
 
 
-async def exempt(
-    session: Session,
-    names: Names,
-    wish: Wish,
-    *,
-    enable_keys: bool = False,
-    yes: bool = False,
-    replace: bool = False,
-    with_impact: bool = False,
-    output: str = "table",
-) -> int:
-    """Exempt accounts; with `enable_keys`, turn their keys on after that. Returns the exit code.
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asked `keysweep exempt` for."""
 
-    `with_impact`: say what turning their keys off breaks, and ask about the worst first.
+    names: Names
+    wish: Wish
+    enable_keys: bool = False
+    """Turn their keys on after that."""
+    yes: bool = False
+    replace: bool = False
+    impact: bool = False
+    """Say what turning their keys off breaks, and ask about the worst first."""
+
+    def answers(self, question: Question) -> bool:
+        """Whether it has the answer: `yes` is one to what takes nothing away."""
+        return self.replace or (self.yes and not question.takes_away)
+
+
+async def exempt(session: Session, output: str, request: Request) -> int:
+    """Exempt accounts, and turn their keys on if that was asked for. Returns the exit code.
 
     Nothing is written unless all of them can be: one error names whatever stands in the way, of
     each. Raises UsageProblem, NotSeen, ChangedMeanwhile, AzureError.
     """
     screen = session.screen
     today, tag = session.clock.now().date(), session.settings.rules.tag
-    wish.value(tag, today)
+    request.wish.value(tag, today)
 
     async def take(account: Account) -> _Laid:
-        return await _laid_over(session, account, wish, today)
+        return await _laid_over(session, account, request.wish, today)
 
-    laid_over = await resolve_all(session, names, take)
-    if with_impact:
+    laid_over = await resolve_all(session, request.names, take)
+    if request.impact:
         laid_over = await _worst_first(session, laid_over)
     screen.say(await in_force(session))
-    _check_that_somebody_answers(screen, laid_over, yes=yes, replace=replace)
+    _check_that_somebody_answers(screen, laid_over, request)
     grants = [
         laid.grant
         for laid in laid_over
-        if laid.question is None or _agreed(screen, laid.question, yes=yes, replace=replace)
+        if laid.question is None or _agreed(screen, laid.question, request)
     ]
     tell = screen.say if output == "json" else screen.show
     # However long the person thought, the time budget begins now.
-    granting = Granting(session.again(), tell, enable_keys)
+    granting = Granting(session.again(), tell, request.enable_keys)
     code = await granting.give(grants) if grants else REMAINS
     if not grants:
         screen.say("Nothing was changed.")
@@ -168,19 +174,12 @@ async def _run(screen: Screen, writer: AccountWriter, work: Awaitable[None]) -> 
     return FINE
 
 
-def _is_answered(question: Question, *, yes: bool, replace: bool) -> bool:
-    """Whether the line has the answer: --yes is one to what takes nothing away."""
-    return replace or (yes and not question.takes_away)
-
-
 def _check_that_somebody_answers(
-    screen: Screen, laid_over: Sequence[_Laid], *, yes: bool, replace: bool
+    screen: Screen, laid_over: Sequence[_Laid], request: Request
 ) -> None:
     """Raise UsageProblem, with every question, if nobody is there to be asked."""
     questions = [laid.question for laid in laid_over if laid.question is not None]
-    unanswered = [
-        question for question in questions if not _is_answered(question, yes=yes, replace=replace)
-    ]
+    unanswered = [question for question in questions if not request.answers(question)]
     if screen.can_ask or not unanswered:
         return
     flag = "--replace" if any(question.takes_away for question in unanswered) else "--yes"
@@ -188,10 +187,10 @@ def _check_that_somebody_answers(
     raise UsageProblem("\n".join([f"Nobody is there to be asked: say {flag}.", *texts]))
 
 
-def _agreed(screen: Screen, question: Question, *, yes: bool, replace: bool) -> bool:
+def _agreed(screen: Screen, question: Question, request: Request) -> bool:
     """Ask whether a tag may be replaced, unless the line has the answer."""
     screen.say(question.text)
-    if _is_answered(question, yes=yes, replace=replace):
+    if request.answers(question):
         return True
     return screen.ask(f"{question.takes_away} Replace it?".strip())
 

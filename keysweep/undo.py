@@ -124,7 +124,7 @@ class _Became:
     detail: str
 
 
-async def undo(session: Session, request: Request, output: str = "table") -> int:
+async def undo(session: Session, output: str, request: Request) -> int:
     """Give back. Returns the exit code."""
     screen, settings = session.screen, session.settings
     _check(request)

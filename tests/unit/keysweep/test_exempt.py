@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from keysweep.advice import UsageProblem
-from keysweep.exempt import exempt, listing, remove
+from keysweep.exempt import Request, exempt, listing, remove
 from keysweep.names import Names, NotSeen
 from keysweep.wish import Wish
 from keysweep.writer import ChangedMeanwhile
@@ -38,10 +38,8 @@ async def run(
 ) -> tuple[int, Person]:
     person = Person(*answers)
     session = a_session(tenant, person, environ=environ)
-    code = await exempt(
-        session, Names(names), wish, enable_keys=enable_keys, yes=yes, replace=replace
-    )
-    return code, person
+    request = Request(Names(names), wish, enable_keys=enable_keys, yes=yes, replace=replace)
+    return await exempt(session, "table", request), person
 
 
 def now(tenant: FakeTenant) -> Account:
@@ -157,7 +155,7 @@ async def test_the_verdict_of_each_is_said_and_the_worst_is_asked_about_first() 
     sources.logs_since["keyed"] = 90
     person = Person("no", "no")
     session = a_session(sources.tenant, person, sources=sources)
-    await exempt(session, Names(["idle", "keyed"]), OPEN_ENDED, with_impact=True)
+    await exempt(session, "table", Request(Names(["idle", "keyed"]), OPEN_ENDED, impact=True))
     said = [
         line for line in person.heard.splitlines() if ": USES_KEYS." in line or ": IDLE." in line
     ]
@@ -167,7 +165,7 @@ async def test_the_verdict_of_each_is_said_and_the_worst_is_asked_about_first() 
 async def test_who_would_break_is_not_asked_unless_somebody_wants_it() -> None:
     sources = FakeSources(FakeTenant.of(BOT))
     session = a_session(sources.tenant, Person(), sources=sources)
-    await exempt(session, Names(["bot"]), OPEN_ENDED)
+    await exempt(session, "table", Request(Names(["bot"]), OPEN_ENDED))
     assert sources.asked == []
 
 
@@ -261,7 +259,7 @@ async def test_ctrl_c_ends_a_wait_and_says_that_nothing_was_begun() -> None:
     tenant, person = FakeTenant.of(BOT), Person()
     session = a_session(tenant, person, {BOT.id.subscription_id: [600.0]})
     interrupt_after(1.0)
-    code = await exempt(session, Names(["bot"]), OPEN_ENDED, enable_keys=True)
+    code = await exempt(session, "table", Request(Names(["bot"]), OPEN_ENDED, enable_keys=True))
     assert "Stopped. The tag: not begun; turning keys on: not begun." in person.heard
     assert tenant.clock.monotonic() < 2, "it waited on"
     assert code == 130
@@ -302,7 +300,8 @@ async def given(
     tenant: FakeTenant, names: Names, *answers: Reply, **more: Any
 ) -> tuple[int, Person]:
     person = Person(*answers)
-    return await exempt(a_session(tenant, person), names, OPEN_ENDED, **more), person
+    request = Request(names, OPEN_ENDED, **more)
+    return await exempt(a_session(tenant, person), "table", request), person
 
 
 async def test_accounts_are_taken_from_the_line_and_a_file_each_once(tmp_path: Path) -> None:
@@ -336,7 +335,7 @@ async def test_every_account_that_can_not_be_exempted_is_named_with_its_reason(
     path = a_list(tmp_path, "bot-0", "full", "nobody")
     wish = Wish(None, "", "o" * 60)
     with pytest.raises(UsageProblem) as caught:
-        await exempt(a_session(tenant), Names(["long"], path), wish)
+        await exempt(a_session(tenant), "table", Request(Names(["long"], path), wish))
     said = str(caught.value)
     assert said.startswith("3 of 4 accounts can't be taken. Nothing was changed:\n  ")
     assert "\n  line 2: full: full has 50 tags, and Azure takes 50" in said
@@ -349,7 +348,7 @@ async def test_a_rule_that_each_would_break_is_said_of_each() -> None:
     tenant = FakeTenant.of(*BOTS)
     session = a_session(tenant, environ={"EXEMPTION_REQUIRE_UNTIL": "true"})
     with pytest.raises(UsageProblem) as caught:
-        await exempt(session, Names(["bot-0", "bot-1"]), OPEN_ENDED)
+        await exempt(session, "table", Request(Names(["bot-0", "bot-1"]), OPEN_ENDED))
     said = str(caught.value).splitlines()
     assert said[0] == "2 of 2 accounts can't be taken. Nothing was changed:"
     assert [line.split(":")[0].strip() for line in said[1:]] == ["bot-0", "bot-1"]
@@ -372,8 +371,9 @@ async def test_with_nobody_to_ask_every_question_is_said_and_nothing_is_written(
 async def test_an_account_that_is_named_twice_has_its_problem_once() -> None:
     full = an_account("full", tags={f"tag-{number}": "x" for number in range(50)})
     tenant = FakeTenant.of(BOTS[0], full)
+    names = Names(["full", str(full.id), "bot-0"])
     with pytest.raises(UsageProblem) as caught:
-        await exempt(a_session(tenant), Names(["full", str(full.id), "bot-0"]), OPEN_ENDED)
+        await exempt(a_session(tenant), "table", Request(names, OPEN_ENDED))
     assert str(caught.value).startswith("1 of 3 accounts")
 
 
@@ -413,7 +413,7 @@ async def test_a_rule_that_one_would_break_is_found_before_any_is_written() -> N
     tenant = FakeTenant.of(BOTS[0], BOTS[1])
     session = a_session(tenant, environ={"EXEMPTION_REQUIRE_UNTIL": "true"})
     with pytest.raises(UsageProblem, match="no end date"):
-        await exempt(session, Names(["bot-0", "bot-1"]), OPEN_ENDED)
+        await exempt(session, "table", Request(Names(["bot-0", "bot-1"]), OPEN_ENDED))
     assert not tenant.changed
 
 
@@ -423,7 +423,7 @@ async def test_ctrl_c_says_which_are_exempt_which_in_hand_and_how_many_are_left(
     tenant.afterwards("merge tag", BOTS[1].id.key, [30.0])
     session = a_session(tenant, person, {BOTS[0].id.subscription_id: [0.0, 0.0, 600.0]})
     interrupt_after(3.0)
-    code = await exempt(session, Names(["bot-0", "bot-1", "bot-2"]), OPEN_ENDED)
+    code = await exempt(session, "table", Request(Names(["bot-0", "bot-1", "bot-2"]), OPEN_ENDED))
     assert "Stopped. Exempt: 1 account. In hand: bot-1 (rg-chat" in person.heard
     assert "(The tag: sent, and not read back)." in person.heard
     assert "Not attempted, or refused: 1 account." in person.heard
@@ -434,7 +434,7 @@ async def test_ctrl_c_before_anything_of_several_is_sent_is_no_harm() -> None:
     tenant, person = FakeTenant.of(*BOTS), Person()
     session = a_session(tenant, person, {BOTS[0].id.subscription_id: [600.0] * 3})
     interrupt_after(1.0)
-    code = await exempt(session, Names(["bot-0", "bot-1", "bot-2"]), OPEN_ENDED)
+    code = await exempt(session, "table", Request(Names(["bot-0", "bot-1", "bot-2"]), OPEN_ENDED))
     assert "Stopped. Exempt: 0 accounts. Not attempted, or refused: 3 accounts." in person.heard
     assert not tenant.changed
     assert code == 130

@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from keysweep.exempt import Request as Exempt
 from keysweep.exempt import exempt, listing, remove
 from keysweep.explain import explain
 from keysweep.names import Names
@@ -42,12 +43,12 @@ async def test_exemptions_that_were_given_refused_and_declined() -> None:
     tenant, person = FakeTenant.of(*map(an_account, ("one", "two"))), Person("no")
     tenant.change(an_account("two"), tags={TAG: "2020-01-01"})
     names = Names(("one", "two"))
-    assert await exempt(a_session(tenant, person), names, WISH, output="json") == 1
+    assert await exempt(a_session(tenant, person), "json", Exempt(names, WISH)) == 1
     assert results(person) == {"one": "EXEMPT", "two": "UNCHANGED"}
     person = Person()
     tenant.without_role.add(an_account("two").id.key)
     tenant.meanwhile("merge tag", an_account("two").id.key, [an_error(NoRole, 403)])
-    code = await exempt(a_session(tenant, person), names, WISH, yes=True, output="json")
+    code = await exempt(a_session(tenant, person), "json", Exempt(names, WISH, yes=True))
     assert results(person) == {"one": "EXEMPT", "two": "FAILED"}
     assert code == 2
 
@@ -101,13 +102,13 @@ async def test_what_was_given_back_and_what_was_left_alone(
     accounts = [swept(), swept("no", tags={TAG: "no"})]
     tenant, person = FakeTenant.of(*accounts), Person()
     request = Undo(SWEEP, DAY, record(tmp_path, *accounts), **more)
-    assert await undo(a_session(tenant, person), request, "json") == 1
+    assert await undo(a_session(tenant, person), "json", request) == 1
     assert results(person) == {"bot": result, "no": "LEFT_ALONE"}
 
 
 async def test_a_no_to_undo_is_a_whole_document_too(tmp_path: Path) -> None:
     tenant, person = FakeTenant.of(swept()), Person("no")
-    await undo(a_session(tenant, person), Undo(SWEEP, DAY, record(tmp_path, swept())), "json")
+    await undo(a_session(tenant, person), "json", Undo(SWEEP, DAY, record(tmp_path, swept())))
     assert results(person) == {"bot": "NOT_ATTEMPTED"}
 
 

@@ -63,7 +63,7 @@ async def run(
     person = Person(*answers)
     session = a_session(tenant, person, waits, environ)
     request = Request(SWEEP, record=path, **{"span": DAY, "yes": not answers, **more})
-    return await undo(session, request), person
+    return await undo(session, "table", request), person
 
 
 def now(tenant: FakeTenant, name: str = "bot") -> Account:
