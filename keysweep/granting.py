@@ -113,7 +113,7 @@ class Granting:
                 "follows within minutes, and can take several hours."
             )
         elif not found.keys_on:
-            self.session.screen.note("Its keys are off. --enable-keys turns them on.")
+            self.session.screen.note(f"The keys of {name} are off. --enable-keys turns them on.")
 
     def _stopped(self, grants: Sequence[Grant]) -> int:
         """Say how far it was when a person stopped it. Returns the exit code."""

@@ -1,7 +1,8 @@
 """What a state means at a glance: one tone each, the same in terminal, page and workbook. Pure.
 
-Red is what accepts keys without leave, or went wrong, and nothing else is red. The names are the
-sweep's results and the verdicts, as telemetry and the command line have them.
+No state is red but those that accept keys without leave, and those that went wrong. The names are
+the sweep's results and the verdicts, as telemetry and the command line have them. A terminal draws
+in red as well what could not be seen, and accounts whose clients would break.
 """
 
 from collections.abc import Mapping
