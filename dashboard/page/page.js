@@ -8,7 +8,7 @@
     red: "#b8564f", blue: "#4f83c2", blueDark: "#2a5d9f", purple: "#8067b7", pink: "#c77fb0",
     gray: "#9aa5b1", turquoise: "#4aa8a8", brown: "#a5713f", grayBlue: "#6f8aa8",
   };
-  const PALETTE = ["#4f83c2", "#4aa8a8", "#e6c35c", "#8067b7", "#e59a3c", "#9aa5b1", "#c77fb0", "#4da67a"];
+  const PALETTE = ["blue", "turquoise", "yellow", "purple", "orange", "gray", "pink", "green"].map((name) => COLOURS[name]);
   const FIRST_ROWS = 6;
   const TALL = 90;
   const DAYS = { 1: "Last 24 hours" };
@@ -24,10 +24,10 @@
   const chosen = {}; // what clicks set, by parameter
 
   function element(tag, className, text) {
-    const made = document.createElement(tag);
-    if (className) made.className = className;
-    if (text !== undefined) made.textContent = text;
-    return made;
+    const created = document.createElement(tag);
+    if (className) created.className = className;
+    if (text !== undefined) created.textContent = text;
+    return created;
   }
   function date(text) {
     return `${Number(text.slice(8, 10))} ${MONTHS[Number(text.slice(5, 7)) - 1]} ${text.slice(0, 4)}`;
@@ -55,7 +55,7 @@
     return data.columns.indexOf(name);
   }
   function threshold(grid, value) {
-    return grid.find((each) => each.operator === "Default" || each.thresholdValue === value);
+    return grid.find((rule) => rule.operator === "Default" || rule.thresholdValue === value);
   }
   function filled(template, data, row, value) {
     return template
@@ -71,7 +71,7 @@
       const status = cell("secondaryContent");
       const rule = threshold(settings.secondaryContent.formatOptions.thresholdsGrid, status);
       const text = filled(rule.text, data, row, status);
-      const named = model.tabs.find((each) => text.endsWith(`see ${each.name}`));
+      const named = model.tabs.find((tab) => text.endsWith(`see ${tab.name}`));
       const tile = element(named ? "button" : "div", `tile ${status || ""}`);
       if (named) {
         tile.type = "button";
@@ -88,13 +88,13 @@
   }
 
   function labelOf(step, name) {
-    return (step.settings.labelSettings || []).find((each) => each.columnId === name)?.label || name;
+    return (step.settings.labelSettings || []).find((label) => label.columnId === name)?.label || name;
   }
 
   function cellOf(step, data, row, index) {
     const name = data.columns[index];
     const value = row[index];
-    const rule = (step.settings.formatters || []).find((each) => new RegExp(each.columnMatch).test(name));
+    const rule = (step.settings.formatters || []).find((formatter) => new RegExp(formatter.columnMatch).test(name));
     const kind = data.kinds[index];
     const cell = element("td", kind);
     cell.dataset.label = labelOf(step, data.columns[index]);
@@ -115,7 +115,7 @@
       cell.classList.add("name");
       cell.append(link);
     } else if (rule?.formatter === 3) {
-      const most = Math.max(...data.rows.map((each) => each[index] || 0), 1);
+      const most = Math.max(...data.rows.map((other) => other[index] || 0), 1);
       const amount = element("span", "amount");
       const bar = element("i", options.palette);
       bar.style.width = `${Math.round((value / most) * 80)}px`;
@@ -142,8 +142,8 @@
   }
 
   function table(section, step, data) {
-    const hidden = (step.settings.formatters || []).filter((each) => each.formatter === 5).map((each) => new RegExp(each.columnMatch));
-    const shown = data.columns.map((name, index) => [name, index]).filter(([name]) => !hidden.some((each) => each.test(name)));
+    const hidden = (step.settings.formatters || []).filter((rule) => rule.formatter === 5).map((rule) => new RegExp(rule.columnMatch));
+    const shown = data.columns.map((name, index) => [name, index]).filter(([name]) => !hidden.some((pattern) => pattern.test(name)));
     const bar = element("div", "bar");
     const title = section.querySelector("h2");
     if (data.rows.length > 1) title.append(element("span", "count", data.rows.length));
@@ -232,7 +232,7 @@
       // enough the table becomes a list. Nothing is cut.
       grid.classList.remove("folded", "list");
       grid.querySelectorAll("tr.below").forEach((line) => line.remove());
-      const tall = [...body.querySelectorAll("td.long div")].some((each) => each.offsetHeight > TALL);
+      const tall = [...body.querySelectorAll("td.long div")].some((sentence) => sentence.offsetHeight > TALL);
       if (scroll.scrollWidth <= scroll.clientWidth && !tall) return;
       const lines = [...body.rows].filter((line) => !line.classList.contains("alone"));
       const long = shown.map((_, place) => lines.some((line) => line.cells[place].classList.contains("long")));
@@ -243,9 +243,9 @@
         const below = element("tr", "below");
         const cell = element("td");
         cell.colSpan = shown.length;
-        for (const each of words) {
-          const sentence = element("p", "", each.textContent);
-          sentence.dataset.label = each.dataset.label;
+        for (const folded of words) {
+          const sentence = element("p", "", folded.textContent);
+          sentence.dataset.label = folded.dataset.label;
           cell.append(sentence);
         }
         below.append(cell);
@@ -268,7 +268,7 @@
       button.type = "button";
       button.addEventListener("click", () => {
         sorted = { index, down: sorted.index === index && !sorted.down };
-        for (const each of head.children) each.removeAttribute("aria-sort");
+        for (const other of head.children) other.removeAttribute("aria-sort");
         header.setAttribute("aria-sort", sorted.down ? "descending" : "ascending");
         fill();
       });
@@ -298,7 +298,7 @@
   function timesOf(data) {
     // Every bin, also those in which nothing happened.
     const seen = [...new Set(data.rows.map((row) => row[0]))].sort();
-    const at = seen.map((each) => Date.parse(`${each}Z`));
+    const at = seen.map((time) => Date.parse(`${time}Z`));
     let step = Infinity;
     for (let i = 1; i < at.length; i += 1) step = Math.min(step, at[i] - at[i - 1]);
     if (!Number.isFinite(step) || (at[at.length - 1] - at[0]) / step > 1000) return seen;
@@ -333,7 +333,7 @@
     section.append(place);
     const drawn = echarts.init(box, null, { renderer: "svg" });
     charts.push(drawn);
-    const colours = Object.fromEntries((step.settings.seriesLabelSettings || []).map((each) => [each.seriesName, COLOURS[each.color] || each.color]));
+    const colours = Object.fromEntries((step.settings.seriesLabelSettings || []).map((label) => [label.seriesName, COLOURS[label.color] || label.color]));
     const common = { animation: false, color: PALETTE, textStyle: { fontFamily: getComputedStyle(document.body).fontFamily } };
     const tooltip = { backgroundColor: colour("card"), borderColor: colour("line"), textStyle: { color: colour("ink") } };
     if (isPie) {
@@ -393,7 +393,7 @@
     for (const [name, from] of Object.entries(step.exports)) {
       const value = row[column(data, from)];
       chosen[name] = chosen[name] === value ? undefined : value;
-      for (const other of model.tabs.flatMap((each) => each.steps)) {
+      for (const other of model.tabs.flatMap((tab) => tab.steps)) {
         const section = main.querySelector(`section[data-step="${other.name}"]`);
         if (!section || !(name in other.narrowed_by)) continue;
         section.replaceChildren();
@@ -438,31 +438,31 @@
   }
 
   function draw() {
-    for (const each of charts) each.dispose();
+    for (const drawn of charts) drawn.dispose();
     charts = [];
     fits = [];
     main.replaceChildren();
-    for (const step of [...model.above, ...model.tabs.find((each) => each.name === chosenTab).steps]) {
+    for (const step of [...model.above, ...model.tabs.find((tab) => tab.name === chosenTab).steps]) {
       const section = element("section", step.width <= 50 ? "half" : "");
       section.dataset.step = step.name;
       main.append(section);
       drawStep(section, step, resultOf(step));
     }
-    for (const each of document.querySelectorAll("nav button")) {
-      each.setAttribute("aria-selected", String(each.textContent === chosenTab));
+    for (const button of document.querySelectorAll("nav button")) {
+      button.setAttribute("aria-selected", String(button.textContent === chosenTab));
     }
   }
 
   document.querySelector("h1").textContent = model.title;
   document.querySelector(".span").textContent = `Telemetry from ${moment(model.begins)} to ${moment(model.ends)} UTC. Time ranges end at the last of it.`;
   for (const days of model.ranges) range.append(new Option(DAYS[days] || `Last ${days} days`, days, days === model.chosen, days === model.chosen));
-  for (const each of model.deployments) deployment.append(new Option(each.label, each.value));
+  for (const { label, value } of model.deployments) deployment.append(new Option(label, value));
   range.disabled = model.ranges.length < 2;
   deployment.disabled = model.deployments.length < 2;
   function offerSubscriptions() {
     const offered = model.subscriptions[deployment.value];
     subscription.disabled = offered.length < 2;
-    subscription.replaceChildren(new Option("All", "*"), ...offered.map((each) => new Option(each.label, each.value)));
+    subscription.replaceChildren(new Option("All", "*"), ...offered.map(({ label, value }) => new Option(label, value)));
   }
   offerSubscriptions();
   for (const { name } of model.tabs) {
@@ -472,7 +472,7 @@
     document.querySelector("nav").append(button);
   }
   const named = decodeURIComponent(location.hash.slice(1));
-  if (model.tabs.some((each) => each.name === named)) chosenTab = named;
+  if (model.tabs.some((tab) => tab.name === named)) chosenTab = named;
   range.addEventListener("change", draw);
   deployment.addEventListener("change", () => {
     offerSubscriptions();
@@ -481,8 +481,8 @@
   subscription.addEventListener("change", draw);
   dark.addEventListener("change", draw);
   window.addEventListener("resize", () => {
-    charts.forEach((each) => each.resize());
-    for (const each of fits) each();
+    for (const drawn of charts) drawn.resize();
+    for (const fit of fits) fit();
   });
   draw();
 })();
