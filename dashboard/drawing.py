@@ -100,19 +100,17 @@ def _model(workbook: Workbook, tables: Tables) -> dict[str, Any]:
 
     tables.window(ends - timedelta(days=workbook.chosen), ends)
     deployments = _offered(tables, workbook.deployments) or [_UNNAMED]
-    subscriptions = {
-        deployment["value"]: _offered(
-            tables,
-            workbook.subscriptions.replace("{Deployment}", _DEPLOYMENT),
-            {_DEPLOYMENT: deployment["value"]},
-        )
-        for deployment in deployments
-    }
+    subscriptions = _subscriptions(workbook, tables, deployments)
     ranges = _telling(workbook.ranges, ends - begins)
     choices: dict[str, dict[str, dict[str, dict[str, int]]]] = {}
+    names: dict[str, dict[str, dict[str, str]]] = {}
     for days in ranges:
         tables.window(ends - timedelta(days=days), ends)
         reading = Reading(tables, days, ends, workbook.fixed)
+        names[f"{days:g}"] = {
+            deployment: {found["value"]: found["label"] for found in there}
+            for deployment, there in _subscriptions(workbook, tables, deployments).items()
+        }
         choices[f"{days:g}"] = {
             deployment: {
                 value: {name: keep(drawn) for name, drawn in steps.items()}
@@ -132,10 +130,23 @@ def _model(workbook: Workbook, tables: Tables) -> dict[str, Any]:
         "bySubscription": BY_SUBSCRIPTION,
         "deployments": deployments,
         "subscriptions": subscriptions,
+        # A name stands with its id only where, in that time range, another one has the same.
+        "names": names,
         "begins": begins.isoformat(),
         "ends": ends.isoformat(),
         "choices": choices,
         "results": results,
+    }
+
+
+def _subscriptions(
+    workbook: Workbook, tables: Tables, deployments: Iterable[Mapping[str, str]]
+) -> dict[str, list[dict[str, str]]]:
+    """Return the subscriptions that are known in the window, by deployment."""
+    query = workbook.subscriptions.replace("{Deployment}", _DEPLOYMENT)
+    return {
+        deployment["value"]: _offered(tables, query, {_DEPLOYMENT: deployment["value"]})
+        for deployment in deployments
     }
 
 

@@ -324,6 +324,8 @@ def impact(
     if watch:
         if len(accounts) != 1:
             raise click.UsageError("--watch is for one ACCOUNT.")
+        if output != "table":
+            raise click.UsageError("--watch shows calls as they come in: it takes no --output.")
         from keysweep.impact.watching import watch as watching  # noqa: PLC0415
 
         seconds = None if span is None else span.total_seconds()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from keysweep.advice import UsageProblem
-from keysweep.places import NO_SUBSCRIPTION, Typed, bare, is_guid
+from keysweep.places import NO_SUBSCRIPTION, Typed, bare_group, bare_subscription, is_guid
 from keysweep.settings_file import LARGEST, read_app_settings
 from keysweep.words import why_not_opened
 from shared.core.errors import SettingsError, Stopped
@@ -100,7 +100,10 @@ class Options:
     @property
     def typed(self) -> Typed:
         """The scope of the line, as it was typed."""
-        return Typed(tuple(map(bare, self.subscriptions)), tuple(map(bare, self.management_groups)))
+        return Typed(
+            tuple(map(bare_subscription, self.subscriptions)),
+            tuple(map(bare_group, self.management_groups)),
+        )
 
     def over(self, app_settings: Mapping[str, str], source: str) -> Configuration:
         """Put the settings together: app settings, over them the environment, over it the line.

@@ -22,6 +22,7 @@ from shared.core.model import (
     Account,
     Decision,
     Exempt,
+    Gap,
     Lapsed,
     NotExempt,
     Outcome,
@@ -336,17 +337,22 @@ def as_csv(report: SweepReport, found: Sequence[Row]) -> str:
             "name": gap.name,
             "subscription_id": gap.subscription_id,
             "verdict": NOT_SEEN,
-            "reason": f"{gap.kind} {gap.name} could not be read: {gap.problem}",
+            "reason": _not_seen(gap),
         }
         for gap in report.inventory.gaps
     ]
     return csv_of(names, [*lines, *unread])
 
 
-def as_csv_of_groups(groups: Sequence[Group]) -> str:
-    """Write one line a group."""
+def as_csv_of_groups(report: SweepReport, groups: Sequence[Group]) -> str:
+    """Write one line a group, and one for each thing in scope that could not be read."""
     lines = [{name: _text(value) for name, value in group.document().items()} for group in groups]
-    return csv_of(list(Group("", (), GroupBy.OWNER).document()), lines)
+    unread = [{"name": f"{NOT_SEEN}: {_not_seen(gap)}"} for gap in report.inventory.gaps]
+    return csv_of(list(Group("", (), GroupBy.OWNER).document()), [*lines, *unread])
+
+
+def _not_seen(gap: Gap) -> str:
+    return f"{gap.kind} {gap.name} could not be read: {gap.problem}"
 
 
 def _text(value: object) -> str:

@@ -151,7 +151,7 @@ async def _worst_first(session: Session, laid_over: Sequence[_Laid]) -> Sequence
     order = sorted(laid_over, key=lambda laid: judgement_of(laid).verdict.rank)
     for laid in order:
         judgement, because = judgement_of(laid), " ".join(judgement_of(laid).because)
-        session.screen.say(f"{where(laid.grant.account.id)}: {judgement.verdict}. {because}")
+        session.screen.keep(f"{where(laid.grant.account.id)}: {judgement.verdict}. {because}")
     return order
 
 
@@ -189,9 +189,10 @@ def _check_that_somebody_answers(
 
 def _agreed(screen: Screen, question: Question, request: Request) -> bool:
     """Ask whether a tag may be replaced, unless the line has the answer."""
-    screen.say(question.text)
     if request.answers(question):
+        screen.say(question.text)
         return True
+    screen.keep(question.text)
     return screen.ask(f"{question.takes_away} Replace it?".strip())
 
 

@@ -369,7 +369,7 @@ def _show_who_gets_none(screen: Screen, plan: Plan) -> None:
     """Show which accounts get no notice, and why."""
     for found in plan.left_alone:
         if found.left_alone is not None:
-            screen.say(f"{where(found.id)} is left alone: {found.left_alone.reason}")
+            screen.keep(f"{where(found.id)} is left alone: {found.left_alone.reason}")
     if plan.passed_over:
         counts = [f"{count} {name}" for name, count in sorted(plan.passed_over.items())]
         others = counted(sum(plan.passed_over.values()), "account")

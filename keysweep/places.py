@@ -14,9 +14,9 @@ from keysweep.words import did_you_mean, the_first
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # Ids of management groups: letters, digits, `-`, `_`, `(`, `)`, `.`; at most 90 characters.
 _GROUP_ID = re.compile(r"[A-Za-z0-9_().-]{1,90}")
-_PATH = re.compile(
-    r"^/(?:subscriptions|providers/Microsoft\.Management/managementGroups)/(?=[^/]+$)",
-    re.IGNORECASE,
+_SUBSCRIPTION_PATH = re.compile(r"^/subscriptions/(?=[^/]+$)", re.IGNORECASE)
+_GROUP_PATH = re.compile(
+    r"^/providers/Microsoft\.Management/managementGroups/(?=[^/]+$)", re.IGNORECASE
 )
 NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 """The id of none: the scope of a session that does no more than look names up."""
@@ -64,9 +64,14 @@ class Typed:
         return tuple(found[text] for text in self.management_groups)
 
 
-def bare(text: str) -> str:
-    """Return what names a place, without the path that Azure writes before an id."""
-    return _PATH.sub("", text.strip())
+def bare_subscription(text: str) -> str:
+    """Return what names a subscription, without the path that Azure writes before its id."""
+    return _SUBSCRIPTION_PATH.sub("", text.strip())
+
+
+def bare_group(text: str) -> str:
+    """Return what names a management group, without the path that Azure writes before its id."""
+    return _GROUP_PATH.sub("", text.strip())
 
 
 def is_guid(text: str) -> bool:

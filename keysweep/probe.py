@@ -53,7 +53,7 @@ async def probe(
         # The time budget of what came before may have ended meanwhile.
         raw = await session.again().azure.raw(account_id)
     elif wait is not None:
-        screen.note(
+        screen.warn(
             "There is no key to wait with: a bogus one can't tell when keys stop working. Start "
             "--wait while the keys are on, or hand it one that you have with --key-from-stdin."
         )

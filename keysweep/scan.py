@@ -126,7 +126,9 @@ def present(
         case "json":
             screen.raw(as_json(report, found, groups or (), left_out))
         case "csv":
-            screen.raw(as_csv(report, found) if groups is None else as_csv_of_groups(groups))
+            screen.raw(
+                as_csv(report, found) if groups is None else as_csv_of_groups(report, groups)
+            )
         case "sarif":
             screen.raw(as_sarif(report, found))
         case _:

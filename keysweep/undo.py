@@ -150,7 +150,7 @@ async def undo(session: Session, output: str, request: Request) -> int:
     out = screen.out if request.dry_run and output == "table" else screen.err
     _show(screen, plan, until, request, out)
     if not taken.is_over:
-        screen.say(
+        screen.warn(
             "The record does not show the end of this sweep. If it still runs, stop it first: what "
             "it takes from now on is not given back."
         )

@@ -379,7 +379,9 @@
     // subscription for all of these. What stands beside the rows, such as what is not known, has no such value.
     const wanted = Object.entries(step.narrowed_by).filter(([name]) => chosen[name]).map(([name, from]) => [chosen[name], column(data, from)]);
     const place = column(data, model.bySubscription);
-    if (subscription.value !== "*" && place >= 0) wanted.push([subscription.selectedOptions[0].text, place]);
+    // What no sweep read in the time range has no name there, and stands by its id.
+    const name = model.names[range.value][deployment.value][subscription.value] ?? subscription.value;
+    if (subscription.value !== "*" && place >= 0) wanted.push([name, place]);
     const rows = data.rows.filter((row) => wanted.every(([value, index]) => [value, null, ""].includes(row[index])));
     return { ...data, rows };
   }

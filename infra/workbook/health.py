@@ -190,8 +190,8 @@ def _gaps() -> Step:
     arg_max(timestamp, customDimensions) by deployment, subscriptionId, Kind, gapName
 | join kind=leftouter names on deployment, subscriptionId
 | project Kind, Name = iff(Kind == 'subscription' and isnotempty(Subscription), Subscription,
-    gapName), Subscription, First, Newest, Sweeps,
-    Problem = tostring(customDimensions.problem)""",
+    gapName), First, Newest, Sweeps, Problem = tostring(customDimensions.problem),
+    Subscription = iff(isempty(Subscription), subscriptionId, Subscription)""",
             "Kind, Name, Subscription, First, Newest, Sweeps, Problem",
             "Newest desc, Name asc",
             "Name",

@@ -186,7 +186,8 @@ def _gaps() -> Step:
 | join kind=inner (newest | project deployment, sweepId) on deployment, sweepId
 | join kind=leftouter names on deployment, subscriptionId
 | project Kind = gapKind, Name = iff(gapKind == 'subscription' and isnotempty(Subscription),
-    Subscription, gapName), Subscription, Problem = problem""",
+    Subscription, gapName), Problem = problem,
+    Subscription = iff(isempty(Subscription), subscriptionId, Subscription)""",
             "Kind, Name, Subscription, Problem",
             "Kind asc, Name asc",
             "Name",

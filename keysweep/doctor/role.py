@@ -111,7 +111,7 @@ def judged(
     lacking = {scope for scopes in missing.values() for scope in scopes}
     details = (*_lines(missing, names), *(f"Not seen: {line}" for line in _lines(unread, names)))
     if not details:
-        says = f"You have it in {_counted(asked.actions)}, for {asked.purpose.commands}."
+        says = f"Your roles give it in {_counted(asked.actions)}, for {asked.purpose.commands}."
         return Finding(check, State.OK, says)
     remedy = f"{asked.purpose.role} there; a new assignment takes minutes."
     if not lacking:

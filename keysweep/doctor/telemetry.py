@@ -201,10 +201,14 @@ def _how(sweep: LastSweep) -> str:
 
 def _doubts(sweep: LastSweep, now: datetime, longest_gap: timedelta | None) -> Iterator[str]:
     age = now - sweep.at
-    if sweep.reasons and not sweep.is_whole:
-        yield sweep.reasons
+    if sweep.is_over and not sweep.is_whole:
+        yield sweep.reasons or "It does not say why it is not whole."
     if not sweep.is_over and age > _RUNS:
         yield "It was broken off: a sweep ends within 25 minutes."
+    elif not sweep.is_over:
+        yield "Whether it is whole shows once it has ended: look again in half an hour."
+    if longest_gap is None and age > _RUNS + _ARRIVES:
+        yield "How often its timer fires is not known, so it may be late: --function reads that."
     if longest_gap is not None and age > longest_gap + _RUNS + _ARRIVES:
         yield f"The timer fires every {_length(longest_gap)} at least: sweeps are missing since."
 

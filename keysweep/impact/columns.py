@@ -22,7 +22,7 @@ async def beside(session: Session, accounts: Sequence[Account], view: View) -> M
     """Judge accounts that a command is about; by `AccountId.key`. What was not seen is noted."""
     judged = await verdicts(session, accounts, view, Asked.before(session.clock.now(), DAYS))
     if any(account.unseen for account in judged.values()):
-        session.screen.note(
+        session.screen.warn(
             "Not all that bears on these verdicts could be seen: `keysweep impact` says what."
         )
     return judged

@@ -115,7 +115,7 @@ async def _look(
         # What a source shows stands, whatever else it leaves out.
         seen |= found
         for problem in filter(refusals.is_new_problem, problems):
-            screen.note(f"Not seen: {problem}")
+            screen.warn(f"Not seen: {problem}")
     for line in refusals.news(seen):
         screen.show(shown(f"{now:%H:%M:%S}  {line}", "bold red"))
 

@@ -223,6 +223,7 @@ def test_verbose_shows_every_request_and_no_token(serve: Serve) -> None:
         (["probe", "bot", "--wait", "soon"], "no span such as 90s"),
         (["exempt", "bot", "--until", "tomorrow"], "'tomorrow' is no day such as 2027-03-31"),
         (["scan", "-q", "-v"], "exclude each other"),
+        (["impact", "bot", "--watch", "-o", "json"], "it takes no --output"),
         (["scan", "-o", "sarif", "--limit", "9"], "what is missing there counts as fixed"),
         (["scan", "--fail-on", "drft"], "is none of drift, held, gaps"),
     ],

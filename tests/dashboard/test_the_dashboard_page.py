@@ -17,6 +17,7 @@ from dashboard.drawing import BY_SUBSCRIPTION, MOST_RECKONED, draw
 from dashboard.tables import QueryError, Tables
 from dashboard.workbook import FILE, Step, Workbook, WorkbookError, read_workbook
 from infra.package import product_files
+from infra.readings import EVENTS, NAMES
 from tests.support.captured import Captured
 from tests.support.envelopes import event_envelope
 from tests.support.queries import ROOT, filled
@@ -202,6 +203,24 @@ def test_with_many_subscriptions_numbers_say_that_they_are_of_all(
     assert cells(page, "rows", 1) == ["sub-3"]
     assert cells(page, "number", 1) == [str(len(subscriptions))]
     assert page.locator("h2 .all").all_text_contents() == ["of all subscriptions"]
+
+
+def test_a_subscription_keeps_its_rows_where_another_of_its_name_is_not_known(
+    page: Page, tmp_path: Path
+) -> None:
+    read = [
+        event_envelope("SubscriptionRead", moment, subscriptionId=name, subscriptionName="twin")
+        for moment, name in (("2026-11-01T09:00:00Z", "a"), (MOMENT, "b"))
+    ]
+    rows = grid(f"{EVENTS}\n{NAMES}\nnames\n| project Subscription, subscriptionId", "rows")
+    file = tmp_path / "page.html"
+    workbook = replace(small(rows), ranges=(7.0, 30.0), chosen=30.0)
+    file.write_text(draw(workbook, Tables(read)))
+    page.goto(file.as_uri())
+    page.locator("#subscription").select_option("b")
+    for days in ("7", "30"):
+        page.locator("#range").select_option(days)
+        assert cells(page, "rows", 2) == ["b"]
 
 
 def test_a_tile_that_names_a_tab_leads_there(drawn: Callable[..., Page]) -> None:

@@ -162,6 +162,13 @@ def test_a_subscription_has_its_newest_name_everywhere() -> None:
     assert listed["Subscription"] == "new"
 
 
+@pytest.mark.parametrize("step", ["overview-gaps", "health-gaps"])
+def test_a_gap_of_a_subscription_that_was_never_read_is_told_of_no_other(step: str) -> None:
+    events = (read(A, 4, name="dev"), gap("subscription", 4, B), completed(4, gaps=1))
+    (row,) = [row for row in shown(step, *events) if row["Kind"]]
+    assert row["Subscription"] == B
+
+
 def test_a_gap_of_an_account_shows_the_account() -> None:
     events = (read(A, 4, name="dev"), gap("account", 4, A, "odd-bot"), completed(4, gaps=1))
     (row,) = [row for row in shown("overview-gaps", *events) if row["Kind"]]

@@ -35,11 +35,11 @@ type Reply = Literal["yes", "no"] | Callable[[], object]
 class Person(Screen):
     """Somebody at a terminal who answers questions, or nobody: then there are no answers."""
 
-    def __init__(self, *answers: Reply) -> None:
+    def __init__(self, *answers: Reply, quiet: bool = False) -> None:
         self.answers = list(answers)
         self.questions: list[str] = []
         self._out, self._err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
-        super().__init__(self._out, self._err)
+        super().__init__(self._out, self._err, quiet=quiet)
 
     @property
     def can_ask(self) -> bool:

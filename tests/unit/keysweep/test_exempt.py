@@ -83,6 +83,13 @@ async def test_a_no_changes_nothing() -> None:
     assert code == 1
 
 
+async def test_who_wants_it_quiet_sees_what_they_are_asked_about() -> None:
+    person = Person("no", quiet=True)
+    session = a_session(FakeTenant.of(tagged("2020-01-01")), person)
+    await exempt(session, Names(["bot"]), OPEN_ENDED)
+    assert "now:  local-auth-exempt='2020-01-01'" in person.heard
+
+
 async def test_with_nobody_to_ask_it_is_said_which_option_answers() -> None:
     for value, option in (("false", "--yes"), ("until=soon", "--replace")):
         with pytest.raises(UsageProblem, match=f"Nobody is there to be asked: say {option}"):
@@ -153,7 +160,7 @@ async def test_the_verdict_of_each_is_said_and_the_worst_is_asked_about_first() 
     sources = FakeSources(FakeTenant.of(idle, keyed))
     sources.calls["keyed"].append(Call(5, 3, "key"))
     sources.logs_since["keyed"] = 90
-    person = Person("no", "no")
+    person = Person("no", "no", quiet=True)
     session = a_session(sources.tenant, person, sources=sources)
     await exempt(session, "table", Request(Names(["idle", "keyed"]), OPEN_ENDED, impact=True))
     said = [

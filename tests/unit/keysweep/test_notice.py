@@ -378,7 +378,8 @@ async def test_a_no_and_a_dry_run_change_nothing(how: str) -> None:
 async def test_an_account_that_can_not_be_read_is_left_alone_and_is_exit_code_2() -> None:
     tenant = FakeTenant.of(BOT, an_account("other"))
     tenant.meanwhile("account", BOT.id.key, [an_error(NoRole, 403)])
-    code, person = await run(tenant, "yes")
+    person = Person(quiet=True)
+    code = await notice(a_session(tenant, person), "table", Request(MONTH, yes=True))
     assert our_tags(tenant) == {"other": PLAIN}
     assert "bot (rg-chat" in person.heard
     assert code == 2

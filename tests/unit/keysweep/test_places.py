@@ -51,3 +51,15 @@ def test_the_path_that_azure_writes_before_an_id_is_no_part_of_it() -> None:
     assert Options({}, management_groups=groups).typed.management_groups == ("mg-1",)
     assert Options({}, (f"/subscriptions/{DEV}",)).typed.subscriptions == (DEV,)
     assert Options({}, ("a/b",)).typed.subscriptions == ("a/b",)
+
+
+def test_the_path_of_a_group_names_no_subscription() -> None:
+    path = "/providers/Microsoft.Management/managementGroups/contoso-web-prod"
+    with pytest.raises(UsageProblem, match="is no subscription"):
+        Options({}, (path,)).typed.subscription_ids(SUBSCRIPTIONS)
+
+
+def test_the_path_of_a_subscription_names_no_group() -> None:
+    typed = Options({}, management_groups=("/subscriptions/contoso",)).typed
+    with pytest.raises(UsageProblem, match="is no management group"):
+        typed.group_ids(GROUPS)

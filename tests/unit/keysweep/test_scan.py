@@ -188,6 +188,13 @@ async def test_groups_come_with_their_counts_the_most_drift_first(
     assert (names[0] or "nobody is known") in person.read
 
 
+async def test_groups_as_csv_say_what_could_not_be_read() -> None:
+    tenant = FakeTenant.of(BOT, unshown={SUBSCRIPTION})
+    tenant.meanwhile("accounts", SUBSCRIPTION, [an_error(NoRole, 403)] * 2)
+    _, person = await run(tenant, "csv", Request(group_by=GroupBy.OWNER))
+    assert f"NOT_SEEN: subscription {SUBSCRIPTION} could not be read" in person.read
+
+
 @pytest.mark.parametrize(
     ("fail_on", "of_drift", "of_a_gap"),
     [

@@ -215,7 +215,9 @@ async def test_without_a_record_it_is_said_where_else_to_look(tmp_path: Path) ->
 @pytest.mark.parametrize("finished", [False, True])
 async def test_a_sweep_that_may_still_run_is_named(tmp_path: Path, *, finished: bool) -> None:
     bot = swept()
-    _, person = await run(FakeTenant.of(bot), record(tmp_path, bot, finished=finished))
+    person = Person(quiet=True)
+    path = record(tmp_path, bot, finished=finished)
+    await undo(a_session(FakeTenant.of(bot), person), Request(SWEEP, DAY, record=path, yes=True))
     assert ("If it still runs, stop it first" in person.heard) != finished
 
 

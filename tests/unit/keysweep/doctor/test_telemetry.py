@@ -35,8 +35,9 @@ def row(sweep: str, minutes: float, whole: str | None = "true", **more: str) -> 
         ([row("old", 20), row("new", 5)], State.OK, "new, 5 minutes ago"),
         ([row("one", 5), row("one", 6, None)], State.OK, "one, 5 minutes ago, audit: whole."),
         ([row("runs", 1, None), row("one", 16)], State.OK, "one, 16 minutes ago"),
-        ([row("runs", 1, None)], State.OK, "runs, 1 minute ago, audit: its end is not shown yet."),
+        ([row("runs", 1, None)], State.WARNING, "1 minute ago, audit: its end is not shown yet."),
         ([row("bad", 1, "false", reasons="1 gap")], State.WARNING, "bad, 1 minute ago"),
+        ([row("bad", 1, "false")], State.WARNING, "bad, 1 minute ago, audit: not whole."),
         ([row("killed", 40, None), row("one", 55)], State.WARNING, "killed, 40 minutes ago"),
         ([row("one", 300)], State.WARNING, "one, 5 hours ago, audit: whole."),
         ([], State.NOT_SEEN, "Telemetry shows none within days."),
@@ -46,7 +47,7 @@ def row(sweep: str, minutes: float, whole: str | None = "true", **more: str) -> 
     ],
     ids=[
         "whole", "the newest", "its beginning too", "one runs", "only one that runs",
-        "not whole", "broken off", "late", "none", "no id", "odd", "no time",
+        "not whole", "no reason", "broken off", "late", "none", "no id", "odd", "no time",
     ],
 )  # fmt: skip
 def test_the_last_sweep_is_judged_by_what_it_told(
@@ -62,8 +63,11 @@ def test_a_sweep_that_is_not_whole_says_why() -> None:
     assert "1 gap" in last_sweep(answer, NOW, QUARTER).details
 
 
-def test_a_timer_that_is_not_known_is_never_late() -> None:
-    assert last_sweep(LogAnswer((row("one", 300),)), NOW, None).state is State.OK
+@pytest.mark.parametrize(("minutes", "state"), [(20, State.OK), (300, State.WARNING)])
+def test_where_the_timer_is_not_known_an_old_sweep_may_be_late(
+    minutes: float, state: State
+) -> None:
+    assert last_sweep(LogAnswer((row("one", minutes),)), NOW, None).state is state
 
 
 def test_an_answer_that_leaves_something_out_is_never_well() -> None:

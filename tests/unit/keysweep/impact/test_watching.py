@@ -17,8 +17,10 @@ def one(**more: Any) -> FakeSources:
     return FakeSources(FakeTenant.of(an_account(keys_on=False, **more)), logs_since={"bot": 90})
 
 
-async def run(sources: FakeSources, seconds: float | None = 300) -> tuple[int, Person]:
-    person = Person()
+async def run(
+    sources: FakeSources, seconds: float | None = 300, *, quiet: bool = False
+) -> tuple[int, Person]:
+    person = Person(quiet=quiet)
     session = a_session(sources.tenant, person, sources=sources)
     return await watch(session, "bot", 60, seconds), person
 
@@ -70,7 +72,7 @@ async def test_calls_that_succeed_are_none() -> None:
 async def test_what_can_not_be_read_is_told_once_and_is_no_calm() -> None:
     sources = one()
     sources.refusals["log", "bot"] = an_error(NoRole, 403)
-    code, person = await run(sources)
+    code, person = await run(sources, quiet=True)
     assert person.heard.count("Not seen:") == 1
     assert code == 2
 
