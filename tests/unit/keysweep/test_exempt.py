@@ -86,7 +86,7 @@ async def test_a_no_changes_nothing() -> None:
 async def test_who_wants_it_quiet_sees_what_they_are_asked_about() -> None:
     person = Person("no", quiet=True)
     session = a_session(FakeTenant.of(tagged("2020-01-01")), person)
-    await exempt(session, Names(["bot"]), OPEN_ENDED)
+    await exempt(session, "table", Request(Names(["bot"]), OPEN_ENDED))
     assert "now:  local-auth-exempt='2020-01-01'" in person.heard
 
 

@@ -217,7 +217,8 @@ async def test_a_sweep_that_may_still_run_is_named(tmp_path: Path, *, finished: 
     bot = swept()
     person = Person(quiet=True)
     path = record(tmp_path, bot, finished=finished)
-    await undo(a_session(FakeTenant.of(bot), person), Request(SWEEP, DAY, record=path, yes=True))
+    request = Request(SWEEP, DAY, record=path, yes=True)
+    await undo(a_session(FakeTenant.of(bot), person), "table", request)
     assert ("If it still runs, stop it first" in person.heard) != finished
 
 
