@@ -38,6 +38,7 @@ class Screen:
         self.out = _console(out or sys.stdout)
         self.err = _console(err or sys.stderr)
         self._quiet = quiet
+        self._progress: Progress | None = None
 
     @property
     def wide(self) -> bool:
@@ -46,8 +47,9 @@ class Screen:
 
     def show(self, *parts: Any) -> None:
         """Print what was asked for."""
-        for part in parts:
-            self.out.print(shown(part) if isinstance(part, str) else part)
+        with self._free_line():
+            for part in parts:
+                self.out.print(shown(part) if isinstance(part, str) else part)
 
     def raw(self, text: str) -> None:
         """Print a document as it is: in UTF-8, unless a terminal has another encoding."""
@@ -107,17 +109,18 @@ class Screen:
 
     def spinner(self) -> Progress:
         """Return progress without an end in sight: one line, gone when done."""
-        return Progress(
+        self._progress = Progress(
             SpinnerColumn("line" if self.err.options.ascii_only else "dots"),
             TextColumn("{task.description}", markup=False),
             console=self.err,
             transient=True,
             disable=self._quiet or not self.err.is_terminal,
         )
+        return self._progress
 
     def bar(self) -> Progress:
         """Return a progress bar with a line of live counts."""
-        return Progress(
+        self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24 if self.err.width < 100 else 40),  # noqa: PLR2004 - half of it
             MofNCompleteColumn(),
@@ -126,6 +129,20 @@ class Screen:
             transient=True,
             disable=self._quiet or not self.err.is_terminal,
         )
+        return self._progress
+
+    @contextlib.contextmanager
+    def _free_line(self) -> Iterator[None]:
+        """Take progress away for as long as standard output is written: both may be one terminal.
+
+        Rich does so by itself only for what goes to the stream that progress is on.
+        """
+        moving = self._progress if self._progress and self._progress.live.is_started else None
+        if moving:
+            moving.stop()
+        yield
+        if moving:
+            moving.start()
 
 
 def stop_signals() -> list[signal.Signals]:

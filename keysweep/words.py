@@ -23,8 +23,8 @@ def inert(text: str) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """Return `1 account`, `2 accounts`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """Return `1 account`, `2 accounts`, `1,371 calls`."""
+    return f"{count} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def the_first(items: Sequence[object], separator: str = ", ", last: str = " ") -> str:

@@ -12,7 +12,6 @@ import io
 import json
 import logging
 import os
-import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -44,6 +43,7 @@ from tests.support.functions_worker import FunctionsWorker
 from tools.dashboard_pictures import picture
 from tools.demo_sweep import Row, Sweep, left_alone
 from tools.month import on_the_clock
+from tools.pictures import whole
 
 _WIDEST = 132
 _PICTURE_WIDTH = 120
@@ -250,9 +250,7 @@ def svg(rows: Sequence[Row]) -> str:
     rest = [(state, len([*alike])) for state, alike in groupby(rows[_PICTURED:], _state)]
     more = ", ".join(f"{count} {state}" for state, count in rest)
     console.print(f"[dim]… and {len(rows) - _PICTURED} more: {more}[/]")
-    drawn = console.export_svg(title="Keysweep: one sweep, worst first")
-    # A picture asks no other host for its fonts.
-    return re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL)
+    return whole(console.export_svg(title="Keysweep: one sweep, worst first"))
 
 
 def _state(row: Row) -> str:

@@ -28,10 +28,20 @@ from tests.support.terminal import at_once, in_terminal
 DOCS = Path(__file__).parent.parent / "docs"
 _COLUMNS = 120
 _ROWS = 30
-_PROGRESS = re.compile(r"(\x1b\[[0-9;]*m)*([\u2800-\u28ff]|Reading )")
+_PROGRESS = re.compile(
+    r"(\x1b\[[0-9;]*m)*([\u2800-\u28ff]|Reading |[A-Z][a-z ]+ (\x1b\[[0-9;]*m)*━)"
+)
 _MOVES = re.compile(r"\x1b\[[0-9;?]*[A-HJKSTf-ln-su]")
 _LONG_ID = re.compile(r"/subscriptions/\S+")
 _STATE = re.compile(r"/\S*/keysweep-state-\w+")
+_CLIP = re.compile(r'(clip-terminal">\s*<rect x="0" y="0" width="[\d.]+" height=")([\d.]+)')
+_BELOW = 8  # pixels that Rich leaves free under the last line
+
+
+def whole(picture: str) -> str:
+    """Return a picture of Rich's that asks no other host for fonts and cuts no underscore off."""
+    picture = re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)
+    return _CLIP.sub(lambda found: f"{found[1]}{float(found[2]) + _BELOW:.1f}", picture)
 
 
 def _from_a_row(lines: Sequence[Text]) -> Sequence[Text]:
@@ -45,10 +55,14 @@ def draw(
     *arguments: str,
     answers: Mapping[str, str] | None = None,
     rows: int = _ROWS,
+    last: int = 5,
     columns: int = _COLUMNS,
     **environ: Any,
 ) -> str:
-    """Run a command, draw what it left in the terminal, and return that."""
+    """Run a command, draw what it left in the terminal, and return that.
+
+    Of what is longer than `rows` the `last` ones stay, and as many of the first as fit.
+    """
     ran = in_terminal(azure, *arguments, columns=columns, answers=answers, **environ)
     # The records of this run lie in a temporary folder; those of a person do not.
     out = _STATE.sub("~/.local/state", ran.out)
@@ -60,14 +74,12 @@ def draw(
     while shown and not shown[-1].plain.strip():
         shown.pop()
     if len(shown) > rows:
-        shown = [*shown[: rows - 6], Text("…"), *_from_a_row(shown[-5:])]
+        shown = [*shown[: rows - last - 1], Text("…"), *_from_a_row(shown[-last:])]
     console = Console(width=columns, record=True, highlight=False, file=io.StringIO())
     for row in shown:
         console.print(row, soft_wrap=True)
     typed = _LONG_ID.sub("RESOURCE-ID", " ".join(arguments))
-    picture = console.export_svg(title=f"$ keysweep {typed}")
-    # A picture asks no other host for its fonts.
-    picture = re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)
+    picture = whole(console.export_svg(title=f"$ keysweep {typed}"))
     (DOCS / f"cli-{name}.svg").write_text(picture)
     return ran.plain
 
@@ -104,7 +116,7 @@ def main() -> None:
         draw("scan", azure, "scan")
         online = ("-m", "contoso-online")
         draw("owners", azure, "scan", *online, OWNER_TAGS="owner")
-        draw("impact", azure, "impact", rows=40)
+        draw("impact", azure, "impact", rows=40, last=7)
         draw("impact-one", azure, "impact", "contract-review", rows=40)
         draw("explain", azure, "explain", "contract-review", "ticket-summary")
         key = keys_of(tenant.account("knowledge-base"))[0]

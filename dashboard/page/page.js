@@ -91,6 +91,10 @@
     return (step.settings.labelSettings || []).find((label) => label.columnId === name)?.label || name;
   }
 
+  function isBlank(value) {
+    return value === null || value === "";
+  }
+
   function cellOf(step, data, row, index) {
     const name = data.columns[index];
     const value = row[index];
@@ -99,7 +103,7 @@
     const cell = element("td", kind);
     cell.dataset.label = labelOf(step, data.columns[index]);
     const options = rule?.formatOptions || {};
-    if (value === null || value === "") {
+    if (isBlank(value)) {
       cell.classList.add("blank");
       cell.append("–");
       return cell;
@@ -146,7 +150,10 @@
     const shown = data.columns.map((name, index) => [name, index]).filter(([name]) => !hidden.some((pattern) => pattern.test(name)));
     const bar = element("div", "bar");
     const title = section.querySelector("h2");
-    if (data.rows.length > 1) title.append(element("span", "count", data.rows.length));
+    // A sentence about the other rows, which `alone` shows over all columns, is none of them.
+    const isRow = (row) => shown.length < 2 || shown.filter(([, index]) => !isBlank(row[index])).length !== 1;
+    const count = data.rows.filter(isRow).length;
+    if (data.rows.length > 1) title.append(element("span", "count", count));
     bar.append(title);
     const order = element("select", "order"); // where there is no room for headings
     order.setAttribute("aria-label", `Sort ${step.title}`);
@@ -193,7 +200,7 @@
         });
       }
       more.hidden = rows.length <= most + 2; // a button that uncovers two rows is a nuisance
-      more.textContent = `Show all ${rows.length}`;
+      more.textContent = `Show all ${rows.filter(isRow).length}`;
       body.replaceChildren(...rows.slice(0, more.hidden ? rows.length : most).map((row) => {
         const line = element("tr");
         line.append(...shown.map(([, index]) => cellOf(step, data, row, index)));

@@ -18,7 +18,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -71,6 +71,18 @@ def _app_of(arguments: argparse.Namespace) -> FunctionApp:
     return FunctionApp(arguments.subscription, arguments.resource_group, arguments.app)
 
 
+def _or_why[T](read: Callable[[str], T]) -> Callable[[str], T]:
+    """Let argparse say why a value can't be read: of a ValueError it shows the function's name."""
+
+    def reading(text: str) -> T:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return reading
+
+
 def read_arguments(argv: Sequence[str]) -> argparse.Namespace:
     """Read a command line. Leaves the process with 2, and says why, if it is wrong."""
     parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=__doc__)
@@ -87,8 +99,10 @@ def read_arguments(argv: Sequence[str]) -> argparse.Namespace:
     uploads = commands.add_parser("upload", help="send the package, and wait for the function")
     uploads.add_argument("--package", default="build/keysweep.zip")
     verifies = commands.add_parser("verify", help="look whether sweeps report, and what they say")
-    verifies.add_argument("--since", type=read_moment, help="such as 2027-03-30T08:00Z")
-    verifies.add_argument("--wait", type=read_duration, default=timedelta(), help="such as 30m")
+    verifies.add_argument("--since", type=_or_why(read_moment), help="such as 2027-03-30T08:00Z")
+    verifies.add_argument(
+        "--wait", type=_or_why(read_duration), default=timedelta(), help="such as 30m"
+    )
     for names_an_app in (uploads, verifies):
         for name in ("--subscription", "--resource-group", "--app"):
             names_an_app.add_argument(name, required=True)

@@ -119,5 +119,8 @@ def read_duration(text: str) -> timedelta:
 
 def read_moment(text: str) -> datetime:
     """Read a moment such as 2027-03-30T08:00Z; UTC where no zone is given. Raises ValueError."""
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no moment such as 2027-03-30T08:00Z") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -250,11 +250,11 @@ def _short(asked: Asked, short: dict[int, tuple[int, int]], log: RequestLog) -> 
     if began_later and since is not None:
         yield (
             f"The log began at {since:%Y-%m-%d %H:%M} UTC: of the {counted(made, 'call')} of the "
-            f"days up to then it shows {shown}."
+            f"days up to then it shows {shown:,}."
         )
         return
     days = the_first([f"{asked.begin_of(day):%Y-%m-%d}" for day in short])
-    yield f"The log shows {shown} of the {counted(made, 'call')} of {days}."
+    yield f"The log shows {shown:,} of the {counted(made, 'call')} of {days}."
 
 
 def _nobody_could(entra: EntraUse | Unread) -> str:

@@ -271,6 +271,12 @@ def test_a_list_sorts_both_ways_and_is_searched(drawn_month: Page) -> None:
     assert cells(drawn_month, "drift-all", 1) == ["audit-archive"]
 
 
+def test_a_sentence_about_the_rows_is_not_counted_as_one(drawn_month: Page) -> None:
+    section = drawn_month.locator("section[data-step='drift-open']")
+    rows = section.locator("tbody tr:not(.alone):not(.below)")
+    assert section.locator("h2 .count").inner_text() == str(rows.count())
+
+
 def test_a_long_table_shows_its_worst_rows_until_all_are_asked_for(
     drawn_month: Page,
 ) -> None:

@@ -259,3 +259,5 @@ def test_times_are_read_as_people_write_them() -> None:
     assert read_moment("2027-03-30T08:00") == datetime(2027, 3, 30, 8, tzinfo=UTC)
     with pytest.raises(ValueError, match="no time such as"):
         read_duration("half an hour")
+    with pytest.raises(ValueError, match="no moment such as"):
+        read_moment("yesterday")

@@ -99,3 +99,14 @@ def test_what_is_known_of_few_is_said_beside_why_and_takes_no_column(
 def test_what_was_turned_off_is_not_open_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     done = row("bot", result="DISABLED", detail="Done.", open_hours=9.0, open_since_known="exactly")
     assert "9 h" not in " ".join(drawn(200, monkeypatch, done))
+
+
+def test_what_is_shown_beside_a_bar_begins_a_line_of_its_own() -> None:
+    terminal = Terminal()
+    screen = Screen(terminal, terminal)
+    bar = screen.bar()
+    bar.add_task("Exempting", total=2, counts="")
+    with bar:
+        screen.show("site-search is exempt.")
+    before, _, _ = terminal.getvalue().partition("site-search")
+    assert before.endswith("\x1b[2K")
