@@ -303,7 +303,8 @@ def work_off(loop: asyncio.AbstractEventLoop, then: Callable[[bool], None]) -> N
 
     def look() -> None:
         nonlocal idle, worked
-        if any(handle._callback != alarm for handle in ready):
+        # Other threads put more there meanwhile, and a deque can't be gone through while it grows.
+        if any(handle._callback != alarm for handle in ready.copy()):
             idle, worked = 0, True
         else:
             idle += 1

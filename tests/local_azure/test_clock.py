@@ -120,6 +120,30 @@ def test_a_thread_is_at_work_until_who_asked_knows_what_it_found() -> None:
     assert seen == [1, "known", -1]
 
 
+class _Meddler:
+    """A callback like the alarm, at the sight of which a loop is handed more by another thread."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def __call__(self) -> None:
+        """Do nothing."""
+
+    def __eq__(self, other: object) -> bool:
+        self._loop.call_soon(int)
+        return True
+
+
+async def test_a_loop_that_is_handed_more_while_it_is_looked_at_is_worked_off() -> None:
+    loop = asyncio.get_running_loop()
+    worked: asyncio.Future[bool] = loop.create_future()
+    loop.call_soon(_Meddler(loop))
+    work_off(loop, worked.set_result)
+    assert not await worked
+
+
 async def test_what_a_thread_raises_is_raised() -> None:
     def fail() -> None:
         raise LookupError("no proxy")
