@@ -4,6 +4,7 @@ By Log Analytics' query API for a resource, which `az rest` reaches without an e
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from infra.deploy.azure_cli import CommandFailed, az, post
 from infra.deploy.findings import Report
 from infra.deploy.function_app import FunctionApp
 from shared.core.events import CoverageGap, SettingsRejected, SweepCompleted, SweepStarted
-from shared.core.settings import CLOUDS
+from shared.core.settings import CLOUDS, LogsApi
 
 _CLOUD_NAMES = {"AzureChinaCloud": "AZURE_CHINA_CLOUD"}
 _NAMES = ", ".join(f"'{event.name}'" for event in (SweepStarted, SweepCompleted, SettingsRejected))
@@ -42,25 +43,39 @@ def component_of(app: FunctionApp, site: Mapping[str, Any]) -> str | None:
     return str((ours or found)[0]["id"]) if ours or found else None
 
 
-def reports_since(component: str, app: str, since: datetime) -> list[Report]:
-    """Return what an app's sweeps said that began since a moment, the oldest first.
-
-    Another app may report to the same component, and a sweep that began before may be of what was
-    deployed before. Raises CommandFailed.
-    """
+def query_api() -> LogsApi:
+    """Return the query API of the cloud that `az` is set to. Raises CommandFailed."""
     cloud = az("account", "show")["environmentName"]
     logs = CLOUDS[_CLOUD_NAMES.get(cloud, "AZURE_PUBLIC_CLOUD")].logs
     if logs is None:
         raise CommandFailed(["az", "rest"], f"nobody knows the query API of cloud {cloud}")
-    query = _KQL.format(app=app, since=f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
-    resource = logs.scope.removesuffix("/.default")
-    answer = post(f"{logs.endpoint}/v1{component}/query", {"query": query}, "--resource", resource)
-    # A result that was cut has rows, and an error beside them.
-    if "error" in answer:
-        raise CommandFailed(["az", "rest"], f"the answer was cut: {answer['error']}")
-    # A sweep's id begins with its time, so that ids sort by it.
-    first = f"{since.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-    return [report for report in _reports(answer) if report.sweep_id >= first]
+    return logs
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReports:
+    """What the sweeps of one app report to an Application Insights resource."""
+
+    logs: LogsApi
+    component: str
+    app: str
+
+    def since(self, moment: datetime) -> list[Report]:
+        """Return what sweeps said that began since a moment, the oldest first.
+
+        Another app may report to the same component, and a sweep that began before may be of what
+        was deployed before. Raises CommandFailed.
+        """
+        query = _KQL.format(app=self.app, since=f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+        url = f"{self.logs.endpoint}/v1{self.component}/query"
+        resource = self.logs.scope.removesuffix("/.default")
+        answer = post(url, {"query": query}, "--resource", resource)
+        # A result that was cut has rows, and an error beside them.
+        if "error" in answer:
+            raise CommandFailed(["az", "rest"], f"the answer was cut: {answer['error']}")
+        # A sweep's id begins with its time, so that ids sort by it.
+        first = f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+        return [report for report in _reports(answer) if report.sweep_id >= first]
 
 
 def _reports(answer: Mapping[str, Any]) -> Iterator[Report]:

@@ -24,7 +24,7 @@ from infra.deploy.findings import (
     silence_reasons,
 )
 from infra.deploy.function_app import FunctionApp, may_publish
-from infra.deploy.sweep_reports import component_of, reports_since
+from infra.deploy.sweep_reports import SweepReports, component_of, query_api
 from infra.deploy.sweep_times import is_due, next_sweep, schedule_of
 
 _POLL_SECONDS = 30
@@ -53,16 +53,17 @@ def verify(app: FunctionApp, since: datetime | None, wait: timedelta, clock: Clo
         component = component_of(app, site)
         if component is None:
             raise DeploymentStopped(f"{app.resource_group} has no Application Insights resource.")
+        reports = SweepReports(query_api(), component, app.name)
         settings = app.settings()
         schedule = None if settings is None else settings.get("SWEEP_SCHEDULE", "")
         since = since or (begun if wait else begun - look_back(schedule))
         # None comes before the first moment of the schedule, so waiting for it has no sense.
         until = begun if is_due(schedule, since, begun + wait) is False else begun + wait
-        finding = _awaited(app, component, since, until, clock)
+        finding = _awaited(reports, since, until, clock)
         if isinstance(finding, NoRoleYet):
             # What was to be seen a day ago tells a role on its way from one that is not there.
             day_before = clock.now() - LONGEST_WAY_OF_A_ROLE - look_back(schedule)
-            finding = judge(reports_since(component, app.name, day_before))
+            finding = judge(reports.since(day_before))
     except CommandFailed as error:
         raise DeploymentStopped(_unreadable(error)) from error
     print(explain(finding, clock.now()))
@@ -79,14 +80,12 @@ def verify(app: FunctionApp, since: datetime | None, wait: timedelta, clock: Clo
     return exit_code(finding, clock.now(), is_due=should_be_there)
 
 
-def _awaited(
-    app: FunctionApp, component: str, since: datetime, until: datetime, clock: Clock
-) -> Finding:
+def _awaited(reports: SweepReports, since: datetime, until: datetime, clock: Clock) -> Finding:
     """Return what is found by a moment, or as soon as waiting can bring no other answer."""
-    finding = judge(reports_since(component, app.name, since))
+    finding = judge(reports.since(since))
     while isinstance(finding, Silence | StartedAlone | NoRoleYet) and clock.now() < until:
         clock.sleep(_POLL_SECONDS)
-        finding = judge(reports_since(component, app.name, since))
+        finding = judge(reports.since(since))
     return finding
 
 
