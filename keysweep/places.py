@@ -10,10 +10,8 @@ from dataclasses import dataclass
 
 from keysweep.advice import UsageProblem
 from keysweep.words import did_you_mean, the_first
+from shared.core.settings import GROUP_ID, GUID
 
-_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-# Ids of management groups: letters, digits, `-`, `_`, `(`, `)`, `.`; at most 90 characters.
-_GROUP_ID = re.compile(r"[A-Za-z0-9_().-]{1,90}")
 _SUBSCRIPTION_PATH = re.compile(r"^/subscriptions/(?=[^/]+$)", re.IGNORECASE)
 _GROUP_PATH = re.compile(
     r"^/providers/Microsoft\.Management/managementGroups/(?=[^/]+$)", re.IGNORECASE
@@ -76,12 +74,12 @@ def bare_group(text: str) -> str:
 
 def is_guid(text: str) -> bool:
     """Whether a text has the form of a subscription's id, or a tenant's."""
-    return _GUID.fullmatch(text.strip()) is not None
+    return GUID.fullmatch(text.strip()) is not None
 
 
 def is_group_id(text: str) -> bool:
     """Whether a text can be the id of a management group."""
-    return _GROUP_ID.fullmatch(text.strip()) is not None
+    return GROUP_ID.fullmatch(text.strip()) is not None
 
 
 def _ids(option: str, what: str, typed: Sequence[str], known: Sequence[Place]) -> dict[str, str]:

@@ -1,14 +1,12 @@
 """Judges what is to be deployed by the product's own rules, without Azure."""
 
-import re
 from collections.abc import Mapping
 
 from infra.deploy.placement import placement_problems
 from infra.deploy.plan import PLACEHOLDERS, Plan
 from shared.core.errors import SettingsError
-from shared.core.settings import SETTINGS, read_settings
+from shared.core.settings import GUID, SETTINGS, read_settings
 
-_ID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 GUARDRAILS = ("off", "audit", "deny", "modify")
 
 NO_GOVERNMENT = "Azure Government has no Flex Consumption, so Keysweep can't be deployed there"
@@ -31,7 +29,7 @@ def setting_problems(name: str, value: str) -> list[str]:
 
 def subscription_id_problems(value: str) -> list[str]:
     """Judge the form of a subscription's id: a name does not do, since roles are named by it."""
-    if re.fullmatch(_ID, value):
+    if GUID.fullmatch(value):
         return []
     given = repr(value) if value else "not set"
     return [f"AZURE_SUBSCRIPTION_ID is {given}: it must be the id of the Function's subscription"]

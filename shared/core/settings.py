@@ -175,9 +175,9 @@ _REFERENCES = ("@microsoft.keyvault(", "@microsoft.appconfiguration(")
 _BAD_IN_TAG_NAME = frozenset("<>%&\\?/")
 _MOST_TAG_NAME = 512
 # As infra/tenant.bicep tells them: Python's UUID takes braces, and hyphens in any place.
-_GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 # Ids of management groups: letters, digits, `-`, `_`, `(`, `)`, `.`; at most 90 characters.
-_GROUP = re.compile(r"[A-Za-z0-9_().-]{1,90}")
+GROUP_ID = re.compile(r"[A-Za-z0-9_().-]{1,90}")
 _TOKEN_SCOPE = re.compile(r"https://\S+/\.default")
 _TELEMETRY_KEY = re.compile(r"(.*;)?\s*InstrumentationKey=[0-9a-fA-F-]{36}\s*(;.*)?")
 # A host's name, and perhaps a port: what a token is sent to is never hidden by user info, a
@@ -270,7 +270,7 @@ def _ring(text: str) -> Ring:
         return Ring(_guid(name), begins, is_group=False)
     except ValueError:
         pass
-    if _GROUP.fullmatch(name) is None:
+    if GROUP_ID.fullmatch(name) is None:
         raise ValueError(f"{name!r} can be no management group and no subscription")
     return Ring(name, begins)
 
@@ -286,7 +286,7 @@ def _levels(text: str) -> tuple[Level, ...]:
 
 
 def _guid(text: str) -> str:
-    if _GUID.fullmatch(text) is None:
+    if GUID.fullmatch(text) is None:
         raise ValueError
     return text.lower()
 
@@ -361,7 +361,7 @@ SWEEP_MODE = Setting(
 SWEEP_MANAGEMENT_GROUPS = Setting(
     "SWEEP_MANAGEMENT_GROUPS",
     "",
-    Form("ids of management groups, by comma", _listed(_matching(_GROUP))),
+    Form("ids of management groups, by comma", _listed(_matching(GROUP_ID))),
     "Sweep the subscriptions below these; one that can't be read is a gap.",
 )
 SWEEP_SUBSCRIPTIONS = Setting(
