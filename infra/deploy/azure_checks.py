@@ -6,7 +6,13 @@ from typing import Any
 from infra.deploy.azure_cli import CommandFailed, az, rows_at
 from infra.deploy.hierarchy import scope_problems
 from infra.deploy.network_checks import network_problems
-from infra.deploy.placement import IN_ONE_PLACE, VARIABLES, ZONE_REDUNDANT, fitting_sku
+from infra.deploy.placement import (
+    IN_ONE_PLACE,
+    VARIABLES,
+    ZONE_REDUNDANT,
+    fitting_sku,
+    plain_region,
+)
 from infra.deploy.plan import Plan
 from infra.deploy.rights import SUBSCRIPTION_RIGHTS, lacking_rights
 from infra.deploy.settings_checks import NO_GOVERNMENT, setting_problems
@@ -62,10 +68,10 @@ def group_problems(management_group: str) -> list[str]:
 def region_problems(location: str) -> list[str]:
     """Judge whether a region has Flex Consumption."""
     regions = {
-        region["name"].replace(" ", "").lower(): region["name"]
+        plain_region(region["name"]): region["name"]
         for region in az("functionapp", "list-flexconsumption-locations")
     }
-    if location.replace(" ", "").lower() in regions:
+    if plain_region(location) in regions:
         return []
     allowed = ", ".join(sorted(regions.values()))
     problem = (

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.deploy.azure_cli import CommandFailed, az
-from infra.deploy.group_contents import Role
+from infra.deploy.group_contents import Role, listed
+from infra.deploy.placement import plain_region
 from infra.deploy.plan import plan_of, write_scopes
 from infra.deploy.resource_graph import scopes_of_role
 from infra.deploy.tenant_part import TENANT_PARAMETERS, tenant_deployment
@@ -18,12 +19,7 @@ def records_of(management_group: str, installation: str) -> list[Mapping[str, An
 
     Raises CommandFailed if that can't be seen.
     """
-    try:
-        found = az("deployment", "mg", "list", "--management-group-id", management_group)
-    except CommandFailed as error:
-        if error.says_not_found:
-            return []
-        raise
+    found = listed("deployment", "mg", "--management-group-id", management_group)
     # With main.bicep the region in the name is that of the deployment, wherever the Function is.
     environment, region, subscription = _parts(installation)
     beginning, end = tenant_deployment(f"{environment}-").lower(), f"-{subscription}"
@@ -40,7 +36,7 @@ def records_of(management_group: str, installation: str) -> list[Mapping[str, An
 def _function_region(record: Mapping[str, Any]) -> str | None:
     """Return the region that a deployment was given for the Function; None if that isn't known."""
     given = (record["properties"].get("parameters") or {}).get("location") or {}
-    return str(given["value"]).replace(" ", "").lower() if "value" in given else None
+    return plain_region(str(given["value"])) if "value" in given else None
 
 
 def _parts(installation: str) -> tuple[str, str, str]:

@@ -27,7 +27,7 @@ class Role:
         """Return the commands that take its assignments at a scope away. Raises CommandFailed."""
         return [
             ["az", "role", "assignment", "delete", "--ids", assignment["id"]]
-            for assignment in _listed("role", "assignment", "--scope", scope)
+            for assignment in listed("role", "assignment", "--scope", scope)
             if assignment["roleDefinitionId"].rpartition("/")[2].lower() == self.id.lower()
         ]
 
@@ -54,7 +54,7 @@ def roles(management_group: str) -> list[Role]:
     scope = ("--scope", scope_of(management_group))
     return [
         Role(found["roleName"], found["name"], management_group)
-        for found in _listed("role", "definition", "--custom-role-only", "true", *scope)
+        for found in listed("role", "definition", "--custom-role-only", "true", *scope)
     ]
 
 
@@ -74,12 +74,12 @@ def policy_removals(management_group: str, names: Collection[str]) -> list[list[
     wanted = {name.lower() for name in names}
     assignments = [
         ["az", "policy", "assignment", "delete", "--name", found["name"], "--scope", scope]
-        for found in _listed("policy", "assignment", "--scope", scope)
+        for found in listed("policy", "assignment", "--scope", scope)
         if found["policyDefinitionId"].rpartition("/")[2].lower() in wanted
     ]
     definitions = [
         ["az", "policy", "definition", "delete", "--name", found["name"], *at_group]
-        for found in _listed("policy", "definition", *at_group)
+        for found in listed("policy", "definition", *at_group)
         if found["name"].lower() in wanted
     ]
     return [*assignments, *definitions]
@@ -93,7 +93,7 @@ def installations(management_group: str, environment: str) -> set[str]:
     name = _NAME.format(environment=re.escape(environment))
     role = rf"Keysweep ({name})( writes)? \({re.escape(management_group)}\)"
     named = [role.name for role in roles(management_group)]
-    defined = _listed("policy", "definition", "--management-group", management_group)
+    defined = listed("policy", "definition", "--management-group", management_group)
     found = [re.fullmatch(role, text, re.IGNORECASE) for text in named]
     found += [
         re.fullmatch(rf"keysweep-({name})(-modify)?", row["name"], re.IGNORECASE) for row in defined
@@ -101,8 +101,11 @@ def installations(management_group: str, environment: str) -> set[str]:
     return {match[1] for match in found if match}
 
 
-def _listed(kind: str, part: str, *options: str) -> list[Any]:
-    """Return what is listed at a scope: nothing, if the scope itself was deleted."""
+def listed(kind: str, part: str, *options: str) -> list[Any]:
+    """Return what is listed at a scope: nothing, if the scope itself was deleted.
+
+    Raises CommandFailed if that can't be seen.
+    """
     try:
         found: list[Any] = az(kind, part, "list", *options)
     except CommandFailed as error:

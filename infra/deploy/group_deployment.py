@@ -12,6 +12,7 @@ from infra.deploy.command_lines import indented, pasteable
 from infra.deploy.consistency import run_patiently
 from infra.deploy.deployment_records import assigned_scopes
 from infra.deploy.group_contents import is_there, policy_removals, role_named
+from infra.deploy.placement import plain_region
 from infra.deploy.plan import Plan, write_scopes
 from infra.deploy.removal import remove
 from infra.deploy.resource_graph import groups_with_roles
@@ -110,7 +111,7 @@ def withdraw(plan: Plan, sleep: Callable[[float], None]) -> None:
 def create(plan: Plan, parameters: str, sleep: Callable[[float], None]) -> None:
     """Deploy main.bicep by a parameter file, and print its outputs. Raises DeploymentStopped."""
     leave_groups(plan, sleep)
-    region = plan.location.replace(" ", "").lower()
+    region = plain_region(plan.location)
     command = [
         *("az", "deployment", "mg", "create", "--management-group-id", plan.management_group),
         *("--location", plan.location, "--name", f"keysweep-{plan.environment}-{region}"),

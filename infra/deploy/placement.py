@@ -242,7 +242,7 @@ def subnet_problems(subnet: Mapping[str, Any], region: str, location: str) -> li
         problems.append(
             f"{name} is {subnet['id']!r}: it must be delegated to {_DELEGATION} and nothing else"
         )
-    if _plain(region) != _plain(location):
+    if plain_region(region) != plain_region(location):
         problems.append(
             f"{name} is in {region!r}, AZURE_LOCATION is {location!r}: they must be the same region"
         )
@@ -258,12 +258,13 @@ def fitting_sku(skus: list[Mapping[str, Any]], location: str) -> str | None:
         str(sku["name"])
         for sku in skus
         if sku.get("resourceType") == "storageAccounts"
-        and _plain(location) in {_plain(name) for name in sku.get("locations", ())}
+        and plain_region(location) in {plain_region(name) for name in sku.get("locations", ())}
     }
     if not there:
         return None
     return ZONE_REDUNDANT if ZONE_REDUNDANT in there else IN_ONE_PLACE
 
 
-def _plain(region: str) -> str:
+def plain_region(region: str) -> str:
+    """Return a region's name as templates have it: West Europe is westeurope."""
     return region.replace(" ", "").lower()

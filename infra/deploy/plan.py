@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from infra.deploy.azure_cli import az
-from infra.deploy.placement import Placement
+from infra.deploy.placement import Placement, plain_region
 from shared.core.errors import SettingsError
 from shared.core.rings import Ring
 from shared.core.settings import SETTINGS, read_settings
@@ -47,8 +47,7 @@ class Plan:
     @property
     def installation(self) -> str:
         """What tells this deployment from others at the same group: tenant.bicep has the same."""
-        region = self.location.replace(" ", "").lower()
-        return f"{self.environment}-{region}-{self.subscription[:8].lower()}"
+        return f"{self.environment}-{plain_region(self.location)}-{self.subscription[:8].lower()}"
 
 
 def plan_of(environ: Mapping[str, str]) -> Plan:
