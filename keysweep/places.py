@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from keysweep.advice import UsageProblem
 from keysweep.words import did_you_mean, the_first
-from shared.core.settings import GROUP_ID, GUID
+from shared.core.forms import GROUP_ID, GUID
 
 _SUBSCRIPTION_PATH = re.compile(r"^/subscriptions/(?=[^/]+$)", re.IGNORECASE)
 _GROUP_PATH = re.compile(

@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from keysweep.words import why_no_json
-from shared.core.settings import FUNCTION_TIMEOUT, SETTINGS, is_reference
+from shared.core.function_timeout import FUNCTION_TIMEOUT
+from shared.core.settings import SETTINGS, is_reference
 
 LARGEST = 4_000_000
 """A file of more bytes than this holds no app settings."""

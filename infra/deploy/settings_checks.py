@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from infra.deploy.placement import placement_problems
 from infra.deploy.plan import PLACEHOLDERS, Plan
 from shared.core.errors import SettingsError
-from shared.core.settings import GUID, SETTINGS, read_settings
+from shared.core.forms import GUID
+from shared.core.settings import SETTINGS, read_settings
 
 GUARDRAILS = ("off", "audit", "deny", "modify")
 

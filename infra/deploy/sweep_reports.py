@@ -11,8 +11,8 @@ from typing import Any
 from infra.deploy.azure_cli import CommandFailed, az, post
 from infra.deploy.findings import Report
 from infra.deploy.function_app import FunctionApp
+from shared.core.clouds import CLOUDS, LogsApi
 from shared.core.events import CoverageGap, SettingsRejected, SweepCompleted, SweepStarted
-from shared.core.settings import CLOUDS, LogsApi
 
 _CLOUD_NAMES = {"AzureChinaCloud": "AZURE_CHINA_CLOUD"}
 _NAMES = ", ".join(f"'{event.name}'" for event in (SweepStarted, SweepCompleted, SettingsRejected))

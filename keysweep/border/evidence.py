@@ -33,9 +33,9 @@ from shared.border.pacing import Pace
 from shared.border.tokens import TokenCache
 from shared.border.transport import Pipeline, build_pipeline
 from shared.core.addresses import Address
+from shared.core.clouds import Cloud, MetricsApi
 from shared.core.errors import NotFound, OutOfTime, Throttled, Unclear
 from shared.core.model import AccountId, Answer
-from shared.core.settings import Cloud, MetricsApi
 from shared.workspace import Parts
 
 _COGNITIVE = "2025-09-01"

@@ -25,8 +25,8 @@ from shared.border.refusals import SDK_ERRORS, azure_error
 from shared.border.tokens import NoCredential
 from shared.border.transport import build_pipeline
 from shared.core.addresses import Address
+from shared.core.clouds import Cloud, LogsApi
 from shared.core.errors import Unclear
-from shared.core.settings import Cloud, LogsApi
 from shared.workspace import Parts
 
 _HEADERS = {

@@ -30,9 +30,9 @@ from shared.border.answers import Answers, OddAnswer
 from shared.border.pacing import Pace, Pacing
 from shared.border.tokens import TokenCache
 from shared.core.addresses import Address
+from shared.core.clouds import Cloud
 from shared.core.errors import Elsewhere, Stale
 from shared.core.model import Clock
-from shared.core.settings import Cloud
 
 _CONNECT_SECONDS = 10
 # The pace gives up on an attempt before this; it is for what the pace doesn't see.

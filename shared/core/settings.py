@@ -5,22 +5,45 @@ setting once, with its default, what is allowed and what it is for; the README's
 local.settings.sample.json are compared with it in a test.
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, cast
 
+from shared.core.clouds import Cloud, read_cloud
 from shared.core.decision import Brake, Limits, Rules, Scope
 from shared.core.errors import SettingsError
 from shared.core.exemption import resembles
+from shared.core.forms import (
+    GROUP_ID,
+    MOMENT,
+    TELEMETRY_KEY,
+    TOKEN_SCOPE,
+    YES_NO,
+    Form,
+    listed,
+    matching,
+    one_of,
+    optional,
+    read_address,
+    read_guid,
+    read_levels,
+    read_rings,
+    read_tag_name,
+    whole_number,
+)
+from shared.core.function_timeout import (
+    FUNCTION_TIMEOUT,
+    FUNCTION_TIMEOUT_SECONDS,
+    is_function_timeout,
+    read_function_timeout,
+)
 from shared.core.kinds import read_kind
 from shared.core.model import Level, TagsWanted
 from shared.core.rings import Ring, Rings
 from shared.core.schedule import Schedule
 from shared.core.spelling import edits, essence, likeliest
-from shared.core.timespan import UNLIMITED, read_time_span
 
 
 class Mode(StrEnum):
@@ -28,66 +51,6 @@ class Mode(StrEnum):
 
     AUDIT = "audit"
     ENFORCE = "enforce"
-
-
-@dataclass(frozen=True, slots=True)
-class LogsApi:
-    """Where Log Analytics answers queries, and the scope of tokens for it."""
-
-    endpoint: str
-    scope: str
-
-
-@dataclass(frozen=True, slots=True)
-class MetricsApi:
-    """Where Azure Monitor gives metrics of several resources, and the scope of tokens for it."""
-
-    endpoint: str
-    """With `{region}` where the region's name goes."""
-    scope: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cloud:
-    """Where Azure Resource Manager is, and the scope of tokens for it."""
-
-    endpoint: str
-    scope: str
-    logs: LogsApi | None = None
-    """None: Azure Resource Manager is to be asked. So for `metrics`."""
-    metrics: MetricsApi | None = None
-
-
-def _metrics(domain: str) -> MetricsApi:
-    # The READMEs of azure-monitor-querymetrics 1.0.0 (public and US Government) and of the same
-    # library for JavaScript (China).
-    host = f"metrics.monitor.azure.{domain}"
-    return MetricsApi(f"https://{{region}}.{host}", f"https://{host}/.default")
-
-
-CLOUDS = {
-    # azure-core 1.41.0's AzureClouds and the endpoints that azure-mgmt-core 1.6.0 gives them; for
-    # logs azure-monitor-docs, logs/api/access-api.md (2025-08-29, whose host and audience differ),
-    # and for the other clouds azure-cli-core's cloud.py and docs.azure.cn, logs/api/access-api.
-    "AZURE_PUBLIC_CLOUD": Cloud(
-        "https://management.azure.com",
-        "https://management.azure.com/.default",
-        LogsApi("https://api.loganalytics.azure.com", "https://api.loganalytics.io/.default"),
-        _metrics("com"),
-    ),
-    "AZURE_US_GOVERNMENT": Cloud(
-        "https://management.usgovcloudapi.net",
-        "https://management.core.usgovcloudapi.net/.default",
-        LogsApi("https://api.loganalytics.us", "https://api.loganalytics.us/.default"),
-        _metrics("us"),
-    ),
-    "AZURE_CHINA_CLOUD": Cloud(
-        "https://management.chinacloudapi.cn",
-        "https://management.chinacloudapi.cn/.default",
-        LogsApi("https://api.loganalytics.azure.cn", "https://api.loganalytics.azure.cn/.default"),
-        _metrics("cn"),
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,22 +93,6 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Form[T]:
-    """What a setting may be, in words, and how its text is read."""
-
-    allowed: str
-    parse: Callable[[str], T]
-    """Raises ValueError."""
-    explains: bool = False
-    """Whether the arguments of that error say what is wrong, in words for a deployer."""
-
-    @property
-    def or_empty(self) -> "Form[T | None]":
-        """The same form, or nothing."""
-        return Form(f"{self.allowed}, or empty", _optional(self.parse))
-
-
-@dataclass(frozen=True, slots=True)
 class Setting[T]:
     """One setting: its name, its default as text (None: required), its form and what it is for."""
 
@@ -168,170 +115,8 @@ class _Values(dict[str, object]):
         return cast("T", self[setting.name])
 
 
-_TRUE = frozenset({"true", "yes", "on", "1"})
-_FALSE = frozenset({"false", "no", "off", "0"})
 _REFERENCES = ("@microsoft.keyvault(", "@microsoft.appconfiguration(")
-# Azure Resource Manager refuses these in tag names, and names longer than 512 characters.
-_BAD_IN_TAG_NAME = frozenset("<>%&\\?/")
-_MOST_TAG_NAME = 512
-# As infra/tenant.bicep tells them: Python's UUID takes braces, and hyphens in any place.
-GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-# Ids of management groups: letters, digits, `-`, `_`, `(`, `)`, `.`; at most 90 characters.
-GROUP_ID = re.compile(r"[A-Za-z0-9_().-]{1,90}")
-_TOKEN_SCOPE = re.compile(r"https://\S+/\.default")
-_TELEMETRY_KEY = re.compile(r"(.*;)?\s*InstrumentationKey=[0-9a-fA-F-]{36}\s*(;.*)?")
-# A host's name, and perhaps a port: what a token is sent to is never hidden by user info, a
-# backslash or a letter that looks like another (RFC 1123, section 2.1).
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_ADDRESS = re.compile(rf"https://(?P<host>{_LABEL}(?:\.{_LABEL})*)(?::(?P<port>[0-9]{{1,5}}))?/?")
-_MOST_HOST, _MOST_PORT = 253, 65_535
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() in _TRUE | _FALSE:
-        return text.lower() in _TRUE
-    raise ValueError
-
-
-def _one_of[T](*words: str, read: Callable[[str], T]) -> Form[T]:
-    def parse(text: str) -> T:
-        if text.lower() in words:
-            return read(text.lower())
-        raise ValueError
-
-    return Form(" or ".join(f"`{word}`" for word in words), parse)
-
-
-def _whole(least: int, most: int) -> Form[int]:
-    def parse(text: str) -> int:
-        if text.isascii() and text.isdigit() and least <= int(text) <= most:
-            return int(text)
-        raise ValueError
-
-    return Form(f"a whole number from {least} to {most}", parse)
-
-
-def _optional[T](parse: Callable[[str], T]) -> Callable[[str], T | None]:
-    return lambda text: parse(text) if text else None
-
-
-def _parts(text: str) -> list[str]:
-    """Split a list by comma. One that was given and holds nothing is a mistake: ValueError."""
-    found = [part.strip() for part in text.split(",") if part.strip()]
-    if text and not found:
-        raise ValueError("it lists nothing")
-    return found
-
-
-def _listed[T](parse: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
-    return lambda text: tuple(dict.fromkeys(parse(part) for part in _parts(text)))
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if len(text) == len("2027-03-31"):
-        return datetime.combine(date.fromisoformat(text), time(), UTC)
-    if moment.tzinfo is None:
-        raise ValueError
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError from error
-
-
-def _rings(text: str) -> tuple[Ring, ...]:
-    """Read a list of rings, each once. Raises ValueError, which has an argument for each problem.
-
-    An id of a subscription is taken for one: which of them are groups is for `_listed_rings`.
-    """
-    found: dict[str, Ring] = {}
-    problems = []
-    for part in dict.fromkeys(_parts(text)):
-        try:
-            ring = _ring(part)
-        except ValueError as error:
-            problems.append(str(error))
-            continue
-        if found.setdefault(ring.key, ring) != ring:
-            problems.append(f"{ring.name} is listed twice")
-    if problems:
-        raise ValueError(*problems)
-    return tuple(found.values())
-
-
-def _ring(text: str) -> Ring:
-    """Read one ring. Raises ValueError, which says what is wrong."""
-    name, at, when = (part.strip() for part in text.partition("@"))
-    try:
-        begins = _moment(when) if at else None
-    except ValueError:
-        raise ValueError(f"{when!r} of {name} is no moment such as 2027-03-31T08:00Z") from None
-    try:
-        return Ring(_guid(name), begins, is_group=False)
-    except ValueError:
-        pass
-    if GROUP_ID.fullmatch(name) is None:
-        raise ValueError(f"{name!r} can be no management group and no subscription")
-    return Ring(name, begins)
-
-
-def _levels(text: str) -> tuple[Level, ...]:
-    above = (Level.RESOURCE_GROUP, Level.SUBSCRIPTION)
-    if text.lower() in _TRUE | _FALSE:
-        return above if text.lower() in _TRUE else ()
-    named = {part.lower() for part in _parts(text)}
-    if named - {level.lower() for level in above}:
-        raise ValueError
-    return tuple(level for level in above if level.lower() in named)
-
-
-def _guid(text: str) -> str:
-    if GUID.fullmatch(text) is None:
-        raise ValueError
-    return text.lower()
-
-
-def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if pattern.fullmatch(text):
-            return text
-        raise ValueError
-
-    return parse
-
-
-def _tag_name(text: str) -> str:
-    if len(text) <= _MOST_TAG_NAME and not _BAD_IN_TAG_NAME & set(text) and text.isprintable():
-        return text
-    raise ValueError
-
-
-def _https(text: str) -> str:
-    address = _ADDRESS.fullmatch(text)
-    if address is None or len(address["host"]) > _MOST_HOST:
-        raise ValueError
-    if address["port"] is not None and not 0 < int(address["port"]) <= _MOST_PORT:
-        raise ValueError
-    return text.removesuffix("/")
-
-
-def _cloud(text: str) -> Cloud:
-    if text.upper() in CLOUDS:
-        return CLOUDS[text.upper()]
-    raise ValueError
-
-
-_MOMENT = Form(
-    "a moment such as `2027-03-31T08:00Z`, a day (its beginning, UTC), or empty", _optional(_moment)
-)
-_YES_NO = Form("`true` or `false`", _boolean)
 _SUBSCRIPTIONS = "ids of subscriptions, by comma"
-FUNCTION_TIMEOUT_SECONDS = 1500.0
-"""functionTimeout in host.json, which a test compares with this."""
-FUNCTION_TIMEOUT = "AzureFunctionsJobHost__functionTimeout"
-"""The app setting by which the host overrides it: one of the host's, and none of ours."""
-# The host takes no shorter one (azure-functions-host, ScriptJobHostOptionsSetup.cs).
-_LEAST_TIMEOUT = timedelta(seconds=1)
 _MARGIN_SECONDS = 60
 _MOST_SHOWN = 100
 _MOST_PROBLEMS = 20
@@ -355,25 +140,25 @@ SWEEP_SCHEDULE = Setting(
 SWEEP_MODE = Setting(
     "SWEEP_MODE",
     None,
-    _one_of("audit", "enforce", read=Mode),
+    one_of("audit", "enforce", read=Mode),
     "`audit` reports and is never handed a writer; `enforce` turns keys off.",
 )
 SWEEP_MANAGEMENT_GROUPS = Setting(
     "SWEEP_MANAGEMENT_GROUPS",
     "",
-    Form("ids of management groups, by comma", _listed(_matching(GROUP_ID))),
+    Form("ids of management groups, by comma", listed(matching(GROUP_ID))),
     "Sweep the subscriptions below these; one that can't be read is a gap.",
 )
 SWEEP_SUBSCRIPTIONS = Setting(
     "SWEEP_SUBSCRIPTIONS",
     "",
-    Form(f"{_SUBSCRIPTIONS}; not with SWEEP_MANAGEMENT_GROUPS", _listed(_guid)),
+    Form(f"{_SUBSCRIPTIONS}; not with SWEEP_MANAGEMENT_GROUPS", listed(read_guid)),
     "Sweep these. With neither, every subscription that the identity can read.",
 )
 SWEEP_EXCLUDE_SUBSCRIPTIONS = Setting(
     "SWEEP_EXCLUDE_SUBSCRIPTIONS",
     "",
-    Form(_SUBSCRIPTIONS, _listed(_guid)),
+    Form(_SUBSCRIPTIONS, listed(read_guid)),
     "Count these and leave them alone.",
 )
 SWEEP_KINDS = Setting(
@@ -381,7 +166,7 @@ SWEEP_KINDS = Setting(
     "OpenAI,AIServices",
     Form(
         "kinds of Cognitive Services account, by comma; `other:Name` for one that isn't known yet",
-        _listed(read_kind),
+        listed(read_kind),
         explains=True,
     ),
     "Which kinds of account are in scope.",
@@ -391,69 +176,69 @@ OWNER_TAGS = Setting(
     "",
     Form(
         "names of tags, by comma, the first counting first; not EXEMPTION_TAG",
-        _listed(_tag_name),
+        listed(read_tag_name),
     ),
     "Tags that name the owner: looked for on the account, its resource group, its subscription.",
 )
 EXEMPTION_TAG = Setting(
     "EXEMPTION_TAG",
     "local-auth-exempt",
-    Form("a tag name that Azure takes: at most 512 characters, none of `<>%&\\?/`", _tag_name),
+    Form("a tag name that Azure takes: at most 512 characters, none of `<>%&\\?/`", read_tag_name),
     "The tag that lets an account keep its keys.",
 )
 EXEMPTION_INHERIT = Setting(
     "EXEMPTION_INHERIT",
     "false",
-    Form("`false`, `true` (both), or `resourceGroup`, `subscription` by comma", _levels),
+    Form("`false`, `true` (both), or `resourceGroup`, `subscription` by comma", read_levels),
     "Whether the tag counts on the resource group or subscription too; the nearest decides.",
 )
 EXEMPTION_REQUIRE_UNTIL = Setting(
     "EXEMPTION_REQUIRE_UNTIL",
     "false",
-    _YES_NO,
+    YES_NO,
     "Hold, and report, exemptions without an end date.",
 )
 EXEMPTION_MAX_DAYS = Setting(
     "EXEMPTION_MAX_DAYS",
     "",
-    _whole(1, 3650).or_empty,
+    whole_number(1, 3650).or_empty,
     "Hold, and report, exemptions that end later than so many days from today, or never.",
 )
 EXEMPTION_UNREADABLE = Setting(
     "EXEMPTION_UNREADABLE",
     "hold",
-    _one_of("hold", "disable", read="hold".__eq__),
+    one_of("hold", "disable", read="hold".__eq__),
     "What an exemption tag that can't be read does: `disable` is for strict tenants.",
 )
 NO_SUBDOMAIN = Setting(
     "NO_SUBDOMAIN",
     "disable",
-    _one_of("disable", "hold", read="hold".__eq__),
+    one_of("disable", "hold", read="hold".__eq__),
     "What to do with an account that Entra ID can't reach because it has no custom subdomain.",
 )
 MAX_CHANGES_PER_SWEEP = Setting(
     "MAX_CHANGES_PER_SWEEP",
     "25",
-    _whole(1, 100_000),
+    whole_number(1, 100_000),
     "The brake: more changes than this in one sweep usually means a wrong assumption.",
 )
 BRAKE = Setting(
     "BRAKE",
     "hold",
-    _one_of("hold", "trickle", read=Brake),
+    one_of("hold", "trickle", read=Brake),
     "Over the limit, hold everything, or make that many changes a sweep.",
 )
 BRAKE_RELEASE_UNTIL = Setting(
     "BRAKE_RELEASE_UNTIL",
     "",
-    _MOMENT,
+    MOMENT,
     "Let everything through until then: how a first enforcement is done. Expires by itself; "
     "left out of account in audit mode.",
 )
 ENFORCE_FROM = Setting(
     "ENFORCE_FROM",
     "",
-    _MOMENT,
+    MOMENT,
     "Until then `enforce` audits, and every event says when the keys will go off. Holds for the "
     "rings of ENFORCE_SCOPES that name no moment.",
 )
@@ -463,7 +248,7 @@ ENFORCE_SCOPES = Setting(
     Form(
         "ids of management groups and subscriptions, by comma, each with `@` and a moment or "
         "without, such as `mg-dev, mg-test@2027-03-31`",
-        _rings,
+        read_rings,
         explains=True,
     ),
     "The rings: where `enforce` enforces, and from when on. A subscription that is listed itself "
@@ -473,14 +258,14 @@ ENFORCE_SCOPES = Setting(
 SWEEP_CONCURRENCY = Setting(
     "SWEEP_CONCURRENCY",
     "48",
-    _whole(1, 64),
+    whole_number(1, 64),
     "How many accounts or subscriptions are worked on at once.",
 )
 SWEEP_BUDGET_SECONDS = Setting(
     "SWEEP_BUDGET_SECONDS",
     "1200",
     replace(
-        _whole(30, 86_400),
+        whole_number(30, 86_400),
         allowed="a whole number from 30, at least 60 s less than functionTimeout (1,500 s in "
         "host.json)",
     ),
@@ -489,37 +274,39 @@ SWEEP_BUDGET_SECONDS = Setting(
 INVENTORY = Setting(
     "INVENTORY",
     "off",
-    _one_of("off", "daily", read="daily".__eq__),
+    one_of("off", "daily", read="daily".__eq__),
     "`daily` tells every account once a day, those with keys off too: evidence for an auditor.",
 )
 AZURE_CLIENT_ID = Setting(
     "AZURE_CLIENT_ID",
     "",
-    Form("a client id", _guid).or_empty,
+    Form("a client id", read_guid).or_empty,
     "The user-assigned identity to use; empty: the system-assigned one.",
 )
 AZURE_TENANT_ID = Setting(
     "AZURE_TENANT_ID",
     "",
-    Form("a tenant id", _guid).or_empty,
+    Form("a tenant id", read_guid).or_empty,
     "The home tenant; empty: the tenant of the identity's own token.",
 )
 _TELEMETRY = Setting(
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     None,
-    Form("the connection string of an Application Insights resource", _matching(_TELEMETRY_KEY)),
+    Form("the connection string of an Application Insights resource", matching(TELEMETRY_KEY)),
     "Where telemetry goes. Read before all others, so that a wrong setting is seen there.",
 )
 AZURE_SDK_CLOUD_CONF = Setting(
     "AZURE_SDK_CLOUD_CONF",
     "AZURE_PUBLIC_CLOUD",
-    Form("`AZURE_PUBLIC_CLOUD`, `AZURE_US_GOVERNMENT` or `AZURE_CHINA_CLOUD`", _cloud),
+    Form("`AZURE_PUBLIC_CLOUD`, `AZURE_US_GOVERNMENT` or `AZURE_CHINA_CLOUD`", read_cloud),
     "Which Azure. ARM_ENDPOINT and ARM_SCOPE, where given, win.",
 )
 ARM_ENDPOINT = Setting(
     "ARM_ENDPOINT",
     "",
-    Form("`https://`, a host's name and perhaps a port; only with ARM_SCOPE", _optional(_https)),
+    Form(
+        "`https://`, a host's name and perhaps a port; only with ARM_SCOPE", optional(read_address)
+    ),
     "Another Azure Resource Manager, such as Azure Stack's.",
 )
 ARM_SCOPE = Setting(
@@ -527,7 +314,7 @@ ARM_SCOPE = Setting(
     "",
     Form(
         "a token scope such as `https://management.azure.com/.default`; only with ARM_ENDPOINT",
-        _optional(_matching(_TOKEN_SCOPE)),
+        optional(matching(TOKEN_SCOPE)),
     ),
     "The scope of tokens for ARM_ENDPOINT.",
 )
@@ -585,7 +372,7 @@ def unknown_names(
     wanted[essence(FUNCTION_TIMEOUT)] = FUNCTION_TIMEOUT
     problems = []
     for name, value in sorted(environ.items()):
-        if name in known or _is_function_timeout(name) or not value.strip():
+        if name in known or is_function_timeout(name) or not value.strip():
             continue
         begins_like_ours = name.upper().startswith(_OUR_BEGINNINGS)
         meant = likeliest(name, wanted.values()) if begins_like_ours else _misspelled(name, wanted)
@@ -714,10 +501,10 @@ def _timeout_problems(environ: Mapping[str, str], values: _Values) -> Sequence[s
     timeouts, problems = [], []
     for name, value in environ.items():
         text = value.strip()
-        if not _is_function_timeout(name) or not text:
+        if not is_function_timeout(name) or not text:
             continue
         try:
-            timeouts.append(_function_timeout(text))
+            timeouts.append(read_function_timeout(text))
         except ValueError:
             problems.append(
                 f"{name} is {_shown(text)}: it must be a time span such as `00:25:00`, "
@@ -733,21 +520,6 @@ def _timeout_problems(environ: Mapping[str, str], values: _Values) -> Sequence[s
             f"into the functionTimeout of {timeout:.0f} s"
         )
     return problems
-
-
-def _is_function_timeout(name: str) -> bool:
-    """Whether the host takes a name for its time-out: .NET's configuration ignores letter case."""
-    return name.lower().replace(":", "__") == FUNCTION_TIMEOUT.lower()
-
-
-def _function_timeout(text: str) -> float:
-    """Return the host's time-out in seconds. Raises ValueError if the host would not start."""
-    timeout = read_time_span(text)
-    if timeout == UNLIMITED:
-        return float("inf")
-    if timeout < _LEAST_TIMEOUT:
-        raise ValueError
-    return timeout.total_seconds()
 
 
 def _settings(values: _Values) -> Settings:

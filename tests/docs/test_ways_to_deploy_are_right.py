@@ -13,7 +13,7 @@ from infra.deploy.__main__ import read_arguments
 from infra.deploy.findings import NOT_YET
 from infra.deploy.tenant_part import tenant_deployment, writer_role
 from keysweep.__main__ import keysweep
-from shared.core.settings import CLOUDS
+from shared.core.clouds import CLOUDS
 from tools import bicep, release
 from tools.prose import ROOT
 

@@ -10,7 +10,8 @@ from jsonschema import Draft7Validator
 
 from infra.deploy.plan import PLACEHOLDERS, Plan, parameter_of, write_scopes
 from shared.core.exemption import NO
-from shared.core.settings import FUNCTION_TIMEOUT_SECONDS, SETTINGS, Settings, read_settings
+from shared.core.function_timeout import FUNCTION_TIMEOUT_SECONDS
+from shared.core.settings import SETTINGS, Settings, read_settings
 from tests.support.policy.conditions import holds
 from tests.support.policy.expressions import Situation
 from tools import bicep

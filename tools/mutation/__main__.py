@@ -27,36 +27,25 @@ from tools.mutation.trial import Fate, TrialError
 
 LEAST_KILLED = 0.9
 _EVERY = 100
-FILES: Mapping[str, tuple[str, ...]] = {
-    "shared/core/addresses.py": (),
-    "shared/steps/allowance.py": (),
-    "shared/steps/arm_lists.py": (),
-    "shared/core/change_log.py": (),
-    "shared/steps/changes.py": (),
-    "shared/steps/cross_check.py": (),
-    "shared/core/deadline.py": (),
-    "shared/core/decision.py": (),
-    "shared/steps/discovery.py": (),
-    "shared/core/errors.py": (),
-    "shared/core/announcements.py": (),
-    "shared/core/events.py": (),
-    "shared/core/wire.py": (),
-    "shared/core/exemption.py": (),
+# Of kinds what is no list of names, of pacing all but the policy.
+_PARTS: Mapping[str, tuple[str, ...]] = {
     "shared/core/kinds.py": ("read_kind",),
-    "shared/core/model.py": (),
-    "shared/border/lanes.py": (),
     "shared/border/pacing.py": ("Pace",),
-    "shared/steps/remediation.py": (),
-    "shared/core/report.py": (),
-    "shared/core/schedule.py": (),
-    "shared/steps/scope.py": (),
-    "shared/core/settings.py": (),
-    "shared/core/spelling.py": (),
-    "shared/steps/sweep.py": (),
-    "shared/steps/through_graph.py": (),
-    "shared/core/timespan.py": (),
-}  # fmt: skip
-"""The core and the steps; of kinds what is no list of names, of pacing all but the policy."""
+}
+FILES: Mapping[str, tuple[str, ...]] = {
+    file: _PARTS.get(file, ())
+    for file in (
+        *sorted(
+            str(path.relative_to(ROOT))
+            for layer in ("core", "steps")
+            for path in (ROOT / "shared" / layer).glob("*.py")
+            if path.name not in {"__init__.py", "ports.py"}
+        ),
+        "shared/border/lanes.py",
+        "shared/border/pacing.py",
+    )
+}
+"""The core, the steps, and how lanes are paced; with the parts that are mutated, if not all."""
 TESTS = ("tests/unit",)
 """The fast tests."""
 

@@ -12,8 +12,8 @@ from azure.core.rest import HttpRequest
 
 from shared.border.tokens import TokenCache
 from shared.border.transport import Authorization
+from shared.core.clouds import Cloud
 from shared.core.errors import Elsewhere
-from shared.core.settings import Cloud
 from tests.support.virtual_time import VirtualClock
 
 ARM = "https://management.azure.com"

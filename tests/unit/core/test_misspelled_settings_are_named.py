@@ -13,13 +13,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shared.core.errors import SettingsError
-from shared.core.settings import (
-    FUNCTION_TIMEOUT,
-    OPERATOR_SETTINGS,
-    SETTINGS,
-    read_settings,
-    unknown_names,
-)
+from shared.core.function_timeout import FUNCTION_TIMEOUT
+from shared.core.settings import OPERATOR_SETTINGS, SETTINGS, read_settings, unknown_names
 from shared.core.spelling import edits, essence
 
 LEAST = {

@@ -13,19 +13,16 @@ from azure.mgmt.core.tools import get_arm_endpoints
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from shared.core.clouds import CLOUDS, Cloud, LogsApi
 from shared.core.decision import Brake, Limits, Rules, Scope
 from shared.core.errors import SettingsError
+from shared.core.function_timeout import FUNCTION_TIMEOUT, FUNCTION_TIMEOUT_SECONDS
 from shared.core.model import Level
 from shared.core.rings import Ring, Rings
 from shared.core.schedule import Schedule
 from shared.core.settings import (
-    CLOUDS,
-    FUNCTION_TIMEOUT,
-    FUNCTION_TIMEOUT_SECONDS,
     OPERATOR_SETTINGS,
     SETTINGS,
-    Cloud,
-    LogsApi,
     Mode,
     Settings,
     read_connection_string,

@@ -8,8 +8,8 @@ import pytest
 
 from keysweep.border.operator import Operator
 from keysweep.explanation import Lock
+from shared.core.clouds import CLOUDS
 from shared.core.errors import Unclear
-from shared.core.settings import CLOUDS
 from tests.support.border import BOT, BOT_ID, Border
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keysweep.settings_file import LARGEST, check_app_settings, read_app_settings
-from shared.core.settings import FUNCTION_TIMEOUT
+from shared.core.function_timeout import FUNCTION_TIMEOUT
 
 VALUES = {
     "SWEEP_MODE": "enforce", "EXEMPTION_TAG": "Zürich", "UNRELATED": "x", FUNCTION_TIMEOUT: "1:0:0",

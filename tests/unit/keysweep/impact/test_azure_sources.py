@@ -20,10 +20,10 @@ from keysweep.taken import NoTable
 from shared.border.lanes import Lanes
 from shared.border.pacing import Pace
 from shared.border.transport import build_pipeline
+from shared.core.clouds import CLOUDS
 from shared.core.deadline import Deadline
 from shared.core.errors import AzureError, NoRole, NotFound, Unclear
 from shared.core.model import Account, AccountId
-from shared.core.settings import CLOUDS
 from tests.support.border import Reply, Transport
 from tests.support.builders import NOW, SUBSCRIPTION_ID, an_account
 from tests.support.recorded_exchanges import recorded

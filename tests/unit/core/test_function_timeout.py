@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.errors import SettingsError
-from shared.core.settings import FUNCTION_TIMEOUT, read_settings
-from shared.core.timespan import read_time_span
+from shared.core.function_timeout import FUNCTION_TIMEOUT, read_time_span
+from shared.core.settings import read_settings
 
 LEAST = {
     "SWEEP_MODE": "audit",
