@@ -8,48 +8,23 @@ without an outcome, and no change that nobody was told of.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from functools import partial
-from typing import Any, assert_never
+from datetime import datetime, timedelta
+from typing import Any
 
 from shared.core.announcements import (
-    account_held,
     coverage_gap,
-    drift_found,
-    exemption_observed,
     in_its_ring,
-    key_access_changed,
-    patch_war,
     remediation_outcome,
     sources_disagree,
-    subscriptions_read,
 )
-from shared.core.change_log import ChangeLog
-from shared.core.decision import Plan, decide, held_by_the_brake, plan
-from shared.core.events import (
-    BrakeEngaged,
-    DriftFound,
-    Event,
-    KeyAccessChanged,
-    PatchWar,
-    SweepStarted,
-)
-from shared.core.model import (
-    Clock,
-    Decision,
-    Exempt,
-    Inventory,
-    KeyChange,
-    Lapsed,
-    Outcome,
-    Result,
-    Verdict,
-)
-from shared.core.owner import owner_of
-from shared.core.report import SweepReport
-from shared.core.rings import Audited, InForce, Rings, Standing, Standings, ToCome, written
+from shared.core.decision import Plan
+from shared.core.events import DriftFound, Event, SweepStarted
+from shared.core.findings import Findings
+from shared.core.model import Clock, Decision, Outcome, Result
+from shared.core.report import InventoryTold, SweepReport
+from shared.core.rings import Rings
 from shared.core.settings import Settings
 from shared.steps.allowance import Allowance
 from shared.steps.full_inventory import FullInventory
@@ -87,108 +62,62 @@ class Sweep:
 
     async def run(self) -> SweepReport:
         """Sweep once. What Azure refuses is in the report; it is not raised."""
-        settings, started, began = self.settings, self.clock.now(), self.clock.monotonic()
-        today = started.date()
-        await self.emitter.emit(_started(settings))
-        inventory = await self.discovery.discover()
-        rings = settings.rings.knowing(inventory.below)
-        standings = rings.at(started)
-        in_ring = partial(in_its_ring, standings=standings)
-        await self._emit(map(coverage_gap, inventory.gaps))
-        await self._emit(map(in_ring, map(sources_disagree, inventory.disagreements)))
-        log = await self.changes.read([read.subscription.id for read in inventory.coverage])
-        log = log.held_against(inventory)
-        decisions = _decided(inventory, settings, today)
-        drift = [decision for decision in decisions if decision.verdict is Verdict.DRIFT]
-        planned = plan(
-            self._to_write(drift, standings),
-            settings.limits,
-            started,
-            self.sweep_id,
-            settings.schedule.interval,
-        )
-        brake = self._brake(planned)
-        if brake:
-            await self.emitter.emit(
-                BrakeEngaged(
-                    brake=brake,
-                    changes=len(planned.change) + len(planned.held),
-                    limit=settings.limits.most_changes,
-                    held=len(planned.held),
-                )
-            )
-        if planned.held and self.remediation is not None:
-            decisions = held_by_the_brake(decisions, planned.held, settings.limits)
+        started, began = self.clock.now(), self.clock.monotonic()
+        await self.emitter.emit(_started(self.settings))
+        found = await self._found(started)
         # Before all other events: what is announced early is acknowledged early.
-        announcements = {
-            decision.account.id.key: in_ring(
-                _announcement(decision, log, settings.owner_tags, self.clock.now())
-            )
-            for decision in decisions
-            if decision.verdict is Verdict.DRIFT
-        }
+        announcements = found.announcements(self.clock.now())
         await self._emit(announcements.values())
-        since = (self.last or started - _DAY) - _OVERLAP
-        changes = log.since(since)
-        await self._emit(in_ring(_key_change(log, change)) for change in changes)
-        await self._emit(map(in_ring, _patch_wars(log)))
-        owned = _exempt_and_held(decisions, log, settings.owner_tags, today)
-        await self._emit(map(in_ring, owned))
-        # Last: whoever sees that a subscription was read finds the events of all its accounts.
-        await self._emit(map(in_ring, subscriptions_read(inventory, decisions, standings)))
-        outcomes = await self._outcomes(decisions, planned, announcements, standings)
-        told = None
-        if self.full_inventory is not None:
-            told = await self.full_inventory.tell(inventory, decisions, outcomes, standings)
+        changes = found.log.since((self.last or started - _DAY) - _OVERLAP)
+        await self._emit(found.told_besides(changes))
+        outcomes = await self._outcomes(found, announcements)
         report = SweepReport(
             sweep_id=self.sweep_id,
-            mode=settings.mode,
+            mode=self.settings.mode,
             started=started,
-            inventory=inventory,
-            decisions=tuple(decisions),
+            inventory=found.inventory,
+            decisions=found.decisions,
             outcomes=outcomes,
+            inventory_told=await self._inventory_told(found, outcomes),
             duration=self.clock.monotonic() - began,
-            brake=brake,
-            change_log_unread=log.unread,
-            change_log_lacking=log.lacking,
+            brake=found.brake,
+            change_log_unread=found.log.unread,
+            change_log_lacking=found.log.lacking,
             key_changes=len(changes),
             throttled=self.throttling.throttled,
-            rings=rings,
-            inventory_told=told,
+            rings=found.standings.rings,
         )
         await self.emitter.emit(report.completed())
         return report
+
+    async def _found(self, started: datetime) -> Findings:
+        """Read what there is, and decide. What could not be seen is told as soon as it is known."""
+        inventory = await self.discovery.discover()
+        standings = self.settings.rings.knowing(inventory.below).at(started)
+        await self._emit(map(coverage_gap, inventory.gaps))
+        disagreements = map(sources_disagree, inventory.disagreements)
+        await self._emit(in_its_ring(event, standings) for event in disagreements)
+        log = await self.changes.read([read.subscription.id for read in inventory.coverage])
+        found = Findings.of(
+            self.settings,
+            inventory,
+            log,
+            standings,
+            self.sweep_id,
+            may_write=self.remediation is not None,
+        )
+        if found.brake:
+            await self.emitter.emit(found.brake_engaged())
+        return found
 
     async def _emit(self, events: Iterable[Event]) -> None:
         for event in events:
             await self.emitter.emit(event)
 
-    def _to_write(self, drift: Sequence[Decision], standings: Standings) -> list[Decision]:
-        """Return the drifts in rings that are in force: what the brake counts.
-
-        Where nothing can be written, those that enforcing would change first.
-        """
-        subscriptions = {decision.account.id.subscription_id for decision in drift}
-        only_foretells = self.remediation is None
-        which = standings.first_to_write if only_foretells else standings.in_force
-        chosen = which(subscriptions)
-        return [decision for decision in drift if decision.account.id.subscription_id in chosen]
-
-    def _brake(self, planned: Plan) -> str:
-        """Say what the brake does, or in audit mode would do; empty if nothing."""
-        if planned.brake is None:
-            return ""
-        would = "would " if self.remediation is None else ""
-        return f"{would}{planned.brake}: {planned.forecast}"
-
     async def _outcomes(
-        self,
-        decisions: Iterable[Decision],
-        planned: Plan,
-        announcements: Mapping[str, DriftFound],
-        standings: Standings,
+        self, found: Findings, announcements: Mapping[str, DriftFound]
     ) -> tuple[Outcome, ...]:
-        """Make the planned changes, and say of all other drift what enforcing would do.
+        """Say of each drift what enforcing would do, or make the change that is planned.
 
         Each outcome is told.
         """
@@ -196,34 +125,15 @@ class Sweep:
 
         async def tell(outcome: Outcome) -> None:
             outcomes.append(outcome)
-            announcement = announcements[outcome.decision.account.id.key]
-            await self.emitter.emit(
-                in_its_ring(remediation_outcome(outcome, announcement), standings)
-            )
+            event = remediation_outcome(outcome, announcements[outcome.decision.account.id.key])
+            await self.emitter.emit(in_its_ring(event, found.standings))
 
-        drift = (decision for decision in decisions if decision.verdict is Verdict.DRIFT)
-        if self.remediation is None:
-            audited = drift
-        else:
-            written_to = _keys(planned.change)
-            audited = (found for found in drift if found.account.id.key not in written_to)
-        for outcome in self._audited(audited, planned, standings):
+        for outcome in found.audited():
             await tell(outcome)
         if self.remediation is not None:
-            remediator = self.remediation(standings.rings)
-            await self._remediate(remediator, planned, announcements, tell)
+            remediator = self.remediation(found.standings.rings)
+            await self._remediate(remediator, found.planned, announcements, tell)
         return tuple(outcomes)
-
-    def _audited(
-        self, drift: Iterable[Decision], planned: Plan, standings: Standings
-    ) -> Iterator[Outcome]:
-        """Say what enforcing would do about drift that is audited."""
-        braked = _keys((*planned.change, *planned.held)) if planned.brake is not None else ()
-        for decision in drift:
-            detail = _audited_because(standings.of(decision.account.id.subscription_id))
-            if decision.account.id.key in braked:
-                detail += f" Enforce {self._brake(planned)}"
-            yield Outcome(decision, Result.WOULD_DISABLE, detail)
 
     async def _remediate(
         self,
@@ -253,58 +163,15 @@ class Sweep:
             planned.change, lambda decision: decision.account.id.subscription_id, work
         )
 
-
-def _decided(inventory: Inventory, settings: Settings, today: date) -> list[Decision]:
-    """Decide on each account that was seen, but for those that are not in scope."""
-    decisions = [
-        decide(account, settings.scope, settings.rules, today) for account in inventory.accounts
-    ]
-    return [decision for decision in decisions if decision.verdict is not Verdict.OUT_OF_SCOPE]
-
-
-def _keys(decisions: Iterable[Decision]) -> frozenset[str]:
-    return frozenset(decision.account.id.key for decision in decisions)
-
-
-def _audited_because(standing: Standing) -> str:
-    match standing:
-        case Audited(why):
-            return why
-        case ToCome(coming):
-            return f"Its keys go off from {written(coming)} on."
-        case InForce():
-            return "Audit mode changes nothing."
-        case _:
-            assert_never(standing)
-
-
-def _announcement(
-    decision: Decision, log: ChangeLog, owner_tags: Sequence[str], now: datetime
-) -> DriftFound:
-    account, opened = decision.account.id.key, log.open_since(decision, now)
-    owner, last_on = owner_of(decision, owner_tags, log), log.last_on(account)
-    return drift_found(decision, last_on, log.flips(account), opened, owner, now)
-
-
-def _key_change(log: ChangeLog, change: KeyChange) -> KeyAccessChanged:
-    return key_access_changed(change, log.flips(change.account.key))
-
-
-def _patch_wars(log: ChangeLog) -> Iterator[PatchWar]:
-    for account, (on, off) in log.wars().items():
-        yield patch_war(on, off, log.flips(account))
-
-
-def _exempt_and_held(
-    decisions: Iterable[Decision], log: ChangeLog, owner_tags: Sequence[str], today: date
-) -> Iterator[Event]:
-    for decision in decisions:
-        owner = owner_of(decision, owner_tags, log)
-        observed = exemption_observed(decision, _days_left(decision, today), owner)
-        if observed is not None:
-            yield observed
-        if decision.verdict is Verdict.HELD:
-            yield account_held(decision, owner)
+    async def _inventory_told(
+        self, found: Findings, outcomes: Iterable[Outcome]
+    ) -> InventoryTold | None:
+        """Tell the daily inventory, if one is due."""
+        if self.full_inventory is None:
+            return None
+        return await self.full_inventory.tell(
+            found.inventory, found.decisions, outcomes, found.standings
+        )
 
 
 async def work_through[Change](
@@ -355,14 +222,6 @@ def _started(settings: Settings) -> SweepStarted:
         exemption_tag=settings.rules.tag,
         notes=" ".join(settings.notes),
     )
-
-
-def _days_left(decision: Decision, today: date) -> int | None:
-    match decision.exemption:
-        case Exempt(until=date() as until) | Lapsed(until=until):
-            return (until - today).days
-        case _:
-            return None
 
 
 def new_sweep_id(now: datetime, suffix: str) -> str:
