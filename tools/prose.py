@@ -7,9 +7,10 @@ each with what the code says now.
 import ast
 import json
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -202,9 +203,7 @@ def _layers() -> str:
     }
     lines = ["```mermaid", "flowchart TD"]
     for layer, paths in files.items():
-        names = [path.stem for path in paths if path.stem != "__init__"]
-        rows = [", ".join(names[start : start + 3]) for start in range(0, len(names), 3)]
-        inside = "" if len(names) == 1 else "<br>" + "<br>".join(rows)
+        inside = "" if len(paths) == 1 else "<br>" + "<br>".join(_inside(layer, paths))
         lines.append(f'    {layer}["<b>{layer}</b>{inside}"]')
     for layer, paths in files.items():
         count = Counter(
@@ -216,6 +215,19 @@ def _layers() -> str:
         )
         lines += [f"    {layer} -->|{number}| {below}" for below, number in sorted(count.items())]
     return "\n".join([*lines, "```"]) + "\n"
+
+
+def _inside(layer: str, paths: Sequence[Path]) -> Iterator[str]:
+    """Name the modules of a layer, four in a row, those of each folder under its name."""
+    folders: defaultdict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        if path.stem != "__init__":
+            folders[path.parent.name].append(path.stem)
+    top = layer.rpartition(".")[2]
+    for folder, names in sorted(folders.items(), key=lambda item: (item[0] != top, item[0])):
+        if folder not in {top, "shared", ""}:
+            yield f"<i>{folder}</i>"
+        yield from (", ".join(row) for row in batched(names, 4, strict=False))
 
 
 def _imports(path: Path) -> Iterator[str]:
