@@ -12,7 +12,7 @@ import pytest
 from local_azure import LocalAzure, Tenant, scenarios
 from tests.support.real_sweeps import insights, sweep
 from tests.support.serving import Serve
-from tests.support.terminal import at_once, keysweep
+from tests.support.terminal import in_real_time, keysweep
 
 PASSWORD = "hunter2-of-the-netrc"
 
@@ -52,7 +52,7 @@ def test_a_command_sends_no_password_of_the_netrc(
     serve: Serve, tmp_path: Path, arguments: list[str]
 ) -> None:
     netrc(tmp_path, "localhost", "127.0.0.1")
-    azure = at_once(serve, usable())
+    azure = in_real_time(serve, usable())
     sent = seen_by(azure)
     ran = keysweep(azure, *arguments, HOME=str(tmp_path))
     assert len(sent) > 1, ran.err
@@ -101,7 +101,7 @@ def test_a_proxy_of_the_environment_is_used_with_its_own_password_alone(
     serve: Serve, tmp_path: Path
 ) -> None:
     netrc(tmp_path, "localhost", "127.0.0.1")
-    azure = at_once(serve, usable())
+    azure = in_real_time(serve, usable())
     with proxy() as (port, asked):
         for user, sent in (("", set()), ("eve:s%40crt@", {"eve:s@crt"})):
             asked.clear()

@@ -43,6 +43,7 @@ def deployed(azure: LocalAzure, **settings: str) -> str:
     """Deploy the Function, which sweeps once in audit mode; returns its resource id."""
     swept = asyncio.run(sweep(azure, "audit"))
     azure.telemetry.add(swept.envelopes, azure.now())
+    azure.clock.advance(60)
     group = azure.services.component_id().partition("/providers/")[0]
     site = f"{group}/providers/Microsoft.Web/sites/func-keysweep"
     connection = {TO_SEND: azure.environ[TO_SEND]}

@@ -12,7 +12,7 @@ import pytest
 from keysweep.record import read_record
 from local_azure import LocalAzure, Tenant
 from tests.support.serving import Serve
-from tests.support.terminal import COMMAND, ROOT, Ran, at_once, environment, keysweep
+from tests.support.terminal import COMMAND, ROOT, Ran, environment, in_real_time, keysweep
 
 TAG = "local-auth-exempt"
 ASCII: dict[str, Any] = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
@@ -54,7 +54,7 @@ def in_shell(azure: LocalAzure | None, line: str, *arguments: str) -> Ran:
 def test_a_stream_that_is_closed_or_full_stops_no_command(
     serve: Serve, streams: str, arguments: list[str], code: int
 ) -> None:
-    ran = in_shell(at_once(serve, crowd()), f'exec "$@" {streams}', *arguments)
+    ran = in_shell(in_real_time(serve, crowd()), f'exec "$@" {streams}', *arguments)
     assert ("The output could not be written" in ran.err) == ("full" in streams)
     assert ran.code == code, ran.err
 
@@ -62,14 +62,14 @@ def test_a_stream_that_is_closed_or_full_stops_no_command(
 @pytest.mark.parametrize("form", ["table", "json", "csv"])
 def test_a_reader_that_has_had_enough_is_no_error(serve: Serve, form: str) -> None:
     line = '"$@" | head -n 1 | grep . >/dev/null; exit ${PIPESTATUS[0]}'
-    ran = in_shell(at_once(serve, crowd(0)), line, "scan", "-o", form)
+    ran = in_shell(in_real_time(serve, crowd(0)), line, "scan", "-o", form)
     assert ran.err == ""
     assert ran.code == 0
 
 
 @pytest.mark.parametrize("stream", ["1", "2"])
 def test_a_sweep_goes_on_when_nobody_reads_what_it_says(serve: Serve, stream: str) -> None:
-    azure = at_once(serve, crowd(3))
+    azure = in_real_time(serve, crowd(3))
     line = f'exec "$@" {stream}> >(exec true)'
     ran = in_shell(azure, line, "sweep", "--yes", "--verbose")
     assert {account.name for account in azure.tenant.accounts if account.keys_on} == {"exempt"}
@@ -80,7 +80,7 @@ def test_a_sweep_goes_on_when_nobody_reads_what_it_says(serve: Serve, stream: st
 def test_what_ascii_lacks_is_written_out_and_documents_are_utf_8(
     serve: Serve, arguments: list[str]
 ) -> None:
-    azure = at_once(serve, crowd())
+    azure = in_real_time(serve, crowd())
     ran = keysweep(azure, *arguments, **ASCII)
     assert ran.out.isascii()
     assert ran.code in {1, 2}
@@ -91,7 +91,7 @@ def test_what_ascii_lacks_is_written_out_and_documents_are_utf_8(
 def test_a_pipe_gets_neither_colours_nor_progress_whatever_is_forced(
     serve: Serve, name: str
 ) -> None:
-    ran = keysweep(at_once(serve, crowd()), "scan", **{name: "1"})
+    ran = keysweep(in_real_time(serve, crowd()), "scan", **{name: "1"})
     assert "\x1b" not in ran.out
     assert ran.err == ""
 
@@ -100,7 +100,7 @@ def test_a_pipe_gets_neither_colours_nor_progress_whatever_is_forced(
 
 
 def test_the_way_back_that_a_sweep_prints_takes_it_back(serve: Serve, tmp_path: Path) -> None:
-    azure = at_once(serve, crowd())
+    azure = in_real_time(serve, crowd())
     settings, record = tmp_path / "my settings.json", tmp_path / "my record.jsonl"
     settings.write_text(json.dumps({"Values": {"EXEMPTION_TAG": "keeps-keys"}}))
     scope = ("-s", azure.tenant.subscription("contoso-prod").id)
@@ -118,7 +118,7 @@ def test_the_way_back_that_a_sweep_prints_takes_it_back(serve: Serve, tmp_path: 
 def test_a_full_disk_stops_the_changes_and_loses_none_that_was_made(
     serve: Serve, tmp_path: Path
 ) -> None:
-    azure, path = at_once(serve, crowd(12)), tmp_path / "record.jsonl"
+    azure, path = in_real_time(serve, crowd(12)), tmp_path / "record.jsonl"
     # No file may grow beyond this (2 KiB): the first line fits, and a few more. What measures the
     # tests' coverage writes files too: not in this process.
     only_small = 'unset COVERAGE_PROCESS_CONFIG; ulimit -f 2; exec "$@"'
@@ -135,7 +135,7 @@ def test_a_full_disk_stops_the_changes_and_loses_none_that_was_made(
 def test_a_kill_in_the_middle_leaves_every_write_in_the_record(
     serve: Serve, tmp_path: Path, after: int
 ) -> None:
-    azure, path = at_once(serve, crowd(12)), tmp_path / "record.jsonl"
+    azure, path = in_real_time(serve, crowd(12)), tmp_path / "record.jsonl"
     process = subprocess.Popen(  # noqa: S603 - our own command
         [*COMMAND, "sweep", "--yes", "--record", str(path)], cwd=ROOT, env=environment(azure),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -150,7 +150,7 @@ def test_a_kill_in_the_middle_leaves_every_write_in_the_record(
 
 
 def test_two_undos_at_once_are_harmless(serve: Serve, tmp_path: Path) -> None:
-    azure, path = at_once(serve, crowd(6)), tmp_path / "record.jsonl"
+    azure, path = in_real_time(serve, crowd(6)), tmp_path / "record.jsonl"
     assert keysweep(azure, "sweep", "--yes", "--record", str(path)).code == 0
     sweep_id = read_record(path.read_text()).sweep_id
     running = [

@@ -20,7 +20,7 @@ from keysweep.record import read_record
 from local_azure import LocalAzure, RunningClock, Tenant, scenarios
 from local_azure.handlers.keys import keys_of
 from tests.support.serving import Serve
-from tests.support.terminal import COMMAND, ROOT, at_once, environment, in_terminal
+from tests.support.terminal import COMMAND, ROOT, environment, in_real_time, in_terminal
 
 QUESTION = "[y/N]"
 TAG = "local-auth-exempt"
@@ -52,7 +52,7 @@ def demo() -> Iterator[LocalAzure]:
 def test_what_is_typed_before_a_question_is_shown_does_not_answer_it(
     serve: Serve, arguments: tuple[str, ...], tag: str
 ) -> None:
-    azure, waiting = at_once(serve, crowd(tags={TAG: tag})), threading.Event()
+    azure, waiting = in_real_time(serve, crowd(tags={TAG: tag})), threading.Event()
     azure.faults.on(action="Microsoft.ResourceGraph/resources/read").hang(2)
     azure.before(lambda _: waiting.set())
 
@@ -67,7 +67,7 @@ def test_what_is_typed_before_a_question_is_shown_does_not_answer_it(
 
 
 def test_a_yes_turns_off_what_was_shown(serve: Serve) -> None:
-    azure = at_once(serve, crowd(2))
+    azure = in_real_time(serve, crowd(2))
     ran = in_terminal(azure, "sweep", answers={QUESTION: "y\n"})
     assert "Turn keys off on 2 accounts?" in ran.plain
     assert "Results: 2 DISABLED" in ran.plain
@@ -76,7 +76,7 @@ def test_a_yes_turns_off_what_was_shown(serve: Serve) -> None:
 
 
 def test_a_question_that_nobody_would_see_is_not_asked(serve: Serve) -> None:
-    azure = at_once(serve, crowd())
+    azure = in_real_time(serve, crowd())
     terminal, theirs = pty.openpty()
     os.write(terminal, b"y\n")
     done = subprocess.run(  # noqa: S603 - our own command
@@ -91,7 +91,7 @@ def test_a_question_that_nobody_would_see_is_not_asked(serve: Serve) -> None:
 
 
 def test_a_key_that_is_typed_is_not_shown(serve: Serve) -> None:
-    azure = at_once(serve, crowd())
+    azure = in_real_time(serve, crowd())
     key = keys_of(azure.tenant.account("bot-0"))[0]
     ran = in_terminal(
         azure, "probe", "bot-0", "--key-from-stdin", answers={"Key (it is not shown):": f"{key}\r"}
@@ -106,7 +106,7 @@ def test_a_key_that_is_typed_is_not_shown(serve: Serve) -> None:
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stop_at_the_question_changes_nothing(serve: Serve, stop: signal.Signals) -> None:
-    azure = at_once(serve, crowd())
+    azure = in_real_time(serve, crowd())
     ran = in_terminal(azure, "sweep", answers={QUESTION: stop})
     assert ran.plain.endswith("Stopped. Nothing was changed.")
     assert not azure.writes
@@ -117,7 +117,7 @@ def test_a_stop_at_the_question_changes_nothing(serve: Serve, stop: signal.Signa
 def test_a_stop_ends_a_wait_at_once_as_long_as_nothing_is_begun(
     serve: Serve, stop: signal.Signals
 ) -> None:
-    azure, refused = at_once(serve, crowd()), threading.Event()
+    azure, refused = in_real_time(serve, crowd()), threading.Event()
     action = "Microsoft.ResourceGraph/resources/read"
     azure.faults.on(action=action, times=None).answer(
         429, {"error": {"code": "TooManyRequests", "message": "No."}}, {"Retry-After": "600"}
@@ -137,7 +137,7 @@ def test_a_stop_ends_a_wait_at_once_as_long_as_nothing_is_begun(
 def test_a_stop_in_the_middle_of_a_sweep_finishes_what_is_in_flight(
     serve: Serve, tmp_path: Path, stop: signal.Signals
 ) -> None:
-    azure, sending = at_once(serve, crowd(12)), threading.Event()
+    azure, sending = in_real_time(serve, crowd(12)), threading.Event()
     azure.faults.on(method="PATCH", times=None).hang(2, after_acting=True)
     azure.before(lambda request: sending.set() if request.method == "PATCH" else None)
 
@@ -169,7 +169,7 @@ def test_the_table_fits_the_terminal_and_tells_namesakes_apart(serve: Serve, col
         name = f"{number * 11111111}-7777-4777-8777-777777777777"
         subscription = tenant.add_subscription("prod", parent="contoso", subscription_id=name)
         tenant.add_account("contract-review-test", subscription=subscription, local_auth=True)
-    ran = in_terminal(at_once(serve, tenant), "scan", columns=columns)
+    ran = in_terminal(in_real_time(serve, tenant), "scan", columns=columns)
     lines = re.sub(r"\x1b(\[[0-9;?]*[a-zA-Z])", "", ran.out).split("\r\n")
     lines = [line.rpartition("\r")[2] for line in lines]
     (start,) = (number for number, line in enumerate(lines) if "account" in line and "why" in line)
@@ -194,7 +194,7 @@ def test_help_in_a_narrow_terminal_is_whole(demo: LocalAzure) -> None:
 
 
 def test_a_terminal_that_knows_ascii_alone_is_enough(serve: Serve) -> None:
-    azure = at_once(serve, crowd(tags={TAG: "Zürich 東京"}))
+    azure = in_real_time(serve, crowd(tags={TAG: "Zürich 東京"}))
     ascii_alone: dict[str, Any] = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
     ran = in_terminal(azure, "scan", columns=140, **ascii_alone)
     assert r"Z\xfcrich \u6771\u4eac" in ran.plain

@@ -79,6 +79,7 @@ def test_keys_that_their_owner_later_switched_off_himself_stay_off(serve: Serve)
     sweep_id = json.loads(here(azure, "sweep", "--yes", "--output", "json").out)["sweepId"]
     owner = azure.tenant.add_principal("bob@contoso.com", kind="User")
     azure.tenant.enable_keys("bot", by=owner)
+    azure.clock.advance(60)
     azure.tenant.disable_keys("bot", by=owner)
     ran = here(azure, "undo", sweep_id, "--yes")
     assert "bob@contoso.com turned its keys" in ran.err

@@ -16,11 +16,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 from keysweep.__main__ import main
-from local_azure import LocalAzure, RunningClock
+from local_azure import LocalAzure, MovedClock, RunningClock
 from local_azure.services import Settings
 from local_azure.state.account import PatchForm
 from local_azure.state.tenant import Tenant
@@ -52,17 +53,24 @@ class Ran:
         return " ".join(_ESCAPE.sub("", self.out).split())
 
 
-def at_once(serve: Serve, tenant: Tenant, **settings: Any) -> LocalAzure:
-    """Serve a tenant in real time, whose changes are done and seen at once."""
+def at_once(
+    serve: Serve, tenant: Tenant, *, clock: Clock | None = None, **settings: Any
+) -> LocalAzure:
+    """Serve a tenant whose changes are done and seen at once, and whose time passes at once."""
     for account in tenant.accounts:
         account.patch, account.stale_reads = PatchForm.OK_200, 0
     return serve(
         tenant,
-        clock=RunningClock(),
+        clock=clock or MovedClock(datetime.now(UTC)),
         graph_lag=0,
         changes_lag=0,
         settings=Settings(reachable_endpoints=True, **settings),
     )
+
+
+def in_real_time(serve: Serve, tenant: Tenant, **settings: Any) -> LocalAzure:
+    """Serve the same to a program, which lives in real time."""
+    return at_once(serve, tenant, clock=RunningClock(), **settings)
 
 
 def environment(azure: LocalAzure | None, **more: str) -> dict[str, str]:
@@ -101,7 +109,11 @@ def here(
     clock: Clock | None = None,
     **environ: Any,
 ) -> Ran:
-    """Run it in a pipe, in this process: quick, for what depends on no process of its own."""
+    """Run it in a pipe, in this process: quick, for what depends on no process of its own.
+
+    It lives in the time of the local Azure.
+    """
+    clock = clock or (azure.clock if azure else None)
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
     typed = io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8")
     with as_a_person(environment(azure, **environ), typed, out, err):
