@@ -79,7 +79,7 @@ class Findings:
             sweep_id,
             settings.schedule.interval,
         )
-        if may_write and planned.held:
+        if may_write:
             decisions = held_by_the_brake(decisions, planned.held, settings.limits)
         log = log.held_against(inventory)
         return cls(settings, inventory, log, standings, tuple(decisions), planned, may_write)
