@@ -54,6 +54,12 @@ _BY_STATUS: dict[int, type[AzureError]] = {
     429: Throttled,
 }
 _NOT_FOUND = 404
+# What all codes have in common that say that something is not there: ResourceNotFound,
+# ResourceGroupNotFound, SubscriptionNotFound, ParentResourceNotFound, NotFound. A request that
+# Azure can't place is a 404 as well, and says nothing of the resource: InvalidResourceType for an
+# api-version that a cloud doesn't have (azure-rest-api-specs#14807 and #16621, pasted answers),
+# MissingSubscription (recorded exchanges, metrics-error-02).
+_IS_GONE = "notfound"
 _QUERY = re.compile(r"(?<=[^\s?])\?(?=\S*=)\S+")
 
 
@@ -74,8 +80,8 @@ def is_azures(error: Exception) -> bool:
 
 
 def _kind_of(error: Exception, status: int | None, code: str) -> type[AzureError]:
-    if status == _NOT_FOUND and code == _without_code(status):
-        # Only Azure's own error says that something is gone: the page of a proxy does not.
+    if status == _NOT_FOUND and _IS_GONE not in code.lower():
+        # Only Azure's own word says that something is gone: the page of a proxy does not.
         return Refused
     if status is not None and 400 <= status < 500:  # noqa: PLR2004 - the client errors
         return _BY_CODE.get(code.lower()) or _BY_STATUS.get(status, Refused)
