@@ -30,6 +30,8 @@ _PROVIDERS = {
     Origin.CONNECTIONS,
 }
 _IDENTIFIED = {Origin.MONITOR, Origin.CONNECTIONS}
+# Namespaces whose api-versions are ARM's own; /metadata has none.
+_OF_ARM_ITSELF = {"", "Microsoft.Resources"}
 # What a path of ARM can begin with.
 _ROOTS = {"subscriptions", "providers", "tenants", "batch"}
 
@@ -168,10 +170,17 @@ class Gateway:
         raise _unauthorized(wrong, home)
 
     @behaviour(
-        "an api-version that a type doesn't have: InvalidResourceType for a provider's, "
-        "InvalidApiVersionParameter for ARM's own",
-        "texts quoted in public questions; which of them when is from memory",
-        "unverified",
+        "an api-version that a type doesn't have: 404 InvalidResourceType for a provider's, 400 "
+        "InvalidApiVersionParameter for ARM's own; both name those that there are",
+        "Azure/azure-rest-api-specs#14807 and #16621, azure-sdk-for-js#15460 (404), hashicorp/"
+        "vault-plugin-secrets-azure#13 (400): bodies pasted by users",
+        "recorded",
+    )
+    @behaviour(
+        "both come before the subscription is looked up; a GET of an account by such a version is "
+        "answered as a list is, not with 400 NoRegisteredProviderFound",
+        "no source shows them apart",
+        "inferred",
     )
     @behaviour(
         "a subscription that doesn't exist is 404 SubscriptionNotFound, one whose id is no guid is "
@@ -203,22 +212,7 @@ class Gateway:
     )
     def _judge(self, call: Call, route: Route) -> None:
         tenant = self._services.tenant
-        known = ",".join(reversed(route.versions))
-        if call.api_version.lower() not in route.versions:
-            if route.type_name is None:
-                raise Refusal(
-                    400,
-                    "InvalidApiVersionParameter",
-                    f"The api-version '{call.api_version}' is invalid. The supported versions are "
-                    f"'{known}'.",
-                )
-            raise Refusal(
-                400,
-                "InvalidResourceType",
-                f"The resource type '{route.type_name}' could not be found in the namespace "
-                f"'Microsoft.CognitiveServices' for api version '{call.api_version}'. The "
-                f"supported api-versions are '{known}'.",
-            )
+        _judge_version(call.api_version.lower(), route)
         subscription_id = call.params.get("subscription")
         if subscription_id is not None:
             if not ids.is_guid(subscription_id):
@@ -329,6 +323,39 @@ class Gateway:
             f"{prefix}-{route.kind}": str(left[0]),
             f"{prefix}-global-{route.kind}": str(left[1]),
         }
+
+
+def _judge_version(version: str, route: Route) -> None:
+    """Refuse a version that Azure doesn't have. Raises NotModelledError where it may have it.
+
+    The versions of accounts are all that there are; of other types only those are listed that are
+    played, and one that is older than the newest of them may well be Azure's.
+    """
+    if version in route.versions:
+        return
+    if route.type_name is None and version < max(route.versions):
+        raise NotModelledError(f"api-version {version}")
+    known = ",".join(reversed(route.versions))
+    namespace = route.action.partition("/")[0]
+    if namespace in _OF_ARM_ITSELF:
+        raise Refusal(
+            400,
+            "InvalidApiVersionParameter",
+            f"The api-version '{version}' is invalid. The supported versions are '{known}'.",
+        )
+    raise Refusal(
+        404,
+        "InvalidResourceType",
+        f"The resource type '{route.type_name or _type_of(route.action)}' could not be found in "
+        f"the namespace '{namespace}' for api version '{version}'. The supported api-versions are "
+        f"'{known}'.",
+    )
+
+
+def _type_of(action: str) -> str:
+    """Return the type that an action is about: `diagnosticSettings` of a provider's `/read`."""
+    parts = action.removesuffix("/action").split("/")
+    return "/".join(parts[1:-1])
 
 
 def _unauthorized(refused: Refused, tenant_id: str) -> Refusal:

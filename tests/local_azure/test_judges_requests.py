@@ -77,7 +77,19 @@ def test_revoked_tokens_are_expired_and_new_ones_work(serve: Serve) -> None:
     [
         ("/subscriptions", 400, "MissingApiVersionParameter"),
         ("/subscriptions?api-version=2099-01-01", 400, "InvalidApiVersionParameter"),
-        ("{account}?api-version=2099-01-01", 400, "InvalidResourceType"),
+        ("{account}?api-version=2099-01-01", 404, "InvalidResourceType"),
+        ("{account}?api-version=2025-08-01", 404, "InvalidResourceType"),
+        (
+            "{account}/providers/Microsoft.Insights/metrics?api-version=2099-01-01",
+            404,
+            "InvalidResourceType",
+        ),
+        (
+            "{account}/providers/Microsoft.Insights/diagnosticSettings?api-version=2016-09-01",
+            501,
+            "NotModelled",
+        ),
+        ("/subscriptions?api-version=2014-01-01", 501, "NotModelled"),
         ("/subscriptions/nonsense?api-version=2022-12-01", 400, "InvalidSubscriptionId"),
         (
             "/subscriptions/00000000-0000-0000-0000-000000000009?api-version=2022-12-01",
