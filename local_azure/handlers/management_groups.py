@@ -12,8 +12,14 @@ _TYPE = "Microsoft.Management/managementGroups"
 
 
 @behaviour(
-    "a management group: name, id, type, then properties with tenantId, displayName and details",
-    "fact 37 for the order of keys; Microsoft.Management 2023-04-01 for the properties",
+    "a management group: id, type, name, then properties with tenantId, displayName and details, "
+    "whose parent is named",
+    "data/recorded management-groups-05 (GET of 2022)",
+    "recorded",
+)
+@behaviour(
+    "its children, where they are asked for",
+    "Microsoft.Management 2023-04-01 for the properties; no recording",
     "documented",
 )
 def get_group(call: Call) -> Answer:
@@ -38,10 +44,18 @@ def get_group(call: Call) -> Answer:
         properties["children"] = _children(tenant, group, deep=deep)
     elif expand is not None:
         raise NotModelledError(f"$expand={expand}")
-    body = {"name": group.name, "id": group.id, "type": _TYPE, "properties": properties}
-    return Answer(200, body, Origin.MANAGEMENT_GROUPS)
+    return Answer(200, {**_named(group), "properties": properties}, Origin.MANAGEMENT_GROUPS)
 
 
+def _named(group: ManagementGroup) -> dict[str, str]:
+    return {"id": group.id, "type": _TYPE, "name": group.name}
+
+
+@behaviour(
+    "management groups listed: id, type, name and properties; `@nextLink` is null on the last page",
+    "data/recorded management-groups-07 (LIST of 2022)",
+    "recorded",
+)
 def list_groups(call: Call) -> Answer:
     """Return the management groups that the caller may read."""
     tenant = call.services.tenant
@@ -51,15 +65,10 @@ def list_groups(call: Call) -> Answer:
         if tenant.may(call.principal, f"{_TYPE}/read", g.id)
     ]
     value = [
-        {
-            "name": g.name,
-            "id": g.id,
-            "type": _TYPE,
-            "properties": {"tenantId": tenant.id, "displayName": g.display_name},
-        }
+        {**_named(g), "properties": {"tenantId": tenant.id, "displayName": g.display_name}}
         for g in readable
     ]
-    return Answer(200, {"value": value}, Origin.MANAGEMENT_GROUPS)
+    return Answer(200, {"value": value, "@nextLink": None}, Origin.MANAGEMENT_GROUPS)
 
 
 @behaviour(

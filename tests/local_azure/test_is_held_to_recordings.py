@@ -289,12 +289,25 @@ def groups_by_tag() -> Stage:
     return on
 
 
-def management_group() -> Stage:
-    """Only the headers: the verb is another, the front end the same."""
-    on = stage(method="GET", compare_body=False)
-    on.tenant.add_management_group("testcligroup")
+def management_group(**options: Any) -> Stage:
+    on = stage(**options)
+    on.tenant.add_management_group("testcligroup", display_name="TestCliDisplayName")
     on.path = "/providers/Microsoft.Management/managementGroups/testcligroup?api-version=2021-04-01"
+    on.translate = as_root(on)
     return on
+
+
+def management_groups() -> Stage:
+    on = stage()
+    on.tenant.add_management_group("testMG3")
+    on.translate = as_root(on)
+    return on
+
+
+def as_root(on: Stage) -> dict[str, str]:
+    """Translate the recorded tenant and the name of its root group."""
+    theirs = "11111111-1111-1111-1111-111111111101"
+    return {theirs: on.tenant.id, "Root Management Group": "Tenant Root Group"}
 
 
 def wrong_key() -> Stage:
@@ -457,7 +470,10 @@ CASES: dict[str, Callable[[], Stage]] = {
     "subscriptions-list": subscriptions_list,
     "subscriptions-05": tagged_subscription,
     "resource-groups-list": groups_by_tag,
-    "management-groups-01": management_group,
+    # Only the headers: the verb is another, the front end the same.
+    "management-groups-01": lambda: management_group(method="GET", compare_body=False),
+    "management-groups-05": management_group,
+    "management-groups-07": management_groups,
     "appinsights-01": wrong_key,
     "appinsights-03": sampled,
     "appinsights-05": no_token,
@@ -536,6 +552,16 @@ ON_PURPOSE = (
         "management-groups-01",
         "header x-ms-ratelimit-remaining-tenant-writes is missing",
         "a PUT there, a GET here",
+    ),
+    (
+        "management-groups-0[57]",
+        "header x-ms-ratelimit-remaining-managementgroups-requests is too much",
+        "reads of 2022 had none, though writes had; 249 is what a newer answer has (fact 37)",
+    ),
+    (
+        "management-groups-05",
+        "body.properties.details.version is 1, recorded 143",
+        "another group's version",
     ),
     (
         "arg-(ok|error)-.*|arg-table-01",
