@@ -1,5 +1,6 @@
 """Resource Graph: quota and scope. The query itself is run by `local_azure.graph`."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from local_azure.state.containers import Subscription
 
 _READS = ("Microsoft.Resources/subscriptions/read", "Microsoft.CognitiveServices/accounts/read")
 _MOST_NAMED = 1000
+_GROUP_ID = re.compile(r"[\w.()-]{1,90}")
 _DENIED = "Access is denied to the requested resource. The user might not have enough permission."
 _NOT_ELIGIBLE = (
     "There must be at least one subscription that is eligible to contain resources. Given: '{}'."
@@ -155,8 +157,14 @@ def _scope(call: Call, body: dict[str, Any]) -> _Scope | _NoScope:
     "unverified",
 )
 @behaviour(
-    "a subscription that is no guid: 400 SubscriptionsContainInvalidGuids",
-    "the code in gravitational/teleport's handling of errors; the words are ours",
+    "400 SubscriptionsContainInvalidGuids for a subscription that is no guid, and "
+    "ManagementGroupsContainInvalidIds for a name with blanks, which can be no group's id",
+    "microsoft/ARI#76, rubrikinc/rubrik-sizing-scripts#87: bodies pasted by users",
+    "recorded",
+)
+@behaviour(
+    "what else than a blank makes an id of a management group invalid; how several are named",
+    "azure-docs resource-name-rules.md for the characters of an id; no body has several",
     "inferred",
 )
 def _refused_names(named: list[str], groups: list[str]) -> _NoScope | None:
@@ -178,7 +186,14 @@ def _refused_names(named: list[str], groups: list[str]) -> _NoScope | None:
         return _NoScope(
             400,
             "SubscriptionsContainInvalidGuids",
-            f"Subscriptions contain invalid guids: '{', '.join(malformed)}'.",
+            f"Subscription ids have to be valid GUIDs. Given: '{', '.join(malformed)}'.",
+        )
+    impossible = [name for name in groups if not _GROUP_ID.fullmatch(name)]
+    if impossible:
+        return _NoScope(
+            400,
+            "ManagementGroupsContainInvalidIds",
+            f"The provided management groups must be valid. Given: '{', '.join(impossible)}'.",
         )
     return None
 

@@ -210,11 +210,29 @@ def test_more_than_a_thousand_subscriptions_in_one_request_are_refused(
         assert detail["code"] == "TooManySubscriptionsInQueryRequest"
 
 
-def test_a_subscription_that_is_no_guid_is_refused(serve: Serve, three: Tenant) -> None:
-    reply = ask(serve(three), FLAGS, subscriptions=["contoso-prod"])
+@pytest.mark.parametrize(
+    ("scope", "code", "message"),
+    [
+        (
+            {"subscriptions": ["contoso-prod"]},
+            "SubscriptionsContainInvalidGuids",
+            "Subscription ids have to be valid GUIDs. Given: 'contoso-prod'.",
+        ),
+        (
+            {"managementGroups": ["Tenant Root Group"]},
+            "ManagementGroupsContainInvalidIds",
+            "The provided management groups must be valid. Given: 'Tenant Root Group'.",
+        ),
+    ],
+    ids=["subscription", "management group"],
+)
+def test_a_name_that_can_be_no_id_is_refused_in_azures_words(
+    serve: Serve, three: Tenant, scope: dict[str, Any], code: str, message: str
+) -> None:
+    reply = ask(serve(three), FLAGS, **scope)
 
     assert reply.status == 400
-    assert reply.body["error"]["details"][0]["code"] == "SubscriptionsContainInvalidGuids"
+    assert reply.body["error"]["details"] == [{"code": code, "message": message}]
 
 
 CONTAINERS = (
