@@ -71,6 +71,8 @@ class LogsApi:
             return _throttled(wait)
         with self._services.tenant.guard:
             source = source_of(match["resource"], self._services, bearer)
+        if source is None and "/providers/" not in match["resource"].lower():
+            raise NotModelledError("a subscription or a resource group as what is asked about")
         if source is None:
             head, _, name = match["resource"].rpartition("/")
             message = f"The resource {head.lower()}/{name} was not found"

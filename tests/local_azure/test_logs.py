@@ -206,6 +206,14 @@ def test_a_resource_that_is_not_there_is_as_documented(serve: Serve) -> None:
     assert shape(refused.body) == shape(recorded("log-query-error-09").body)
 
 
+def test_a_group_or_a_subscription_is_no_resource_here_and_that_is_said(serve: Serve) -> None:
+    azure = serve()
+    group = azure.services.component_id().partition("/providers/")[0]
+
+    assert ask(azure, resource=group).status == 501
+    assert ask(azure, resource=group.partition("/resourceGroups/")[0]).status == 501
+
+
 def test_no_right_to_read_is_as_documented(serve: Serve) -> None:
     azure = serve()
     refused = ask(azure, sender=azure.tenant.add_principal("nobody"))
