@@ -26,6 +26,7 @@ from local_azure.handlers import data_plane, identity, ingestion, metrics
 from local_azure.handlers.logs import LogsApi
 from local_azure.log import Host, Operation, SeenRequest
 from local_azure.services import Services
+from local_azure.sources import behaviour
 from local_azure.state.access import Principal
 from local_azure.tokens import INGESTION_AUDIENCES
 
@@ -172,7 +173,7 @@ class Server:
                 at=self._services.clock.now(),
                 host=host,
                 method=request.method,
-                path=request.path,
+                path=_path(host, request.path),
                 query=dict(request.query),
                 headers=CIMultiDict(request.headers),
                 body=body,
@@ -363,6 +364,16 @@ class Server:
         )
         with self._lock:
             self._operations.append(operation)
+
+
+@behaviour(
+    "ARM takes a path that begins with two slashes like one that begins with one",
+    "azure-docs backup-azure-arm-userestapi-backupazurevms.md (its examples of DELETE); session "
+    "records of azure-sdk-for-java, such as data/recorded diagnostic-settings-11",
+    "documented",
+)
+def _path(host: Host, path: str) -> str:
+    return f"/{path.lstrip('/')}" if host == "arm" else path
 
 
 def _whole(answer: Answer, date: str) -> Answer:

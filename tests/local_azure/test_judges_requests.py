@@ -99,6 +99,8 @@ def test_revoked_tokens_are_expired_and_new_ones_work(serve: Serve) -> None:
         ("{account}x?api-version=2025-09-01", 404, "ResourceNotFound"),
         ("/tenants?api-version=2022-12-01", 501, "NotModelled"),
         ("/subscriptions/nonsense/locations?api-version=2022-12-01", 501, "NotModelled"),
+        ("//subscriptions/nonsense?api-version=2022-12-01", 400, "InvalidSubscriptionId"),
+        ("//subscriptions/nonsense/locations?api-version=2022-12-01", 501, "NotModelled"),
         ("/nonsense?api-version=2022-12-01", 404, "MissingSubscription"),
         ("/nonsense", 400, "MissingApiVersionParameter"),
     ],
