@@ -311,6 +311,14 @@ ROUTES = (
     ),
     Route(
         "GET",
+        f"{_GROUP}{_ACCOUNTS}/{{account}}/projects/{{project}}",
+        "Microsoft.CognitiveServices/accounts/projects/read",
+        CONNECTION_VERSIONS,
+        foundry.get_project,
+        type_name="accounts/projects",
+    ),
+    Route(
+        "GET",
         f"{_GROUP}{_ACCOUNTS}/{{account}}/connections",
         "Microsoft.CognitiveServices/accounts/connections/read",
         CONNECTION_VERSIONS,

@@ -22,6 +22,26 @@ def list_projects(call: Call) -> Answer:
     return Answer(200, {"value": [p.wire() for p in found]}, Origin.PROVIDER, headers)
 
 
+@behaviour(
+    "one project, with its ETag; the headers of the account's provider",
+    "data/recorded account-get-07 (June 2026)",
+    "recorded",
+)
+@behaviour(
+    "a project that isn't there: 404, in the words of the provider's other children",
+    "fact 18 for those; no body of a project's was found",
+    "inferred",
+)
+def get_project(call: Call) -> Answer:
+    """Return one project."""
+    account = find_account(call)
+    project = call.services.tenant.foundry.project(account, call.params["project"])
+    if project is None:
+        message = f"Specified resource '{call.request.path}' cannot be found."
+        raise Refusal(404, "NotFound", message, origin=Origin.PROVIDER)
+    return Answer(200, project.wire(), Origin.PROVIDER, etag=account.etag)
+
+
 def list_of_account(call: Call) -> Answer:
     """Return the connections of an account."""
     account = find_account(call)

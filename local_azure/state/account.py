@@ -271,9 +271,15 @@ def _properties(account: Account, api_version: str, *, whole: bool) -> dict[str,
     return properties
 
 
+@behaviour(
+    "the endpoint: regional without a custom domain; that of SpeechServices gives tokens",
+    "fact 15; data/recorded account-create-put-201-with-userownedstorage",
+    "recorded",
+)
 def endpoint_of(account: Account) -> str:
-    """Return the endpoint: regional without a custom domain (recorded: fact 15)."""
+    """Return the endpoint."""
     if account.subdomain is None:
-        return f"https://{_region(account.location)}.api.cognitive.microsoft.com/"
+        tail = "sts/v1.0/issuetoken" if account.kind == "SpeechServices" else ""
+        return f"https://{_region(account.location)}.api.cognitive.microsoft.com/{tail}"
     host = "openai.azure.com" if account.kind == "OpenAI" else "cognitiveservices.azure.com"
     return f"https://{account.subdomain}.{host}/"

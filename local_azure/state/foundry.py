@@ -25,6 +25,7 @@ class Project:
     created_at: datetime
     created_by: Principal
     is_default: bool = True
+    display_name: str | None = None
 
     @property
     def id(self) -> str:
@@ -32,8 +33,9 @@ class Project:
         return f"{self.account.id}/projects/{self.name}"
 
     @behaviour(
-        "a project: its name is `account/project`, the order of its keys, its endpoint",
-        "data/recorded projects-02; fact 81",
+        "a project: its name is `account/project`, the order of its keys, its endpoint; no "
+        "displayName if it was given none",
+        "data/recorded projects-02, account-get-07; fact 81",
         "recorded",
     )
     def wire(self) -> dict[str, Any]:
@@ -49,7 +51,7 @@ class Project:
             "kind": "AIServices",
             "properties": {
                 "endpoints": {"AI Foundry API": f"{host}/api/projects/{self.name}"},
-                "displayName": self.name,
+                **({} if self.display_name is None else {"displayName": self.display_name}),
                 "isDefault": self.is_default,
                 "internalId": ids.guid("project", self.id).replace("-", ""),
                 "provisioningState": "Succeeded",

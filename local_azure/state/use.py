@@ -177,7 +177,9 @@ class Use:
 
     # Connections
 
-    def add_project(self, account: Account | str, name: str) -> Project:
+    def add_project(
+        self, account: Account | str, name: str, display_name: str | None = None
+    ) -> Project:
         """Add a project to a Foundry account, or return the one that is there."""
         with self.guard:
             home = self.account(account)
@@ -185,7 +187,7 @@ class Use:
             if found is not None:
                 return found
             first = not self.foundry.projects_of(home)
-            project = Project(home, name, self.now(), self.team, is_default=first)
+            project = Project(home, name, self.now(), self.team, first, display_name)
             self.foundry.projects.append(project)
             return project
 

@@ -370,8 +370,23 @@ def one_project() -> Stage:
     on = connected("projects-02", None)
     account = on.tenant.account("cog000002")
     account.subdomain = "csclitest000005"
-    on.tenant.add_project(account, "prj000003")
+    on.tenant.add_project(account, "prj000003", display_name="CLI Test Project")
     on.translate = {"11111111-1111-1111-1111-111111111101": on.tenant.id}
+    return on
+
+
+def project_without_a_display_name() -> Stage:
+    on, account = on_account(
+        "test-ai-account-000",
+        datetime(2026, 6, 22, 7, 54, 59, tzinfo=UTC),
+        kind="AIServices",
+        group="rg-test-agents-recording-0000000000000000000",
+        location="canadacentral",
+        subdomain="test-ai-account-000",
+    )
+    on.tenant.team = next(p for p in on.tenant.principals.values() if p.name == on.sender)
+    on.tenant.add_project(account, "test-proj0")
+    on.translate = {"11111111-1111-1111-1111-111111111111": on.tenant.id}
     return on
 
 
@@ -423,6 +438,7 @@ CASES: dict[str, Callable[[], Stage]] = {
     "connections-10": lambda: connected("connections-10", "cctest-ai-foundry-application-project"),
     "connections-15": missing_project,
     "projects-02": one_project,
+    "account-get-07": project_without_a_display_name,
     "diagnostic-settings-01": lambda: settings("diagnostic-settings-01", 1),
     "diagnostic-settings-03": lambda: settings("diagnostic-settings-03", 1),
     "diagnostic-settings-11": lambda: settings("diagnostic-settings-11", 0),
@@ -534,11 +550,6 @@ ON_PURPOSE: tuple[Reason, ...] = (
         "lists may be cached since 2026 (connections-09, -10; fact 79)",
     ),
     ("connections-15", "body.error.code is too much", "the source shows the message only"),
-    (
-        "projects-02",
-        r"body\.value\[0\]\.properties\.displayName is .*",
-        "projects have no display name of their own here",
-    ),
     (
         "diagnostic-settings-0[13]",
         r"body(\.value\[0\])?\.properties\.(metrics|logs) has \d items, recorded \d",
