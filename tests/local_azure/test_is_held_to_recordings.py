@@ -187,7 +187,7 @@ def deleted_account() -> Stage:
 
 def expired_token() -> Stage:
     expiry = datetime(2020, 8, 17, 3, 46, 33, tzinfo=UTC)
-    on = stage(start=expiry - timedelta(hours=1), token_lifetime=3600)
+    on = stage(start=expiry - timedelta(hours=1), token_lifetime=3600, token_age=3600 + 18)
     on.path = add_account(on, "cog", "OpenAI").id + "?api-version=2023-05-01"
     return on
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 _FOLDER = Path(__file__).parent.parent / "data" / "recorded"
 
@@ -43,24 +44,35 @@ class Exchange:
 @cache
 def recorded(prefix: str) -> Exchange:
     """Return the one recording whose file name begins like this."""
-    (file,) = _FOLDER.glob(f"{prefix}*.json")
-    case = json.loads(file.read_text("utf-8"))
+    found = sorted(_FOLDER.glob(f"{prefix}*.json"))
+    if len(found) != 1:
+        names = ", ".join(file.name for file in found) or "none"
+        raise LookupError(f"{prefix} has to name one recording, and names {names}")
+    return exchange(prefix, json.loads(found[0].read_text("utf-8")))
+
+
+def refusals() -> list[Exchange]:
+    """Return every recorded refusal whose body is known, by its file's name."""
+    files = sorted(_FOLDER.glob("*.json"))
+    every = [exchange(file.stem, json.loads(file.read_text("utf-8"))) for file in files]
+    return [one for one in every if one.status >= 400 and isinstance(one.body, dict)]
+
+
+def exchange(name: str, case: dict[str, Any]) -> Exchange:
+    """Read a recording: of any host, with headers or without."""
     request, response = case["request"], case["response"]
+    url = urlsplit(request["url"])
     return Exchange(
-        name=prefix,
+        name=name,
         method=request["method"],
-        path=re.sub(
-            r"^https://(management\.azure\.com|[a-z0-9]+\.metrics\.monitor\.azure\.com)",
-            "",
-            request["url"],
-        ),
-        request_headers=request["headers"],
-        request_body=request["body"],
+        path=f"{url.path}?{url.query}" if url.query else url.path,
+        request_headers=request.get("headers") or {},
+        request_body=request.get("body"),
         status=response["status"],
-        headers={name.lower(): str(value) for name, value in response["headers"].items()},
-        body=response["body"],
-        has_headers=bool(response["headers"]),
-        removed=frozenset(case.get("removed_by_recorder", [])),
+        headers={n.lower(): str(value) for n, value in (response.get("headers") or {}).items()},
+        body=response.get("body"),
+        has_headers=bool(response.get("headers")),
+        removed=frozenset(case.get("removed_by_recorder") or []),
     )
 
 

@@ -49,6 +49,7 @@ class Stage:
     sender: str = "user1@example.com"
     settings: Settings = field(default_factory=Settings)
     token_lifetime: float = 86_400
+    token_age: float = 0  # seconds, when the request is sent
     # What happens first; it may return another path to ask for.
     first: Callable[[LocalAzure], str | None] = lambda _: None
     # Texts of the recording that name something which we don't have, and what is ours instead.
@@ -106,8 +107,7 @@ def differences(name: str, on: Stage) -> list[str]:
         sent = {n: v for n, v in exchange.request_headers.items() if n.lower() != "accept"}
         if on.audience:
             sent["Authorization"] = f"Bearer {azure.token_for(sender, on.audience)}"
-        if name == "arm-401-01":
-            clock.advance(3600 + 18)
+        clock.advance(on.token_age)
         body = exchange.request_body if on.body is None else on.body
         reply = send(_url(azure, path), on.method or exchange.method, body=body, headers=sent)
     found = []

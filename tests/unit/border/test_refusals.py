@@ -32,6 +32,7 @@ from shared.core.errors import (
     Unclear,
     WrongTenant,
 )
+from tests.support.recorded_exchanges import Exchange, recorded, refusals
 
 
 @dataclass(frozen=True)
@@ -199,6 +200,46 @@ def test_azures_words_are_found_in_whatever_form_they_come(
     body: object, code: str, message: str
 ) -> None:
     assert code_and_message(refusal(409, body)) == (code, message)
+
+
+RECORDED: list[tuple[str, type[AzureError]]] = [
+    ("account-400-01", Refused),
+    ("account-404-01", NotFound),
+    ("account-409-01", Refused),
+    ("account-409-03", Busy),
+    ("account-409-05", Busy),
+    ("arg-error-03", Throttled),
+    ("arg-error-05", NoRole),
+    ("arm-401-05", WrongTenant),
+    ("arm-404-07", NotFound),
+    ("arm-409-01", Refused),
+    ("arm-409-03", Refused),
+    ("arm-412-01", Refused),
+    ("arm-429-05", Throttled),
+    ("metrics-error-02", Refused),
+    ("metrics-error-03", Throttled),
+    ("policy-403-03", PolicyDenied),
+    ("scope-locked-03", Locked),
+]
+
+
+@pytest.mark.parametrize(("name", "kind"), RECORDED)
+def test_a_recorded_refusal_is_called_by_its_name(name: str, kind: type[AzureError]) -> None:
+    assert type(called(refusal(recorded(name).status, recorded(name).body))) is kind
+
+
+def code_within(body: Any) -> str:
+    """Find the outermost code of a body, however deep it lies and however it is spelled."""
+    named = {key.lower(): value for key, value in body.items()}
+    inner = (value for value in named.values() if isinstance(value, dict))
+    return str(named.get("code") or next(filter(None, map(code_within, inner)), ""))
+
+
+@pytest.mark.parametrize("exchange", refusals(), ids=lambda exchange: exchange.name[:40])
+def test_every_recorded_refusal_keeps_its_own_code(exchange: Exchange) -> None:
+    error = called(refusal(exchange.status, exchange.body))
+
+    assert error.code == (code_within(exchange.body) or f"HTTP{exchange.status}")
 
 
 def test_a_signature_in_an_address_is_not_repeated() -> None:
