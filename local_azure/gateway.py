@@ -172,8 +172,9 @@ class Gateway:
     @behaviour(
         "an api-version that a type doesn't have: 404 InvalidResourceType for a provider's, 400 "
         "InvalidApiVersionParameter for ARM's own; both name those that there are",
-        "Azure/azure-rest-api-specs#14807 and #16621, azure-sdk-for-js#15460 (404), hashicorp/"
-        "vault-plugin-secrets-azure#13 (400): bodies pasted by users",
+        "Azure/azure-rest-api-specs#14807 and #16621, azure-sdk-for-js#15460 (404), grafana#59688 "
+        "(of microsoft.insights), hashicorp/vault-plugin-secrets-azure#13 (400): bodies pasted by "
+        "users",
         "recorded",
     )
     @behaviour(
