@@ -116,8 +116,10 @@ def _throttled(wait: float) -> Refusal:
     "recorded",
 )
 @behaviour(
-    "any other filter is refused like a missing one: $filter searching parameters invalid",
-    "data/recorded activity-log-11 (2018, without a filter); REST reference: no other syntax",
+    "a filter of another syntax is refused like a missing one: $filter searching parameters "
+    "invalid. Of other names nobody showed what comes: the REST reference has but four, and "
+    "resourceType is taken all the same",
+    "data/recorded activity-log-11 (2018, without a filter), -08; REST reference: no other syntax",
     "inferred",
 )
 def _read(text: str, now: datetime) -> _Filter:
@@ -139,7 +141,7 @@ def _read(text: str, now: datetime) -> _Filter:
         elif name in _KNOWN and operator == "eq":
             wanted[name] = value
         else:
-            raise _BadRequestError(_INVALID)
+            raise NotModelledError(f"{match['name']} {operator} in a filter")
     if begin is None:
         raise _BadRequestError(_INVALID)
     if begin < now - _OLDEST:

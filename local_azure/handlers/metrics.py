@@ -342,6 +342,8 @@ def _named_span(query: Mapping[str, str], now: datetime) -> tuple[datetime, date
 
 def _cut(begin: datetime, end: datetime) -> tuple[datetime, datetime]:
     begin, end = begin.replace(microsecond=0), end.replace(microsecond=0)
+    if end < begin:
+        raise NotModelledError("a span that ends before it begins")
     return max(begin, end - _LONGEST), end
 
 

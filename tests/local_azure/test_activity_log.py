@@ -139,10 +139,15 @@ def test_other_values_do_not(serve: Serve, tenant: Tenant, bot: Account, asked: 
     assert actions(ask(serve(tenant), asked)) == []
 
 
-@pytest.mark.parametrize(
-    "asked", ["operationName eq 'x'", "caller eq 'x'", "resourceUri ne 'x'", "nonsense"]
-)
-def test_other_filters_are_refused(serve: Serve, asked: str) -> None:
+@pytest.mark.parametrize("asked", ["operationName eq 'x'", "caller eq 'x'", "status eq Failed"])
+def test_a_name_that_azure_may_filter_by_is_not_modelled_and_says_so(
+    serve: Serve, asked: str
+) -> None:
+    assert ask(serve(), asked).status == 501
+
+
+@pytest.mark.parametrize("asked", ["resourceUri ne 'x'", "nonsense"])
+def test_a_filter_of_another_syntax_is_refused(serve: Serve, asked: str) -> None:
     refused = ask(serve(), asked)
 
     assert refused.status == 400

@@ -203,6 +203,7 @@ def test_a_batch_with_a_filter_drops_all_but_ten_series(
         {"rollupby": "StatusCode"},
         {"filter": "StatusCode ne '200'"},
         {"metricnamespace": "Microsoft.Storage/storageAccounts"},
+        {"starttime": "2026-11-20T00:00:00Z", "endtime": "2026-11-19T00:00:00Z"},
     ],
 )
 def test_what_is_not_modelled_says_so(
