@@ -66,6 +66,7 @@ class Account:
     modified_by: str | None = None
     modified_by_kind: Literal["User", "Application"] = "User"
     writes: int = 0
+    projects: tuple[str, ...] = ()  # their names; the first is the default one
     lean: bool = False  # leave the constant parts out of Resource Graph's row
 
     # A PATCH under way, and what a read shows that doesn't know of it yet.
@@ -238,11 +239,16 @@ def _properties(account: Account, api_version: str, *, whole: bool) -> dict[str,
     state = {"provisioningState": account.provisioning_state}
     projects = api_version >= _PROJECTS_SINCE and account.kind in {"OpenAI", "AIServices"}
     parts = _parts(account.kind)
-    optional = {
+    optional: dict[str, Any] = {
         "customSubDomainName": sub,
         "networkAcls": account.network_acls,
         "allowProjectManagement": account.kind == "AIServices" if projects else None,
     }
+    if projects and account.projects:
+        optional |= {
+            "defaultProject": account.projects[0],
+            "associatedProjects": list(account.projects),
+        }
     properties: dict[str, Any] = {"endpoint": endpoint_of(account)}
     if account.updated:
         properties |= state

@@ -189,6 +189,7 @@ class Use:
             first = not self.foundry.projects_of(home)
             project = Project(home, name, self.now(), self.team, first, display_name)
             self.foundry.projects.append(project)
+            home.projects = (*home.projects, name)
             return project
 
     def connect(

@@ -45,6 +45,7 @@ def ai_services_2026() -> Stage:
             "type": "SystemAssigned",
         },
     )
+    on.tenant.add_project("test-ai-account-000", "test-proj0")
     return on
 
 
@@ -133,6 +134,7 @@ def list_by_subscription() -> Stage:
             subdomain=row["name"],
             identity=row["identity"],
         )
+        on.tenant.add_project(row["id"], row["properties"]["defaultProject"])
     return on
 
 
@@ -513,11 +515,6 @@ ON_PURPOSE = (
         "account-patch-202.*",
         "header (azure-asyncoperation|location) is .*",
         "signed since 2024 (fact 3); tested on its own below",
-    ),
-    (
-        "account-get-200-kind-aiservices|account-list-03",
-        r"body.(value\[\d\].)?properties.(defaultProject|associatedProjects) is missing",
-        "projects are not modelled",
     ),
     (
         "account-create-put-201-with-userownedstorage",
