@@ -34,10 +34,8 @@ def deploy(plan: Plan, command: Sequence[str], sleep: Callable[[float], None]) -
             left = left[1:]
     except CommandFailed as error:
         raise DeploymentStopped(
-            f"Azure says: {error.output}\n\n"
-            "Somebody with Owner, or User Access Administrator and Resource Policy Contributor, at "
-            f"management group {plan.management_group} runs this here:\n\n{indented(left)}\n\n"
-            f"{_unseen(plan, error)}"
+            f"Azure says: {error.output}\n\n{_who_may(plan, error)} runs this here:"
+            f"\n\n{indented(left)}\n\n{_unseen(plan, error)}"
         ) from error
     return printed
 
@@ -60,6 +58,19 @@ def _outdated_removals(plan: Plan) -> list[list[str]]:
     outdated = assigned_scopes(role, plan.management_group, plan.installation)
     outdated -= write_scopes(plan)
     return [command for scope in sorted(outdated) for command in role.assignment_removals(scope)]
+
+
+def _who_may(plan: Plan, error: CommandFailed) -> str:
+    """Say who may do what was refused."""
+    if error.says_denied:
+        return (
+            "A deny assignment refuses it, which no role overrides. Somebody whom it excludes, or "
+            "you when whoever made it has excluded you,"
+        )
+    return (
+        "Somebody with Owner, or User Access Administrator and Resource Policy Contributor, at "
+        f"management group {plan.management_group}"
+    )
 
 
 def _unseen(plan: Plan, error: CommandFailed) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from infra.deploy import hooks
 from infra.deploy.__main__ import main
-from infra.deploy.azure_cli import DeploymentStopped
+from infra.deploy.azure_cli import CommandFailed, DeploymentStopped
 from infra.deploy.consistency import LONGEST_SECONDS, PAUSE_SECONDS, is_late
 from infra.deploy.plan import plan_of, scope_of, write_scopes
 from infra.deploy.verification import Clock
@@ -346,23 +346,46 @@ def test_a_refusal_is_not_waited_for_unless_azure_itself_says_that_you_may(cli: 
     assert postprovision() == [PAUSE_SECONDS]
 
 
+DENIED = (
+    "(DenyAssignmentAuthorizationFailed) The client 'x' has permission to perform action "
+    "'Microsoft.Authorization/roleAssignments/write' on scope '/subscriptions/2222'; however, the "
+    "access is denied because of the deny assignment with name 'stack' and Id '1'"
+)
+DENIED_BELOW = (
+    "(LinkedAuthorizationFailed) it does not have permission to perform action 'join/action' on "
+    "the '0' linked scope(s) '' and is blocked by deny assignments on the '2' linked scope(s)"
+)
+
+
 @pytest.mark.parametrize(
-    ("codes", "has_rights", "late"),
+    ("said", "has_rights", "late"),
     [
-        ({"DeploymentFailed", "RoleDefinitionDoesNotExist"}, False, True),
-        ({"InvalidCreatePolicyAssignmentRequest"}, False, True),
-        ({"AuthorizationFailed"}, False, False),
-        ({"AuthorizationFailed", "PrincipalNotFound"}, False, False),
-        ({"LinkedAuthorizationFailed"}, True, True),
-        ({"InvalidTemplate"}, True, False),
-        ({"ManagementGroupNotFound"}, True, False),
-        (set(), True, False),
+        ("(DeploymentFailed) (RoleDefinitionDoesNotExist)", False, True),
+        ("(InvalidCreatePolicyAssignmentRequest)", False, True),
+        ("(AuthorizationFailed)", False, False),
+        ("(AuthorizationFailed) (PrincipalNotFound)", False, False),
+        ("(LinkedAuthorizationFailed)", True, True),
+        ("(InvalidTemplate)", True, False),
+        ("(ManagementGroupNotFound)", True, False),
+        ("", True, False),
+        (DENIED, True, False),
+        (DENIED_BELOW, True, False),
+        (f"(AuthorizationFailed) (PrincipalNotFound) {DENIED}", True, False),
     ],
 )
-def test_a_lack_of_rights_is_told_from_a_lag_by_its_code(
-    codes: set[str], *, has_rights: bool, late: bool
+def test_a_refusal_is_told_from_a_lag_by_what_azure_says(
+    said: str, *, has_rights: bool, late: bool
 ) -> None:
-    assert is_late(frozenset(codes), lambda: has_rights) is late
+    assert is_late(CommandFailed(["az"], said), lambda: has_rights) is late
+
+
+def test_a_deny_assignment_ends_it_at_once_and_is_said_to_stand_above_roles(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.refuse("az deployment mg create", f"(AuthorizationFailed) {DENIED}")
+    reason = stopped(capsys)
+    assert "A deny assignment refuses it, which no role overrides" in reason
+    assert "Owner" not in reason
 
 
 # Without azd
