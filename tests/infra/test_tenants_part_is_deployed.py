@@ -1,7 +1,9 @@
 """The part at the management group: what it has no more goes first, and what is late is awaited."""
 
+import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -180,11 +182,34 @@ def test_a_ring_that_no_record_knows_any_more_is_found_by_resource_graph(cli: Az
     assert done(cli) == ["/at/test", "deployed"]
 
 
+def test_a_ring_on_the_second_page_of_resource_graph_is_found_too(cli: AzureCli) -> None:
+    deployed(cli)
+    cli.answer("az deployment mg list", [])
+
+    def page(command: Sequence[str]) -> tuple[int, str]:
+        body = json.loads(Path(command[command.index("--body") + 1][1:]).read_text())
+        # Without an id in its rows it has no second page.
+        assert "project id, " in body["query"]
+        if "roledefinitions" in body["query"]:
+            return 0, json.dumps({"data": []})
+        first = {"data": [{"scope": DEV}], "$skipToken": "more", "resultTruncated": "false"}
+        second = {"data": [{"scope": TEST}], "resultTruncated": "false"}
+        return 0, json.dumps(second if body["options"].get("$skipToken") == "more" else first)
+
+    cli.act(GRAPH, page)
+    postprovision(**RINGS)
+    assert done(cli) == ["/at/test", "deployed"]
+
+
+@pytest.mark.parametrize("answer", ["(Forbidden) no", {"data": [], "resultTruncated": "true"}])
 def test_where_resource_graph_shows_nothing_it_is_said_that_a_ring_may_be_missed(
-    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+    cli: AzureCli, capsys: pytest.CaptureFixture[str], answer: object
 ) -> None:
     deployed(cli, DEV)
-    cli.refuse(GRAPH, "(Forbidden) no")
+    if isinstance(answer, str):
+        cli.refuse(GRAPH, answer)
+    else:
+        cli.answer(GRAPH, answer)
     postprovision(**RINGS)
     assert f"{WRITER.upper()!r} is assigned can't be seen" in capsys.readouterr().out
 
