@@ -436,11 +436,12 @@ def test_the_command_line_takes_the_role_away_from_what_is_no_ring_any_more(
     assert done(cli) == ["/at/test"]
 
 
-def test_a_file_that_is_wrong_takes_nothing_away(cli: AzureCli) -> None:
+@pytest.mark.parametrize("command", ["create", "withdraw"])
+def test_a_file_that_is_wrong_takes_nothing_away(cli: AzureCli, command: str) -> None:
     deployed(cli, DEV, TEST)
     wrong = compiled_parameters(location="westeurope", environmentName="prod", sweepMode="enforced")
     cli.answer("az bicep build-params", wrong)
-    assert main(["create", "--management-group", GROUP], {}) == 1
+    assert main([command, "--management-group", GROUP], {}) == 1
     assert done(cli) == []
 
 
