@@ -10,7 +10,12 @@ from collections.abc import Callable, Sequence
 from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, run
 from infra.deploy.command_lines import indented, pasteable
 from infra.deploy.consistency import run_patiently
-from infra.deploy.deployment_records import assigned_scopes
+from infra.deploy.deployment_records import (
+    assigned_scopes,
+    assignment_records,
+    records_at,
+    tenant_records,
+)
 from infra.deploy.group_contents import is_there, policy_removals, role_named
 from infra.deploy.placement import plain_region
 from infra.deploy.plan import Plan, write_scopes
@@ -55,9 +60,16 @@ def _outdated_removals(plan: Plan) -> list[list[str]]:
     role = role_named(writer_role(plan.installation, plan.management_group), plan.management_group)
     if role is None:
         return []
-    outdated = assigned_scopes(role, plan.management_group, plan.installation)
-    outdated -= write_scopes(plan)
-    return [command for scope in sorted(outdated) for command in role.assignment_removals(scope)]
+    records = tenant_records(records_at(plan.where), plan.installation)
+    outdated = sorted(assigned_scopes(role, records) - write_scopes(plan))
+    return [
+        *(command for scope in outdated for command in role.assignment_removals(scope)),
+        *(
+            record.removal
+            for scope in outdated
+            for record in assignment_records(role, records_at(scope))
+        ),
+    ]
 
 
 def _who_may(plan: Plan, error: CommandFailed) -> str:

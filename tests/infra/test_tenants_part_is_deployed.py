@@ -165,6 +165,18 @@ def test_a_ring_that_is_no_more_loses_the_role_before_anything_is_deployed(cli: 
     assert done(cli) == ["/at/test", "deployed"]
 
 
+def test_the_record_of_assigning_the_role_at_a_ring_goes_after_its_assignment(
+    cli: AzureCli,
+) -> None:
+    deployed(cli, TEST)
+    given = {"roleId": {"value": "/x/WRITER-ID"}}
+    assigning = {"name": "keysweep-writes-prod-x", "properties": {"parameters": given}}
+    cli.answer("az deployment mg list --management-group-id mg-test ", [assigning])
+    cli.answer("az deployment mg delete --management-group-id mg-test --name", None)
+    postprovision(**RINGS)
+    assert done(cli) == ["/at/test", "mg-test", "deployed"]
+
+
 def test_a_deployment_that_failed_may_have_assigned_the_role_where_it_was_to(cli: AzureCli) -> None:
     deployed(cli)
     given = {"sweepMode": {"value": "enforce"}, "enforceScopes": {"value": "mg-dev, mg-test"}}
