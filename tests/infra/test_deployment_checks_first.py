@@ -286,6 +286,13 @@ def test_zones_that_the_region_does_not_have_are_refused(cli: AzureCli) -> None:
     assert problem.endswith("it must be Standard_LRS")
 
 
+@pytest.mark.usefixtures("cli")
+def test_no_resource_may_be_called_as_the_app_by_whose_name_azd_finds_it() -> None:
+    names = {"functionApp": "keys", "plan": "Keys", "alerts": "keys", "identity": "id-keys"}
+    (problem,) = problems(refused(KEYSWEEP_NAMES=json.dumps(names)))
+    assert problem.startswith("- KEYSWEEP_NAMES has plan 'Keys', which functionApp")
+
+
 def with_descendants(cli: AzureCli, *names: str) -> None:
     """Let these be below the management group."""
     url = f"{scope_of(GROUP)}/descendants?api-version=2020-05-01"
