@@ -9,20 +9,17 @@ comes before it, and what a sweep makes of it.
 import gzip
 import json
 import zlib
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from local_azure import LocalAzure, PatchForm
+from local_azure import PatchForm
 from local_azure.exchange import Answer
-from local_azure.faults import Fault
 from shared.core.model import Result
 from tests.support.bent_answers import (
     DEEP,
     ERROR,
-    GRAPH,
     LISTING,
     TAG,
     Bend,
@@ -48,18 +45,7 @@ HUGE = "9" * 400
 # An account, and the levels above it
 
 
-NO_ACCOUNTS: dict[str, Bend] = {
-    "no properties": without("properties", "tags"),
-    "null tags": put("tags", None),
-    "another account": lambda answer: put("id", answer.body["id"] + "2")(without("tags")(answer)),
-    "an error": says(ERROR),
-    "nothing": says(b""),
-    "nested": says(DEEP),
-    "no JSON": says(b'{"id": NaN}'),
-}
-
-
-@pytest.mark.parametrize("bend", NO_ACCOUNTS.values(), ids=NO_ACCOUNTS.keys())
+@pytest.mark.parametrize("bend", [says(ERROR), says(b'{"id": NaN}')], ids=["an error", "no JSON"])
 async def test_an_account_that_is_none_is_never_patched(serve: Serve, bend: Bend) -> None:
     azure = serve(bots("bot", "neighbour"))
     # Resource Graph has not seen it yet.
@@ -95,12 +81,10 @@ async def test_an_account_that_reads_back_as_none_is_never_disabled(serve: Serve
     assert swept.results == {"bot": Result.UNVERIFIED}
 
 
-@pytest.mark.parametrize("level", ["resource group", "subscription"])
-async def test_a_level_above_that_is_none_holds_the_account(serve: Serve, level: str) -> None:
+async def test_a_level_above_that_is_none_holds_the_account(serve: Serve) -> None:
     azure = serve(bots("bot"))
     home = azure.tenant.subscription("contoso-prod").scope
-    path = home if level == "subscription" else f"{home}/resourcegroups/rg-ai"
-    azure.faults.on(method="GET", path=path, times=None).bend(put("tags", None))
+    azure.faults.on(method="GET", path=home, times=None).bend(put("tags", None))
 
     swept = await sweep(azure, EXEMPTION_INHERIT="true")
 
@@ -112,8 +96,6 @@ async def test_a_level_above_that_is_none_holds_the_account(serve: Serve, level:
 
 
 LISTS: dict[str, tuple[str, Bend, str]] = {
-    "subscriptions": ("/subscriptions", says({}), "tenant"),
-    "descendants": ("*/descendants", put("value", None), "managementGroup"),
     "accounts": ("*/accounts", says(ERROR), "subscription"),
     "a row": ("*/accounts", changed(lambda body: body["value"][0].pop("kind")), "account"),
 }
@@ -164,10 +146,9 @@ async def test_a_row_of_another_subscription_in_resource_graphs_list_is_not_acte
     assert "nobody asked about" in completed(swept)["resourceGraph"]
 
 
-@pytest.mark.parametrize("bend", [put("data", [None]), says(DEEP)], ids=["null row", "nested"])
-async def test_whatever_the_change_log_says_the_keys_go_off(serve: Serve, bend: Bend) -> None:
+async def test_whatever_the_change_log_says_the_keys_go_off(serve: Serve) -> None:
     azure = serve(bots("bot"))
-    bend_queries(azure, b"resourcechanges", bend)
+    bend_queries(azure, b"resourcechanges", says(DEEP))
 
     assert (await sweep(azure)).results == {"bot": Result.DISABLED}
 
@@ -177,8 +158,8 @@ async def test_whatever_the_change_log_says_the_keys_go_off(serve: Serve, bend: 
 
 @pytest.mark.parametrize(
     "text",
-    ["\ud800", "\x00", "\x1b[2J", "x" * 100_000, "\r\nX-Evil: 1"],
-    ids=["half a letter", "NUL", "escape", "long", "line"],
+    ["\ud800", "\x00", "x" * 100_000],
+    ids=["half a letter", "NUL", "long"],
 )
 async def test_whatever_text_stands_in_an_answer_it_ends_no_sweep_and_is_told(
     serve: Serve, text: str
@@ -201,18 +182,7 @@ async def test_whatever_text_stands_in_an_answer_it_ends_no_sweep_and_is_told(
     assert len(azure.writes) == 1
 
 
-@pytest.mark.parametrize("number", [HUGE, "nan", ""], ids=["400 digits", "nan", "empty"])
-async def test_no_number_in_a_header_ends_a_sweep(serve: Serve, number: str) -> None:
-    azure = serve(bots("bot"))
-    waits = dict.fromkeys(("Retry-After", "x-ms-retry-after-ms"), number)
-    azure.faults.on(action=GRAPH).answer(429, ERROR, waits)
-    for name in ("x-ms-ratelimit-remaining-subscription-reads", "x-ms-user-quota-remaining"):
-        azure.faults.on(host="arm", times=None).bend(with_header(name, number))
-
-    assert (await sweep(azure)).results["bot"] in {Result.DISABLED, Result.DEFERRED}
-
-
-@pytest.mark.parametrize("kind", ["", "text/html", "application/json; charset=utf-16"])
+@pytest.mark.parametrize("kind", ["", "application/json; charset=utf-16"])
 async def test_the_content_type_of_an_answer_makes_no_difference(serve: Serve, kind: str) -> None:
     azure = serve(bots("bot"))
     azure.faults.on(host="arm", times=None).bend(with_header("Content-Type", kind))
@@ -251,17 +221,11 @@ async def test_an_ordinary_answer_may_be_packed(serve: Serve) -> None:
     assert (await sweep(azure)).results == {"bot": Result.DISABLED}
 
 
-DEEP_PLACES: dict[str, Callable[[LocalAzure], Fault]] = {
-    "account": lambda azure: azure.faults.on(method="GET", path="*/accounts/bot", times=None),
-    "resource graph": lambda azure: azure.faults.on(action=GRAPH, times=None),
-    "patch": lambda azure: azure.faults.on(method="PATCH", times=None),
-}
-
-
-@pytest.mark.parametrize("place", DEEP_PLACES)
-async def test_a_refusal_that_is_nested_too_deeply_ends_no_sweep(serve: Serve, place: str) -> None:
+async def test_a_refusal_that_is_nested_too_deeply_ends_no_sweep(serve: Serve) -> None:
     azure = serve(bots("bot"))
-    DEEP_PLACES[place](azure).bend(lambda answer: replace(answer, status=400, body=DEEP))
+    azure.faults.on(method="PATCH", times=None).bend(
+        lambda answer: replace(answer, status=400, body=DEEP)
+    )
 
     completed(await sweep(azure, SWEEP_BUDGET_SECONDS="300"))
 
@@ -269,56 +233,16 @@ async def test_a_refusal_that_is_nested_too_deeply_ends_no_sweep(serve: Serve, p
 # What follows a PATCH
 
 
-WRITTEN: dict[str, Bend] = {
-    "an error": says(ERROR),
-    "a list": says([]),
-    "nested": says(DEEP),
-    "a huge number": says(b'{"properties":{"callRateLimit":{"count":1e999}}}'),
-    "keys that are still on": put("properties", {"disableLocalAuth": False}),
-    "302": lambda answer: replace(answer, status=302).with_header("Location", answer.url),
-    "202 without a link": lambda answer: replace(answer, status=202, body=None),
-    "202 with an odd link": lambda answer: replace(answer, status=202).with_header(
-        "Location", "nowhere"
-    ),
-}
-
-
-@pytest.mark.parametrize("bend", WRITTEN.values(), ids=WRITTEN.keys())
-async def test_whatever_answers_a_patch_the_read_back_says_what_came_of_it(
-    serve: Serve, bend: Bend
+@pytest.mark.parametrize("path", ["*/accounts/bot", "*/operationresults/*"])
+async def test_whatever_answers_a_patch_or_its_operation_the_read_back_says_what_came_of_it(
+    serve: Serve, path: str
 ) -> None:
-    azure = serve(bots("bot"))
-    azure.faults.on(method="PATCH").bend(bend)
+    azure = serve(bots("bot", patch=PatchForm.BOTH))
+    method = "PATCH" if path.endswith("bot") else "GET"
+    bent = azure.faults.on(method=method, path=path).bend(says(ERROR))
 
     swept = await sweep(azure)
 
-    assert len(azure.writes) == 1
-    assert swept.results == {"bot": Result.DISABLED}
-
-
-POLLED: dict[str, Bend] = {
-    "as it is": lambda answer: answer,
-    "an error": says(ERROR),
-    "nested": says(DEEP),
-    "no status": without("status"),
-    "a status that is a list": put("status", []),
-    "a status nobody knows": put("status", "Dreaming"),
-    "failed too early": put("status", "Failed"),
-    "Retry-After": with_header("Retry-After", HUGE),
-}
-
-
-@pytest.mark.parametrize("form", [PatchForm.BOTH, PatchForm.LOCATION])
-@pytest.mark.parametrize("bend", POLLED.values(), ids=POLLED.keys())
-async def test_whatever_answers_the_polling_the_read_back_says_what_came_of_it(
-    serve: Serve, bend: Bend, form: PatchForm
-) -> None:
-    azure = serve(bots("bot", patch=form))
-    azure.faults.on(path="*/operationresults/*", times=3).bend(
-        lambda answer: bend(answer) if isinstance(answer.body, dict) else answer
-    )
-
-    swept = await sweep(azure)
-
+    assert bent.hits
     assert len(azure.writes) == 1
     assert swept.results == {"bot": Result.DISABLED}

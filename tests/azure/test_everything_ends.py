@@ -24,16 +24,12 @@ def bot(**more: Any) -> Tenant:
     return tenant
 
 
-@pytest.mark.parametrize("value", [HUGE, "Wed, 01 May 2999 00:00:00 GMT", "-1", "soon"])
-@pytest.mark.parametrize(
-    ("method", "path"), [("PATCH", "*/accounts/bot"), ("GET", "*/operationresults/*")]
-)
 async def test_an_operation_that_is_to_be_looked_at_in_years_is_read_back_in_minutes(
-    serve: Serve, method: str, path: str, value: str
+    serve: Serve,
 ) -> None:
     azure = serve(bot(patch=PatchForm.BOTH))
-    bent = azure.faults.on(method=method, path=path, times=None)
-    bent.bend(lambda answer: answer.with_header("Retry-After", value))
+    bent = azure.faults.on(method="PATCH", path="*/accounts/bot", times=None)
+    bent.bend(lambda answer: answer.with_header("Retry-After", HUGE))
 
     swept = await sweep(azure)
 
@@ -60,12 +56,11 @@ async def test_a_lane_is_looked_at_again_after_an_hour_however_long_azure_says(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("x-ms-ratelimit-remaining-subscription-reads", HUGE),
         ("x-ms-ratelimit-remaining-subscription-reads", "9" * 5000),
         ("x-ms-user-quota-resets-after", f"{HUGE}:00:00"),
         ("Retry-After", "9" * 5000),
     ],
-    ids=["400 digits", "5,000 digits", "a window", "a Retry-After with its answer"],
+    ids=["5,000 digits", "a window", "a Retry-After with its answer"],
 )
 async def test_numbers_that_nobody_means_end_no_sweep(serve: Serve, name: str, value: str) -> None:
     azure = serve(bot())

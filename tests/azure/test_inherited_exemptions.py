@@ -76,11 +76,12 @@ async def test_a_level_that_is_not_switched_on_does_not_count(serve: Serve, sett
     assert swept.results == {"bot": Result.DISABLED}
 
 
-@pytest.mark.parametrize("level", ["resourceGroup", "subscription"])
 @pytest.mark.parametrize(
-    ("value", "result"),
-    [("yes", Result.NOW_EXEMPT), ("until=soon", Result.NOW_HELD)],
-    ids=["exempt", "unreadable"],
+    ("level", "value", "result"),
+    [
+        ("resourceGroup", "yes", Result.NOW_EXEMPT),
+        ("subscription", "until=soon", Result.NOW_HELD),
+    ],
 )
 async def test_a_tag_put_above_just_before_the_patch_wins(
     serve: Serve, level: str, value: str, result: Result
