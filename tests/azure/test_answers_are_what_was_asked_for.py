@@ -21,11 +21,9 @@ from tests.support.bent_answers import (
     DEEP,
     ERROR,
     LISTING,
-    TAG,
     Bend,
     accounts_of,
     bend_queries,
-    bots,
     changed,
     completed,
     gaps,
@@ -36,6 +34,7 @@ from tests.support.bent_answers import (
     with_header,
     without,
 )
+from tests.support.contoso import TAG, adrift
 from tests.support.real_sweeps import sweep
 from tests.support.serving import Serve
 
@@ -47,7 +46,7 @@ HUGE = "9" * 400
 
 @pytest.mark.parametrize("bend", [says(ERROR), says(b'{"id": NaN}')], ids=["an error", "no JSON"])
 async def test_an_account_that_is_none_is_never_patched(serve: Serve, bend: Bend) -> None:
-    azure = serve(bots("bot", "neighbour"))
+    azure = serve(adrift("bot", "neighbour"))
     # Resource Graph has not seen it yet.
     azure.tenant.tag("bot", {TAG: "CHG0042"})
     azure.faults.on(method="GET", path="*/accounts/bot", times=None).bend(bend)
@@ -60,7 +59,7 @@ async def test_an_account_that_is_none_is_never_patched(serve: Serve, bend: Bend
 
 
 async def test_an_answer_that_is_none_is_asked_for_again(serve: Serve) -> None:
-    azure = serve(bots("bot"))
+    azure = serve(adrift("bot"))
     azure.tenant.tag("bot", {TAG: "CHG0042"})
     azure.faults.on(method="GET", path="*/accounts/bot", times=2).bend(says(ERROR))
 
@@ -71,7 +70,7 @@ async def test_an_answer_that_is_none_is_asked_for_again(serve: Serve) -> None:
 
 
 async def test_an_account_that_reads_back_as_none_is_never_disabled(serve: Serve) -> None:
-    azure = serve(bots("bot"))
+    azure = serve(adrift("bot"))
     fault = azure.faults.on(method="GET", path="*/accounts/bot", skip=1, times=None)
     fault.bend(without("properties"))
 
@@ -82,7 +81,7 @@ async def test_an_account_that_reads_back_as_none_is_never_disabled(serve: Serve
 
 
 async def test_a_level_above_that_is_none_holds_the_account(serve: Serve) -> None:
-    azure = serve(bots("bot"))
+    azure = serve(adrift("bot"))
     home = azure.tenant.subscription("contoso-prod").scope
     azure.faults.on(method="GET", path=home, times=None).bend(put("tags", None))
 
@@ -104,7 +103,7 @@ LISTS: dict[str, tuple[str, Bend, str]] = {
 @pytest.mark.parametrize("place", LISTS)
 async def test_a_list_of_arms_that_is_none_is_a_gap(serve: Serve, place: str) -> None:
     path, bend, kind = LISTS[place]
-    azure = serve(bots("bot", hidden=True))
+    azure = serve(adrift("bot", hidden=True))
     azure.faults.on(path=path, times=None).bend(bend)
 
     swept = await sweep(azure, SWEEP_MANAGEMENT_GROUPS="contoso")
@@ -147,7 +146,7 @@ async def test_a_row_of_another_subscription_in_resource_graphs_list_is_not_acte
 
 
 async def test_whatever_the_change_log_says_the_keys_go_off(serve: Serve) -> None:
-    azure = serve(bots("bot"))
+    azure = serve(adrift("bot"))
     bend_queries(azure, b"resourcechanges", says(DEEP))
 
     assert (await sweep(azure)).results == {"bot": Result.DISABLED}
@@ -164,7 +163,7 @@ async def test_whatever_the_change_log_says_the_keys_go_off(serve: Serve) -> Non
 async def test_whatever_text_stands_in_an_answer_it_ends_no_sweep_and_is_told(
     serve: Serve, text: str
 ) -> None:
-    azure = serve(bots("bot", "neighbour", hidden=True))
+    azure = serve(adrift("bot", "neighbour", hidden=True))
 
     def odd(answer: Answer) -> Answer:
         row = answer.body["value"][0]
@@ -184,7 +183,7 @@ async def test_whatever_text_stands_in_an_answer_it_ends_no_sweep_and_is_told(
 
 @pytest.mark.parametrize("kind", ["", "application/json; charset=utf-16"])
 async def test_the_content_type_of_an_answer_makes_no_difference(serve: Serve, kind: str) -> None:
-    azure = serve(bots("bot"))
+    azure = serve(adrift("bot"))
     azure.faults.on(host="arm", times=None).bend(with_header("Content-Type", kind))
 
     assert (await sweep(azure)).results == {"bot": Result.DISABLED}
@@ -206,14 +205,14 @@ UNFOLDING = gzip.compress(b'{"value":[],"padding":"' + b"x" * (64 * 1024 * 1024)
     ],
 )
 async def test_an_answer_that_can_not_be_unpacked_is_none(serve: Serve, bend: Bend) -> None:
-    azure = serve(bots("bot", hidden=True))
+    azure = serve(adrift("bot", hidden=True))
     azure.faults.on(path=accounts_of(azure), times=None).bend(bend)
 
     assert gaps(await sweep(azure)) == {("subscription", *azure.tenant.subscriptions)}
 
 
 async def test_an_ordinary_answer_may_be_packed(serve: Serve) -> None:
-    azure = serve(bots("bot"))
+    azure = serve(adrift("bot"))
     azure.faults.on(method="GET", path="*/accounts/bot", times=None).bend(
         lambda answer: packed(gzip.compress(json.dumps(answer.body).encode()))(answer)
     )
@@ -222,7 +221,7 @@ async def test_an_ordinary_answer_may_be_packed(serve: Serve) -> None:
 
 
 async def test_a_refusal_that_is_nested_too_deeply_ends_no_sweep(serve: Serve) -> None:
-    azure = serve(bots("bot"))
+    azure = serve(adrift("bot"))
     azure.faults.on(method="PATCH", times=None).bend(
         lambda answer: replace(answer, status=400, body=DEEP)
     )
@@ -237,7 +236,7 @@ async def test_a_refusal_that_is_nested_too_deeply_ends_no_sweep(serve: Serve) -
 async def test_whatever_answers_a_patch_or_its_operation_the_read_back_says_what_came_of_it(
     serve: Serve, path: str
 ) -> None:
-    azure = serve(bots("bot", patch=PatchForm.BOTH))
+    azure = serve(adrift("bot", patch=PatchForm.BOTH))
     method = "PATCH" if path.endswith("bot") else "GET"
     bent = azure.faults.on(method=method, path=path).bend(says(ERROR))
 

@@ -12,7 +12,7 @@ import pytest
 from local_azure import LocalAzure, PatchForm, Tenant
 from local_azure.faults import Fault
 from shared.core.model import Result
-from tests.support.contoso import GRAPH, adrift, keys_on, written
+from tests.support.contoso import GRAPH, keys_on, several, written
 from tests.support.real_sweeps import Swept, sweep
 from tests.support.serving import Serve
 
@@ -47,8 +47,7 @@ STRIKES = [
 
 
 def bots(count: int = 3, **more: Any) -> Tenant:
-    names = (f"bot-{number}" for number in range(count))
-    tenant = adrift(*names, patch=PatchForm.BOTH, stale_reads=2, **more)
+    tenant = several(count, patch=PatchForm.BOTH, stale_reads=2, **more)
     hidden = tenant.add_subscription("hidden", parent="contoso", hidden_from_graph=True)
     tenant.add_account("bot-hidden", local_auth=True, subscription=hidden)
     return tenant
