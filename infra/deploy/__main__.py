@@ -91,7 +91,7 @@ def read_arguments(argv: Sequence[str]) -> argparse.Namespace:
     for name, text in (
         ("check", "check everything; deploy nothing"),
         ("create", "check, withdraw, and deploy main.bicep, as patiently as Azure needs"),
-        ("withdraw", "before a deployment, take away what it does not have any more"),
+        ("withdraw", "check, and before a deployment take away what it does not have any more"),
     ):
         reads_a_file = commands.add_parser(name, help=text)
         reads_a_file.add_argument("--management-group", required=True)
@@ -138,7 +138,9 @@ def _command(arguments: argparse.Namespace, clock: Clock) -> int:
             check(plan)
             create(plan, arguments.parameters, clock.sleep)
         case "withdraw":
-            withdraw(_plan_of(arguments), clock.sleep)
+            plan = _plan_of(arguments)
+            check(plan)
+            withdraw(plan, clock.sleep)
         case "upload":
             _upload_command(arguments, clock)
         case "verify":

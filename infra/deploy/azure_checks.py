@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.deploy.azure_cli import CommandFailed, az, rows_at
-from infra.deploy.hierarchy import scope_problems
 from infra.deploy.network_checks import network_problems
 from infra.deploy.placement import (
     IN_ONE_PLACE,
@@ -19,7 +18,7 @@ from infra.deploy.settings_checks import NO_GOVERNMENT, setting_problems
 
 
 def azure_problems(plan: Plan) -> list[str]:
-    """Judge what Azure knows: sign-in, tenant, cloud, groups, region, storage, network, rights."""
+    """Judge what Azure knows: sign-in, tenant, cloud, group, region, storage, network, rights."""
     try:
         account = az("account", "show")
     except CommandFailed as error:
@@ -34,7 +33,6 @@ def azure_problems(plan: Plan) -> list[str]:
     problems += group_problems(plan.management_group)
     problems += region_problems(plan.location)
     problems += resource_group_problems(plan)
-    problems += scope_problems(plan)
     problems += network_problems(plan)
     problems += storage_problems(plan)
     problems += subscription_problems(plan.subscription) if plan.subscription else []

@@ -18,6 +18,10 @@ _CODES = re.compile(
 )
 # What cmd.exe acts on, which runs `az.cmd` on Windows. (A quote ends what is quoted.)
 _FOR_CMD = re.compile(r'["&|<>^%!\r\n]')
+# `DenyAssignmentAuthorizationFailed … denied because of the deny assignment with name …` (recorded
+# by many, such as AKS for its node groups), and `LinkedAuthorizationFailed … is blocked by deny
+# assignments on the linked scope(s) …` (Azure/ARO-RP#423).
+_DENIED = re.compile(r"deny ?assignment", re.IGNORECASE)
 _NO_PROGRAM = 127
 
 
@@ -42,6 +46,11 @@ class CommandFailed(DeploymentStopped):
     def says_not_found(self) -> bool:
         """Whether what was asked for is not there: DeploymentNotFound, for example."""
         return any(code.endswith("NotFound") for code in self.codes)
+
+    @property
+    def says_denied(self) -> bool:
+        """Whether a deny assignment refused it: that stands above all roles, and is no lag."""
+        return bool(_DENIED.search(self.output))
 
 
 def run(*command: str) -> str:

@@ -5,7 +5,11 @@ from collections.abc import Mapping
 from infra.deploy.alert_interval import schedule_problems
 from infra.deploy.azure_checks import azure_problems
 from infra.deploy.azure_cli import DeploymentStopped
-from infra.deploy.hierarchy import place_problems
+from infra.deploy.hierarchy import (
+    hierarchy_problems,
+    needed_by_the_deployment,
+    needed_by_the_role,
+)
 from infra.deploy.parameter_checks import parameter_problems
 from infra.deploy.plan import Plan
 from infra.deploy.settings_checks import plan_problems
@@ -24,7 +28,8 @@ def check(plan: Plan, environ: Mapping[str, str] | None = None) -> None:
     problems += [problem for problem in more if problem.partition(" is ")[0] not in named]
     if plan.management_group:
         problems += azure_problems(plan)
-        problems += place_problems(plan) if environ is None else []
+        place = needed_by_the_deployment(plan) if environ is None else []
+        problems += hierarchy_problems(plan, [*needed_by_the_role(plan), *place])
     if problems:
         raise DeploymentStopped(
             "Nothing was deployed. To mend first:\n"

@@ -25,13 +25,16 @@ _REFUSED = frozenset({"AuthorizationFailed", "LinkedAuthorizationFailed"})
 LONGEST_SECONDS, PAUSE_SECONDS = 600, 30
 
 
-def is_late(codes: frozenset[str], has_rights: Callable[[], bool]) -> bool:
-    """Whether Azure, by its codes, does not know yet what was just made.
+def is_late(refusal: CommandFailed, has_rights: Callable[[], bool]) -> bool:
+    """Whether Azure, by what it says, does not know yet what was just made.
 
     Someone who has the rights, as Azure itself says, and is refused all the same is early, too: a
-    new role's assignment was answered so (azurerm#19595).
+    new role's assignment was answered so (azurerm#19595). Not where a deny assignment refuses:
+    Azure leaves these out of the rights that it lists.
     """
-    return has_rights() if codes & _REFUSED else bool(codes & _LATE)
+    if refusal.says_denied:
+        return False
+    return has_rights() if refusal.codes & _REFUSED else bool(refusal.codes & _LATE)
 
 
 def run_patiently(
@@ -42,7 +45,7 @@ def run_patiently(
         try:
             return run(*command)
         except CommandFailed as error:
-            if not is_late(error.codes, has_rights):
+            if not is_late(error, has_rights):
                 raise
             late = ", ".join(sorted(error.codes & (_LATE | _REFUSED)))
             print(f"Azure does not know yet what was just made ({late}); waiting ...", flush=True)

@@ -10,7 +10,12 @@ from collections.abc import Callable, Sequence
 from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, run
 from infra.deploy.command_lines import indented, pasteable
 from infra.deploy.consistency import run_patiently
-from infra.deploy.deployment_records import assigned_scopes
+from infra.deploy.deployment_records import (
+    assigned_scopes,
+    assignment_records,
+    records_at,
+    tenant_records,
+)
 from infra.deploy.group_contents import is_there, policy_removals, role_named
 from infra.deploy.placement import plain_region
 from infra.deploy.plan import Plan, write_scopes
@@ -34,10 +39,8 @@ def deploy(plan: Plan, command: Sequence[str], sleep: Callable[[float], None]) -
             left = left[1:]
     except CommandFailed as error:
         raise DeploymentStopped(
-            f"Azure says: {error.output}\n\n"
-            "Somebody with Owner, or User Access Administrator and Resource Policy Contributor, at "
-            f"management group {plan.management_group} runs this here:\n\n{indented(left)}\n\n"
-            f"{_unseen(plan, error)}"
+            f"Azure says: {error.output}\n\n{_who_may(plan, error)} runs this here:"
+            f"\n\n{indented(left)}\n\n{_unseen(plan, error)}"
         ) from error
     return printed
 
@@ -57,9 +60,29 @@ def _outdated_removals(plan: Plan) -> list[list[str]]:
     role = role_named(writer_role(plan.installation, plan.management_group), plan.management_group)
     if role is None:
         return []
-    outdated = assigned_scopes(role, plan.management_group, plan.installation)
-    outdated -= write_scopes(plan)
-    return [command for scope in sorted(outdated) for command in role.assignment_removals(scope)]
+    records = tenant_records(records_at(plan.where), plan.installation)
+    outdated = sorted(assigned_scopes(role, records) - write_scopes(plan))
+    return [
+        *(command for scope in outdated for command in role.assignment_removals(scope)),
+        *(
+            record.removal
+            for scope in outdated
+            for record in assignment_records(role, records_at(scope))
+        ),
+    ]
+
+
+def _who_may(plan: Plan, error: CommandFailed) -> str:
+    """Say who may do what was refused."""
+    if error.says_denied:
+        return (
+            "A deny assignment refuses it, which no role overrides. Somebody whom it excludes, or "
+            "you when whoever made it has excluded you,"
+        )
+    return (
+        "Somebody with Owner, or User Access Administrator and Resource Policy Contributor, at "
+        f"management group {plan.management_group}"
+    )
 
 
 def _unseen(plan: Plan, error: CommandFailed) -> str:

@@ -5,9 +5,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from infra.deploy.placement import VARIABLES, Placement
 from infra.deploy.templates import ROOT, parameter_rules
 
 AZD_PARAMETERS = "infra/app.parameters.json"
+# The app itself, what names of rules only begin with, and parts of the network.
+_NO_OTHER_RESOURCE = ("functionApp", "alerts", "functionSubnet", "endpointSubnet")
 
 
 def parameter_problems(environ: Mapping[str, str]) -> list[str]:
@@ -23,7 +26,23 @@ def parameter_problems(environ: Mapping[str, str]) -> list[str]:
         # What is not set at all azd leaves out, and the default counts.
         if variable in environ and (allowed := _refused(environ[variable], rules[name])):
             problems.append(f"{variable} is {environ[variable]!r}: it must be {allowed}")
-    return problems
+    return [*problems, *_app_name_problems(environ)]
+
+
+def _app_name_problems(environ: Mapping[str, str]) -> list[str]:
+    """Name resources that are to be called as the Function App is.
+
+    azd looks for the app by its name alone, and takes it only if nothing else in the resource group
+    has it (its source at ae35809f: pkg/project/resource_manager.go).
+    """
+    names = Placement.of_environment(environ).values.get("names", {})
+    app = str(names.get("functionApp", "")).lower()
+    return [
+        f"{VARIABLES['names']} has {name} {value!r}, which functionApp is called too: it must be "
+        "another name, since azd finds the app by it"
+        for name, value in names.items()
+        if app and name not in _NO_OTHER_RESOURCE and str(value).lower() == app
+    ]
 
 
 def _refused(value: str, rule: Mapping[str, Any]) -> str | None:

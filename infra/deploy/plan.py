@@ -24,6 +24,11 @@ def scope_of(management_group: str) -> str:
     return f"/providers/Microsoft.Management/managementGroups/{management_group}"
 
 
+def installation_name(environment: str, location: str, subscription: str) -> str:
+    """Return the name of an installation, made as tenant.bicep makes it."""
+    return f"{environment}-{plain_region(location)}-{subscription[:8].lower()}"
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What somebody wants to deploy: product settings by name, and where."""
@@ -46,8 +51,8 @@ class Plan:
 
     @property
     def installation(self) -> str:
-        """What tells this deployment from others at the same group: tenant.bicep has the same."""
-        return f"{self.environment}-{plain_region(self.location)}-{self.subscription[:8].lower()}"
+        """What tells this deployment from others at the same group."""
+        return installation_name(self.environment, self.location, self.subscription)
 
 
 def plan_of(environ: Mapping[str, str]) -> Plan:

@@ -1,12 +1,19 @@
 """Takes the tenant's part of a deployment away, and shows by listing it that nothing is left."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, az, run
 from infra.deploy.command_lines import indented, pasteable
-from infra.deploy.deployment_records import assigned_scopes, records_of
-from infra.deploy.group_contents import installations, is_there, policy_removals, role_named
+from infra.deploy.deployment_records import (
+    Record,
+    assigned_scopes,
+    assignment_records,
+    other_records,
+    records_at,
+    tenant_records,
+)
+from infra.deploy.group_contents import Role, installations, is_there, policy_removals, roles
 from infra.deploy.plan import scope_of
 from infra.deploy.tenant_part import policy_names, reader_role, writer_role
 
@@ -50,7 +57,7 @@ def remove(
     print(
         f"Nothing of Keysweep {name} is left at management group {management_group}: its roles, "
         "their assignments there and at its rings, its policies and the records of their "
-        "deployment were looked for, and none is listed."
+        "deployments were looked for, and none is listed."
     )
 
 
@@ -69,24 +76,35 @@ def _commands_left(management_group: str, name: str) -> list[list[str]]:
 
     Raises CommandFailed if that can't be seen.
     """
+    group = scope_of(management_group)
+    at_group = records_at(group)
+    records = tenant_records(at_group, name)
+    named = {role.name.lower(): role for role in roles(management_group)}
     commands = policy_removals(management_group, policy_names(name))
-    for role_name in (writer_role(name, management_group), reader_role(name, management_group)):
-        role = role_named(role_name, management_group)
-        # Azure takes no role away that is still assigned: without one there are no assignments.
-        if role is None:
-            continue
-        scopes = assigned_scopes(role, management_group, name)
-        for scope in sorted(scopes | {scope_of(management_group).lower()}):
-            commands += role.assignment_removals(scope)
-        commands.append(role.removal)
+    # Azure takes no role away that is still assigned: without one there are no assignments.
+    if writer := named.get(writer_role(name, management_group).lower()):
+        rings = assigned_scopes(writer, records) - {group.lower()}
+        at_rings = [record for ring in sorted(rings) for record in records_at(ring)]
+        assigning = assignment_records(writer, [*at_group, *at_rings])
+        commands += _role_removals(writer, {group.lower(), *rings}, assigning)
+    if reader := named.get(reader_role(name, management_group).lower()):
+        commands += _role_removals(reader, {group.lower(), *assigned_scopes(reader, [])}, [])
+    others = [record for record in other_records(at_group, name) if record not in records]
     # These go last: by them another attempt finds the scopes.
-    at_group = ("--management-group-id", management_group)
+    return [*commands, *(record.removal for record in (*others, *records))]
+
+
+def _role_removals(
+    role: Role, scopes: Collection[str], assigning: Sequence[Record]
+) -> list[list[str]]:
+    """Return the commands that take a role away, with its assignments and their records first.
+
+    Raises CommandFailed if the assignments can't be seen.
+    """
     return [
-        *commands,
-        *(
-            ["az", "deployment", "mg", "delete", *at_group, "--name", record["name"]]
-            for record in records_of(management_group, name)
-        ),
+        *(command for scope in sorted(scopes) for command in role.assignment_removals(scope)),
+        *(record.removal for record in assigning),
+        role.removal,
     ]
 
 

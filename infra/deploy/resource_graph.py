@@ -2,11 +2,18 @@
 
 Asked for through `az rest`, which needs no extension. It shows what whoever asks may read, seconds
 to minutes late: so it adds to what the management group itself says, and takes nothing from it.
+Rows come with their `id` and in order, without which Resource Graph gives the first page alone
+(learn.microsoft.com, "Working with large Azure resource data sets").
 """
+
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from infra.deploy.azure_cli import CommandFailed, post
 
 _URL = "/providers/Microsoft.ResourceGraph/resources?api-version=2022-10-01"
+_MOST_ROWS = 1000
+"""So many rows a page has at most."""
 _GROUP = "/providers/microsoft.management/managementgroups/"
 _ROLES = "authorizationresources | where type =~ 'microsoft.authorization/roledefinitions' | where "
 _ASSIGNMENTS = (
@@ -18,7 +25,7 @@ def groups_with_roles(installation: str) -> set[str] | None:
     """Return the management groups that have a role of an installation; None: can't be seen."""
     scopes = _scopes(
         f"{_ROLES}tostring(properties.roleName) startswith 'Keysweep {installation} ' | "
-        "mv-expand scope = properties.assignableScopes | project scope = tostring(scope)"
+        "mv-expand scope = properties.assignableScopes | project id, scope = tostring(scope)"
     )
     if scopes is None:
         return None
@@ -32,15 +39,26 @@ def scopes_of_role(role_id: str) -> set[str] | None:
     """
     scopes = _scopes(
         f"{_ASSIGNMENTS}tostring(properties.roleDefinitionId) endswith '/{role_id}' | "
-        "project scope = tostring(properties.scope)"
+        "project id, scope = tostring(properties.scope)"
     )
     return None if scopes is None else {scope.lower() for scope in scopes}
 
 
 def _scopes(query: str) -> list[str] | None:
-    """Return the column `scope` of what a query finds; None if that can't be seen."""
+    """Return the column `scope` of what a query finds; None if that can't be seen, or not all."""
     try:
-        answer = post(_URL, {"query": query, "options": {"resultFormat": "objectArray"}})
-        return [str(row["scope"]) for row in answer["data"]]
+        return [str(row["scope"]) for page in _pages(query) for row in page["data"]]
     except (CommandFailed, KeyError, TypeError):
         return None
+
+
+def _pages(query: str) -> Iterator[Mapping[str, Any]]:
+    """Ask for one page after the other. Raises CommandFailed, or KeyError where the rest is cut."""
+    options = {"resultFormat": "objectArray", "$top": _MOST_ROWS}
+    ordered = f"{query} | order by id asc, scope asc"
+    page = post(_URL, {"query": ordered, "options": options})
+    yield page
+    while "$skipToken" in page or page.get("resultTruncated") == "true":
+        options["$skipToken"] = page["$skipToken"]
+        page = post(_URL, {"query": ordered, "options": options})
+        yield page

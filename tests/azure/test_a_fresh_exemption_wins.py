@@ -38,8 +38,14 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("moment", ["the read", "a throttled PATCH", "an unanswered PATCH"])
+@pytest.mark.parametrize(
+    ("change", "moment"),
+    [
+        *((change, "the read") for change in CHANGES),
+        ("exempted", "a throttled PATCH"),
+        ("its group exempted", "an unanswered PATCH"),
+    ],
+)
 async def test_what_changes_before_the_last_read_is_seen(
     serve: Serve, change: str, moment: str
 ) -> None:

@@ -1,4 +1,8 @@
-"""A PATCH that may have happened: the result is what a patient read-back says, and never less."""
+"""A PATCH that may have happened: the result is what a patient read-back says, and never less.
+
+What each answer means is tested in tests/unit/border/test_arm_writer.py; here is what connections
+make of a PATCH, and what the server did.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,27 +16,16 @@ from tests.support.contoso import adrift, each_patch_follows_a_read, keys_on, me
 from tests.support.real_sweeps import Swept, sweep
 from tests.support.serving import Serve
 
-HTML = "<html><body><h1>502 Bad Gateway</h1></body></html>"
 JSON = {"Content-Type": "application/json; charset=utf-8"}
-SERVER_ERROR = {"error": {"code": "InternalServerError", "message": "Internal server error."}}
 
 STRIKES: dict[str, Callable[..., Fault]] = {
     "cut": lambda fault, **when: fault.cut(**when),
     "hang": lambda fault, **when: fault.hang(**when),
-    "408": lambda fault, **when: fault.answer(408, SERVER_ERROR, **when),
-    "500": lambda fault, **when: fault.answer(500, SERVER_ERROR, **when),
     "503": lambda fault, **when: fault.answer(503, None, {"Retry-After": "5"}, **when),
-    "503 in ms": lambda fault, **when: fault.answer(503, None, {"retry-after-ms": "9"}, **when),
-    "odd Retry-After": lambda fault, **when: fault.answer(
-        503, {}, {"Retry-After": "1\u00b2"}, **when
-    ),
-    "HTML": lambda fault, **when: fault.answer(502, HTML, **when),
     "half JSON": lambda fault, **when: fault.answer(200, '{"properties": {"dis', JSON, **when),
     "broken gzip": lambda fault, **when: fault.answer(
         200, "no gzip", {**JSON, "Content-Encoding": "gzip"}, **when
     ),
-    "null": lambda fault, **when: fault.answer(200, "null", JSON, **when),
-    "empty": lambda fault, **when: fault.answer(200, "", JSON, **when),
 }
 
 
@@ -72,11 +65,10 @@ async def test_what_azure_never_does_is_unverified_and_sent_again_only_as_a_whol
 
 
 @pytest.mark.parametrize("form", PatchForm)
-@pytest.mark.parametrize("stale", [0, 7])
 async def test_every_form_of_accepting_a_patch_is_judged_by_the_read_back(
-    serve: Serve, form: PatchForm, stale: int
+    serve: Serve, form: PatchForm
 ) -> None:
-    azure = serve(adrift(patch=form, stale_reads=stale))
+    azure = serve(adrift(patch=form, stale_reads=7))
 
     swept = await sweep(azure)
 
@@ -87,7 +79,7 @@ async def test_every_form_of_accepting_a_patch_is_judged_by_the_read_back(
     assert methods(azure, azure.tenant.account("bot")).count("PATCH") == 1
 
 
-@pytest.mark.parametrize("seconds", [110, 140, 5_000])
+@pytest.mark.parametrize("seconds", [140, 5_000])
 async def test_an_operation_that_does_not_end_in_two_minutes_is_read_back_until_it_is_at_rest(
     serve: Serve, seconds: int
 ) -> None:
@@ -99,23 +91,17 @@ async def test_an_operation_that_does_not_end_in_two_minutes_is_read_back_until_
     ended = seconds < 120 + 30
     assert outcome(swept)["result"] == (Result.DISABLED if ended else Result.UNVERIFIED)
     assert azure.clock.monotonic() <= 120 + 31
-    still_running = "The operation is still running" in outcome(swept)["detail"]
-    assert still_running is (seconds > 120)
+    assert "The operation is still running" in outcome(swept)["detail"]
 
 
 @pytest.mark.parametrize(
     ("strike", "result"),
     [
-        (lambda fault: fault.answer(500), Result.DISABLED),
-        (lambda fault: fault.answer(404, {"error": {"code": "NotFound"}}), Result.DISABLED),
-        (lambda fault: fault.answer(403, {"error": {"code": "Forbidden"}}), Result.DISABLED),
-        (lambda fault: fault.cut(), Result.DISABLED),
         (lambda fault: fault.hang(), Result.DISABLED),
-        (lambda fault: fault.answer(200, "<html>"), Result.DISABLED),
         # A lane that is closed for an hour keeps the read-back away too: nobody can say.
         (lambda fault: fault.answer(429, None, {"Retry-After": "3600"}), Result.UNVERIFIED),
     ],
-    ids=["500", "404", "403", "cut", "hang", "HTML", "429 for an hour"],
+    ids=["hang", "429 for an hour"],
 )
 async def test_an_operation_that_can_not_be_followed_is_read_back(
     serve: Serve, strike: Callable[[Fault], Fault], result: Result
@@ -139,15 +125,3 @@ async def test_a_read_back_that_fails_for_a_while_is_tried_again(serve: Serve, s
     swept = await sweep(azure)
 
     assert swept.results == {"bot": Result.DISABLED, "other": Result.DISABLED}
-
-
-async def test_a_definite_refusal_is_not_read_back(serve: Serve) -> None:
-    azure = serve(adrift())
-    refusal = {"error": {"code": "InvalidRequestContent", "message": "No."}}
-    azure.faults.on(method="PATCH").answer(400, refusal)
-
-    swept = await sweep(azure)
-
-    assert methods(azure, azure.tenant.account("bot")) == ["GET", "PATCH"]
-    assert outcome(swept)["result"] == Result.FAILED
-    assert outcome(swept)["accepted"] == "false"

@@ -9,26 +9,21 @@ comes before it, and what a sweep makes of it.
 import gzip
 import json
 import zlib
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from local_azure import LocalAzure, PatchForm
+from local_azure import PatchForm
 from local_azure.exchange import Answer
-from local_azure.faults import Fault
 from shared.core.model import Result
 from tests.support.bent_answers import (
     DEEP,
     ERROR,
-    GRAPH,
     LISTING,
-    TAG,
     Bend,
     accounts_of,
     bend_queries,
-    bots,
     changed,
     completed,
     gaps,
@@ -39,6 +34,7 @@ from tests.support.bent_answers import (
     with_header,
     without,
 )
+from tests.support.contoso import TAG, adrift
 from tests.support.real_sweeps import sweep
 from tests.support.serving import Serve
 
@@ -48,20 +44,9 @@ HUGE = "9" * 400
 # An account, and the levels above it
 
 
-NO_ACCOUNTS: dict[str, Bend] = {
-    "no properties": without("properties", "tags"),
-    "null tags": put("tags", None),
-    "another account": lambda answer: put("id", answer.body["id"] + "2")(without("tags")(answer)),
-    "an error": says(ERROR),
-    "nothing": says(b""),
-    "nested": says(DEEP),
-    "no JSON": says(b'{"id": NaN}'),
-}
-
-
-@pytest.mark.parametrize("bend", NO_ACCOUNTS.values(), ids=NO_ACCOUNTS.keys())
+@pytest.mark.parametrize("bend", [says(ERROR), says(b'{"id": NaN}')], ids=["an error", "no JSON"])
 async def test_an_account_that_is_none_is_never_patched(serve: Serve, bend: Bend) -> None:
-    azure = serve(bots("bot", "neighbour"))
+    azure = serve(adrift("bot", "neighbour"))
     # Resource Graph has not seen it yet.
     azure.tenant.tag("bot", {TAG: "CHG0042"})
     azure.faults.on(method="GET", path="*/accounts/bot", times=None).bend(bend)
@@ -74,7 +59,7 @@ async def test_an_account_that_is_none_is_never_patched(serve: Serve, bend: Bend
 
 
 async def test_an_answer_that_is_none_is_asked_for_again(serve: Serve) -> None:
-    azure = serve(bots("bot"))
+    azure = serve(adrift("bot"))
     azure.tenant.tag("bot", {TAG: "CHG0042"})
     azure.faults.on(method="GET", path="*/accounts/bot", times=2).bend(says(ERROR))
 
@@ -85,7 +70,7 @@ async def test_an_answer_that_is_none_is_asked_for_again(serve: Serve) -> None:
 
 
 async def test_an_account_that_reads_back_as_none_is_never_disabled(serve: Serve) -> None:
-    azure = serve(bots("bot"))
+    azure = serve(adrift("bot"))
     fault = azure.faults.on(method="GET", path="*/accounts/bot", skip=1, times=None)
     fault.bend(without("properties"))
 
@@ -95,12 +80,10 @@ async def test_an_account_that_reads_back_as_none_is_never_disabled(serve: Serve
     assert swept.results == {"bot": Result.UNVERIFIED}
 
 
-@pytest.mark.parametrize("level", ["resource group", "subscription"])
-async def test_a_level_above_that_is_none_holds_the_account(serve: Serve, level: str) -> None:
-    azure = serve(bots("bot"))
+async def test_a_level_above_that_is_none_holds_the_account(serve: Serve) -> None:
+    azure = serve(adrift("bot"))
     home = azure.tenant.subscription("contoso-prod").scope
-    path = home if level == "subscription" else f"{home}/resourcegroups/rg-ai"
-    azure.faults.on(method="GET", path=path, times=None).bend(put("tags", None))
+    azure.faults.on(method="GET", path=home, times=None).bend(put("tags", None))
 
     swept = await sweep(azure, EXEMPTION_INHERIT="true")
 
@@ -112,8 +95,6 @@ async def test_a_level_above_that_is_none_holds_the_account(serve: Serve, level:
 
 
 LISTS: dict[str, tuple[str, Bend, str]] = {
-    "subscriptions": ("/subscriptions", says({}), "tenant"),
-    "descendants": ("*/descendants", put("value", None), "managementGroup"),
     "accounts": ("*/accounts", says(ERROR), "subscription"),
     "a row": ("*/accounts", changed(lambda body: body["value"][0].pop("kind")), "account"),
 }
@@ -122,7 +103,7 @@ LISTS: dict[str, tuple[str, Bend, str]] = {
 @pytest.mark.parametrize("place", LISTS)
 async def test_a_list_of_arms_that_is_none_is_a_gap(serve: Serve, place: str) -> None:
     path, bend, kind = LISTS[place]
-    azure = serve(bots("bot", hidden=True))
+    azure = serve(adrift("bot", hidden=True))
     azure.faults.on(path=path, times=None).bend(bend)
 
     swept = await sweep(azure, SWEEP_MANAGEMENT_GROUPS="contoso")
@@ -164,10 +145,9 @@ async def test_a_row_of_another_subscription_in_resource_graphs_list_is_not_acte
     assert "nobody asked about" in completed(swept)["resourceGraph"]
 
 
-@pytest.mark.parametrize("bend", [put("data", [None]), says(DEEP)], ids=["null row", "nested"])
-async def test_whatever_the_change_log_says_the_keys_go_off(serve: Serve, bend: Bend) -> None:
-    azure = serve(bots("bot"))
-    bend_queries(azure, b"resourcechanges", bend)
+async def test_whatever_the_change_log_says_the_keys_go_off(serve: Serve) -> None:
+    azure = serve(adrift("bot"))
+    bend_queries(azure, b"resourcechanges", says(DEEP))
 
     assert (await sweep(azure)).results == {"bot": Result.DISABLED}
 
@@ -177,13 +157,13 @@ async def test_whatever_the_change_log_says_the_keys_go_off(serve: Serve, bend: 
 
 @pytest.mark.parametrize(
     "text",
-    ["\ud800", "\x00", "\x1b[2J", "x" * 100_000, "\r\nX-Evil: 1"],
-    ids=["half a letter", "NUL", "escape", "long", "line"],
+    ["\ud800", "\x00", "x" * 100_000],
+    ids=["half a letter", "NUL", "long"],
 )
 async def test_whatever_text_stands_in_an_answer_it_ends_no_sweep_and_is_told(
     serve: Serve, text: str
 ) -> None:
-    azure = serve(bots("bot", "neighbour", hidden=True))
+    azure = serve(adrift("bot", "neighbour", hidden=True))
 
     def odd(answer: Answer) -> Answer:
         row = answer.body["value"][0]
@@ -201,20 +181,9 @@ async def test_whatever_text_stands_in_an_answer_it_ends_no_sweep_and_is_told(
     assert len(azure.writes) == 1
 
 
-@pytest.mark.parametrize("number", [HUGE, "nan", ""], ids=["400 digits", "nan", "empty"])
-async def test_no_number_in_a_header_ends_a_sweep(serve: Serve, number: str) -> None:
-    azure = serve(bots("bot"))
-    waits = dict.fromkeys(("Retry-After", "x-ms-retry-after-ms"), number)
-    azure.faults.on(action=GRAPH).answer(429, ERROR, waits)
-    for name in ("x-ms-ratelimit-remaining-subscription-reads", "x-ms-user-quota-remaining"):
-        azure.faults.on(host="arm", times=None).bend(with_header(name, number))
-
-    assert (await sweep(azure)).results["bot"] in {Result.DISABLED, Result.DEFERRED}
-
-
-@pytest.mark.parametrize("kind", ["", "text/html", "application/json; charset=utf-16"])
+@pytest.mark.parametrize("kind", ["", "application/json; charset=utf-16"])
 async def test_the_content_type_of_an_answer_makes_no_difference(serve: Serve, kind: str) -> None:
-    azure = serve(bots("bot"))
+    azure = serve(adrift("bot"))
     azure.faults.on(host="arm", times=None).bend(with_header("Content-Type", kind))
 
     assert (await sweep(azure)).results == {"bot": Result.DISABLED}
@@ -236,14 +205,14 @@ UNFOLDING = gzip.compress(b'{"value":[],"padding":"' + b"x" * (64 * 1024 * 1024)
     ],
 )
 async def test_an_answer_that_can_not_be_unpacked_is_none(serve: Serve, bend: Bend) -> None:
-    azure = serve(bots("bot", hidden=True))
+    azure = serve(adrift("bot", hidden=True))
     azure.faults.on(path=accounts_of(azure), times=None).bend(bend)
 
     assert gaps(await sweep(azure)) == {("subscription", *azure.tenant.subscriptions)}
 
 
 async def test_an_ordinary_answer_may_be_packed(serve: Serve) -> None:
-    azure = serve(bots("bot"))
+    azure = serve(adrift("bot"))
     azure.faults.on(method="GET", path="*/accounts/bot", times=None).bend(
         lambda answer: packed(gzip.compress(json.dumps(answer.body).encode()))(answer)
     )
@@ -251,17 +220,11 @@ async def test_an_ordinary_answer_may_be_packed(serve: Serve) -> None:
     assert (await sweep(azure)).results == {"bot": Result.DISABLED}
 
 
-DEEP_PLACES: dict[str, Callable[[LocalAzure], Fault]] = {
-    "account": lambda azure: azure.faults.on(method="GET", path="*/accounts/bot", times=None),
-    "resource graph": lambda azure: azure.faults.on(action=GRAPH, times=None),
-    "patch": lambda azure: azure.faults.on(method="PATCH", times=None),
-}
-
-
-@pytest.mark.parametrize("place", DEEP_PLACES)
-async def test_a_refusal_that_is_nested_too_deeply_ends_no_sweep(serve: Serve, place: str) -> None:
-    azure = serve(bots("bot"))
-    DEEP_PLACES[place](azure).bend(lambda answer: replace(answer, status=400, body=DEEP))
+async def test_a_refusal_that_is_nested_too_deeply_ends_no_sweep(serve: Serve) -> None:
+    azure = serve(adrift("bot"))
+    azure.faults.on(method="PATCH", times=None).bend(
+        lambda answer: replace(answer, status=400, body=DEEP)
+    )
 
     completed(await sweep(azure, SWEEP_BUDGET_SECONDS="300"))
 
@@ -269,56 +232,16 @@ async def test_a_refusal_that_is_nested_too_deeply_ends_no_sweep(serve: Serve, p
 # What follows a PATCH
 
 
-WRITTEN: dict[str, Bend] = {
-    "an error": says(ERROR),
-    "a list": says([]),
-    "nested": says(DEEP),
-    "a huge number": says(b'{"properties":{"callRateLimit":{"count":1e999}}}'),
-    "keys that are still on": put("properties", {"disableLocalAuth": False}),
-    "302": lambda answer: replace(answer, status=302).with_header("Location", answer.url),
-    "202 without a link": lambda answer: replace(answer, status=202, body=None),
-    "202 with an odd link": lambda answer: replace(answer, status=202).with_header(
-        "Location", "nowhere"
-    ),
-}
-
-
-@pytest.mark.parametrize("bend", WRITTEN.values(), ids=WRITTEN.keys())
-async def test_whatever_answers_a_patch_the_read_back_says_what_came_of_it(
-    serve: Serve, bend: Bend
+@pytest.mark.parametrize("path", ["*/accounts/bot", "*/operationresults/*"])
+async def test_whatever_answers_a_patch_or_its_operation_the_read_back_says_what_came_of_it(
+    serve: Serve, path: str
 ) -> None:
-    azure = serve(bots("bot"))
-    azure.faults.on(method="PATCH").bend(bend)
+    azure = serve(adrift("bot", patch=PatchForm.BOTH))
+    method = "PATCH" if path.endswith("bot") else "GET"
+    bent = azure.faults.on(method=method, path=path).bend(says(ERROR))
 
     swept = await sweep(azure)
 
-    assert len(azure.writes) == 1
-    assert swept.results == {"bot": Result.DISABLED}
-
-
-POLLED: dict[str, Bend] = {
-    "as it is": lambda answer: answer,
-    "an error": says(ERROR),
-    "nested": says(DEEP),
-    "no status": without("status"),
-    "a status that is a list": put("status", []),
-    "a status nobody knows": put("status", "Dreaming"),
-    "failed too early": put("status", "Failed"),
-    "Retry-After": with_header("Retry-After", HUGE),
-}
-
-
-@pytest.mark.parametrize("form", [PatchForm.BOTH, PatchForm.LOCATION])
-@pytest.mark.parametrize("bend", POLLED.values(), ids=POLLED.keys())
-async def test_whatever_answers_the_polling_the_read_back_says_what_came_of_it(
-    serve: Serve, bend: Bend, form: PatchForm
-) -> None:
-    azure = serve(bots("bot", patch=form))
-    azure.faults.on(path="*/operationresults/*", times=3).bend(
-        lambda answer: bend(answer) if isinstance(answer.body, dict) else answer
-    )
-
-    swept = await sweep(azure)
-
+    assert bent.hits
     assert len(azure.writes) == 1
     assert swept.results == {"bot": Result.DISABLED}

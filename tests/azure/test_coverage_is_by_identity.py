@@ -19,7 +19,6 @@ from tests.support.bent_answers import (
     LISTING,
     accounts_of,
     bend_queries,
-    bots,
     changed,
     completed,
     gaps,
@@ -28,6 +27,7 @@ from tests.support.bent_answers import (
     turned_off,
     two_subscriptions,
 )
+from tests.support.contoso import adrift
 from tests.support.real_sweeps import process, sweep, tick
 from tests.support.serving import Serve
 
@@ -57,7 +57,7 @@ async def test_a_row_of_resource_graph_that_stands_in_anothers_place_hides_nobod
 
 
 async def test_an_account_that_arm_lists_twice_is_one(serve: Serve) -> None:
-    azure = serve(bots("bot", "neighbour", hidden=True))
+    azure = serve(adrift("bot", "neighbour", hidden=True))
     azure.faults.on(path=accounts_of(azure), times=None).bend(
         changed(
             lambda body: body["value"].append(

@@ -10,8 +10,8 @@ from local_azure import Tenant, scenarios
 from local_azure.services import Settings
 from local_azure.state import ids
 from local_azure.state.tenant import OTHER_TENANT
-from tests.support.bent_answers import TAG, completed, listed, turned_off
-from tests.support.contoso import keys_on
+from tests.support.bent_answers import completed, listed, turned_off
+from tests.support.contoso import TAG, keys_on
 from tests.support.real_sweeps import sweep
 from tests.support.serving import Serve
 

@@ -12,7 +12,8 @@ import pytest
 from local_azure import MovedClock, PatchForm, Tenant
 from local_azure.clock import START
 from shared.core.model import Result
-from tests.support.bent_answers import bots, completed, only
+from tests.support.bent_answers import completed, only
+from tests.support.contoso import adrift
 from tests.support.real_sweeps import sweep
 from tests.support.serving import Serve
 
@@ -22,7 +23,7 @@ FOREVER = 10**6
 
 
 def off() -> Tenant:
-    tenant = bots()
+    tenant = adrift()
     tenant.add_account("bot", local_auth=False, patch=PatchForm.OK_200, stale_reads=0)
     return tenant
 
@@ -55,7 +56,7 @@ async def test_what_arm_says_counts_and_is_acted_on_and_the_disagreement_is_told
 async def test_keys_that_resource_graph_still_calls_on_are_a_disagreement_too(
     serve: Serve, tags: dict[str, str | None]
 ) -> None:
-    tenant = bots("bot")
+    tenant = adrift("bot")
     azure = serve(tenant, clock=starting_at_its_turn(), graph_lag=FOREVER)
     tenant.tag("bot", tags)
     tenant.disable_keys("bot")
@@ -75,7 +76,7 @@ async def test_keys_that_resource_graph_still_calls_on_are_a_disagreement_too(
 async def test_an_account_that_only_resource_graph_still_lists_is_one_as_well(
     serve: Serve,
 ) -> None:
-    azure = serve(bots("bot"), clock=starting_at_its_turn(), graph_lag=FOREVER)
+    azure = serve(adrift("bot"), clock=starting_at_its_turn(), graph_lag=FOREVER)
     azure.tenant.delete("bot")
     azure.clock.advance(timedelta(minutes=12))
 

@@ -8,8 +8,8 @@ import pytest
 
 from local_azure import PatchForm, SeenRequest, Tenant
 from shared.core.model import Result
-from tests.support.bent_answers import TAG, bots, only
-from tests.support.contoso import keys_on
+from tests.support.bent_answers import only
+from tests.support.contoso import TAG, adrift, keys_on
 from tests.support.real_sweeps import sweep
 from tests.support.serving import Serve
 
@@ -68,7 +68,7 @@ async def test_the_nearest_level_with_an_exact_tag_decides(serve: Serve, *, hidd
 
 @pytest.mark.parametrize("setting", ["", "resourceGroup"])
 async def test_a_level_that_is_not_switched_on_does_not_count(serve: Serve, setting: str) -> None:
-    tenant = bots("bot")
+    tenant = adrift("bot")
     tenant.subscription("contoso-prod").tags = YES
 
     swept = await sweep(serve(tenant), EXEMPTION_INHERIT=setting)
@@ -76,16 +76,17 @@ async def test_a_level_that_is_not_switched_on_does_not_count(serve: Serve, sett
     assert swept.results == {"bot": Result.DISABLED}
 
 
-@pytest.mark.parametrize("level", ["resourceGroup", "subscription"])
 @pytest.mark.parametrize(
-    ("value", "result"),
-    [("yes", Result.NOW_EXEMPT), ("until=soon", Result.NOW_HELD)],
-    ids=["exempt", "unreadable"],
+    ("level", "value", "result"),
+    [
+        ("resourceGroup", "yes", Result.NOW_EXEMPT),
+        ("subscription", "until=soon", Result.NOW_HELD),
+    ],
 )
 async def test_a_tag_put_above_just_before_the_patch_wins(
     serve: Serve, level: str, value: str, result: Result
 ) -> None:
-    azure = serve(bots("bot"))
+    azure = serve(adrift("bot"))
     home = azure.tenant.subscription("contoso-prod")
 
     def tag(request: SeenRequest) -> None:
@@ -106,7 +107,7 @@ async def test_a_tag_put_above_just_before_the_patch_wins(
 
 
 async def test_a_resource_group_that_can_not_be_listed_holds_its_accounts(serve: Serve) -> None:
-    azure = serve(bots("bot", hidden=True))
+    azure = serve(adrift("bot", hidden=True))
     refused = {"error": {"code": "AuthorizationFailed", "message": ""}}
     azure.faults.on(method="GET", path="*/resourcegroups", times=None).answer(403, refused)
 

@@ -7,10 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from local_azure import Tenant
 from local_azure.clock import START
 from shared.core.model import Result
-from tests.support.contoso import adrift, keys_on, written
+from tests.support.contoso import keys_on, several, written
 from tests.support.real_sweeps import process, sweep, tick
 from tests.support.serving import Serve
 
@@ -18,15 +17,11 @@ QUARTER = 15 * 60
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 
-def bots(count: int) -> Tenant:
-    return adrift(*(f"bot-{number}" for number in range(count)))
-
-
 @pytest.mark.parametrize("way", ["BRAKE=trickle", "BRAKE_RELEASE_UNTIL"])
 async def test_all_are_held_and_the_settings_that_the_forecast_prints_let_them_through(
     serve: Serve, way: str
 ) -> None:
-    azure = serve(bots(4))
+    azure = serve(several(4))
     swept = await sweep(azure, MAX_CHANGES_PER_SWEEP="2")
     assert azure.writes == ()
     assert swept.whole, "a brake is a deliberate no: it is alerted by its event, and not red"
@@ -43,7 +38,7 @@ async def test_all_are_held_and_the_settings_that_the_forecast_prints_let_them_t
 
 
 async def test_trickle_makes_that_many_accepted_writes_a_sweep(serve: Serve) -> None:
-    azure = serve(bots(7))
+    azure = serve(several(7))
     azure.tenant.add_lock(azure.tenant.account("bot-0").id)
     azure.faults.on(method="PATCH", path="*/bot-1", times=1).answer(500, after_acting=True)
     counts = []
@@ -59,7 +54,7 @@ async def test_trickle_makes_that_many_accepted_writes_a_sweep(serve: Serve) -> 
 
 
 async def test_a_release_lets_everything_through_and_expires_by_itself(serve: Serve) -> None:
-    azure = serve(bots(3))
+    azure = serve(several(3))
     until = f"{START + timedelta(hours=1):{MOMENT}}"
 
     async with process(azure, MAX_CHANGES_PER_SWEEP="2", BRAKE_RELEASE_UNTIL=until) as same:
@@ -77,7 +72,7 @@ async def test_a_release_lets_everything_through_and_expires_by_itself(serve: Se
 async def test_notice_writes_nothing_says_when_in_every_event_and_enforces_at_the_moment(
     serve: Serve,
 ) -> None:
-    azure = serve(bots(2))
+    azure = serve(several(2))
     begins = START + timedelta(hours=1)
 
     async with process(azure, ENFORCE_FROM=f"{begins:{MOMENT}}") as same:

@@ -76,20 +76,19 @@ async def test_each_account_gets_these_bytes_once_and_nothing_else_changes(
         assert account in wrote or after[account] == wire, "an account was changed by no write"
 
 
-@pytest.mark.parametrize("times", [1, 3])
-@pytest.mark.parametrize("headers", [{}, {"Retry-After": "2"}, {"x-ms-retry-after-ms": "10"}])
+@pytest.mark.parametrize("headers", [{}, {"x-ms-retry-after-ms": "10"}])
 async def test_a_patch_that_was_throttled_is_tried_again_only_after_another_read(
-    serve: Serve, headers: dict[str, str], times: int
+    serve: Serve, headers: dict[str, str]
 ) -> None:
     azure = serve(adrift(hidden=True))
     bot = azure.tenant.account("bot")
     refusal = {"error": {"code": "TooManyRequests", "message": "Slowly."}}
-    azure.faults.on(method="PATCH", times=times).answer(429, refusal, headers)
+    azure.faults.on(method="PATCH", times=3).answer(429, refusal, headers)
 
     swept = await sweep(azure)
 
     assert swept.whole
-    assert methods(azure, bot).count("PATCH") == times + 1
+    assert methods(azure, bot).count("PATCH") == 4
     assert each_patch_follows_a_read(azure, bot)
 
 

@@ -12,7 +12,7 @@ import pytest
 from local_azure import LocalAzure, PatchForm, Tenant
 from local_azure.faults import Fault
 from shared.core.model import Result
-from tests.support.contoso import GRAPH, adrift, keys_on, written
+from tests.support.contoso import GRAPH, keys_on, several, written
 from tests.support.real_sweeps import Swept, sweep
 from tests.support.serving import Serve
 
@@ -37,15 +37,17 @@ PLACES: dict[str, dict[str, Any]] = {
     "operation": {"path": "*/operationresults/*"},
     "read-back": {"method": "GET", "path": "*/accounts/bot-*", "skip": 3},
 }
-STRIKES: dict[str, Callable[[Fault], Fault]] = {
-    "hangs": lambda fault: fault.hang(),
-    "closed for an hour": lambda fault: fault.answer(429, BUSY, HOUR),
-}
+# A lane that is closed is the pace's business, whatever waits for it (tests/unit/border): here are
+# those that are no lane of ARM's, and the SDK's own waiting.
+CLOSED = ("token", "graph", "account", "operation")
+STRIKES = [
+    *((place, "hangs") for place in PLACES),
+    *((place, "closed for an hour") for place in CLOSED),
+]
 
 
 def bots(count: int = 3, **more: Any) -> Tenant:
-    names = (f"bot-{number}" for number in range(count))
-    tenant = adrift(*names, patch=PatchForm.BOTH, stale_reads=2, **more)
+    tenant = several(count, patch=PatchForm.BOTH, stale_reads=2, **more)
     hidden = tenant.add_subscription("hidden", parent="contoso", hidden_from_graph=True)
     tenant.add_account("bot-hidden", local_auth=True, subscription=hidden)
     return tenant
@@ -72,11 +74,11 @@ async def within(azure: LocalAzure, budget: int) -> Swept:
     return swept
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("strike", STRIKES)
+@pytest.mark.parametrize(("place", "strike"), STRIKES)
 async def test_no_sweep_outlives_its_budget(serve: Serve, place: str, strike: str) -> None:
     azure = serve(bots())
-    fault = STRIKES[strike](azure.faults.on(**PLACES[place], times=None))
+    fault = azure.faults.on(**PLACES[place], times=None)
+    fault.hang() if strike == "hangs" else fault.answer(429, BUSY, HOUR)
 
     await within(azure, 300)
 

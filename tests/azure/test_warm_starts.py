@@ -5,22 +5,15 @@ from collections.abc import Callable
 
 import pytest
 
-from local_azure import LocalAzure, PatchForm, SeenRequest, Tenant
+from local_azure import LocalAzure, SeenRequest
 from local_azure.faults import Fault
 from local_azure.server import Server
-from tests.support.contoso import keys_on
+from tests.support.contoso import keys_on, several
 from tests.support.real_sweeps import process, tick, worker
 from tests.support.serving import Serve
 
 QUARTER = 15 * 60
 YEARS = 10 * 365 * 86_400
-
-
-def bots(count: int = 1) -> Tenant:
-    tenant = Tenant.with_one_subscription()
-    for number in range(count):
-        tenant.add_account(f"bot-{number}", local_auth=True, patch=PatchForm.OK_200, stale_reads=0)
-    return tenant
 
 
 def tokens(azure: LocalAzure) -> int:
@@ -46,7 +39,7 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 async def test_the_function_app_keeps_token_and_connections_between_firings(
     serve: Serve, connections: list[object]
 ) -> None:
-    azure = serve(bots(20))
+    azure = serve(several(20))
 
     async with worker(azure) as functions:
         assert (await functions.fire()).succeeded
@@ -63,7 +56,7 @@ async def test_the_function_app_keeps_token_and_connections_between_firings(
 async def test_a_token_is_renewed_before_it_expires_and_no_request_carries_an_old_one(
     serve: Serve,
 ) -> None:
-    azure = serve(bots(), token_lifetime=3600)
+    azure = serve(several(1), token_lifetime=3600)
 
     async with process(azure) as same:
         for _ in range(6):
@@ -78,7 +71,7 @@ async def test_a_token_that_azure_takes_no_longer_is_replaced_within_the_tick(
     serve: Serve,
 ) -> None:
     # Valid for years, so that azure-identity, which goes by the real time, thinks it is good.
-    azure = serve(bots(2), token_lifetime=YEARS)
+    azure = serve(several(2), token_lifetime=YEARS)
 
     async with process(azure) as same:
         await tick(same)
@@ -96,7 +89,7 @@ async def test_a_token_that_azure_takes_no_longer_is_replaced_within_the_tick(
 async def test_connections_that_azure_closed_meanwhile_are_opened_again(
     serve: Serve, connections: list[object]
 ) -> None:
-    azure = serve(bots(2))
+    azure = serve(several(2))
 
     async with process(azure) as same:
         await tick(same)
@@ -129,7 +122,7 @@ REFUSAL = {"error": {"code": "AuthenticationFailed", "message": "Authentication 
 async def test_a_tick_that_could_read_nothing_leaves_nothing_behind_that_breaks_the_next(
     serve: Serve, connections: list[object], strike: Callable[[LocalAzure], Fault]
 ) -> None:
-    azure = serve(bots())
+    azure = serve(several(1))
 
     async with process(azure) as same:
         fault = strike(azure)
@@ -147,7 +140,7 @@ async def test_a_tick_that_could_read_nothing_leaves_nothing_behind_that_breaks_
 
 
 async def test_a_tick_that_is_cancelled_leaves_a_process_that_works(serve: Serve) -> None:
-    azure = serve(bots())
+    azure = serve(several(1))
     fault = azure.faults.on(method="GET", path="*/accounts/bot-0", times=None).hang()
 
     async with worker(azure) as functions:

@@ -161,10 +161,14 @@ def test_azd_deploy_alone_waits_for_the_function_too(azd: Azd) -> None:
     assert azd.did == ["deploy", "postdeploy"]
 
 
-def test_azd_uploads_into_the_group_that_was_deployed_to() -> None:
-    """One that was there before lacks the tag by which azd would look for it."""
+@pytest.mark.parametrize(
+    ("place", "output"),
+    [("resourceGroup", "RESOURCE_GROUP"), ("resourceName", "FUNCTION_APP_NAME")],
+)
+def test_azd_uploads_to_what_was_deployed_and_looks_for_no_tag(place: str, output: str) -> None:
+    """A group that was there before lacks azd's tag, and may have another Keysweep's app."""
     service = yaml.safe_load((ROOT / "azure.yaml").read_text())["services"]["sweep"]
-    (output,) = re.findall(r"\$\{(\w+)\}", service["resourceGroup"])
+    assert service[place] == f"${{{output}}}"
     assert output in bicep.compiled("app")["outputs"]
 
 

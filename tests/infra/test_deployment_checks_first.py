@@ -18,10 +18,10 @@ from infra import deploy
 from infra.deploy.__main__ import main, read_arguments
 from infra.deploy.alert_interval import schedule_problems
 from infra.deploy.azure_cli import CommandFailed, DeploymentStopped, run, script_problem
+from infra.deploy.checks import check
 from infra.deploy.command_lines import pasteable
-from infra.deploy.hierarchy import place_problems
 from infra.deploy.hooks import prepare
-from infra.deploy.plan import SWEEP_INTERVAL, Plan, parameter_of, scope_of
+from infra.deploy.plan import SWEEP_INTERVAL, Plan, parameter_of, plan_of, scope_of
 from infra.deploy.questions import ASKED
 from infra.deploy.rights import rights_missing
 from shared.core.settings import SETTINGS
@@ -286,6 +286,13 @@ def test_zones_that_the_region_does_not_have_are_refused(cli: AzureCli) -> None:
     assert problem.endswith("it must be Standard_LRS")
 
 
+@pytest.mark.usefixtures("cli")
+def test_no_resource_may_be_called_as_the_app_by_whose_name_azd_finds_it() -> None:
+    names = {"functionApp": "keys", "plan": "Keys", "alerts": "keys", "identity": "id-keys"}
+    (problem,) = problems(refused(KEYSWEEP_NAMES=json.dumps(names)))
+    assert problem.startswith("- KEYSWEEP_NAMES has plan 'Keys', which functionApp")
+
+
 def with_descendants(cli: AzureCli, *names: str) -> None:
     """Let these be below the management group."""
     url = f"{scope_of(GROUP)}/descendants?api-version=2020-05-01"
@@ -323,16 +330,21 @@ def test_a_ring_that_is_not_below_the_management_group_is_refused(cli: AzureCli)
     assert problem.startswith("- ENFORCE_SCOPES lists 'mg-typo': it must be below ")
 
 
-@pytest.mark.parametrize(("below", "count"), [("2" * 8, 1), (None, 0)])
-def test_a_deployment_at_the_group_reaches_the_subscriptions_below_it_alone(
-    cli: AzureCli, below: str | None, count: int
-) -> None:
-    subscription = "22222222-2222-2222-2222-222222222222"
-    with_descendants(cli, below or subscription)
-    plan = Plan({}, GROUP, "westeurope", subscription=subscription)
-    found = place_problems(plan)
-    assert len(found) == count
-    assert all("must be below management group" in problem for problem in found)
+def test_a_deployment_at_the_group_reaches_the_subscriptions_below_it_alone(cli: AzureCli) -> None:
+    plan = plan_of({**ENVIRON, "SWEEP_MANAGEMENT_GROUPS": "contoso-corp"})
+    with_descendants(cli, "contoso-corp", FUNCTIONS_SUBSCRIPTION)
+    check(plan)
+    with_descendants(cli, "contoso-corp")
+    with pytest.raises(DeploymentStopped) as stopped:
+        check(plan)
+    (problem,) = problems(str(stopped.value))
+    assert problem.startswith(f"- AZURE_SUBSCRIPTION_ID (subscriptionId) is {plan.subscription!r}")
+
+
+def test_what_is_below_the_group_is_read_once(cli: AzureCli) -> None:
+    with_descendants(cli, "contoso-corp", FUNCTIONS_SUBSCRIPTION)
+    check(plan_of({**ENVIRON, "SWEEP_MANAGEMENT_GROUPS": "contoso-corp"}))
+    assert sum("/descendants" in " ".join(call) for call in cli.calls) == 1
 
 
 def test_azd_deploys_into_any_subscription_of_the_tenant(cli: AzureCli) -> None:

@@ -13,6 +13,7 @@ from infra.deploy.verification import Clock
 from tests.support.azure_cli import AzureCli
 from tests.support.deployments import (
     ENVIRON,
+    FUNCTIONS_SUBSCRIPTION,
     GROUP,
     GROUP_SCOPE,
     INSTALLATION,
@@ -23,7 +24,38 @@ from tests.support.management_group import ManagementGroup
 READER, WRITER = f"Keysweep {INSTALLATION} ({GROUP})", f"Keysweep {INSTALLATION} writes ({GROUP})"
 DEFINITIONS = f"{GROUP_SCOPE}/providers/Microsoft.Authorization/policyDefinitions"
 RING = "/providers/microsoft.management/managementgroups/mg-dev"
+FUNCTIONS = f"/subscriptions/{FUNCTIONS_SUBSCRIPTION}"
 OTHERS = "prod-westeurope-11111111"
+
+
+def record(scope: str, name: str, **given: str) -> dict[str, object]:
+    """Return what Azure keeps of a deployment, with the parameters that it was given."""
+    parameters = {parameter: {"value": value} for parameter, value in given.items()}
+    properties = {"outputs": None, "parameters": parameters}
+    return {"name": name, "scope": scope, "properties": properties}
+
+
+MAIN = {
+    "environmentName": "prod",
+    "location": "West Europe",
+    "subscriptionId": FUNCTIONS_SUBSCRIPTION,
+}
+# What main.bicep and its modules leave, started in another region than the Function's.
+MODULES_AT_GROUPS = [
+    record(GROUP_SCOPE, "keysweep-prod-uksouth", **MAIN),
+    record(GROUP_SCOPE, "keysweep-guardrail-prod-a", installation=INSTALLATION),
+    record(RING, "keysweep-writes-prod-b", principalId="1", roleId=f"/x/id of {WRITER}"),
+]
+MODULES_IN_SUBSCRIPTIONS = [
+    record("/subscriptions/2222", "keysweep-writes-prod-c", roleId=f"/x/id of {WRITER}"),
+    record(FUNCTIONS, "keysweep-app-prod-uksouth", environmentName="prod", location="West Europe"),
+]
+OTHERS_AT_GROUPS = [
+    record(GROUP_SCOPE, "keysweep-guardrail-prod-d", installation=OTHERS),
+    record(GROUP_SCOPE, "keysweep-prod-ukwest", **{**MAIN, "subscriptionId": "1" * 36}),
+    record(RING, "keysweep-writes-prod-e", roleId="/x/their role"),
+]
+OTHERS_IN_SUBSCRIPTIONS = [record(FUNCTIONS, "keysweep-app-prod-ukwest", **MAIN)]
 
 
 @pytest.fixture
@@ -60,7 +92,10 @@ def group(cli: AzureCli) -> ManagementGroup:
                     "properties": {"outputs": outputs},
                 },
                 {"name": "theirs", "properties": {"outputs": None}},
+                *MODULES_AT_GROUPS,
+                *OTHERS_AT_GROUPS,
             ],
+            "deployment sub": [*MODULES_IN_SUBSCRIPTIONS, *OTHERS_IN_SUBSCRIPTIONS],
         }
     )
     found.play(cli)
@@ -80,7 +115,8 @@ def test_all_that_was_deployed_goes_and_nothing_else(
         "policy definition": [f"keysweep-{OTHERS}"],
         "role assignment": ["/owner"],
         "role definition": ["Their role"],
-        "deployment mg": ["theirs"],
+        "deployment mg": ["theirs", *names(OTHERS_AT_GROUPS)],
+        "deployment sub": names(OTHERS_IN_SUBSCRIPTIONS),
     }
     assert f"Nothing of Keysweep {INSTALLATION} is left" in capsys.readouterr().out
 
@@ -90,16 +126,34 @@ def test_assignments_go_before_what_they_assign_and_the_record_of_where_they_are
     cli: AzureCli,
 ) -> None:
     remove(GROUP, "prod", PassingTime().sleep, INSTALLATION)
-    assert [" ".join(call[1:6]) for call in cli.calls if "delete" in call] == [
-        "policy assignment delete --name ours",
-        f"policy definition delete --name keysweep-{INSTALLATION}",
-        "role assignment delete --ids /writes-in-ring",
-        "role assignment delete --ids /writes-in-subscription",
-        f"role definition delete --name {WRITER}",
-        "role assignment delete --ids /reads",
-        f"role definition delete --name {READER}",
-        f"deployment mg delete --management-group-id {GROUP}",
+    deleted = [call[1:] for call in cli.calls if "delete" in call]
+    assert [
+        f"{call[0]} {call[1]} {call[call.index('--ids' if '--ids' in call else '--name') + 1]}"
+        for call in deleted
+    ] == [
+        "policy assignment ours",
+        f"policy definition keysweep-{INSTALLATION}",
+        "role assignment /writes-in-ring",
+        "role assignment /writes-in-subscription",
+        "deployment mg keysweep-writes-prod-b",
+        "deployment sub keysweep-writes-prod-c",
+        f"role definition {WRITER}",
+        "role assignment /reads",
+        f"role definition {READER}",
+        "deployment sub keysweep-app-prod-uksouth",
+        "deployment mg keysweep-prod-uksouth",
+        "deployment mg keysweep-guardrail-prod-a",
+        f"deployment mg keysweep-tenant-{INSTALLATION}",
     ]
+
+
+@pytest.mark.usefixtures("group")
+def test_the_records_at_a_group_are_read_once_a_round(cli: AzureCli) -> None:
+    remove(GROUP, "prod", PassingTime().sleep, INSTALLATION)
+    first_round = cli.calls[: next(i for i, call in enumerate(cli.calls) if "delete" in call)]
+    listings = [call for call in first_round if call[1:4] == ["deployment", "mg", "list"]]
+    asked = [call[call.index("--management-group-id") + 1] for call in listings]
+    assert asked == [GROUP, RING.rpartition("/")[2]]
 
 
 def test_a_group_is_known_however_its_id_is_written(group: ManagementGroup) -> None:
@@ -135,7 +189,7 @@ def test_what_is_left_is_named_with_the_commands_for_it(group: ManagementGroup) 
         remove(GROUP, "prod", PassingTime().sleep, INSTALLATION)
     assert f"    az role definition delete --name '{WRITER}'" in str(stopped.value)
     # By it another attempt finds the rings.
-    assert len(group.there["deployment mg"]) == 2
+    assert f"keysweep-tenant-{INSTALLATION}" in names(group.there["deployment mg"])
 
 
 def test_what_somebody_else_deleted_meanwhile_is_gone_too(

@@ -1,13 +1,15 @@
 """The part at the management group: what it has no more goes first, and what is late is awaited."""
 
+import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
 from infra.deploy import hooks
 from infra.deploy.__main__ import main
-from infra.deploy.azure_cli import DeploymentStopped
+from infra.deploy.azure_cli import CommandFailed, DeploymentStopped
 from infra.deploy.consistency import LONGEST_SECONDS, PAUSE_SECONDS, is_late
 from infra.deploy.plan import plan_of, scope_of, write_scopes
 from infra.deploy.verification import Clock
@@ -163,6 +165,18 @@ def test_a_ring_that_is_no_more_loses_the_role_before_anything_is_deployed(cli: 
     assert done(cli) == ["/at/test", "deployed"]
 
 
+def test_the_record_of_assigning_the_role_at_a_ring_goes_after_its_assignment(
+    cli: AzureCli,
+) -> None:
+    deployed(cli, TEST)
+    given = {"roleId": {"value": "/x/WRITER-ID"}}
+    assigning = {"name": "keysweep-writes-prod-x", "properties": {"parameters": given}}
+    cli.answer("az deployment mg list --management-group-id mg-test ", [assigning])
+    cli.answer("az deployment mg delete --management-group-id mg-test --name", None)
+    postprovision(**RINGS)
+    assert done(cli) == ["/at/test", "mg-test", "deployed"]
+
+
 def test_a_deployment_that_failed_may_have_assigned_the_role_where_it_was_to(cli: AzureCli) -> None:
     deployed(cli)
     given = {"sweepMode": {"value": "enforce"}, "enforceScopes": {"value": "mg-dev, mg-test"}}
@@ -180,11 +194,34 @@ def test_a_ring_that_no_record_knows_any_more_is_found_by_resource_graph(cli: Az
     assert done(cli) == ["/at/test", "deployed"]
 
 
+def test_a_ring_on_the_second_page_of_resource_graph_is_found_too(cli: AzureCli) -> None:
+    deployed(cli)
+    cli.answer("az deployment mg list", [])
+
+    def page(command: Sequence[str]) -> tuple[int, str]:
+        body = json.loads(Path(command[command.index("--body") + 1][1:]).read_text())
+        # Without an id in its rows it has no second page.
+        assert "project id, " in body["query"]
+        if "roledefinitions" in body["query"]:
+            return 0, json.dumps({"data": []})
+        first = {"data": [{"scope": DEV}], "$skipToken": "more", "resultTruncated": "false"}
+        second = {"data": [{"scope": TEST}], "resultTruncated": "false"}
+        return 0, json.dumps(second if body["options"].get("$skipToken") == "more" else first)
+
+    cli.act(GRAPH, page)
+    postprovision(**RINGS)
+    assert done(cli) == ["/at/test", "deployed"]
+
+
+@pytest.mark.parametrize("answer", ["(Forbidden) no", {"data": [], "resultTruncated": "true"}])
 def test_where_resource_graph_shows_nothing_it_is_said_that_a_ring_may_be_missed(
-    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+    cli: AzureCli, capsys: pytest.CaptureFixture[str], answer: object
 ) -> None:
     deployed(cli, DEV)
-    cli.refuse(GRAPH, "(Forbidden) no")
+    if isinstance(answer, str):
+        cli.refuse(GRAPH, answer)
+    else:
+        cli.answer(GRAPH, answer)
     postprovision(**RINGS)
     assert f"{WRITER.upper()!r} is assigned can't be seen" in capsys.readouterr().out
 
@@ -346,23 +383,46 @@ def test_a_refusal_is_not_waited_for_unless_azure_itself_says_that_you_may(cli: 
     assert postprovision() == [PAUSE_SECONDS]
 
 
+DENIED = (
+    "(DenyAssignmentAuthorizationFailed) The client 'x' has permission to perform action "
+    "'Microsoft.Authorization/roleAssignments/write' on scope '/subscriptions/2222'; however, the "
+    "access is denied because of the deny assignment with name 'stack' and Id '1'"
+)
+DENIED_BELOW = (
+    "(LinkedAuthorizationFailed) it does not have permission to perform action 'join/action' on "
+    "the '0' linked scope(s) '' and is blocked by deny assignments on the '2' linked scope(s)"
+)
+
+
 @pytest.mark.parametrize(
-    ("codes", "has_rights", "late"),
+    ("said", "has_rights", "late"),
     [
-        ({"DeploymentFailed", "RoleDefinitionDoesNotExist"}, False, True),
-        ({"InvalidCreatePolicyAssignmentRequest"}, False, True),
-        ({"AuthorizationFailed"}, False, False),
-        ({"AuthorizationFailed", "PrincipalNotFound"}, False, False),
-        ({"LinkedAuthorizationFailed"}, True, True),
-        ({"InvalidTemplate"}, True, False),
-        ({"ManagementGroupNotFound"}, True, False),
-        (set(), True, False),
+        ("(DeploymentFailed) (RoleDefinitionDoesNotExist)", False, True),
+        ("(InvalidCreatePolicyAssignmentRequest)", False, True),
+        ("(AuthorizationFailed)", False, False),
+        ("(AuthorizationFailed) (PrincipalNotFound)", False, False),
+        ("(LinkedAuthorizationFailed)", True, True),
+        ("(InvalidTemplate)", True, False),
+        ("(ManagementGroupNotFound)", True, False),
+        ("", True, False),
+        (DENIED, True, False),
+        (DENIED_BELOW, True, False),
+        (f"(AuthorizationFailed) (PrincipalNotFound) {DENIED}", True, False),
     ],
 )
-def test_a_lack_of_rights_is_told_from_a_lag_by_its_code(
-    codes: set[str], *, has_rights: bool, late: bool
+def test_a_refusal_is_told_from_a_lag_by_what_azure_says(
+    said: str, *, has_rights: bool, late: bool
 ) -> None:
-    assert is_late(frozenset(codes), lambda: has_rights) is late
+    assert is_late(CommandFailed(["az"], said), lambda: has_rights) is late
+
+
+def test_a_deny_assignment_ends_it_at_once_and_is_said_to_stand_above_roles(
+    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.refuse("az deployment mg create", f"(AuthorizationFailed) {DENIED}")
+    reason = stopped(capsys)
+    assert "A deny assignment refuses it, which no role overrides" in reason
+    assert "Owner" not in reason
 
 
 # Without azd
@@ -388,11 +448,12 @@ def test_the_command_line_takes_the_role_away_from_what_is_no_ring_any_more(
     assert done(cli) == ["/at/test"]
 
 
-def test_a_file_that_is_wrong_takes_nothing_away(cli: AzureCli) -> None:
+@pytest.mark.parametrize("command", ["create", "withdraw"])
+def test_a_file_that_is_wrong_takes_nothing_away(cli: AzureCli, command: str) -> None:
     deployed(cli, DEV, TEST)
     wrong = compiled_parameters(location="westeurope", environmentName="prod", sweepMode="enforced")
     cli.answer("az bicep build-params", wrong)
-    assert main(["create", "--management-group", GROUP], {}) == 1
+    assert main([command, "--management-group", GROUP], {}) == 1
     assert done(cli) == []
 
 

@@ -12,25 +12,11 @@ from tests.support.real_sweeps import Swept
 
 type Bend = Callable[[Answer], Answer]
 
-TAG = "local-auth-exempt"
 GRAPH = "Microsoft.ResourceGraph/resources/read"
 LISTING, CENSUS = b"flag != 'true' or", b"summarize"
 """What stands in the query that lists accounts, and in the one that counts them."""
 ERROR = {"error": {"code": "InternalServerError", "message": "Later."}}
 DEEP = b'{"value":' * 100_000
-
-
-def bots(*names: str, hidden: bool = False, **more: Any) -> Tenant:
-    """Return a tenant of one subscription, with accounts that answer a PATCH plainly and at once.
-
-    `hidden`: Resource Graph shows nothing of the subscription.
-    """
-    tenant = Tenant.with_one_subscription()
-    tenant.subscription("contoso-prod").hidden_from_graph = hidden
-    for name in names:
-        form: dict[str, Any] = {"patch": PatchForm.OK_200, "stale_reads": 0, **more}
-        tenant.add_account(name, local_auth=True, **form)
-    return tenant
 
 
 def two_subscriptions() -> Tenant:

@@ -1,17 +1,19 @@
-"""The real readers of ARM and Resource Graph, on a transport that answers from memory."""
+"""The real border of ARM and Resource Graph, on a transport that answers from memory."""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from azure.core.pipeline import AsyncPipeline
+from azure.core.pipeline.policies import RequestIdPolicy
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
+from multidict import CIMultiDict
 
 from shared.border.answers import Answers
-from shared.border.arm import ArmReader
+from shared.border.arm_writer import ArmWriter
 from shared.border.graph import Graph
 from shared.border.lanes import Lanes
 from shared.border.pacing import Pace, Pacing
@@ -19,6 +21,7 @@ from shared.border.tokens import TokenCache
 from shared.core.deadline import Deadline
 from shared.core.errors import Unclear
 from shared.core.model import Account, AccountId, Answer, Clock
+from shared.core.rings import Rings
 from shared.workspace import SystemClock
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
@@ -113,17 +116,29 @@ def rows(*values: object, total: int | None = None) -> dict[str, Any]:
     }
 
 
+EVERYWHERE = Rings(enforces=True)
 HUGE = 12345.25
 """Stands for a number that is no longer one once it is read: 1e999."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """An answer with a status and headers of its own."""
+
+    body: object = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Reply:
     """An answer of azure-core's, whose body is there already."""
 
-    def __init__(self, request: HttpRequest, body: bytes, status: int) -> None:
+    def __init__(
+        self, request: HttpRequest, body: bytes, status: int, headers: Mapping[str, str]
+    ) -> None:
         self.request, self.content, self.status_code = request, body, status
         self.reason = "OK"
-        self.headers = {"Content-Type": "application/json"}
+        self.headers = CIMultiDict({"Content-Type": "application/json", **headers})
         self.content_type = "application/json"
 
     def json(self) -> Any:
@@ -142,6 +157,9 @@ class Reply:
         """Return the body."""
         return self.content
 
+    def stream_download(self, *_: object, **__: object) -> None:
+        """Do nothing: the SDK reads the body afterwards."""
+
     async def load_body(self) -> None:
         """Do nothing: it is there."""
 
@@ -153,7 +171,7 @@ class Transport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         self.bytes = b""
         self.status = 200
         self.next: list[object] = []
-        """Bodies, or statuses of refusals, for the first requests."""
+        """Bodies, statuses of refusals, whole answers or errors, for the first requests."""
         self.seconds = 0.0
         """How long each answer takes."""
         self.asked: list[HttpRequest] = []
@@ -166,12 +184,17 @@ class Transport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         self.most_at_once = max(self.most_at_once, self.under_way)
         await asyncio.sleep(self.seconds)
         self.under_way -= 1
-        body, status = self.bytes, self.status
-        if self.next:
-            said = self.next.pop(0)
-            body = json.dumps({} if isinstance(said, int) else said).encode()
-            status = said if isinstance(said, int) else status
-        return Reply(request, body, status)
+        if not self.next:
+            return Reply(request, self.bytes, self.status, {})
+        match self.next.pop(0):
+            case Exception() as error:
+                raise error
+            case Said(body, status, headers):
+                return Reply(request, _bytes(body), status, headers)
+            case int() as status:
+                return Reply(request, b"{}", status, {})
+            case body:
+                return Reply(request, _bytes(body), self.status, {})
 
     async def open(self) -> None:
         """Nothing to open."""
@@ -188,10 +211,10 @@ class Transport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
 
 @dataclass
 class Border:
-    """Both readers, and what answers them."""
+    """What reads and writes ARM, what reads Resource Graph, and what answers them."""
 
     transport: Transport
-    arm: ArmReader
+    arm: ArmWriter
     graph: Graph
     lanes: Lanes
 
@@ -208,22 +231,27 @@ class Border:
 
     def says(self, body: object) -> None:
         """Answer this from now on."""
-        text = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.transport.bytes = text.replace(str(HUGE).encode(), b"1e999")
+        self.transport.bytes = _bytes(body)
 
     @classmethod
-    def in_memory(cls, clock: Clock | None = None) -> Self:
-        """Return the readers on a transport in memory, without tokens; pacing, if with a clock."""
+    def in_memory(cls, clock: Clock | None = None, rings: Rings = EVERYWHERE) -> Self:
+        """Return them on a transport in memory, without tokens; pacing, if with a clock."""
         transport, lanes, is_paced = Transport(), Lanes(), clock is not None
         clock = clock or SystemClock()
         pace = Pace(lanes, clock, Deadline.after(clock, 1000), 8)
         # Other policies and tokens are not asked for anything here.
-        policies: list[Any] = [Pacing(pace), Answers()] if is_paced else [Answers()]
+        paced: list[Any] = [Pacing(pace)] if is_paced else []
+        policies: list[Any] = [RequestIdPolicy(), *paced, Answers()]
         pipeline: Any = AsyncPipeline(transport, policies)
         tokens = TokenCache(_no_credential, clock)
         endpoint, scope = "https://management.azure.com", "x/.default"
-        arm = ArmReader(endpoint, scope, pipeline, tokens, pace)
+        arm = ArmWriter(endpoint, scope, pipeline, tokens, pace, rings)
         return cls(transport, arm, Graph(endpoint, scope, pipeline), lanes)
+
+
+def _bytes(body: object) -> bytes:
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return text.replace(str(HUGE).encode(), b"1e999")
 
 
 def _no_credential() -> Any:

@@ -23,6 +23,11 @@ def adrift(*names: str, hidden: bool = False, **more: Any) -> Tenant:
     return tenant
 
 
+def several(count: int, **more: Any) -> Tenant:
+    """Return so many of them: `bot-0`, `bot-1` and so on."""
+    return adrift(*(f"bot-{number}" for number in range(count)), **more)
+
+
 def keys_on(azure: LocalAzure) -> set[str]:
     """Return the names of the accounts that accept keys."""
     return {account.name for account in azure.tenant.accounts if account.keys_on}

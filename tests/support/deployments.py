@@ -68,6 +68,7 @@ def signed_in(cli: AzureCli) -> None:
     cli.answer("az rest --method post --url /providers/Microsoft.ResourceGraph/", {"data": []})
     cli.answer("az deployment mg create", None)
     cli.answer("az deployment mg list", [])
+    cli.answer("az deployment sub list", [])
     cli.answer("az policy", [])
     cli.answer("az role definition list", [])
     cli.answer("az role assignment list", [])

@@ -1,7 +1,7 @@
 """A management group whose contents `az` lists and deletes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -12,7 +12,10 @@ _NAMES = ("id", "name", "roleName")
 
 @dataclass
 class ManagementGroup:
-    """What is at the group and its ring, by kind, as `az` lists and deletes it."""
+    """What is at the group and its rings, by kind, as `az` lists and deletes it.
+
+    A row with a `scope` is there alone.
+    """
 
     there: dict[str, list[dict[str, object]]] = field(default_factory=dict)
     undeletable: set[str] = field(default_factory=set)
@@ -27,9 +30,7 @@ class ManagementGroup:
     def _list(self, command: Sequence[str]) -> tuple[int, str]:
         rows = self.there[" ".join(command[1 : command.index("list")])]
         options = dict(pairwise(command))
-        if command[2] == "assignment" and command[1] == "role":
-            rows = [row for row in rows if str(row["scope"]).lower() == options["--scope"].lower()]
-        return 0, json.dumps(rows)
+        return 0, json.dumps([row for row in rows if _is_at(row, options)])
 
     def _delete(self, command: Sequence[str]) -> tuple[int, str]:
         kind = " ".join(command[1 : command.index("delete")])
@@ -38,6 +39,15 @@ class ManagementGroup:
         if kind in self.undeletable:
             return 1, "(AuthorizationFailed) no"
         self.there[kind] = [
-            row for row in self.there[kind] if name not in {row.get(key) for key in _NAMES}
+            row
+            for row in self.there[kind]
+            if name not in {row.get(key) for key in _NAMES} or not _is_at(row, options)
         ]
         return 0, ""
+
+
+def _is_at(row: Mapping[str, object], options: Mapping[str, str]) -> bool:
+    """Whether a row is at the scope that a command line names, if it names one."""
+    names = ("--scope", "--management-group-id", "--subscription")
+    named = next((options[name] for name in names if name in options), "")
+    return str(row.get("scope", named)).lower().endswith(named.lower())

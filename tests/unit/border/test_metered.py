@@ -46,12 +46,9 @@ class Metered(Transport):
         await self.clock.sleep(SECONDS[request.method])
         if isinstance(left, float):
             self.refused += 1
-            reply = Reply(request, b"{}", 429)
-            reply.headers = {"Retry-After": f"{left:.0f}"}
-        else:
-            reply = Reply(request, b"{}", 200)
-            reply.headers = {f"x-ms-ratelimit-remaining-subscription-{kind}": str(left[0])}
-        return reply
+            return Reply(request, b"{}", 429, {"Retry-After": f"{left:.0f}"})
+        headers = {f"x-ms-ratelimit-remaining-subscription-{kind}": str(left[0])}
+        return Reply(request, b"{}", 200, headers)
 
 
 async def changed(
