@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from keysweep.session import Command
     from shared.core.model import Clock
 
+type _Option = Callable[[Callable[..., int]], Callable[..., int]]
+
 _BYTE_ORDER_MARK = "\ufeff"
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -36,85 +38,50 @@ def _choice(*words: str) -> click.Choice[str]:
     return click.Choice(words, case_sensitive=False)
 
 
-class _Span(click.ParamType[timedelta]):
-    """A span such as `14d` or `2h`: a number and a unit."""
+def _span(*such_as: str) -> Callable[[str], timedelta]:
+    """Take a span such as `14d` or `2h`. What ends after the calendar, in 9999, is none."""
 
-    name = "span"
-
-    def __init__(self, *such_as: str) -> None:
-        self.such_as = such_as
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        """Return the length. What ends after the calendar, in 9999, is none."""
+    def read(text: str) -> timedelta:
         from keysweep.wish import span  # noqa: PLC0415 - --help must be quick
 
         try:
-            length = span(value, {text[-1] for text in self.such_as})
+            length = span(text, {example[-1] for example in such_as})
             _clock().now().date() + length
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no span such as {' or '.join(self.such_as)}.", param, ctx)
+        except (ValueError, OverflowError) as error:
+            problem = f"{text!r} is no span such as {' or '.join(such_as)}."
+            raise click.BadParameter(problem) from error
         return length
 
-
-class _Day(click.ParamType[date]):
-    """A day such as `2027-03-31`."""
-
-    name = "date"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """Return the day."""
-        try:
-            return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC).date()
-        except ValueError:
-            self.fail(f"{value!r} is no day such as 2027-03-31.", param, ctx)
+    return read
 
 
-class _Verdicts(click.ParamType["AbstractSet[Impact]"]):
-    """Verdicts of `keysweep impact` with commas between them."""
-
-    name = "verdicts"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> "AbstractSet[Impact]":
-        """Return those that are named."""
-        from keysweep.impact.verdict import Impact  # noqa: PLC0415 - --help must be quick
-
-        if not isinstance(value, str):
-            return frozenset(value)
-        try:
-            return Impact.listed(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+def _day(text: str) -> date:
+    """Take a day such as `2027-03-31`."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is no day such as 2027-03-31.") from error
 
 
-class _FailOn(click.ParamType["AbstractSet[FailOn]"]):
-    """What is no success, with commas between, or `never`."""
+def _verdicts(text: str) -> "AbstractSet[Impact]":
+    """Take verdicts of `keysweep impact`, with commas between them."""
+    from keysweep.impact.verdict import Impact  # noqa: PLC0415 - --help must be quick
 
-    name = "fail-on"
+    return _in_list(Impact.listed, text)
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> "AbstractSet[FailOn]":
-        """Return what is named."""
-        from keysweep.documents import FailOn  # noqa: PLC0415 - --help must be quick
 
-        if not isinstance(value, str):
-            return frozenset(value)
-        words = {word.strip().lower() for word in value.split(",")}
-        if words == {"never"}:
-            return frozenset()
-        try:
-            return frozenset(map(FailOn, words))
-        except ValueError:
-            names = ", ".join(FailOn)
-            self.fail(
-                f"{value!r} is none of {names}, with commas between them, or never alone.",
-                param,
-                ctx,
-            )
+def _no_success(text: str) -> "AbstractSet[FailOn]":
+    """Take what is no success, with commas between, or `never`."""
+    from keysweep.documents import FailOn  # noqa: PLC0415 - --help must be quick
+
+    return _in_list(FailOn.listed, text)
+
+
+def _in_list[Word](listed: Callable[[str], Word], text: str) -> Word:
+    try:
+        return listed(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 EPILOG = """\b
@@ -169,14 +136,19 @@ def _examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
+def _flag(*names: str, text: str) -> _Option:
+    """Add an option that takes no value."""
+    return click.option(*names, is_flag=True, help=text)
+
+
 def _common(command: Callable[..., int]) -> Callable[..., int]:
     """Add what every command takes."""
     for option in (
-        click.option(
-            "--quiet", "-q", is_flag=True,
-            help="Say no more beside the output than what is wrong, asked or worth keeping.",
+        _flag(
+            "--quiet", "-q",
+            text="Say no more beside the output than what is wrong, asked or worth keeping.",
         ),
-        click.option("--verbose", "-v", is_flag=True, help="Show every request (never a token)."),
+        _flag("--verbose", "-v", text="Show every request (never a token)."),
         click.option(
             "--tenant", metavar="ID",
             help="The tenant that you mean: another one's sign-in is refused.",
@@ -215,23 +187,16 @@ def _scoped(command: Callable[..., int]) -> Callable[..., int]:
     return _common(command)
 
 
-def _impact(text: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Add the option that asks who uses keys: it takes requests of its own."""
-    return click.option("--impact", is_flag=True, help=text)
+def _output(*documents: str, text: str = "In which form.") -> _Option:
+    """Add the option that says in which form the output is: a table, or one of these documents."""
+    return click.option(
+        "--output", "-o", type=_choice("table", *documents), default="table", show_default=True,
+        help=text,
+    )  # fmt: skip
 
 
-_output_as_json = click.option(
-    "--output", "-o", type=_choice("table", "json"), default="table", show_default=True,
-    help="In which form.",
-)  # fmt: skip
-_output = click.option(
-    "--output",
-    "-o",
-    type=_choice("table", "json", "csv", "sarif"),
-    default="table",
-    show_default=True,
-    help="In which form.",
-)
+_yes = _flag("--yes", "-y", text="Don't ask.")
+_dry_run = _flag("--dry-run", text="Show the plan and stop.")
 
 
 @keysweep.command(
@@ -243,7 +208,7 @@ _output = click.option(
         "keysweep scan --quiet --fail-on drift,gaps",
     )
 )
-@_output
+@_output("json", "csv", "sarif")
 @click.option("--all", "everything", is_flag=True, help="List compliant accounts too.")
 @click.option(
     "--group-by", type=_choice("subscription", "owner", "resource-group"),
@@ -254,25 +219,27 @@ _output = click.option(
     help="List so many at most, the worst first: what flips, then what is open for longest.",
 )  # fmt: skip
 @click.option(
-    "--fail-on", type=_FailOn(), default="drift,held,gaps", show_default=True, metavar="WHAT",
+    "--fail-on", type=_no_success, default="drift,held,gaps", show_default=True, metavar="WHAT",
     help="What ends with an exit code other than 0: drift, held, gaps, with commas between them, "
     "or never.",
 )  # fmt: skip
-@_impact("Say beside each what turning its keys off would break, as `keysweep impact` does.")
+@_flag(
+    "--impact",
+    text="Say beside each what turning its keys off would break, as `keysweep impact` does.",
+)
 @_scoped
 def scan(output: str, group_by: str | None, **options: Any) -> int:
     """Show every account that accepts keys, worst first. Only reads."""
-    from keysweep.documents import GroupBy  # noqa: PLC0415 - --help must be quick
-    from keysweep.scan import Request  # noqa: PLC0415
-    from keysweep.scan import scan as command  # noqa: PLC0415
+    from keysweep import scan as command  # noqa: PLC0415 - --help must be quick
+    from keysweep.documents import GroupBy  # noqa: PLC0415
 
     if output == "sarif" and (group_by or options["limit"]):
         raise click.UsageError(
             "SARIF takes no --group-by and no --limit: what is missing there counts as fixed."
         )
     options["group_by"] = GroupBy(group_by) if group_by else None
-    request = Request(**_taken_out(options, Request))
-    return _run(options, lambda session: command(session, output, request), mode="audit")
+    request = command.Request(**_taken_out(options, command.Request))
+    return _run(options, lambda session: command.scan(session, output, request), mode="audit")
 
 
 @keysweep.command(
@@ -288,16 +255,12 @@ def scan(output: str, group_by: str | None, **options: Any) -> int:
     "--days", type=click.IntRange(1, 30), default=30, show_default=True, metavar="NUMBER",
     help="Look at so many days. Azure Monitor cuts more than 31 in silence.",
 )  # fmt: skip
+@_output("json", "csv")
+@_flag(
+    "--watch", text="Show the calls of one account that are refused (401, 403), as they come in."
+)
 @click.option(
-    "--output", "-o", type=_choice("table", "json", "csv"), default="table",
-    show_default=True, help="In which form.",
-)  # fmt: skip
-@click.option(
-    "--watch", is_flag=True,
-    help="Show the calls of one account that are refused (401, 403), as they come in.",
-)  # fmt: skip
-@click.option(
-    "--for", "span", type=_Span("90s", "30m", "2h"), metavar="SPAN",
+    "--for", "span", type=_span("90s", "30m", "2h"), metavar="SPAN",
     help="Watch for 90s, 30m, 2h; else until Ctrl-C.",
 )  # fmt: skip
 @click.option(
@@ -346,28 +309,28 @@ def impact(
         "keysweep sweep --yes --output json > sweep.json",
     )
 )
-@_output
-@click.option("--audit", is_flag=True, help="Show the plan and stop.")
-@click.option(
+@_output("json", "csv", "sarif")
+@_flag("--audit", text="Show the plan and stop.")
+@_flag(
     "--yes",
     "-y",
-    is_flag=True,
-    help="Don't ask. It goes beyond no setting: that is --enforce, --release-rings and "
+    text="Don't ask. It goes beyond no setting: that is --enforce, --release-rings and "
     "--release-brake.",
 )
-@click.option(
+@_flag(
     "--enforce",
-    is_flag=True,
-    help="Change what is shown, although SWEEP_MODE says audit or ENFORCE_FROM is still to come.",
+    text="Change what is shown, although SWEEP_MODE says audit or ENFORCE_FROM is still to come.",
 )
-@click.option(
+@_flag(
     "--release-rings",
-    is_flag=True,
-    help="Change what is shown, although ENFORCE_SCOPES does not list it, or only from later on.",
+    text="Change what is shown, although ENFORCE_SCOPES does not list it, or only from later on.",
 )
-@click.option("--release-brake", is_flag=True, help="Let through what the brake would hold.")
+@_flag("--release-brake", text="Let through what the brake would hold.")
 @click.option("--only", multiple=True, metavar="ACCOUNT", help="Only this one. May be repeated.")
-@_impact("Warn in the plan of accounts whose keys are used, as `keysweep impact` sees it.")
+@_flag(
+    "--impact",
+    text="Warn in the plan of accounts whose keys are used, as `keysweep impact` sees it.",
+)
 @click.option(
     "--record",
     type=_FILE,
@@ -382,23 +345,22 @@ def sweep(output: str, **options: Any) -> int:
     the brake holds, unless you say otherwise by name. Every change is recorded before it is made;
     the way back is printed first. Ctrl-C stops what is not begun and finishes what is in flight.
     """
-    from keysweep.sweep import Request  # noqa: PLC0415
-    from keysweep.sweep import sweep as command  # noqa: PLC0415
+    from keysweep import sweep as command  # noqa: PLC0415 - --help must be quick
 
-    request = Request(**_taken_out(options, Request))
+    request = command.Request(**_taken_out(options, command.Request))
     if request.audit and (request.enforce or request.release_rings):
         raise click.UsageError(
             "--audit and --enforce or --release-rings exclude each other: give one."
         )
-    return _run(options, lambda session: command(session, output, request))
+    return _run(options, lambda session: command.sweep(session, output, request))
 
 
 @keysweep.command(
     epilog=_examples("keysweep explain site-search", "keysweep explain rg-web/site-search")
 )
 @click.argument("accounts", nargs=-1, required=True, metavar="ACCOUNT...")
-@_output_as_json
-@_impact("Say who uses its keys as well, as `keysweep impact` does.")
+@_output("json")
+@_flag("--impact", text="Say who uses its keys as well, as `keysweep impact` does.")
 @_scoped
 def explain(accounts: Sequence[str], output: str, *, impact: bool, **options: Any) -> int:
     """Say why an account keeps or loses its keys, and what the next sweep will do.
@@ -421,40 +383,30 @@ def explain(accounts: Sequence[str], output: str, *, impact: bool, **options: An
     )
 )
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
-@_output_as_json
+@_output("json")
 @click.option(
     "--from-file",
     type=_FILE,
     metavar="FILE",
     help="The accounts in this file too: one in each line; what follows a # is a comment.",
 )
-@click.option("--until", type=_Day(), metavar="DATE", help="Its last day, such as 2027-03-31.")
+@click.option("--until", type=_day, metavar="DATE", help="Its last day, such as 2027-03-31.")
 @click.option(
-    "--for", "span", type=_Span("14d", "2w"), metavar="SPAN",
+    "--for", "span", type=_span("14d", "2w"), metavar="SPAN",
     help="For so long from today: 14d, 2w.",
 )  # fmt: skip
-@click.option("--open-ended", is_flag=True, help="Without an end.")
+@_flag("--open-ended", text="Without an end.")
 @click.option("--reason", default="", metavar="TEXT", help="Why, such as a change number.")
 @click.option("--owner", default="", metavar="MAIL", help="Whom to ask.")
-@click.option(
-    "--enable-keys", is_flag=True, help="Break glass: turn its keys on again, after that."
-)
-@click.option("--remove", is_flag=True, help="Take the exemption away.")
-@click.option(
-    "--yes",
-    "-y",
-    is_flag=True,
-    help="Don't ask before changing a tag, where nothing is taken away.",
-)
-@click.option(
-    "--replace",
-    is_flag=True,
-    help="Don't ask, even where the exemption would end sooner, or can't be read.",
-)
+@_flag("--enable-keys", text="Break glass: turn its keys on again, after that.")
+@_flag("--remove", text="Take the exemption away.")
+@_flag("--yes", "-y", text="Don't ask before changing a tag, where nothing is taken away.")
+@_flag("--replace", text="Don't ask, even where the exemption would end sooner, or can't be read.")
 @click.option("--list", "lists", is_flag=True, help="Show all exemptions with the days left.")
-@_impact(
-    "Say what turning their keys off would break, as `keysweep impact` does, and begin with the "
-    "worst."
+@_flag(
+    "--impact",
+    text="Say what turning their keys off would break, as `keysweep impact` does, and begin with "
+    "the worst.",
 )
 @_scoped
 def exempt(
@@ -523,13 +475,11 @@ def exempt(
         "keysweep notice --for 30d --impact USES_KEYS,LIKELY_KEYS,CANT_TELL",
     )
 )
+@_output(
+    "json", "csv", text="In which form to say what was written: csv is for the mail to the owners."
+)
 @click.option(
-    "--output", "-o", type=_choice("table", "json", "csv"), default="table",
-    show_default=True,
-    help="In which form to say what was written: csv is for the mail to the owners.",
-)  # fmt: skip
-@click.option(
-    "--for", "span", type=_Span("30d", "4w"), required=True, metavar="SPAN",
+    "--for", "span", type=_span("30d", "4w"), required=True, metavar="SPAN",
     help="How long they are exempt, from today: 30d, 4w.",
 )  # fmt: skip
 @click.option(
@@ -537,12 +487,12 @@ def exempt(
 )
 @click.option("--owner", multiple=True, metavar="NAME", help="Only this owner's. May be repeated.")
 @click.option(
-    "--impact", type=_Verdicts(), default=(), metavar="VERDICTS",
+    "--impact", type=_verdicts, metavar="VERDICTS",
     help="Only accounts with one of these verdicts of `keysweep impact`, with commas between them, "
     "such as USES_KEYS,LIKELY_KEYS,CANT_TELL. The plan shows each verdict, the worst first.",
 )  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
-@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@_dry_run
+@_yes
 @_scoped
 def notice(output: str, **options: Any) -> int:
     """Exempt what a sweep would change, for a while, so that owners see it coming.
@@ -551,11 +501,11 @@ def notice(output: str, **options: Any) -> int:
     their owner: it shows on the resource and lapses by itself. A tag that is there is never
     replaced. Accounts that begin to accept keys later are not covered.
     """
-    from keysweep.notice import Request  # noqa: PLC0415
-    from keysweep.notice import notice as command  # noqa: PLC0415
+    from keysweep import notice as command  # noqa: PLC0415 - --help must be quick
 
-    request = Request(**_taken_out(options, Request))
-    return _run(options, lambda session: command(session, output, request), mode="audit")
+    options["impact"] = options["impact"] or frozenset()
+    request = command.Request(**_taken_out(options, command.Request))
+    return _run(options, lambda session: command.notice(session, output, request), mode="audit")
 
 
 @keysweep.command(
@@ -566,7 +516,7 @@ def notice(output: str, **options: Any) -> int:
     )
 )
 @click.argument("sweep_id", metavar="SWEEP-ID")
-@_output_as_json
+@_output("json")
 @click.option(
     "--record",
     type=_FILE,
@@ -579,11 +529,11 @@ def notice(output: str, **options: Any) -> int:
     help="For a sweep of the Function's: its Application Insights, or the workspace of that.",
 )
 @click.option(
-    "--for", "span", type=_Span("14d", "2w"), default="1d", show_default=True, metavar="SPAN",
+    "--for", "span", type=_span("14d", "2w"), default="1d", show_default=True, metavar="SPAN",
     help="How long it is exempt.",
 )  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
-@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@_dry_run
+@_yes
 @_scoped
 def undo(output: str, **options: Any) -> int:
     """Give back what one sweep took: an exemption of a day first, then the keys.
@@ -592,11 +542,10 @@ def undo(output: str, **options: Any) -> int:
     turned on or off since, or that a tag speaks for, is left alone, and the plan says why; a tag
     that is there is never replaced. Give the settings and the scope that the sweep had.
     """
-    from keysweep.undo import Request  # noqa: PLC0415
-    from keysweep.undo import undo as command  # noqa: PLC0415
+    from keysweep import undo as command  # noqa: PLC0415 - --help must be quick
 
-    request = Request(**_taken_out(options, Request))
-    return _run(options, lambda session: command(session, output, request))
+    request = command.Request(**_taken_out(options, command.Request))
+    return _run(options, lambda session: command.undo(session, output, request))
 
 
 @keysweep.command(
@@ -607,21 +556,17 @@ def undo(output: str, **options: Any) -> int:
     )
 )
 @click.argument("account")
-@_output_as_json
+@_output("json")
 @click.option("--deployment", metavar="NAME", help="Ask this deployment, for one token.")
 @click.option(
-    "--wait", type=_Span("90s", "30m", "2h"), metavar="SPAN",
+    "--wait", type=_span("90s", "30m", "2h"), metavar="SPAN",
     help="Ask until the gateway refuses keys, for 90s, 30m, 2h at most.",
 )  # fmt: skip
 @click.option(
     "--every", type=click.FloatRange(min=0.1), default=15.0, show_default=True,
     metavar="SECONDS", help="How often, with --wait.",
 )  # fmt: skip
-@click.option(
-    "--key-from-stdin",
-    is_flag=True,
-    help="Use a key that you have: from a pipe, or typed unseen.",
-)
+@_flag("--key-from-stdin", text="Use a key that you have: from a pipe, or typed unseen.")
 @_common
 def probe(
     account: str,
@@ -679,7 +624,7 @@ def _key() -> str:
         "keysweep doctor --insights RESOURCE-ID --output json",
     )
 )
-@_output_as_json
+@_output("json")
 @click.option(
     "--insights",
     metavar="RESOURCE-ID",

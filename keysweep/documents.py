@@ -218,6 +218,21 @@ class FailOn(StrEnum):
     HELD = "held"
     GAPS = "gaps"
 
+    @classmethod
+    def listed(cls, text: str) -> "frozenset[FailOn]":
+        """Read words with commas between them, or `never` alone.
+
+        Raises ValueError, which says what is allowed.
+        """
+        words = {word.strip().lower() for word in text.split(",")}
+        try:
+            return frozenset(map(cls, () if words == {"never"} else words))
+        except ValueError as error:
+            names = ", ".join(cls)
+            raise ValueError(
+                f"{text!r} is none of {names}, with commas between them, or never alone."
+            ) from error
+
 
 def exit_code(report: SweepReport, fail_on: AbstractSet[FailOn] = frozenset(FailOn)) -> int:
     """Return 0 if all is compliant or fixed, 1 if drift or holds remain, 2 if it is not whole.
