@@ -1,6 +1,7 @@
 """Errors as a person is told them: a missing role is theirs, not the Function's. Pure."""
 
 from shared.core.errors import AzureError, KeysweepError, NoRole, NoToken
+from shared.core.model import Gap
 
 _ROLES = {
     "Microsoft.Resources/tags/": "Tag Contributor",
@@ -54,3 +55,8 @@ def for_person(error: KeysweepError | str) -> str:
     role = next((role for action, role in _ROLES.items() if action in text), "Reader")
     yours = f"You need a role that allows this there, such as {role}; a new one takes minutes."
     return text.replace(NoRole.advice, yours).replace("the identity", "you")
+
+
+def not_seen(gap: Gap) -> str:
+    """Say of a gap what could not be read, and why."""
+    return f"{gap.kind} {gap.name}: {for_person(gap.problem)}"

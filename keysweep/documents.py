@@ -1,28 +1,19 @@
-"""A report as rows, and rows as JSON, CSV and SARIF. Pure."""
+"""A report as rows, and rows as JSON and CSV. Pure."""
 
-import csv
-import hashlib
-import io
-import json
-import re
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, assert_never
-from urllib.parse import quote
 
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
-from keysweep.outputs import gaps_in
-from keysweep.words import distinct, inert
-from shared import __version__
+from keysweep.outputs import NOT_SEEN, camel, csv_of, document, gaps_in, unread
+from keysweep.words import distinct
 from shared.core.events import DriftFound, Event, OwnedEvent
 from shared.core.model import (
     Account,
     Decision,
     Exempt,
-    Gap,
     Lapsed,
     NotExempt,
     Outcome,
@@ -46,12 +37,6 @@ _LEFT_OVER = frozenset(
         *(Result.BUSY, Result.NOW_HELD),
     }
 )
-NOT_SEEN = "NOT_SEEN"
-"""In a CSV, the verdict of what could not be read."""
-# What a spreadsheet takes for the beginning of a formula, in full width as well.
-_FORMULA = frozenset("=+-@")
-# What SARIF takes for a link in a message, `[text](address)`, and how that is escaped.
-_BRACKET = re.compile(r"(\\*)([\[\]])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,9 +289,7 @@ def as_json(
     `groups`: the accounts grouped, if that was asked for; `left_out`: how many rows a limit cut.
     """
     left_alone = report.inventory.left_alone
-    document = {
-        "schema": SCHEMA,
-        "version": __version__,
+    body = {
         "sweepId": report.sweep_id,
         "mode": report.mode,
         "started": report.started.isoformat(),
@@ -340,184 +323,31 @@ def as_json(
             "excluded": list(left_alone.excluded),
         },
     }
-    return json.dumps(document, indent=2, ensure_ascii=True)
+    return document(SCHEMA, body)
 
 
 def as_csv(report: SweepReport, found: Sequence[Row]) -> str:
     """Write one line an account, and one for each thing in scope that could not be read."""
     names = list(Row.__dataclass_fields__)
     lines = [{name: _text(getattr(row, name)) for name in names} for row in found]
-    unread = [
+    not_seen = [
         {
             "name": gap.name,
             "subscription_id": gap.subscription_id,
             "verdict": NOT_SEEN,
-            "reason": _not_seen(gap),
+            "reason": unread(gap),
         }
         for gap in report.inventory.gaps
     ]
-    return csv_of(names, [*lines, *unread])
+    return csv_of(names, [*lines, *not_seen])
 
 
 def as_csv_of_groups(report: SweepReport, groups: Sequence[Group]) -> str:
     """Write one line a group, and one for each thing in scope that could not be read."""
     lines = [{name: _text(value) for name, value in group.document().items()} for group in groups]
-    unread = [{"name": f"{NOT_SEEN}: {_not_seen(gap)}"} for gap in report.inventory.gaps]
-    return csv_of(list(Group("", (), GroupBy.OWNER).document()), [*lines, *unread])
-
-
-def _not_seen(gap: Gap) -> str:
-    return f"{gap.kind} {gap.name} could not be read: {gap.problem}"
+    not_seen = [{"name": f"{NOT_SEEN}: {unread(gap)}"} for gap in report.inventory.gaps]
+    return csv_of(list(Group("", (), GroupBy.OWNER).document()), [*lines, *not_seen])
 
 
 def _text(value: object) -> str:
     return "" if value is None else str(value)
-
-
-def csv_of(columns: Sequence[str], lines: Iterable[Mapping[str, str]]) -> str:
-    """Write lines as CSV. No cell can become a formula."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\r\n")
-    writer.writeheader()
-    for line in lines:
-        writer.writerow({name: cell(value) for name, value in line.items()})
-    return text.getvalue()
-
-
-def cell(text: str) -> str:
-    """Write a cell such that neither it nor a part of it can become a formula.
-
-    Where a comma is the decimal sign, spreadsheets begin a new cell at each semicolon.
-    """
-    return ";".join(
-        f"'{part}" if _begins_a_formula(part) else part for part in inert(text).split(";")
-    )
-
-
-def _begins_a_formula(text: str) -> bool:
-    first = text.lstrip(" \"'")[:1]
-    return unicodedata.normalize("NFKC", first)[:1] in _FORMULA if first else False
-
-
-_RULES = (
-    (
-        *("keys-on", "KeysOn", "error", "7.0"),
-        "An Azure OpenAI account accepts API keys.",
-        (
-            "Move its clients to Entra ID and turn local authentication off, "
-            "or let it keep its keys for a while (`keysweep exempt`)."
-        ),
-    ),
-    (
-        *("keys-held", "KeysHeld", "warning", "5.0"),
-        "An account accepts API keys, and Keysweep deliberately leaves it alone.",
-        (
-            "The finding says why: mostly a tag that can't be read. Mend that; until then no sweep "
-            "changes the account."
-        ),
-    ),
-    (
-        *("keys-exempt", "KeysExempt", "note", "3.0"),
-        "An account accepts API keys, and a tag exempts it.",
-        "Nothing is to be done before the exemption ends (`keysweep exempt --list`).",
-    ),
-    (
-        *("not-seen", "NotSeen", "error", "5.0"),
-        "Something in scope could not be read.",
-        "What can't be read may hold accounts with keys on: give the role that is missing.",
-    ),
-)
-_RULE_OF = {"DRIFT": 0, "HELD": 1, "EXEMPT": 2}
-# What is fixed, or not there any more, is no finding.
-_NO_FINDING = frozenset(
-    (Result.DISABLED, Result.ALREADY_OFF, Result.GONE, Result.NOW_EXEMPT, Result.OUT_OF_SCOPE)
-)
-
-
-def as_sarif(report: SweepReport, found: Sequence[Row]) -> str:
-    """Write SARIF 2.1.0, as code scanning takes it: one result an account with keys on, or a gap.
-
-    A result's file is the resource id as a path: code scanning insists on one.
-    """
-    results = [
-        _result(_RULE_OF[row.verdict], row.id, f"{row.name}: {row.reason}", _owner_of(row))
-        for row in found
-        if row.verdict in _RULE_OF and row.result not in _NO_FINDING
-    ]
-    results += [
-        _result(3, f"/gaps/{gap.kind}/{gap.name}", f"{gap.kind} {gap.name}: {gap.problem}")
-        for gap in report.inventory.gaps
-    ]
-    rules = [
-        {
-            "id": rule,
-            "name": name,
-            "shortDescription": {"text": text},
-            "fullDescription": {"text": text},
-            "help": {"text": advice},
-            "defaultConfiguration": {"level": level},
-            "properties": {"tags": ["security"], "security-severity": severity},
-        }
-        for rule, name, level, severity, text, advice in _RULES
-    ]
-    log = {
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {"driver": {"name": "keysweep", "version": __version__, "rules": rules}},
-                "automationDetails": {"id": f"keysweep/{report.sweep_id}"},
-                "invocations": [
-                    {
-                        "executionSuccessful": report.whole,
-                        "startTimeUtc": f"{report.started:%Y-%m-%dT%H:%M:%SZ}",
-                    }
-                ],
-                "results": results,
-            }
-        ],
-    }
-    return json.dumps(log, indent=2, ensure_ascii=True)
-
-
-def _owner_of(row: Row) -> dict[str, str]:
-    return {"owner": row.owner, "ownerFrom": row.owner_from} if row.owner else {}
-
-
-def _result(
-    rule: int, resource: str, text: str, properties: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    rule_id, _, level, *_ = _RULES[rule]
-    fingerprint = hashlib.sha256(resource.lower().encode("utf-8", "surrogatepass")).hexdigest()
-    return {
-        "ruleId": rule_id,
-        "ruleIndex": rule,
-        "level": level,
-        "message": {"text": _plain_message(text)},
-        "locations": [
-            {
-                "physicalLocation": {
-                    "artifactLocation": {"uri": quote(resource.lstrip("/"), errors="replace")},
-                    "region": {"startLine": 1},
-                },
-                "logicalLocations": [{"fullyQualifiedName": resource, "kind": "resource"}],
-            }
-        ],
-        # The one fingerprint that code scanning looks at; there is no line here to make it from.
-        "partialFingerprints": {"primaryLocationLineHash": f"{fingerprint[:16]}:1"},
-        **({"properties": dict(properties)} if properties else {}),
-    }
-
-
-def _plain_message(text: str) -> str:
-    """Escape what SARIF would take for a placeholder or a link (2.1.0, 3.11.5 and 3.11.6)."""
-    braced = text.replace("{", "{{").replace("}", "}}")
-    return _BRACKET.sub(lambda match: f"{match[1] * 2}\\{match[2]}", braced)
-
-
-def camel(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values by the names that documents have for them."""
-    return {
-        name.split("_")[0] + "".join(part.title() for part in name.split("_")[1:]): value
-        for name, value in values.items()
-    }

@@ -12,7 +12,7 @@ from typing import assert_never
 
 from rich.text import Text
 
-from keysweep.advice import UsageProblem, for_person
+from keysweep.advice import UsageProblem, for_person, not_seen
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS, STOPPED
 from keysweep.granting import Grant, Granting
 from keysweep.impact.columns import beside
@@ -20,8 +20,7 @@ from keysweep.impact.command import View
 from keysweep.impact.verdict import Judgement
 from keysweep.in_force import in_force
 from keysweep.names import Names, resolve, resolve_all, scope_of
-from keysweep.outputs import account_in, document, gaps_in
-from keysweep.scan import not_seen
+from keysweep.outputs import account_in, gaps_in, of_command
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import Session
 from keysweep.stopping import stoppable, unless_stopped
@@ -100,7 +99,7 @@ async def exempt(session: Session, output: str, request: Request) -> int:
     if output == "json":
         became = {grant.account.id.key: granting.became(grant) for grant in grants}
         all_of_them = [laid.grant for laid in laid_over]
-        screen.raw(document("exempt", {"accounts": _became(all_of_them, became)}))
+        screen.raw(of_command("exempt", {"accounts": _became(all_of_them, became)}))
     return max(code, REMAINS if len(grants) < len(laid_over) else FINE)
 
 
@@ -220,7 +219,7 @@ async def remove(session: Session, name: str, output: str = "table") -> int:
         if output == "json":
             removed = {"result": "REMOVED", "tags": tags, "verdict": verdict, "next": says}
             accounts = [{**account_in(account.id, {}), **removed}]
-            screen.raw(document("exempt --remove", {"accounts": accounts}))
+            screen.raw(of_command("exempt --remove", {"accounts": accounts}))
         else:
             screen.show(f"{taken} {says}")
     return code
@@ -282,7 +281,7 @@ async def listing(session: Session, output: str = "table") -> int:
     if output == "json":
         listed = [_listed(decision, today, names) for decision in tagged]
         body = {"tag": rules.tag, "accounts": listed, "gaps": gaps_in(inventory.gaps)}
-        screen.raw(document("exempt --list", body))
+        screen.raw(of_command("exempt --list", body))
     else:
         _show_list(screen, tagged, today, distinct(names))
         screen.show(shown(f"{counted(len(tagged), 'account')} with the tag {rules.tag}.", "bold"))

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from keysweep.advice import UsageProblem, for_person
+from keysweep.advice import UsageProblem, for_person, not_seen
 from keysweep.session import Session
 from keysweep.words import (
     counted,
@@ -228,7 +228,7 @@ def _refuse_outside(in_scope: InScope, account_id: AccountId) -> None:
 def _unread(in_scope: InScope, subscription_id: str = "") -> list[str]:
     """Say what of the scope could not be read, as far as it can matter for a subscription."""
     return [
-        f"{gap.kind} {gap.name}: {for_person(gap.problem)}"
+        not_seen(gap)
         for gap in in_scope.gaps
         if not subscription_id or gap.subscription_id in {"", subscription_id}
     ]

@@ -17,16 +17,15 @@ from typing import assert_never
 from rich.console import Console
 from rich.text import Text
 
-from keysweep.advice import UsageProblem, for_person
-from keysweep.documents import camel, csv_of
+from keysweep.advice import UsageProblem, for_person, not_seen
 from keysweep.exit_codes import NOT_WHOLE, REMAINS
 from keysweep.granting import Grant, Granting
 from keysweep.impact.columns import STYLES, beside
 from keysweep.impact.command import View
 from keysweep.impact.verdict import Impact
 from keysweep.in_force import in_force
-from keysweep.outputs import account_in, document, gaps_in
-from keysweep.scan import look, not_seen
+from keysweep.outputs import account_in, camel, csv_of, gaps_in, of_command
+from keysweep.scan import look
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import Session
 from keysweep.standing import LeaveAlone, Why, exit_code_of, not_to_be_exempted
@@ -422,7 +421,7 @@ def as_json(plan: Plan, written: Iterable[Grant], result: str) -> str:
         "passedOver": {str(verdict): count for verdict, count in plan.passed_over.items()},
         "gaps": gaps_in(plan.report.inventory.gaps),
     }
-    return document("notice", body)
+    return of_command("notice", body)
 
 
 def _lines(plan: Plan, keys: set[str], result: str) -> Iterator[Mapping[str, str]]:

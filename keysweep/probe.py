@@ -17,7 +17,7 @@ from keysweep.checks import (
 )
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
 from keysweep.names import resolve, scope_of
-from keysweep.outputs import document
+from keysweep.outputs import of_command
 from keysweep.screen import grid, shown
 from keysweep.session import Session, or_error
 from shared.core.errors import AzureError
@@ -92,7 +92,7 @@ def _document(
             for check in checks
         ],
     }
-    return document("probe", body)
+    return of_command("probe", body)
 
 
 async def _until_refused(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from rich.text import Text
 
 from keysweep import tables
-from keysweep.advice import for_person
+from keysweep.advice import not_seen
 from keysweep.documents import (
     FailOn,
     Group,
@@ -18,7 +18,6 @@ from keysweep.documents import (
     as_csv,
     as_csv_of_groups,
     as_json,
-    as_sarif,
     compliant_decision,
     exit_code,
     grouped,
@@ -26,6 +25,7 @@ from keysweep.documents import (
 )
 from keysweep.impact.columns import marked
 from keysweep.names import listed
+from keysweep.sarif import as_sarif
 from keysweep.screen import Screen, shown
 from keysweep.session import Session
 from keysweep.watch import Collected, Seen, watched
@@ -151,11 +151,6 @@ def _ring_lines(report: SweepReport) -> list[Text]:
         shown(f"{counted(count, 'account')} adrift: {standing}", "dim")
         for standing, count in sorted(drift.items(), key=lambda pair: str(pair[0]))
     ]
-
-
-def not_seen(gap: Gap) -> str:
-    """Say what could not be read, and why."""
-    return f"{gap.kind} {gap.name}: {for_person(gap.problem)}"
 
 
 def totals(report: SweepReport) -> list[Text]:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from keysweep import tables
-from keysweep.advice import UsageProblem
+from keysweep.advice import UsageProblem, not_seen
 from keysweep.configuration import Configuration
 from keysweep.documents import Row, exit_code, rows
 from keysweep.exit_codes import NOT_WHOLE, REMAINS
@@ -21,7 +21,7 @@ from keysweep.impact.columns import marked, warning
 from keysweep.in_force import in_force
 from keysweep.names import find_all, resolve, scope_of
 from keysweep.record import Record, Recorded, RecordLost, record_path
-from keysweep.scan import look, not_seen, present
+from keysweep.scan import look, present
 from keysweep.screen import Screen, shown
 from keysweep.session import Session
 from keysweep.stopping import stoppable, unless_stopped

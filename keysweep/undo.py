@@ -21,7 +21,7 @@ from keysweep.border.logs import Logs
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
 from keysweep.in_force import in_force
 from keysweep.names import scope_of
-from keysweep.outputs import account_in, document
+from keysweep.outputs import account_in, of_command
 from keysweep.record import Change, KeptRecord, read_record, record_path
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import Session
@@ -195,7 +195,7 @@ def _document(request: Request, plan: _Plan, until: date, became: Mapping[str, _
         ],
         "notSeen": list(plan.unseen),
     }
-    return document("undo", body)
+    return of_command("undo", body)
 
 
 def _account(

@@ -7,6 +7,7 @@ own sign-in, each with a token of its own and within its own limits. azure-monit
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ from azure.core.rest import HttpRequest
 
 from keysweep.border.logs import Logs
 from keysweep.border.operator import Operator
-from keysweep.border.pages import pages, query_of, sent
+from keysweep.border.pages import Reads
 from keysweep.border.quotas import OneLane, SpanLane
 from keysweep.impact.accounts import COLUMNS, Shown, read_account, row_of
 from keysweep.impact.activity import SELECT, event_problem, filter_of
@@ -34,7 +35,7 @@ from shared.border.tokens import TokenCache
 from shared.border.transport import Pipeline, build_pipeline
 from shared.core.addresses import Address
 from shared.core.clouds import Cloud, MetricsApi
-from shared.core.errors import NotFound, OutOfTime, Throttled, Unclear
+from shared.core.errors import NotFound, Unclear
 from shared.core.model import AccountId, Answer
 from shared.workspace import Parts
 
@@ -137,22 +138,30 @@ class AzureSources:
         self._graph = _Rows(cloud.endpoint, cloud.scope, parts.pipeline)
         self._logs = Logs(parts, self._pace(SpanLane(calls=_QUERIES, seconds=_QUERY_SECONDS)))
         self._queries = asyncio.Semaphore(_QUERIES_AT_ONCE)
-        self._activity = build_pipeline(
-            parts.transport,
-            parts.tokens,
-            cloud,
-            self._pace(SpanLane(calls=_ACTIVITY_CALLS, seconds=_ACTIVITY_SECONDS)),
-            parts.observer,
-            __version__,
+        self._activity = Reads(
+            self._pipeline(
+                parts.tokens,
+                cloud,
+                self._pace(SpanLane(calls=_ACTIVITY_CALLS, seconds=_ACTIVITY_SECONDS)),
+            ),
+            cloud.endpoint,
         )
         self._batches = asyncio.Semaphore(_BATCHES_AT_ONCE)
-        self._metrics: tuple[str, Pipeline] | None = None
+        self._metrics: Reads | None = None
         self._finding_metrics = asyncio.Lock()
 
     def _pace(self, lane: Lane | None = None) -> Pace:
         lanes = Lanes() if lane is None else OneLane(lane)
         parts = self._parts
         return Pace(lanes, parts.clock, parts.deadline, parts.settings.concurrency)
+
+    def _pipeline(self, tokens: TokenCache, cloud: Cloud, pace: Pace) -> Pipeline:
+        parts = self._parts
+        return build_pipeline(parts.transport, tokens, cloud, pace, parts.observer, __version__)
+
+    def _reads(self, subscription: str) -> Reads:
+        parts = self._parts
+        return Reads(parts.pipeline, self._endpoint, lambda: parts.pace.page(subscription))
 
     async def accounts(self, subscriptions: Sequence[str]) -> Answer[Shown]:
         """List the accounts of every kind, with the addresses at which they are reached."""
@@ -162,15 +171,8 @@ class AzureSources:
         """List the accounts of one subscription, without Resource Graph and at a higher price."""
         path = f"/subscriptions/{subscription}/providers/Microsoft.CognitiveServices/accounts"
         action = "Listing the accounts of"
-        rows = await pages(
-            self._parts.pipeline,
-            self._endpoint,
-            action,
-            subscription,
-            path,
-            {"api-version": _COGNITIVE},
-            account_problem,
-            lambda: self._parts.pace.page(subscription),
+        rows = await self._reads(subscription).pages(
+            action, subscription, path, {"api-version": _COGNITIVE}, account_problem
         )
         try:
             return [read_account(row_of(row)) for row in rows]
@@ -202,7 +204,7 @@ class AzureSources:
         self, region: str, accounts: Sequence[AccountId], query: MetricsQuery
     ) -> Sequence[Row]:
         """Return the metrics of up to 50 accounts of one subscription and region."""
-        template, pipeline = await self._metrics_api()
+        reads = await self._metrics_api()
         name = "".join(region.split()).lower()
         if not name.isalnum():
             raise NotFound("Asking", f"the metrics of {region!r}", message="It is no region.")
@@ -214,35 +216,28 @@ class AzureSources:
             **query.parameters,
             **({"filter": query.filter} if query.filter else {}),
         }
-        url = f"{template.format(region=name)}/subscriptions/{subscription}/metrics:getBatch"
+        path = f"/subscriptions/{subscription}/metrics:getBatch"
+        in_region = replace(reads, endpoint=reads.endpoint.format(region=name))
         request = HttpRequest(
             "POST",
-            f"{url}?{query_of(parameters)}",
+            in_region.address(path, parameters),
             json={"resourceids": [str(account) for account in accounts]},
         )
         async with self._batches:
-            body = await sent(
-                pipeline, request, "Reading the metrics of", subscription, batch_problem
-            )
+            body = await reads.sent("Reading the metrics of", subscription, request, batch_problem)
         values: Sequence[Row] = body["values"]
         return values
 
-    async def _metrics_api(self) -> tuple[str, Pipeline]:
-        """Return where batches are asked for. Raises NotFound in a cloud not known to have them."""
+    async def _metrics_api(self) -> Reads:
+        """Return what reads batches. Raises NotFound in a cloud that is not known to have them."""
         async with self._finding_metrics:
             if self._metrics is None:
                 parts = self._parts
                 api = parts.settings.cloud.metrics or await self._metrics_named_by_arm()
-                home = api.endpoint.replace("{region}.", "").replace("/{region}", "")
-                pipeline = build_pipeline(
-                    parts.transport,
-                    _KeptTokens(parts.tokens),
-                    Cloud(home, api.scope),
-                    self._pace(),
-                    parts.observer,
-                    __version__,
-                )
-                self._metrics = api.endpoint, pipeline
+                home = _without_region(api.endpoint)
+                tokens = _KeptTokens(parts.tokens)
+                pipeline = self._pipeline(tokens, Cloud(home, api.scope), self._pace())
+                self._metrics = Reads(pipeline, api.endpoint)
             return self._metrics
 
     async def _metrics_named_by_arm(self) -> MetricsApi:
@@ -252,7 +247,7 @@ class AzureSources:
         """
         metadata = await Operator(self._parts).cloud_metadata()
         endpoint = str(metadata.get("metricsEndpoint") or "").rstrip("/")
-        home = endpoint.replace("{region}.", "").replace("/{region}", "")
+        home = _without_region(endpoint)
         try:
             Address.parse(home)
         except ValueError as error:
@@ -263,14 +258,18 @@ class AzureSources:
     async def metrics_of_one(self, account: AccountId, query: MetricsQuery) -> Row:
         """Return the metrics of one account."""
         parameters = {
+            "api-version": _METRICS,
             "timespan": f"{query.begin:%Y-%m-%dT%H:%M:%SZ}/{query.end:%Y-%m-%dT%H:%M:%SZ}",
             **query.parameters,
             **({"$filter": query.filter} if query.filter else {}),
         }
+        reads = self._reads(account.subscription_id)
         path = f"{_path(account)}/providers/Microsoft.Insights/metrics"
-        return await self._one(
-            "Reading the metrics of", account, path, _METRICS, parameters, metrics_problem
+        request = HttpRequest("GET", reads.address(path, parameters))
+        found: Row = await reads.sent(
+            "Reading the metrics of", str(account), request, metrics_problem
         )
+        return found
 
     async def log(self, account: AccountId, kql: str, begin: datetime, end: datetime) -> LogAnswer:
         """Return what a query finds in whatever workspaces an account logs to."""
@@ -289,12 +288,13 @@ class AzureSources:
             f"/subscriptions/{subscription}/providers/Microsoft.Insights/eventtypes/management/"
             "values"
         )
-        parameters = {"$filter": filter_of(begin, end), "$select": SELECT}
+        parameters = {
+            "api-version": _ACTIVITY,
+            "$filter": filter_of(begin, end),
+            "$select": SELECT,
+        }
         action = "Reading the activity log of"
-        return await pages(
-            self._activity, self._endpoint, action, subscription, path,
-            {"api-version": _ACTIVITY, **parameters}, event_problem,
-        )  # fmt: skip
+        return await self._activity.pages(action, subscription, path, parameters, event_problem)
 
     async def projects(self, account: AccountId) -> Sequence[Row]:
         """List the projects of a Foundry account."""
@@ -325,39 +325,8 @@ class AzureSources:
         parameters: Mapping[str, str] | None = None,
     ) -> Sequence[Row]:
         query = {"api-version": version, **(parameters or {})}
-        return await pages(
-            self._parts.pipeline,
-            self._endpoint,
-            action,
-            str(account),
-            path,
-            query,
-            row_problem,
-            lambda: self._parts.pace.page(account.subscription_id),
-        )
-
-    async def _one(
-        self,
-        action: str,
-        account: AccountId,
-        path: str,
-        version: str,
-        parameters: Mapping[str, str],
-        check: Check,
-    ) -> Row:
-        url = f"{self._endpoint}{path}?{query_of({'api-version': version, **parameters})}"
-        while True:
-            try:
-                async with self._parts.pace.page(account.subscription_id):
-                    request = HttpRequest("GET", url)
-                    found: Row = await sent(
-                        self._parts.pipeline, request, action, str(account), check
-                    )
-                    return found
-            except OutOfTime:
-                raise
-            except Throttled:
-                continue
+        reads = self._reads(account.subscription_id)
+        return await reads.pages(action, str(account), path, query, row_problem)
 
 
 def _path(account: AccountId) -> str:
@@ -367,3 +336,7 @@ def _path(account: AccountId) -> str:
         f"/subscriptions/{subscription}/resourceGroups/{group}"
         f"/providers/Microsoft.CognitiveServices/accounts/{name}"
     )
+
+
+def _without_region(endpoint: str) -> str:
+    return endpoint.replace("{region}.", "").replace("/{region}", "")

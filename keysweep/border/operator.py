@@ -8,18 +8,17 @@ showed which). Keys on again. `listKeys`. And reads that explain.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
 from azure.mgmt.cognitiveservices.models import AccountProperties
 from azure.mgmt.resource.resources.aio import ResourceManagementClient
 from azure.mgmt.resource.resources.models import Tags, TagsPatchResource
 
-from keysweep.border.pages import pages
+from keysweep.border.pages import Reads
 from keysweep.doctor.telemetry import Component
 from keysweep.explanation import Lock
 from keysweep.places import Place
 from keysweep.rights import Permission, grants
-from shared.border.answers import Check, an_object, decoded, is_text, the_account
+from shared.border.answers import Check, an_object, is_text, the_account
 from shared.border.arm_writer import ArmWriter
 from shared.border.refusals import AFTER_A_WRITE, SDK_ERRORS, azure_error
 from shared.core.errors import Unclear
@@ -36,7 +35,6 @@ _GROUPS_VERSION = "2023-04-01"
 _COMPONENTS_VERSION = "2020-02-02"
 _SITES_VERSION = "2024-11-01"
 _METADATA = "2022-09-01"
-_BAD_REQUEST = 400
 
 
 class Operator(ArmWriter):
@@ -172,21 +170,16 @@ class Operator(ArmWriter):
         found: Mapping[str, Any] = await self._get("/metadata/endpoints", _METADATA, an_object)
         return found
 
+    @property
+    def _reads(self) -> Reads:
+        return Reads(self._pipeline, self._endpoint)
+
     async def _list(self, path: str, version: str, row_problem: Check) -> Sequence[Any]:
-        parameters = {"api-version": version}
-        return await pages(
-            self._pipeline, self._endpoint, "Reading", path, path, parameters, row_problem
-        )
+        return await self._reads.pages("Reading", path, path, {"api-version": version}, row_problem)
 
     async def _get(self, path: str, version: str, check: Check, method: str = "GET") -> Any:
-        request = HttpRequest(method, f"{self._endpoint}{path}?api-version={version}")
-        try:
-            response = await self._pipeline.run(request, expects=check)
-            if response.http_response.status_code >= _BAD_REQUEST:
-                raise HttpResponseError(response=response.http_response)
-        except SDK_ERRORS as error:
-            raise azure_error("Reading", path, error) from error
-        return decoded(response)
+        request = HttpRequest(method, self._reads.address(path, {"api-version": version}))
+        return await self._reads.sent("Reading", path, request, check)
 
 
 def _has_properties(body: object) -> str:

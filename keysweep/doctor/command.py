@@ -1,7 +1,6 @@
 """`keysweep doctor`: what stands in the way, looked at before it does. Reads alone."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,7 +15,7 @@ from keysweep.doctor.finding import (
     Check,
     Finding,
     State,
-    document,
+    as_json,
     exit_code,
     not_reached,
     with_all_checks,
@@ -116,7 +115,7 @@ def present(screen: Screen, output: str, findings: Sequence[Finding]) -> int:
     """Show findings in one of their forms. Returns the exit code of the worst."""
     found = with_all_checks(findings)
     if output == "json":
-        screen.raw(json.dumps(document(found), indent=2))
+        screen.raw(as_json(found))
     else:
         screen.show(_table(screen, found), "", _summary(found))
     return exit_code(found)

@@ -1,13 +1,13 @@
 """What one check found, how bad that is, and what to do about it. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, assert_never
+from typing import assert_never
 
 from keysweep.advice import for_person
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS, USAGE
-from shared import __version__
+from keysweep.outputs import camel, document
 from shared.core.errors import AzureError, NotFound, Unclear
 
 SCHEMA = 1
@@ -108,20 +108,7 @@ def error_text(error: AzureError | str) -> str:
     return text.strip()
 
 
-def document(findings: Sequence[Finding]) -> dict[str, Any]:
-    """Return what docs/doctor.schema.json describes."""
-    return {
-        "schema": SCHEMA,
-        "version": __version__,
-        "exitCode": exit_code(findings),
-        "checks": [
-            {
-                "check": str(finding.check),
-                "state": str(finding.state),
-                "says": finding.says,
-                "details": list(finding.details),
-                "remedy": finding.remedy,
-            }
-            for finding in findings
-        ],
-    }
+def as_json(findings: Sequence[Finding]) -> str:
+    """Write the document that docs/doctor.schema.json describes."""
+    checks = [camel(asdict(finding)) for finding in findings]
+    return document(SCHEMA, {"exitCode": exit_code(findings), "checks": checks})

@@ -1,13 +1,10 @@
 """Verdicts as JSON and CSV. Pure."""
 
-import csv
-import io
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
-from keysweep.documents import cell
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
 from keysweep.impact.evidence import (
     Asked,
@@ -25,14 +22,11 @@ from keysweep.impact.evidence import (
 from keysweep.impact.gathering import Judged
 from keysweep.impact.next_steps import next_steps
 from keysweep.impact.verdict import Impact
-from shared import __version__
+from keysweep.outputs import NOT_SEEN, csv_of, document, gaps_in, unread
 from shared.core.model import Gap
 
 SCHEMA = 1
 """Version of the JSON document: docs/impact.schema.json."""
-NOT_SEEN = "NOT_SEEN"
-"""In a CSV, the verdict of what could not be read."""
-WORST_FIRST = tuple(Impact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +42,8 @@ class Found:
         """The accounts, the worst verdict first."""
         return sorted(
             self.judged,
-            key=lambda one: (
-                WORST_FIRST.index(one.judgement.verdict), one.account.id.name.lower(),
-            ),
-        )  # fmt: skip
+            key=lambda one: (one.judgement.verdict.rank, one.account.id.name.lower()),
+        )
 
     @property
     def unread(self) -> tuple[str, ...]:
@@ -70,9 +62,7 @@ def exit_code(found: Found) -> int:
 def as_json(found: Found) -> str:
     """Write the document that docs/impact.schema.json describes."""
     asked = found.asked
-    document = {
-        "schema": SCHEMA,
-        "version": __version__,
+    body = {
         "from": asked.begin.isoformat(),
         "to": asked.end.isoformat(),
         "counts": {
@@ -81,17 +71,9 @@ def as_json(found: Found) -> str:
         },
         "accounts": [account(one) for one in found.worst_first],
         "notSeen": list(found.unread),
-        "gaps": [
-            {
-                "kind": str(gap.kind),
-                "name": gap.name,
-                "problem": gap.problem,
-                "subscriptionId": gap.subscription_id,
-            }
-            for gap in found.gaps
-        ],
+        "gaps": gaps_in(found.gaps),
     }
-    return json.dumps(document, indent=2, ensure_ascii=True)
+    return document(SCHEMA, body)
 
 
 def account(one: Judged) -> dict[str, Any]:
@@ -111,12 +93,12 @@ def account(one: Judged) -> dict[str, Any]:
             {"says": step.says, "command": step.command} for step in next_steps(evidence, judgement)
         ],
         "lastKeyedCall": last_keyed(evidence),
-        "calls": _calls(evidence),
-        "requestLog": _log(evidence),
-        "logging": _logging(evidence),
-        "keyFetches": _fetches(evidence),
-        "connections": _connections(evidence),
-        "entraId": _entra(evidence),
+        "calls": _read(evidence.calls, partial(_calls, evidence.asked)),
+        "requestLog": _read(evidence.log, partial(_log, evidence.asked)),
+        "logging": _logging(evidence.logging),
+        "keyFetches": _read(evidence.fetches, _fetches),
+        "connections": _read(evidence.connections, _connections),
+        "entraId": _read(evidence.entra, _entra),
     }
 
 
@@ -126,56 +108,53 @@ def last_keyed(evidence: Evidence) -> str:
     return last.isoformat() if last is not None else ""
 
 
-def _calls(evidence: Evidence) -> dict[str, Any]:
-    match evidence.calls:
-        case Unread(why=why):
-            return {"unread": why}
-        case CallCounts() as counts:
-            return {
-                "total": counts.calls,
-                "refused": counts.refused,
-                "doubts": list(counts.doubts),
-                "byDay": [
-                    {
-                        "from": evidence.asked.begin_of(count.day).isoformat(),
-                        "deployment": count.deployment,
-                        "status": count.status,
-                        "calls": count.calls,
-                    }
-                    for count in counts.counts
-                ],
+def _read[Part](part: Part | Unread, says: Callable[[Part], dict[str, Any]]) -> dict[str, Any]:
+    """Return what a kind of evidence says, or why it could not be read."""
+    return {"unread": part.why} if isinstance(part, Unread) else says(part)
+
+
+def _calls(asked: Asked, calls: CallCounts) -> dict[str, Any]:
+    return {
+        "total": calls.calls,
+        "refused": calls.refused,
+        "doubts": list(calls.doubts),
+        "byDay": [
+            {
+                "from": asked.begin_of(count.day).isoformat(),
+                "deployment": count.deployment,
+                "status": count.status,
+                "calls": count.calls,
             }
+            for count in calls.counts
+        ],
+    }
 
 
-def _log(evidence: Evidence) -> dict[str, Any]:
-    match evidence.log:
-        case Unread(why=why):
-            return {"unread": why}
-        case RequestLog() as log:
-            return {
-                "since": log.since.isoformat() if log.since else "",
-                "withKey": log.by(Caller.KEY),
-                "withIdentity": log.by(Caller.IDENTITY),
-                "unknown": log.by(Caller.UNKNOWN),
-                "doubts": list(log.doubts),
-                "rows": [
-                    {
-                        "from": evidence.asked.begin_of(row.day).isoformat(),
-                        "caller": row.caller.value,
-                        "operation": row.operation,
-                        "deployment": row.deployment,
-                        "status": row.status,
-                        "addresses": list(row.addresses),
-                        "calls": row.calls,
-                        "last": row.last.isoformat(),
-                    }
-                    for row in log.rows
-                ],
+def _log(asked: Asked, log: RequestLog) -> dict[str, Any]:
+    return {
+        "since": log.since.isoformat() if log.since else "",
+        "withKey": log.by(Caller.KEY),
+        "withIdentity": log.by(Caller.IDENTITY),
+        "unknown": log.by(Caller.UNKNOWN),
+        "doubts": list(log.doubts),
+        "rows": [
+            {
+                "from": asked.begin_of(row.day).isoformat(),
+                "caller": row.caller.value,
+                "operation": row.operation,
+                "deployment": row.deployment,
+                "status": row.status,
+                "addresses": list(row.addresses),
+                "calls": row.calls,
+                "last": row.last.isoformat(),
             }
+            for row in log.rows
+        ],
+    }
 
 
-def _logging(evidence: Evidence) -> dict[str, Any]:
-    match evidence.logging:
+def _logging(logging: Logged | NotLogged | Unread) -> dict[str, Any]:
+    match logging:
         case Unread(why=why):
             return {"unread": why}
         case Logged(workspaces=workspaces):
@@ -184,63 +163,42 @@ def _logging(evidence: Evidence) -> dict[str, Any]:
             return {"workspaces": [], "elsewhere": list(elsewhere)}
 
 
-def _fetches(evidence: Evidence) -> dict[str, Any]:
-    match evidence.fetches:
-        case Unread(why=why):
-            return {"unread": why}
-        case KeyFetches(fetches=fetches):
-            return {
-                "fetches": [
-                    {
-                        "at": fetch.at.isoformat(),
-                        "by": fetch.by,
-                        "client": fetch.client,
-                        "address": fetch.address,
-                    }
-                    for fetch in fetches
-                ]
+def _fetches(fetches: KeyFetches) -> dict[str, Any]:
+    found = [asdict(fetch) | {"at": fetch.at.isoformat()} for fetch in fetches.fetches]
+    return {"fetches": found}
+
+
+def _connections(connections: Connections) -> dict[str, Any]:
+    return {
+        "found": [
+            {
+                "name": connection.name,
+                "account": str(connection.holder),
+                "project": connection.project,
+                "category": connection.category,
+                "authType": connection.auth_type,
+                "holds": connection.holds.value,
             }
+            for connection in connections.found
+        ],
+        "doubts": list(connections.doubts),
+    }
 
 
-def _connections(evidence: Evidence) -> dict[str, Any]:
-    match evidence.connections:
-        case Unread(why=why):
-            return {"unread": why}
-        case Connections(found=found, doubts=doubts):
-            return {
-                "found": [
-                    {
-                        "name": connection.name,
-                        "account": str(connection.holder),
-                        "project": connection.project,
-                        "category": connection.category,
-                        "authType": connection.auth_type,
-                        "holds": connection.holds.value,
-                    }
-                    for connection in found
-                ],
-                "doubts": list(doubts),
+def _entra(entra: EntraUse) -> dict[str, Any]:
+    return {
+        "holders": [
+            {
+                "principalId": holder.principal,
+                "principalType": holder.kind,
+                "role": holder.role,
+                "scope": holder.scope,
             }
-
-
-def _entra(evidence: Evidence) -> dict[str, Any]:
-    match evidence.entra:
-        case Unread(why=why):
-            return {"unread": why}
-        case EntraUse() as entra:
-            return {
-                "holders": [
-                    {
-                        "principalId": holder.principal,
-                        "principalType": holder.kind,
-                        "role": holder.role,
-                        "scope": holder.scope,
-                    }
-                    for holder in entra.holders
-                ],
-                "customSubdomain": entra.has_subdomain,
-                "network": entra.network,
-            }
+            for holder in entra.holders
+        ],
+        "customSubdomain": entra.has_subdomain,
+        "network": entra.network,
+    }
 
 
 _COLUMNS = (
@@ -251,15 +209,10 @@ _COLUMNS = (
 
 def as_csv(found: Found) -> str:
     """Write one line an account, and one for each thing that could not be read."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, restval="", lineterminator="\r\n")
-    writer.writeheader()
-    for one in found.worst_first:
-        writer.writerow({name: cell(value) for name, value in _line(one).items()})
-    for gap in found.gaps:
-        because = f"{gap.kind} {gap.name} could not be read: {gap.problem}"
-        writer.writerow({"verdict": NOT_SEEN, "name": cell(gap.name), "because": cell(because)})
-    return text.getvalue()
+    not_seen = [
+        {"verdict": NOT_SEEN, "name": gap.name, "because": unread(gap)} for gap in found.gaps
+    ]
+    return csv_of(_COLUMNS, [*map(_line, found.worst_first), *not_seen])
 
 
 def _line(one: Judged) -> dict[str, str]:

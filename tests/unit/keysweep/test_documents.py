@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keysweep.documents import WORST_FIRST, Row, as_csv, as_sarif
+from keysweep.documents import WORST_FIRST, Row, as_csv
+from keysweep.sarif import as_sarif
 from shared.core.model import Gap, GapKind, Inventory, Result
 from shared.core.report import SweepReport
 
