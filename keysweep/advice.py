@@ -57,6 +57,6 @@ def for_person(error: KeysweepError | str) -> str:
     return text.replace(NoRole.advice, yours).replace("the identity", "you")
 
 
-def not_seen(gap: Gap) -> str:
+def gap_in_words(gap: Gap) -> str:
     """Say of a gap what could not be read, and why."""
     return f"{gap.kind} {gap.name}: {for_person(gap.problem)}"

@@ -8,7 +8,7 @@ from typing import Any, assert_never
 
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
 from keysweep.outputs import NOT_SEEN, camel, csv_of, document, gaps_in, unread
-from keysweep.words import distinct
+from keysweep.words import distinct, names_of
 from shared.core.events import DriftFound, Event, OwnedEvent
 from shared.core.model import (
     Account,
@@ -170,8 +170,7 @@ def rows(
     outcomes = {outcome.decision.account.id.key: outcome for outcome in report.outcomes}
     drifted = {event.account_id: event for event in events if isinstance(event, DriftFound)}
     owned = {event.account_id: event for event in events if isinstance(event, OwnedEvent)}
-    covered = [coverage.subscription for coverage in report.inventory.coverage]
-    names = {subscription.id: subscription.name for subscription in covered}
+    names = names_of(report.inventory.subscriptions)
     decided = [
         decision for decision in report.decisions if decision.verdict is not Verdict.COMPLIANT
     ]

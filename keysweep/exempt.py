@@ -12,11 +12,10 @@ from typing import assert_never
 
 from rich.text import Text
 
-from keysweep.advice import UsageProblem, for_person, not_seen
+from keysweep.advice import UsageProblem, for_person, gap_in_words
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS, STOPPED
 from keysweep.granting import Grant, Granting
 from keysweep.impact.columns import beside
-from keysweep.impact.command import View
 from keysweep.impact.verdict import Judgement
 from keysweep.in_force import in_force
 from keysweep.names import Names, resolve, resolve_all, scope_of
@@ -32,7 +31,7 @@ from keysweep.wish import (
     in_words,
     lay_over,
 )
-from keysweep.words import counted, distinct, until_when, where
+from keysweep.words import counted, distinct, names_of, until_when, where
 from keysweep.writer import REMOVAL, AccountWriter, Steps
 from shared.core.decision import decide
 from shared.core.errors import AzureError, KeysweepError, Stopped
@@ -142,7 +141,7 @@ async def _laid_over(session: Session, found: Account, wish: Wish, today: date) 
 async def _worst_first(session: Session, laid_over: Sequence[_Laid]) -> Sequence[_Laid]:
     """Say of each account what turning its keys off breaks. Returns them, the worst first."""
     accounts = [laid.grant.account for laid in laid_over]
-    judged = await beside(session, accounts, View.of_scope(await scope_of(session)))
+    judged = await beside(session, accounts, await scope_of(session))
 
     def judgement_of(laid: _Laid) -> Judgement:
         return judged[laid.grant.account.id.key].judgement
@@ -271,8 +270,7 @@ async def listing(session: Session, output: str = "table") -> int:
     with screen.spinner() as progress:
         progress.add_task("Looking for exemptions")
         inventory = await session.parts.discovery().discover()
-    covered = [coverage.subscription for coverage in inventory.coverage]
-    names = {subscription.id: subscription.name for subscription in covered}
+    names = names_of(inventory.subscriptions)
     decisions = [decide(account, scope, rules, today) for account in inventory.accounts]
     tagged = sorted(
         (decision for decision in decisions if not isinstance(decision.exemption, NotExempt)),
@@ -286,7 +284,7 @@ async def listing(session: Session, output: str = "table") -> int:
         _show_list(screen, tagged, today, distinct(names))
         screen.show(shown(f"{counted(len(tagged), 'account')} with the tag {rules.tag}.", "bold"))
     for gap in inventory.gaps:
-        screen.problem(f"Not seen: {not_seen(gap)}")
+        screen.problem(f"Not seen: {gap_in_words(gap)}")
     return NOT_WHOLE if inventory.gaps else FINE
 
 

@@ -12,13 +12,13 @@ from typing import Any
 
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
 from keysweep.explanation import Explanation, Facts, Rights, explained, standstill
-from keysweep.impact.command import DAYS, View, verdicts
+from keysweep.impact.command import DAYS, verdicts
 from keysweep.impact.documents import account as document_of
 from keysweep.impact.evidence import Asked
 from keysweep.impact.gathering import Judged
 from keysweep.impact.tables import details
 from keysweep.names import find_all, identify, read_id, scope_of
-from keysweep.screen import Screen, grid, shown
+from keysweep.screen import Screen, grid, heading, shown
 from keysweep.session import Session, or_error
 from shared.core.change_log import ChangeLog
 from shared.core.decision import Plan, decide, plan
@@ -74,7 +74,7 @@ async def _judged(
     read = [await or_error(session.parts.arm.account(account_id)) for account_id in wanted]
     accounts = [account for account in read if not isinstance(account, AzureError)]
     asked = Asked.before(session.clock.now(), DAYS)
-    return await verdicts(session, accounts, View.of(inventory), asked)
+    return await verdicts(session, accounts, inventory, asked)
 
 
 def _impact(judged: Judged | None) -> Mapping[str, Any]:
@@ -86,8 +86,7 @@ async def _looked(session: Session) -> "_Reader":
     """Look as a sweep does, at the whole scope."""
     settings, now = session.settings, session.clock.now()
     inventory = await session.parts.discovery().discover()
-    covered = [coverage.subscription.id for coverage in inventory.coverage]
-    log = await session.parts.changes().read(covered)
+    log = await session.parts.changes().read([read.id for read in inventory.subscriptions])
     decisions = {
         account.id.key: decide(account, settings.scope, settings.rules, now.date())
         for account in inventory.accounts
@@ -144,9 +143,7 @@ class _Reader:
 
 
 def _show(screen: Screen, found: Explanation) -> None:
-    account = found.account
-    place = f" in {account.resource_group}, subscription {account.subscription_id}"
-    screen.show(shown(account.name, "bold").append(shown(place, "dim")))
+    screen.show(heading(found.account))
     drawn = grid("", "")
     for step in found.steps:
         text = shown(step.says)

@@ -233,8 +233,7 @@ def _scope(facts: Facts) -> Step:
     coverage = facts.coverage
     if coverage is None:
         inventory = facts.inventory
-        read = tuple(found.subscription for found in inventory.coverage)
-        in_scope = InScope(read, inventory.left_alone, inventory.gaps)
+        in_scope = InScope(inventory.subscriptions, inventory.left_alone, inventory.gaps)
         why = why_outside(in_scope, facts.account.subscription_id)
         return Step("Scope", why[0].upper() + why[1:])
     how = "Resource Graph" if coverage.source is Source.GRAPH else "ARM's own list"

@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from keysweep.advice import UsageProblem, for_person, not_seen
+from keysweep.advice import UsageProblem, for_person, gap_in_words
 from keysweep.session import Session
 from keysweep.words import (
     counted,
     did_you_mean,
+    names_of,
     scope_in_words,
     the_first,
     why_left_alone,
@@ -188,7 +189,7 @@ async def identify(session: Session, in_scope: InScope, text: str) -> AccountId:
 
 async def _meant(session: Session, in_scope: InScope, name: str) -> str:
     """Ask whether an account with a name like it was meant; empty: none is, as far as is seen."""
-    places = {subscription.id: subscription.name for subscription in in_scope.subscriptions}
+    places = names_of(in_scope.subscriptions)
     shown: dict[str, str] = {}
     async for page in session.parts.graph.every(sorted(places), session.settings.scope.kinds):
         # A part that can't be read is no matter here: the name is wrong all the same.
@@ -228,7 +229,7 @@ def _refuse_outside(in_scope: InScope, account_id: AccountId) -> None:
 def _unread(in_scope: InScope, subscription_id: str = "") -> list[str]:
     """Say what of the scope could not be read, as far as it can matter for a subscription."""
     return [
-        not_seen(gap)
+        gap_in_words(gap)
         for gap in in_scope.gaps
         if not subscription_id or gap.subscription_id in {"", subscription_id}
     ]

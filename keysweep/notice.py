@@ -17,11 +17,10 @@ from typing import assert_never
 from rich.console import Console
 from rich.text import Text
 
-from keysweep.advice import UsageProblem, for_person, not_seen
+from keysweep.advice import UsageProblem, for_person, gap_in_words
 from keysweep.exit_codes import NOT_WHOLE, REMAINS
 from keysweep.granting import Grant, Granting
 from keysweep.impact.columns import STYLES, beside
-from keysweep.impact.command import View
 from keysweep.impact.verdict import Impact
 from keysweep.in_force import in_force
 from keysweep.outputs import account_in, camel, csv_of, gaps_in, of_command
@@ -31,7 +30,7 @@ from keysweep.session import Session
 from keysweep.standing import LeaveAlone, Why, exit_code_of, not_to_be_exempted
 from keysweep.watch import Collected
 from keysweep.wish import Wish, check_it_counts
-from keysweep.words import counted, distinct, the_first, where
+from keysweep.words import counted, distinct, names_of, the_first, where
 from shared.core.decision import Rules, decide
 from shared.core.errors import AzureError, NotFound
 from shared.core.events import DriftFound
@@ -118,15 +117,14 @@ class Plan:
     @property
     def places(self) -> Mapping[str, str]:
         """By what a person tells the subscriptions apart."""
-        covered = [coverage.subscription for coverage in self.report.inventory.coverage]
-        return distinct({subscription.id: subscription.name for subscription in covered})
+        return distinct(names_of(self.report.inventory.subscriptions))
 
 
 async def notice(session: Session, output: str, request: Request) -> int:
     """Give notice. Returns the exit code. Raises UsageProblem, AzureError."""
     screen = session.screen
-    if not (request.yes or request.dry_run or screen.can_ask):
-        raise UsageProblem("Nobody is there to be asked: say --yes, or --dry-run to see the plan.")
+    if not (request.yes or request.dry_run):
+        screen.check_it_can_ask()
     plan = await _planned(session, request)
     grants = plan.all_grants
     screen.say(await in_force(session))
@@ -241,7 +239,7 @@ async def _judged(
         for decision in report.with_verdict(Verdict.DRIFT)
         if decision.account.id.key in keys
     ]
-    judged = await beside(session, accounts, View.of(report.inventory))
+    judged = await beside(session, accounts, report.inventory)
     return {key: one.judgement.verdict for key, one in judged.items()}
 
 
@@ -357,7 +355,7 @@ def _show(screen: Screen, plan: Plan, out: Console) -> None:
         out.print(drawn)
     _show_who_gets_none(screen, plan)
     for gap in plan.report.inventory.gaps:
-        screen.problem(f"Not seen: {not_seen(gap)}")
+        screen.problem(f"Not seen: {gap_in_words(gap)}")
     if plan.grants:
         screen.say(f"Their tag says: exempt until {plan.until}. {_LATER}")
         for line in _not_yet(plan):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from rich.text import Text
 
 from keysweep import tables
-from keysweep.advice import not_seen
+from keysweep.advice import gap_in_words
 from keysweep.documents import (
     FailOn,
     Group,
@@ -26,10 +26,10 @@ from keysweep.documents import (
 from keysweep.impact.columns import marked
 from keysweep.names import listed
 from keysweep.sarif import as_sarif
-from keysweep.screen import Screen, shown
+from keysweep.screen import Screen, not_seen, shown
 from keysweep.session import Session
-from keysweep.watch import Collected, Seen, watched
-from keysweep.words import counted
+from keysweep.watch import Collected, Seen, discovering
+from keysweep.words import counted, tally
 from shared.core.model import Decision, Gap, GapKind, Result, Verdict
 from shared.core.report import SweepReport
 from shared.steps.sweep import new_sweep_id
@@ -69,18 +69,11 @@ async def look(session: Session, chosen: Seen | None = None) -> tuple[SweepRepor
     """Run a sweep that is handed no writer, with progress; of what was chosen, if anything was."""
     collected = Collected()
     sweep_id = new_sweep_id(session.clock.now(), secrets.token_hex(4))
-    with session.screen.spinner() as progress:
-        task = progress.add_task("Listing subscriptions")
-        discovery = watched(
-            session.parts.discovery(), lambda tally: progress.update(task, description=str(tally))
-        )
-        sweep = session.parts.sweep(sweep_id, collected, remediation=None)
-        sweep = (
-            replace(sweep, discovery=discovery)
-            if chosen is None
-            else replace(sweep, discovery=chosen, changes=chosen)
-        )
-        return await sweep.run(), collected
+    sweep = session.parts.sweep(sweep_id, collected, remediation=None)
+    if chosen is not None:
+        return await replace(sweep, discovery=chosen, changes=chosen).run(), collected
+    with discovering(session.screen, session.parts.discovery()) as discovery:
+        return await replace(sweep, discovery=discovery).run(), collected
 
 
 async def _compliant(
@@ -168,9 +161,7 @@ def totals(report: SweepReport) -> list[Text]:
     ):
         if count:
             lines.append(shown(f"{counted(count, 'subscription')} left alone: {what}", "dim"))
-    lines.extend(
-        Text("Not seen: ", "bold red").append(shown(not_seen(gap))) for gap in inventory.gaps
-    )
+    lines += [not_seen(gap_in_words(gap)) for gap in inventory.gaps]
     if report.change_log_unread:
         lines.append(shown(f"The change log could not be read: {report.change_log_unread}", "dim"))
     lines.extend(_ring_lines(report))
@@ -187,6 +178,5 @@ def totals(report: SweepReport) -> list[Text]:
     elif not report.outcomes:
         lines.append(shown("Enforcing would change nothing.", "green"))
     else:
-        said = " · ".join(f"{count} {result}" for result, count in sorted(results.items()))
-        lines.append(shown(f"Results: {said}", "bold"))
+        lines.append(shown(f"Results: {tally(results)}", "bold"))
     return lines

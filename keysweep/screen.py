@@ -11,12 +11,21 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
+from keysweep.advice import UsageProblem
 from keysweep.words import inert
 from shared.core.errors import Stopped
+from shared.core.model import AccountId
 
 # Wide enough that nothing is cut when nobody's terminal sets a width.
 _PIPE_WIDTH = 240
@@ -25,6 +34,17 @@ _PIPE_WIDTH = 240
 def shown(text: object, style: str = "") -> Text:
     """Return a cell: text as it is, never markup, never an escape."""
     return Text(inert(str(text)), style)
+
+
+def heading(account_id: AccountId) -> Text:
+    """Return the line above all that is said of one account."""
+    place = f" in {account_id.resource_group}, subscription {account_id.subscription_id}"
+    return shown(account_id.name, "bold").append(shown(place, "dim"))
+
+
+def not_seen(what: str) -> Text:
+    """Return the line that says what could not be seen."""
+    return Text("Not seen: ", "bold red").append(shown(what))
 
 
 class Screen:
@@ -102,6 +122,13 @@ class Screen:
             self.err.print()
         return answer.strip().lower() in {"y", "yes"}
 
+    def check_it_can_ask(self, instead: str = "--dry-run") -> None:
+        """Raise UsageProblem, which names what shows the plan alone, if nobody is there to ask."""
+        if not self.can_ask:
+            raise UsageProblem(
+                f"Nobody is there to be asked: say --yes, or {instead} to see the plan."
+            )
+
     @property
     def can_ask(self) -> bool:
         """Whether somebody is there who sees a question, and can answer it."""
@@ -109,22 +136,23 @@ class Screen:
 
     def spinner(self) -> Progress:
         """Return progress without an end in sight: one line, gone when done."""
-        self._progress = Progress(
+        return self._moving(
             SpinnerColumn("line" if self.err.options.ascii_only else "dots"),
             TextColumn("{task.description}", markup=False),
-            console=self.err,
-            transient=True,
-            disable=self._quiet or not self.err.is_terminal,
         )
-        return self._progress
 
     def bar(self) -> Progress:
         """Return a progress bar with a line of live counts."""
-        self._progress = Progress(
+        return self._moving(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24 if self.err.width < 100 else 40),  # noqa: PLR2004 - half of it
             MofNCompleteColumn(),
             TextColumn("{task.fields[counts]}", markup=False),
+        )
+
+    def _moving(self, *columns: ProgressColumn) -> Progress:
+        self._progress = Progress(
+            *columns,
             console=self.err,
             transient=True,
             disable=self._quiet or not self.err.is_terminal,

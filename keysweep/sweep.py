@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from keysweep import tables
-from keysweep.advice import UsageProblem, not_seen
+from keysweep.advice import gap_in_words
 from keysweep.configuration import Configuration
 from keysweep.documents import Row, exit_code, rows
 from keysweep.exit_codes import NOT_WHOLE, REMAINS
@@ -26,7 +26,7 @@ from keysweep.screen import Screen, shown
 from keysweep.session import Session
 from keysweep.stopping import stoppable, unless_stopped
 from keysweep.watch import Collected, Seen
-from keysweep.words import counted, why_not_opened
+from keysweep.words import counted, tally, why_not_opened
 from shared.core.change_log import ChangeLog
 from shared.core.deadline import Deadline
 from shared.core.decision import Brake
@@ -113,8 +113,8 @@ async def sweep(session: Session, output: str, request: Request) -> int:
     """Sweep, as the person says and the settings allow. Returns the exit code."""
     screen = session.screen
     audits = request.audit or (session.settings.mode is Mode.AUDIT and not request.enforce)
-    if not (audits or request.yes or screen.can_ask):
-        raise UsageProblem("Nobody is there to be asked: say --yes, or --audit to see the plan.")
+    if not (audits or request.yes):
+        screen.check_it_can_ask("--audit")
     obeyed, session = session.settings, _going_beyond(session, request)
     chosen = await _chosen(session, request.only) if request.only else None
     planned, collected = await look(session, chosen)
@@ -211,7 +211,7 @@ async def _chosen(session: Session, names: Sequence[str]) -> Seen:
     until = Deadline.after(session.clock, session.parts.deadline.left / 2)
     rings = await RingReader(session.parts.arm, session.settings.rings, until).read(in_scope)
     inventory = Inventory(coverage, tuple(found.values()), rings.gaps, below=rings.below)
-    return Seen(inventory, await _log_of(session, [read.subscription.id for read in coverage]))
+    return Seen(inventory, await _log_of(session, [read.id for read in inventory.subscriptions]))
 
 
 async def _log_of(session: Session, subscriptions: Sequence[str]) -> ChangeLog:
@@ -241,7 +241,7 @@ def _show_plan(screen: Screen, planned: SweepReport, found: Sequence[Row]) -> No
     if planned.brake:
         beside.show(shown(f"The brake: {planned.brake}.", "dim"))
     for gap in planned.inventory.gaps:
-        beside.show(shown(f"Not seen: {not_seen(gap)}", "red"))
+        beside.show(shown(f"Not seen: {gap_in_words(gap)}", "red"))
 
 
 async def _enforce(
@@ -274,7 +274,7 @@ async def _enforce(
     def count(event: Event) -> None:
         if isinstance(event, RemediationOutcome) and event.account_id in shown_drift:
             results[event.result] += 1
-            bar.update(task, advance=1, counts=_counts(results))
+            bar.update(task, advance=1, counts=tally(results))
 
     seen = Seen(planned.inventory, ChangeLog({}, planned.change_log_unread))
 
@@ -297,7 +297,7 @@ async def _enforce(
     except asyncio.CancelledError:
         left = len(shown_drift) - sum(results.values())
         screen.problem(
-            f"Sweep {sweep_id} was broken off. Done: {_counts(results) or 'nothing'}. In flight or "
+            f"Sweep {sweep_id} was broken off. Done: {tally(results) or 'nothing'}. In flight or "
             f"not begun: {counted(left, 'account')}. {path} says what was begun, and `keysweep "
             "scan` how it is now."
         )
@@ -334,7 +334,3 @@ def _way_back(sweep_id: str, configuration: Configuration, path: Path | None) ->
     """Return the command that takes a sweep back, with what belongs to it."""
     recorded = ("--record", str(path.resolve())) if path else ()
     return shlex.join(["keysweep", "undo", sweep_id, *recorded, *configuration.options])
-
-
-def _counts(results: Counter[str]) -> str:
-    return " · ".join(f"{count} {result}" for result, count in sorted(results.items()))

@@ -45,7 +45,7 @@ from keysweep.taken import (
     of_record,
 )
 from keysweep.wish import Wish, check_it_counts
-from keysweep.words import counted, distinct, where, why_not_opened, why_outside
+from keysweep.words import counted, distinct, names_of, where, why_not_opened, why_outside
 from keysweep.writer import AccountWriter
 from shared.core.deadline import within
 from shared.core.errors import AzureError, NotFound, Refused
@@ -129,8 +129,8 @@ async def undo(session: Session, output: str, request: Request) -> int:
     screen, settings = session.screen, session.settings
     _check(request)
     taken = await _taken(session, request)
-    if not (request.yes or request.dry_run or screen.can_ask):
-        raise UsageProblem("Nobody is there to be asked: say --yes, or --dry-run to see the plan.")
+    if not (request.yes or request.dry_run):
+        screen.check_it_can_ask()
     tag = settings.rules.tag
     if taken.tag and taken.tag.lower() != tag.lower():
         raise UsageProblem(
@@ -288,8 +288,8 @@ async def _planned(session: Session, taken: Taken) -> _Plan:
             *(_looked_at(session, in_scope, change, known) for change in taken.changes)
         )
     ordered = sorted(found, key=lambda planned: planned.id.key)
-    names = {subscription.id: subscription.name for subscription in in_scope.subscriptions}
-    return _Plan(known, tuple(ordered), taken.unseen, distinct(names))
+    names = distinct(names_of(in_scope.subscriptions))
+    return _Plan(known, tuple(ordered), taken.unseen, names)
 
 
 async def _looked_at(session: Session, in_scope: InScope, change: Change, known: Known) -> Planned:

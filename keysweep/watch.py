@@ -1,9 +1,11 @@
 """Progress, where a sweep passes by: events as they happen, and what discovery has read so far."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from keysweep.screen import Screen
 from shared.core.change_log import ChangeLog
 from shared.core.events import Event
 from shared.core.model import Account, Answer, Census, Inventory, Subscription
@@ -64,6 +66,14 @@ class Tally:
         self.accounts += accounts
         self.keys_on += keys_on
         self.changed(self)
+
+
+@contextmanager
+def discovering(screen: Screen, discovery: Discovery) -> Iterator[Discovery]:
+    """Give a discovery that shows how far it is."""
+    with screen.spinner() as progress:
+        task = progress.add_task("Listing subscriptions")
+        yield watched(discovery, lambda tally: progress.update(task, description=str(tally)))
 
 
 def watched(discovery: Discovery, changed: Callable[[Tally], None]) -> Discovery:

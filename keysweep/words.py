@@ -3,10 +3,10 @@
 import difflib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
-from shared.core.model import AccountId
+from shared.core.model import AccountId, Subscription
 from shared.core.spelling import essence
 from shared.steps.scope import InScope
 
@@ -69,6 +69,16 @@ def did_you_mean(text: str, known: Mapping[str, str]) -> str:
 def until_when(until: date | None) -> str:
     """Say how long an exemption lasts."""
     return "open-ended" if until is None else f"until {until}"
+
+
+def names_of(subscriptions: Iterable[Subscription]) -> Mapping[str, str]:
+    """Return the names of subscriptions by their ids."""
+    return {subscription.id: subscription.name for subscription in subscriptions}
+
+
+def tally[Word: str](counts: Mapping[Word, int]) -> str:
+    """Return `2 DISABLED · 1 LOCKED`."""
+    return " · ".join(f"{count} {what}" for what, count in sorted(counts.items()))
 
 
 def distinct(subscriptions: Mapping[str, str]) -> Mapping[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
+from keysweep import words
 from keysweep.doctor.finding import Check, Finding, State, error_text, not_reached
 from keysweep.words import counted, distinct, the_first
 from shared.core.change_log import ChangeLog
@@ -17,7 +18,7 @@ _ARM_INSTEAD = "A sweep lists their accounts from Azure Resource Manager, which 
 
 def names_of(in_scope: InScope) -> Mapping[str, str]:
     """Return by what a person tells the subscriptions in scope apart, by their ids."""
-    return distinct({found.id: found.name for found in in_scope.subscriptions})
+    return distinct(words.names_of(in_scope.subscriptions))
 
 
 def subscriptions(in_scope: InScope) -> Finding:

@@ -36,7 +36,7 @@ async def marked(session: Session, report: SweepReport, found: Sequence[Row]) ->
         for decision in report.decisions
         if decision.account.keys_on and decision.account.id.key in wanted
     ]
-    judged = await beside(session, accounts, View.of(report.inventory))
+    judged = await beside(session, accounts, report.inventory)
     return [
         replace(
             row,

@@ -1,7 +1,6 @@
 """`keysweep impact`: who still uses keys, and what breaks when they go off. Reads alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from keysweep.impact.documents import Found, as_csv, as_json, exit_code
 from keysweep.impact.evidence import Asked
@@ -11,32 +10,16 @@ from keysweep.impact.tables import details, table, totals
 from keysweep.names import find_all, resolve, scope_of
 from keysweep.screen import Screen
 from keysweep.session import Session
-from keysweep.watch import watched
-from shared.core.model import Account, Gap, Inventory
+from keysweep.watch import discovering
+from shared.core.model import Account, Inventory
 from shared.steps.scope import InScope
 
 DAYS = MOST_DAYS
 """How many days are looked at unless somebody says otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """What of the scope is seen: connections are looked for in all of it."""
-
-    subscriptions: tuple[str, ...]
-    gaps: tuple[Gap, ...]
-
-    @classmethod
-    def of(cls, inventory: Inventory) -> "View":
-        """Return what a discovery saw."""
-        read = (coverage.subscription.id for coverage in inventory.coverage)
-        return cls(tuple(read), tuple(inventory.gaps))
-
-    @classmethod
-    def of_scope(cls, in_scope: InScope) -> "View":
-        """Return what is in scope, where nothing was discovered."""
-        read = (subscription.id for subscription in in_scope.subscriptions)
-        return cls(tuple(read), tuple(in_scope.gaps))
+type View = Inventory | InScope
+"""What of the scope is seen: connections are looked for in all of it."""
 
 
 async def impact(session: Session, names: Sequence[str], days: int, output: str) -> int:
@@ -63,13 +46,9 @@ async def verdicts(
         steps = Steps(
             lambda what, done, total: bar.update(task, completed=done, total=total, counts=what)
         )
+        subscriptions = [subscription.id for subscription in view.subscriptions]
         gathering = Gathering(
-            session.evidence,
-            session.clock,
-            asked,
-            view.subscriptions,
-            view.gaps,
-            steps,
+            session.evidence, session.clock, asked, subscriptions, view.gaps, steps
         )
         judged = await gathering.judged(accounts)
     return {one.account.id.key: one for one in judged}
@@ -79,17 +58,13 @@ async def _named(session: Session, names: Sequence[str]) -> tuple[list[Account],
     in_scope = await scope_of(session)
     found = await find_all(names, lambda name: resolve(session, in_scope, name))
     unique = {account.id.key: account for account in found}
-    return list(unique.values()), View.of_scope(in_scope)
+    return list(unique.values()), in_scope
 
 
 async def _with_keys_on(session: Session) -> tuple[list[Account], View]:
-    with session.screen.spinner() as progress:
-        task = progress.add_task("Listing subscriptions")
-        discovery = watched(
-            session.parts.discovery(), lambda tally: progress.update(task, description=str(tally))
-        )
+    with discovering(session.screen, session.parts.discovery()) as discovery:
         inventory = await discovery.discover()
-    return [account for account in inventory.accounts if account.keys_on], View.of(inventory)
+    return [account for account in inventory.accounts if account.keys_on], inventory
 
 
 def present(screen: Screen, output: str, found: Found, *, in_full: bool) -> None:

@@ -4,7 +4,7 @@ Each kind of evidence is either what was read, with what it leaves open (`doubts
 or `Unread`. Nothing stands for "none" but a reading that was whole.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -133,9 +133,9 @@ class RequestLog:
     rows: tuple[LoggedCalls, ...] = ()
     doubts: tuple[str, ...] = ()
 
-    def by(self, caller: Caller, day: int | None = None) -> int:
-        """Count the calls that were somebody's, by who made them; of one day, or of all."""
-        return sum(row.calls for row in self.used(caller) if day in {None, row.day})
+    def by(self, caller: Caller) -> int:
+        """Count the calls that were somebody's, by who made them."""
+        return sum(row.calls for row in self.used(caller))
 
     def used(self, caller: Caller) -> tuple[LoggedCalls, ...]:
         """Return the rows of calls that were somebody's, by who made them."""
@@ -176,6 +176,11 @@ class KeyFetch:
     client: str
     address: str = ""
 
+    @property
+    def who(self) -> str:
+        """Who it was, in words."""
+        return f"{self.by} with {self.client}" if self.client else self.by
+
 
 @dataclass(frozen=True, slots=True)
 class KeyFetches:
@@ -183,6 +188,11 @@ class KeyFetches:
 
     fetches: tuple[KeyFetch, ...] = ()
     since: datetime | None = None
+
+    @property
+    def last_of_each(self) -> Mapping[str, KeyFetch]:
+        """The last fetch of each who fetched them, by who it was."""
+        return {fetch.who: fetch for fetch in reversed(self.fetches)}
 
 
 class Holds(StrEnum):
@@ -244,11 +254,6 @@ class EntraUse:
     has_subdomain: bool
     network: str = ""
     """Who reaches it, in words; empty: it is not known."""
-
-    @property
-    def by_nobody(self) -> bool:
-        """Whether nobody could: no role that is seen, or no custom subdomain."""
-        return not self.holders or not self.has_subdomain
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,10 +150,9 @@ def counted_calls(asked: Asked, answers: Sequence[Measured | Unread]) -> CallCou
             # A metric that stands there twice is in two parts.
             by_metric[metric["name"]["value"].lower()].update(_counts(asked, metric))
     totals = by_metric.pop("totalcalls", Counter())
-    of_models: defaultdict[_OfDay, int] = defaultdict(int)
+    of_models: Counter[_OfDay] = Counter()
     for of_metric in by_metric.values():
-        for key, calls in of_metric.items():
-            of_models[key] = max(of_models[key], calls)
+        of_models |= of_metric
     counts = [CallCount(*key, calls) for key, calls in sorted(of_models.items()) if calls]
     return CallCounts((*counts, *_beyond(counts, totals)), doubts)
 
@@ -171,16 +170,21 @@ def _beyond(counts: Sequence[CallCount], totals: Mapping[_OfDay, int]) -> Iterat
 
 def _counts(asked: Asked, metric: Mapping[str, Any]) -> dict[_OfDay, int]:
     found: defaultdict[_OfDay, int] = defaultdict(int)
+    for (moment, deployment, status), calls in _points(metric):
+        # A point is of what follows it.
+        found[asked.day(max(moment, asked.begin)), deployment, status] += calls
+    return found
+
+
+def _points(metric: Mapping[str, Any]) -> Iterator[tuple[_OfMinute, int]]:
+    """Return the calls that a metric counts, as many as it has points."""
     for series in metric["timeseries"]:
         dimensions = _dimensions(series)
         deployment, status = (dimensions.get(name.lower(), "") for name in (_MODELS, _STATUS))
         for point in series["data"]:
             moment, total = read_moment(point["timeStamp"]), point.get("total")
-            if moment is not None and isinstance(total, int | float) and total:
-                # A point is of what follows it.
-                day = asked.day(max(moment, asked.begin))
-                found[day, deployment, status] += round(total)
-    return found
+            if moment is not None and total:
+                yield (moment, deployment, status), round(total)
 
 
 def _dimensions(series: Mapping[str, Any]) -> dict[str, str]:
@@ -231,18 +235,15 @@ def _span_of(value: Mapping[str, Any]) -> tuple[datetime | None, datetime | None
     return read_moment(begin), read_moment(end)
 
 
-def refused_calls(value: Mapping[str, Any], since: datetime) -> "dict[_OfMinute, int]":
+def refused_calls(value: Mapping[str, Any], since: datetime) -> Mapping[_OfMinute, int]:
     """Return the calls that were refused, by minute, deployment and status, from a moment on."""
-    found: defaultdict[_OfMinute, int] = defaultdict(int)
+    found: Counter[_OfMinute] = Counter()
     for metric in value["value"]:
-        of_metric: defaultdict[_OfMinute, int] = defaultdict(int)
-        for series in metric["timeseries"]:
-            dimensions = _dimensions(series)
-            status = dimensions.get(_STATUS.lower(), "")
-            for point in series["data"]:
-                moment, total = read_moment(point["timeStamp"]), point.get("total")
-                if moment is not None and moment >= since and status in REFUSED and total:
-                    of_metric[moment, dimensions.get(_MODELS.lower(), ""), status] += round(total)
-        for key, calls in of_metric.items():
-            found[key] = max(found[key], calls)
-    return dict(found)
+        of_metric: Counter[_OfMinute] = Counter()
+        for point, calls in _points(metric):
+            moment, _, status = point
+            if moment >= since and status in REFUSED:
+                of_metric[point] += calls
+        # Each metric may count a call, so the largest counts.
+        found |= of_metric
+    return found

@@ -1,6 +1,7 @@
 """What to do after a verdict: sentences, and the commands or lines that go with them. Pure."""
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -83,18 +84,12 @@ def _clients(evidence: Evidence) -> Iterator[NextStep]:
 
 def _seen(rows: tuple[LoggedCalls, ...]) -> list[str]:
     """Say what was seen of clients, those with the most calls first."""
-    calls: dict[tuple[str, str, str], int] = {}
+    calls: Counter[str] = Counter()
     for row in rows:
         addresses = the_first(row.addresses) or "an address that the log does not show"
-        place = (row.operation or "calls", row.deployment, addresses)
-        calls[place] = calls.get(place, 0) + row.calls
-    return [
-        f"{counted(count, 'call')} of {operation}{f' to {deployment}' if deployment else ''} "
-        f"from {addresses}"
-        for (operation, deployment, addresses), count in sorted(
-            calls.items(), key=lambda item: -item[1]
-        )
-    ]
+        deployment = f" to {row.deployment}" if row.deployment else ""
+        calls[f"{row.operation or 'calls'}{deployment} from {addresses}"] += row.calls
+    return [f"{counted(count, 'call')} of {what}" for what, count in calls.most_common()]
 
 
 def _role(evidence: Evidence) -> Iterator[NextStep]:
@@ -158,11 +153,8 @@ def _fetchers(evidence: Evidence) -> Iterator[NextStep]:
     fetches = evidence.fetches.fetches if isinstance(evidence.fetches, KeyFetches) else ()
     if not fetches:
         return
-    last = {(fetch.by, fetch.client): fetch for fetch in reversed(fetches)}
-    named = [
-        f"{fetch.by}{f' with {fetch.client}' if fetch.client else ''}, {fetch.at:%Y-%m-%d}"
-        for fetch in last.values()
-    ]
+    last = {fetch.who: fetch for fetch in reversed(fetches)}
+    named = [f"{who}, {fetch.at:%Y-%m-%d}" for who, fetch in last.items()]
     yield NextStep(f"Ask who fetched its keys: {the_first(named, '; ')}.")
     if all(fetch.client in _PEOPLES_CLIENTS for fetch in fetches):
         return

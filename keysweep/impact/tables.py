@@ -21,7 +21,7 @@ from keysweep.impact.evidence import (
 from keysweep.impact.gathering import Judged
 from keysweep.impact.next_steps import next_steps, who_could
 from keysweep.impact.verdict import Impact
-from keysweep.screen import Screen, grid, shown
+from keysweep.screen import Screen, grid, heading, not_seen, shown
 from keysweep.words import counted, the_first
 
 STYLES = {
@@ -75,9 +75,8 @@ def _calls(evidence: Evidence) -> str:
 
 def details(one: Judged) -> Iterator[Text | Table]:
     """Show all that is known of one account."""
-    evidence, judgement, account = one.evidence, one.judgement, one.account.id
-    place = f" in {account.resource_group}, subscription {account.subscription_id}"
-    yield shown(account.name, "bold").append(shown(place, "dim"))
+    evidence, judgement = one.evidence, one.judgement
+    yield heading(one.account.id)
     drawn = grid("", "")
     because = shown(f"{judgement.verdict}", STYLES[judgement.verdict])
     drawn.add_row(
@@ -142,12 +141,10 @@ def _fetches_in_words(evidence: Evidence) -> str:
         case KeyFetches(fetches=()):
             return "none in 90 days, as far as the activity log shows them"
         case KeyFetches(fetches=fetches):
-            times = Counter((fetch.by, fetch.client) for fetch in fetches)
-            last = {(fetch.by, fetch.client): fetch.at for fetch in reversed(fetches)}
+            last = {fetch.who: fetch.at for fetch in reversed(fetches)}
             said = [
-                f"{by}{f' with {client}' if client else ''}, {counted(count, 'time')}, the last at "
-                f"{last[by, client]:%Y-%m-%d %H:%M} UTC"
-                for (by, client), count in times.items()
+                f"{who}, {counted(count, 'time')}, the last at {last[who]:%Y-%m-%d %H:%M} UTC"
+                for who, count in Counter(fetch.who for fetch in fetches).items()
             ]
             return the_first(said, "; ")
 
@@ -175,11 +172,9 @@ def totals(found: Found) -> Iterator[Text]:
     asked = found.asked
     parts.append(f"{asked.begin:%Y-%m-%d %H:%M} to {asked.end:%Y-%m-%d %H:%M} UTC")
     yield shown(" · ".join(parts), "bold")
-    for gap in found.gaps:
-        yield Text("Not seen: ", "bold red").append(shown(f"{gap.kind} {gap.name}: {gap.problem}"))
     unread = found.unread
-    for unseen in unread[:_MOST]:
-        yield Text("Not seen: ", "bold red").append(shown(unseen))
+    gaps = (f"{gap.kind} {gap.name}: {gap.problem}" for gap in found.gaps)
+    yield from map(not_seen, (*gaps, *unread[:_MOST]))
     if len(unread) > _MOST:
         yield shown(f"And {len(unread) - _MOST} more that were not seen: --output json has all.")
     if len(found.judged) > 1:

@@ -464,3 +464,8 @@ class Inventory:
     """Why Resource Graph could not be read, or a part of it; empty if it was."""
     below: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The subscriptions below the groups that are rings, as `Rings.below` has them."""
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """Those that were read."""
+        return tuple(coverage.subscription for coverage in self.coverage)

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from keysweep.impact.command import View, impact, verdicts
+from keysweep.impact.command import impact, verdicts
 from keysweep.impact.evidence import Asked
 from shared.core.errors import NoRole, Unclear
 from shared.core.model import AccountId
@@ -270,9 +270,9 @@ async def test_verdicts_are_easily_asked_for_by_others() -> None:
     session = a_session(sources.tenant, sources=sources)
     inventory = await session.parts.discovery().discover()
     asked = Asked.before(session.clock.now(), 30)
-    found = await verdicts(session, inventory.accounts, View.of(inventory), asked)
+    found = await verdicts(session, inventory.accounts, inventory, asked)
     assert found[an_account("keyed").id.key].judgement.verdict == "USES_KEYS"
-    assert await verdicts(session, [], View.of(inventory), asked) == {}
+    assert await verdicts(session, [], inventory, asked) == {}
 
 
 async def test_300_accounts_of_60_subscriptions_are_read_a_bounded_number_at_a_time() -> None:
