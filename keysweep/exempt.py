@@ -41,6 +41,7 @@ from shared.core.model import (
     AccountId,
     Decision,
     Exempt,
+    Exemption,
     Lapsed,
     NotExempt,
     Unreadable,
@@ -300,58 +301,49 @@ def _show_list(
 
 def _listed(decision: Decision, today: date, names: Mapping[str, str]) -> Mapping[str, object]:
     """Return an account with a tag of ours for a document."""
-    account, exemption = decision.account, decision.exemption
-    state, until, says = "unreadable", None, Exempt()
+    exemption = decision.exemption
+    says = _says(exemption)
     raw = problem = ""
-    match exemption:
-        case Exempt():
-            state, until, says = "active", exemption.until, exemption
-        case Lapsed():
-            state, until = "lapsed", exemption.until
-            says = Exempt(exemption.until, exemption.reason, exemption.owner)
-        case Unreadable():
-            raw, problem = exemption.raw, exemption.problem
-        case NotExempt():
-            pass
-        case _:
-            assert_never(exemption)
+    state = "active" if isinstance(exemption, Exempt) else "lapsed"
+    if isinstance(exemption, Unreadable):
+        state, raw, problem = "unreadable", exemption.raw, exemption.problem
     return {
-        **account_in(account.id, names),
+        **account_in(decision.account.id, names),
         "state": state,
-        "until": str(until) if until else None,
-        "daysLeft": (until - today).days if until else None,
+        "until": str(says.until) if says.until else None,
+        "daysLeft": (says.until - today).days if says.until else None,
         "reason": says.reason,
         "owner": says.owner,
-        "keysOn": account.keys_on,
+        "keysOn": decision.account.keys_on,
         "verdict": decision.verdict,
         "raw": raw,
         "problem": problem,
     }
 
 
+def _says(exemption: Exemption) -> Exempt | Lapsed:
+    """Return what a tag says, as far as it can be read."""
+    return exemption if isinstance(exemption, Exempt | Lapsed) else Exempt()
+
+
 def _cells(decision: Decision, today: date, names: Mapping[str, str]) -> tuple[Text, ...]:
     account, exemption = decision.account, decision.exemption
-    until: date | None = None
-    left, style, reason, owner = "unreadable", "red", "", ""
-    if isinstance(exemption, Exempt | Lapsed):
-        until, reason, owner = exemption.until, exemption.reason, exemption.owner
-        left = until_when(None) if until is None else str((until - today).days)
-        style = "red" if isinstance(exemption, Lapsed) else ""
-    elif isinstance(exemption, Unreadable):
-        reason = f"{exemption.raw!r}: {exemption.problem}"
+    says = _says(exemption)
+    left = until_when(None) if says.until is None else str((says.until - today).days)
+    because = shown(says.reason)
+    if isinstance(exemption, Unreadable):
+        left, because = "unreadable", shown(f"{exemption.raw!r}: {exemption.problem}")
+    if says.owner:
+        because.append(shown(f" ({says.owner})" if says.reason else says.owner, "dim"))
     place = names.get(account.id.subscription_id, account.id.subscription_id)
-    because = shown(reason)
-    if owner:
-        because.append(shown(f" ({owner})" if reason else owner, "dim"))
     return (
-        shown(left, style),
-        shown(until or ""),
+        shown(left, "" if isinstance(exemption, Exempt) else "red"),
+        shown(says.until or ""),
         shown("on" if account.keys_on else "off", "" if account.keys_on else "dim"),
         shown(account.id.name).append(shown(f" {account.id.resource_group} · {place}", "dim")),
         because,
     )
 
 
-def _last_day(exemption: object) -> date:
-    until = exemption.until if isinstance(exemption, Exempt | Lapsed) else date.min
-    return until or date.max
+def _last_day(exemption: Exemption) -> date:
+    return date.min if isinstance(exemption, Unreadable) else _says(exemption).until or date.max

@@ -196,12 +196,12 @@ class _Events:
                 self.tag = str(row["exemptionTag"])
             case DriftFound.name:
                 account = AccountId.parse(str(row["accountId"]))
-                self._announced[account.key] = Change(account, _moment(row["at"]))
+                self._announced[account.key] = Change(account, moment_of(row["at"]))
             case RemediationOutcome.name:
                 account = AccountId.parse(str(row["accountId"]))
                 outcome = Change(
-                    account, self._began, _moment(row["at"]), str(row["result"]),
-                    _boolean(row["accepted"]),
+                    account, self._began, moment_of(row["at"]), str(row["result"]),
+                    boolean_of(row["accepted"]),
                 )  # fmt: skip
                 self._outcomes.setdefault(account.key, []).append(outcome)
             case SweepCompleted.name:
@@ -246,13 +246,14 @@ class _Events:
             yield f"{self._unreadable} of its rows can't be read."
 
 
-def _moment(value: object) -> datetime:
+def moment_of(value: object) -> datetime:
+    """Read the time of an event. Raises ValueError for what is none."""
     if isinstance(value, datetime):
         return in_utc(value)
     return in_utc(datetime.fromisoformat(str(value)))
 
 
-def _boolean(value: object) -> bool:
+def boolean_of(value: object) -> bool:
     """Read a property that is true or false. Raises ValueError for any other text."""
     if value not in {"true", "false"}:
         raise ValueError(f"{value!r} is neither true nor false")

@@ -11,10 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from keysweep.doctor.finding import Check, Finding, State, error_text
-from keysweep.taken import EventTable, LogAnswer
+from keysweep.taken import EventTable, LogAnswer, moment_of
 from shared.core.errors import AzureError, NotFound
 from shared.core.events import SweepCompleted, SweepStarted
-from shared.core.model import in_utc
 
 LOOKED_BACK = timedelta(days=3)
 """How far back a sweep is looked for, where its timer fires more often."""
@@ -136,17 +135,15 @@ def read_sweeps(rows: Sequence[Mapping[str, Any]], now: datetime) -> LastSweep |
 
 
 def _read(row: Mapping[str, Any]) -> LastSweep:
-    sweep_id, at = row.get("sweepId"), row.get("at")
-    if not sweep_id:
+    if not row.get("sweepId"):
         raise ValueError("a sweep without its id")
-    moment = at if isinstance(at, datetime) else datetime.fromisoformat(str(at))
-    sweep = LastSweep(str(sweep_id), in_utc(moment), str(row.get("mode") or ""))
+    at, mode = moment_of(row.get("at")), str(row.get("mode") or "")
+    sweep = LastSweep(str(row["sweepId"]), at, mode)
     if row.get("event") != SweepCompleted.name:
         return sweep
     if row.get("whole") not in {"true", "false"}:
         raise ValueError(f"a sweep that is {row.get('whole')!r}, neither whole nor not")
-    is_whole = row["whole"] == "true"
-    reasons = str(row.get("reasons") or "")
+    is_whole, reasons = row["whole"] == "true", str(row.get("reasons") or "")
     return replace(sweep, is_over=True, is_whole=is_whole, reasons=reasons)
 
 

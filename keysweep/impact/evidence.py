@@ -4,7 +4,7 @@ Each kind of evidence is either what was read, with what it leaves open (`doubts
 or `Unread`. Nothing stands for "none" but a reading that was whole.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -187,12 +187,6 @@ class KeyFetches:
     """Who fetched keys, the last one first."""
 
     fetches: tuple[KeyFetch, ...] = ()
-    since: datetime | None = None
-
-    @property
-    def last_of_each(self) -> Mapping[str, KeyFetch]:
-        """The last fetch of each who fetched them, by who it was."""
-        return {fetch.who: fetch for fetch in reversed(self.fetches)}
 
 
 class Holds(StrEnum):

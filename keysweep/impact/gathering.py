@@ -8,7 +8,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from itertools import batched
 
@@ -199,10 +198,9 @@ class Gathering:
         self, accounts: Sequence[AccountId], query: MetricsQuery
     ) -> Mapping[str, Measured | Unread]:
         async def measured(account: AccountId) -> Measured | Unread:
-            try:
-                value = await self.sources.metrics_of_one(account, query)
-            except AzureError as error:
-                return _unread("Its calls", error)
+            value = await _or_unread("Its calls", self.sources.metrics_of_one(account, query))
+            if isinstance(value, Unread):
+                return value
             return Measured(query, value, metrics.series_in([value]))
 
         found = await self.steps.each("metrics", accounts, measured)
@@ -235,10 +233,8 @@ class Gathering:
         return RequestLog((), tuple(answer.unseen))
 
     async def _logging(self, account: AccountId) -> Logged | NotLogged | Unread:
-        try:
-            return read_settings(await self.sources.diagnostic_settings(account))
-        except AzureError as error:
-            return _unread("Where it logs", error)
+        found = await _or_unread("Where it logs", self.sources.diagnostic_settings(account))
+        return found if isinstance(found, Unread) else read_settings(found)
 
     # Who fetched keys
 
@@ -246,24 +242,22 @@ class Gathering:
         subscriptions = list(dict.fromkeys(account.id.subscription_id for account in accounts))
         read = await self.steps.each("activity logs", subscriptions, self._activity)
         of = dict(zip(subscriptions, read, strict=True))
-        found: dict[str, KeyFetches | Unread] = {}
-        for account in accounts:
-            fetched = of[account.id.subscription_id]
-            if isinstance(fetched, Unread):
-                found[account.id.key] = fetched
-            else:
-                since, by_account = fetched
-                found[account.id.key] = KeyFetches(by_account.get(account.id.key, ()), since)
-        return found
+
+        def of_account(key: str, fetched: "_Fetched | Unread") -> KeyFetches | Unread:
+            return fetched if isinstance(fetched, Unread) else KeyFetches(fetched.get(key, ()))
+
+        return {
+            account.id.key: of_account(account.id.key, of[account.id.subscription_id])
+            for account in accounts
+        }
 
     async def _activity(self, subscription: str) -> "_Fetched | Unread":
         end = self.clock.now()
-        begin = end - activity.OLDEST
-        try:
-            rows = await self.sources.activity(subscription, begin, end)
-        except AzureError as error:
-            return _unread(f"The activity log of subscription {subscription}", error)
-        return begin, activity.fetches(rows)
+        rows = await _or_unread(
+            f"The activity log of subscription {subscription}",
+            self.sources.activity(subscription, end - activity.OLDEST, end),
+        )
+        return rows if isinstance(rows, Unread) else activity.fetches(rows)
 
     # Connections
 
@@ -294,10 +288,10 @@ class Gathering:
         return _Shown(known, groups_above, tuple(doubts))
 
     async def _by_arm(self, subscription: str) -> Sequence[Shown] | Unread:
-        try:
-            return await self.sources.accounts_by_arm(subscription)
-        except AzureError as error:
-            return _unread(f"The list of accounts of subscription {subscription}", error)
+        return await _or_unread(
+            f"The list of accounts of subscription {subscription}",
+            self.sources.accounts_by_arm(subscription),
+        )
 
     async def _connections(
         self, accounts: Sequence[Account], shown: "asyncio.Future[_Shown]"
@@ -379,12 +373,19 @@ class _Shown:
         return self.accounts[account.key].network if account.key in self.accounts else ""
 
 
-type _Fetched = tuple[datetime, Mapping[str, tuple[KeyFetch, ...]]]
+type _Fetched = Mapping[str, tuple[KeyFetch, ...]]
 
 
 def _is_of_account(row: Mapping[str, object], own: set[str]) -> bool:
     place = str(row.get("id") or "/projects/").lower()
     return str(row["name"]).lower() in own and "/projects/" not in place
+
+
+async def _or_unread[Found](what: str, reading: Awaitable[Found]) -> Found | Unread:
+    try:
+        return await reading
+    except AzureError as error:
+        return _unread(what, error)
 
 
 def _unread(what: str, error: AzureError) -> Unread:
