@@ -327,8 +327,6 @@ def as_json(
 
 def as_csv(report: SweepReport, found: Sequence[Row]) -> str:
     """Write one line an account, and one for each thing in scope that could not be read."""
-    names = list(Row.__dataclass_fields__)
-    lines = [{name: _text(getattr(row, name)) for name in names} for row in found]
     not_seen = [
         {
             "name": gap.name,
@@ -338,15 +336,11 @@ def as_csv(report: SweepReport, found: Sequence[Row]) -> str:
         }
         for gap in report.inventory.gaps
     ]
-    return csv_of(names, [*lines, *not_seen])
+    return csv_of(list(Row.__dataclass_fields__), [*map(asdict, found), *not_seen])
 
 
 def as_csv_of_groups(report: SweepReport, groups: Sequence[Group]) -> str:
     """Write one line a group, and one for each thing in scope that could not be read."""
-    lines = [{name: _text(value) for name, value in group.document().items()} for group in groups]
     not_seen = [{"name": f"{NOT_SEEN}: {unread(gap)}"} for gap in report.inventory.gaps]
-    return csv_of(list(Group("", (), GroupBy.OWNER).document()), [*lines, *not_seen])
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
+    columns = list(Group("", (), GroupBy.OWNER).document())
+    return csv_of(columns, [*(group.document() for group in groups), *not_seen])

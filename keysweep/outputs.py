@@ -66,13 +66,15 @@ def unread(gap: Gap) -> str:
     return f"{gap.kind} {gap.name} could not be read: {gap.problem}"
 
 
-def csv_of(columns: Sequence[str], lines: Iterable[Mapping[str, str]]) -> str:
-    """Write lines as CSV. No cell can become a formula."""
+def csv_of(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> str:
+    """Write lines as CSV; None is an empty cell. No cell can become a formula."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\r\n")
     writer.writeheader()
     for line in lines:
-        writer.writerow({name: cell(value) for name, value in line.items()})
+        writer.writerow(
+            {name: cell(str(value)) for name, value in line.items() if value is not None}
+        )
     return text.getvalue()
 
 

@@ -9,7 +9,7 @@ already, and its keys are turned on once the exemption reads back.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import assert_never
@@ -118,10 +118,11 @@ class _Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Became:
-    """What became of an account: how it ended in one word, and a sentence."""
+    """What became of an account: how it ended in one word, a sentence, and the exit code."""
 
     result: str
     detail: str
+    code: int = FINE
 
 
 async def undo(session: Session, output: str, request: Request) -> int:
@@ -182,7 +183,9 @@ async def _carried_out(
     if request.dry_run or not (request.yes or screen.ask(_question(plan.to_give, wish))):
         screen.say("Nothing was changed.")
         return max(plan.code, REMAINS if plan.to_give else FINE)
-    return max(plan.code, await _give_back(session, plan, wish, became, tell))
+    # However long the person thought, the time budget begins now.
+    giving = _Giving(session.again(), plan.known, wish, became)
+    return max(plan.code, await giving.all(plan.to_give, tell))
 
 
 def _document(request: Request, plan: _Plan, until: date, became: Mapping[str, _Became]) -> str:
@@ -379,77 +382,6 @@ class _NotBegun(Exception):
     """A person stopped it before anything was sent about this account."""
 
 
-async def _give_back(
-    session: Session,
-    plan: _Plan,
-    wish: Wish,
-    became: dict[str, _Became],
-    tell: Callable[[str], None],
-) -> int:
-    screen, stop = session.screen, asyncio.Event()
-    bar = screen.bar()
-    task = bar.add_task("Giving back", total=len(plan.to_give), counts="")
-    progress = _Progress(screen, lambda counts: bar.update(task, advance=1, counts=counts), became)
-    # However long the person thought, the time budget begins now.
-    giving = _Giving(session.again(), plan.known, wish, stop, progress)
-    try:
-        with bar:
-            await stoppable(screen, stop, giving.all(plan.to_give))
-    except asyncio.CancelledError:
-        progress.code = NOT_WHOLE
-        screen.problem(
-            "Broken off: an account in hand may be exempt and still without keys. The same command "
-            "can be run again."
-        )
-    left = len(plan.to_give) - progress.count
-    summary = f"{counted(progress.given, 'account')} given back."
-    if progress.failed:
-        summary += f" {progress.failed} could not be."
-    if progress.left_alone:
-        summary += f" {progress.left_alone} left alone after all."
-    if left:
-        summary += f" You stopped it: {counted(left, 'account')} not attempted."
-    tell(summary)
-    return max(progress.code, REMAINS if left else FINE)
-
-
-@dataclass(slots=True)
-class _Progress:
-    """How many accounts were given back, left alone after all or failed, said as it happens."""
-
-    screen: Screen
-    changed: Callable[[str], None]
-    became: dict[str, _Became]
-    """By `AccountId.key`."""
-    given: int = 0
-    left_alone: int = 0
-    failed: int = 0
-    code: int = FINE
-
-    @property
-    def count(self) -> int:
-        return self.given + self.left_alone + self.failed
-
-    def say(self, account_id: AccountId, result: str | _NoMore | AzureError | UsageProblem) -> None:
-        """Say what became of an account: a text says how it was given back."""
-        match result:
-            case str():
-                self.given += 1
-                self.became[account_id.key] = _Became("GIVEN_BACK", result)
-                self.screen.say(f"{where(account_id)}: {result}")
-            case _NoMore():
-                self.left_alone += 1
-                self.became[account_id.key] = _Became("LEFT_ALONE", str(result))
-                self.code = max(self.code, exit_code_of({result.why}))
-                self.screen.say(f"{where(account_id)}: {result}")
-            case AzureError() | UsageProblem():
-                self.failed += 1
-                self.became[account_id.key] = _Became("FAILED", for_person(result))
-                self.code = NOT_WHOLE
-                self.screen.problem(f"{where(account_id)}: {for_person(result)}")
-        self.changed(f"{self.failed} failed" if self.failed else "")
-
-
 @dataclass(frozen=True, slots=True)
 class _Giving:
     """Gives accounts back: each is looked at once more, tagged, read back, and its keys turned on.
@@ -460,25 +392,66 @@ class _Giving:
     session: Session
     known: Known
     wish: Wish
-    stop: asyncio.Event
-    progress: _Progress
+    became: dict[str, _Became]
+    """What became of each, by `AccountId.key`."""
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def all(self, to_give: Sequence[Planned]) -> None:
-        """Work through them as a sweep does."""
-        await work_through(to_give, lambda planned: planned.id.subscription_id, self._work)
+    async def all(self, to_give: Sequence[Planned], tell: Callable[[str], None]) -> int:
+        """Work through them as a sweep does, and tell how it went. Returns the exit code."""
+        screen, code = self.session.screen, FINE
+        bar = screen.bar()
+        task = bar.add_task("Giving back", total=len(to_give), counts="")
 
-    async def _work(self, queue: Iterator[Planned]) -> None:
-        for planned in queue:
-            if self.stop.is_set():
-                return
-            result: str | _NoMore | AzureError | UsageProblem
-            try:
-                result = await self._unless_stopped(planned)
-            except _NotBegun:
-                return
-            except (_NoMore, AzureError, UsageProblem) as error:
-                result = error
-            self.progress.say(planned.id, result)
+        async def work(queue: Iterator[Planned]) -> None:
+            for planned in queue:
+                if self.stop.is_set():
+                    return
+                try:
+                    became = await self._result(planned)
+                except _NotBegun:
+                    return
+                self.became[planned.id.key] = became
+                say = screen.problem if became.result == "FAILED" else screen.say
+                say(f"{where(planned.id)}: {became.detail}")
+                failed = self._count("FAILED")
+                bar.update(task, advance=1, counts=f"{failed} failed" if failed else "")
+
+        giving = work_through(to_give, lambda planned: planned.id.subscription_id, work)
+        try:
+            with bar:
+                await stoppable(screen, self.stop, giving)
+        except asyncio.CancelledError:
+            code = NOT_WHOLE
+            screen.problem(
+                "Broken off: an account in hand may be exempt and still without keys. The same "
+                "command can be run again."
+            )
+        left = len(to_give) - len(self.became)
+        tell(self._summary(left))
+        codes = (became.code for became in self.became.values())
+        return max(code, REMAINS if left else FINE, *codes)
+
+    def _count(self, result: str) -> int:
+        return sum(became.result == result for became in self.became.values())
+
+    def _summary(self, left: int) -> str:
+        summary = f"{counted(self._count('GIVEN_BACK'), 'account')} given back."
+        if failed := self._count("FAILED"):
+            summary += f" {failed} could not be."
+        if left_alone := self._count("LEFT_ALONE"):
+            summary += f" {left_alone} left alone after all."
+        if left:
+            summary += f" You stopped it: {counted(left, 'account')} not attempted."
+        return summary
+
+    async def _result(self, planned: Planned) -> _Became:
+        """Give one back. Raises _NotBegun."""
+        try:
+            return _Became("GIVEN_BACK", await self._unless_stopped(planned))
+        except _NoMore as error:
+            return _Became("LEFT_ALONE", str(error), exit_code_of({error.why}))
+        except (AzureError, UsageProblem) as error:
+            return _Became("FAILED", for_person(error), NOT_WHOLE)
 
     async def _unless_stopped(self, planned: Planned) -> str:
         """Give one back, and return what to say of it.
