@@ -23,7 +23,7 @@ _OF_THE_MODEL = frozenset({"unsupported_parameter", "unsupported_value", "operat
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """What the gateway said."""
 
     status: int
@@ -45,7 +45,7 @@ class Meaning(StrEnum):
     UNCLEAR = "unclear"
 
 
-def meaning(answer: Answer) -> Meaning:
+def meaning(answer: Reply) -> Meaning:
     """Read an answer. Pure. The bodies are in tests/data/errors/errors.json."""
     code, text = answer.code.lower(), answer.message.lower()
     match answer.status:
@@ -104,7 +104,7 @@ def no_key(error: AzureError) -> Check:
     return Check(_REAL, Mark.OPEN, f"No key could be fetched: {for_person(error)}")
 
 
-def real_key(answer: Answer | AzureError, *, keys_off: bool) -> Check:
+def real_key(answer: Reply | AzureError, *, keys_off: bool) -> Check:
     """Judge the answer to a real key. `keys_off`: what Azure Resource Manager says."""
     if isinstance(answer, AzureError):
         return Check(_REAL, Mark.OPEN, for_person(answer))
@@ -128,7 +128,7 @@ def real_key(answer: Answer | AzureError, *, keys_off: bool) -> Check:
             return Check(_REAL, Mark.OPEN, _unclear(other, answer))
 
 
-def bogus_key(answer: Answer | AzureError, real: Answer | AzureError) -> Check:
+def bogus_key(answer: Reply | AzureError, real: Reply | AzureError) -> Check:
     """Judge the answer to a key that nobody has, beside that to a real one."""
     title = "A bogus key is refused differently"
     if isinstance(answer, AzureError):
@@ -154,7 +154,7 @@ def bogus_key(answer: Answer | AzureError, real: Answer | AzureError) -> Check:
             return Check(title, Mark.OPEN, _unclear(other, answer))
 
 
-def token(answer: Answer | AzureError, account_id: AccountId, kind: str) -> Check:
+def token(answer: Reply | AzureError, account_id: AccountId, kind: str) -> Check:
     """Judge the answer to an Entra ID token. `kind`: the account's, which decides on the role."""
     title = "An Entra ID token works"
     if isinstance(answer, AzureError):
@@ -187,11 +187,11 @@ def token(answer: Answer | AzureError, account_id: AccountId, kind: str) -> Chec
             assert_never(found)
 
 
-def _brief(answer: Answer) -> str:
+def _brief(answer: Reply) -> str:
     """Return the status and the code; where the code is the status again, that alone."""
     code = "" if answer.code == str(answer.status) else answer.code
     return f"{answer.status} {code}".rstrip()
 
 
-def _unclear(found: Meaning, answer: Answer) -> str:
+def _unclear(found: Meaning, answer: Reply) -> str:
     return f"{found.value} ({_brief(answer)}: {answer.message})"

@@ -23,13 +23,13 @@ from keysweep.words import (
 )
 from shared.core.deadline import Deadline
 from shared.core.errors import AzureError, KeysweepError, NotFound
+from shared.core.forms import GUID
 from shared.core.model import Account, AccountId
 from shared.steps.scope import InScope, ScopeReader
 
 _SHARE = 0.5
 # What Azure takes in a subscription's id, a resource group's name and an account's: an id is part
 # of an address, where a question mark or an encoded slash would lead somewhere else.
-_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _GROUP = re.compile(r"[\w.()-]{1,90}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -206,7 +206,7 @@ def read_id(text: str) -> AccountId:
     except ValueError as error:
         raise UsageProblem(f"{error}.") from error
     for pattern, part in (
-        (_GUID, account_id.subscription_id),
+        (GUID, account_id.subscription_id),
         (_GROUP, account_id.resource_group),
         (_NAME, account_id.name),
     ):

@@ -74,7 +74,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Candidate:
     """An account that a sweep would change, whose it is, and why it gets no notice, if it doesn't.
 
     What was read of it just now is `account`; None: it could not be read.
@@ -93,7 +93,7 @@ class Plan:
     until: date
     grants: Mapping[Owner, Sequence[Grant]]
     """By owner, those whom nobody is known for last."""
-    left_alone: Sequence[Found]
+    left_alone: Mapping[AccountId, LeaveAlone]
     report: SweepReport
     """Of the sweep that would change them."""
     verdicts: Mapping[str, Impact]
@@ -111,7 +111,7 @@ class Plan:
     @property
     def code(self) -> int:
         """The exit code, as far as it hangs on what gets no notice."""
-        reasons = [found.left_alone.why for found in self.left_alone if found.left_alone]
+        reasons = [left_alone.why for left_alone in self.left_alone.values()]
         return NOT_WHOLE if self.report.inventory.gaps else exit_code_of(reasons)
 
     @property
@@ -198,7 +198,7 @@ async def _planned(session: Session, request: Request) -> Plan:
             lambda noticed: noticed.owner,
         )
     }
-    left_alone = [noticed for noticed in found if noticed.left_alone is not None]
+    left_alone = {noticed.id: noticed.left_alone for noticed in found if noticed.left_alone}
     with_grants = {owner: of_owner for owner, of_owner in grants.items() if of_owner}
     return Plan(until, with_grants, left_alone, report, verdicts, passed_over, outside)
 
@@ -276,14 +276,14 @@ def _chosen(
     return found
 
 
-def _place(found: Found, verdicts: Mapping[str, Impact]) -> tuple[bool, str, str, int, str]:
+def _place(found: Candidate, verdicts: Mapping[str, Impact]) -> tuple[bool, str, str, int, str]:
     """Return where it stands: by owner, and the worst verdict first where they are known."""
     owner, key = found.owner, found.id.key
     rank = verdicts[key].rank if key in verdicts else 0
     return not owner.name, owner.name.lower(), f"{owner.name} {owner.source}", rank, key
 
 
-async def _looked_at(session: Session, account_id: AccountId, owner: Owner) -> Found:
+async def _looked_at(session: Session, account_id: AccountId, owner: Owner) -> Candidate:
     """Read an account, and say whether it gets notice."""
     parts, settings = session.parts, session.settings
     try:
@@ -291,11 +291,11 @@ async def _looked_at(session: Session, account_id: AccountId, owner: Owner) -> F
             account = await parts.account_reader().read(account_id)
     except NotFound:
         gone = LeaveAlone(Why.NOTHING_TO_DO, "It is there no more.")
-        return Found(account_id, owner, None, gone)
+        return Candidate(account_id, owner, None, gone)
     except AzureError as error:
-        return Found(account_id, owner, None, LeaveAlone(Why.NOT_KNOWN, for_person(error)))
+        return Candidate(account_id, owner, None, LeaveAlone(Why.NOT_KNOWN, for_person(error)))
     decision = decide(account, settings.scope, settings.rules, session.clock.now().date())
-    return Found(account.id, owner, account, _why_not(account, decision, settings.rules))
+    return Candidate(account.id, owner, account, _why_not(account, decision, settings.rules))
 
 
 def _why_not(account: Account, decision: Decision, rules: Rules) -> LeaveAlone | None:
@@ -364,9 +364,8 @@ def _show(screen: Screen, plan: Plan, out: Console) -> None:
 
 def _show_who_gets_none(screen: Screen, plan: Plan) -> None:
     """Show which accounts get no notice, and why."""
-    for found in plan.left_alone:
-        if found.left_alone is not None:
-            screen.keep(f"{where(found.id)} is left alone: {found.left_alone.reason}")
+    for account_id, left_alone in plan.left_alone.items():
+        screen.keep(f"{where(account_id)} is left alone: {left_alone.reason}")
     if plan.passed_over:
         counts = [f"{count} {name}" for name, count in sorted(plan.passed_over.items())]
         others = counted(sum(plan.passed_over.values()), "account")
@@ -395,34 +394,27 @@ def _named(owner: Owner, count: int) -> Text:
 
 def as_csv(plan: Plan, written: Iterable[Grant], result: str) -> str:
     """Write one line an account, those of an owner together, as whoever writes mails needs it."""
-    keys = {grant.account.id.key for grant in written}
-    return csv_of(COLUMNS, _lines(plan, keys, result))
+    return csv_of(COLUMNS, _lines(plan, written, result))
 
 
 def as_json(plan: Plan, written: Iterable[Grant], result: str) -> str:
     """Write the same with those that get no notice, and what was not seen."""
-    keys = {grant.account.id.key for grant in written}
-    left_alone = [
-        {**account_in(found.id, plan.places), "why": found.left_alone.reason}
-        for found in plan.left_alone
-        if found.left_alone is not None
-    ]
-    outside = [
-        {**account_in(account_id, plan.places), "why": why}
-        for why, accounts in plan.outside.items()
-        for account_id in accounts
-    ]
+    none_for = [(account_id, left.reason) for account_id, left in plan.left_alone.items()]
+    none_for += [(account_id, why) for why, ids in plan.outside.items() for account_id in ids]
     body = {
         "until": str(plan.until),
-        "accounts": [camel(line) for line in _lines(plan, keys, result)],
-        "leftAlone": [*left_alone, *outside],
+        "accounts": [camel(line) for line in _lines(plan, written, result)],
+        "leftAlone": [
+            {**account_in(account_id, plan.places), "why": why} for account_id, why in none_for
+        ],
         "passedOver": {str(verdict): count for verdict, count in plan.passed_over.items()},
         "gaps": gaps_in(plan.report.inventory.gaps),
     }
     return of_command("notice", body)
 
 
-def _lines(plan: Plan, keys: set[str], result: str) -> Iterator[Mapping[str, str]]:
+def _lines(plan: Plan, written: Iterable[Grant], result: str) -> Iterator[Mapping[str, str]]:
+    keys = {grant.account.id.key for grant in written}
     for owner, grants in plan.grants.items():
         for grant in grants:
             account_id = grant.account.id

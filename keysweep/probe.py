@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from keysweep.border.gateway import Gateway
 from keysweep.checks import (
-    Answer,
     Check,
     Mark,
     Meaning,
+    Reply,
     bogus_key,
     meaning,
     no_key,
@@ -110,7 +110,7 @@ async def _until_refused(
             answer = await or_error(gateway.with_key(key))
             result = str(answer) if isinstance(answer, AzureError) else meaning(answer).value
             bar.update(task, completed=int(passed), counts=result)
-            if isinstance(answer, Answer) and meaning(answer) is Meaning.KEYS_OFF:
+            if isinstance(answer, Reply) and meaning(answer) is Meaning.KEYS_OFF:
                 screen.note(f"The gateway refuses keys, {passed:.0f} s after it was first asked.")
                 return
             await clock.sleep(min(every, seconds - passed))

@@ -12,7 +12,7 @@ from azure.core.pipeline import AsyncPipeline
 from azure.core.pipeline.policies import RequestIdPolicy, UserAgentPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
-from keysweep.checks import Answer
+from keysweep.checks import Reply
 from shared import __version__
 from shared.border.refusals import SDK_ERRORS, azure_error
 from shared.border.transport import Observation
@@ -42,11 +42,11 @@ class Gateway:
             parts.transport, policies
         )
 
-    async def with_key(self, key: str) -> Answer:
+    async def with_key(self, key: str) -> Reply:
         """Ask with a key. Raises Unclear if there is no answer."""
         return await self._ask({"api-key": key})
 
-    async def with_token(self) -> Answer:
+    async def with_token(self) -> Reply:
         """Ask with an Entra ID token of the person's. Raises AzureError."""
         zone = "us" if _GOVERNMENT in self._parts.settings.cloud.endpoint else "com"
         scope = f"https://cognitiveservices.azure.{zone}/.default"
@@ -56,7 +56,7 @@ class Gateway:
             raise azure_error("Getting a token for", scope, error) from error
         return await self._ask({"Authorization": f"Bearer {token}"})
 
-    async def _ask(self, credential: Mapping[str, str]) -> Answer:
+    async def _ask(self, credential: Mapping[str, str]) -> Reply:
         if not self._endpoint.lower().startswith("https://"):
             message = "A credential is sent over https only."
             raise Unclear("Asking", self._endpoint, message=message)
@@ -69,7 +69,7 @@ class Gateway:
             raise azure_error("Asking", self._endpoint, error) from error
         return response
 
-    async def _send(self, credential: Mapping[str, str]) -> Answer:
+    async def _send(self, credential: Mapping[str, str]) -> Reply:
         request = self._request()
         request.headers.update(credential)
         response = (await self._pipeline.run(request)).http_response
@@ -88,7 +88,7 @@ class Gateway:
         )
 
 
-def _answer(status: int, body: bytes) -> Answer:
+def _answer(status: int, body: bytes) -> Reply:
     """Read both shapes of error: `error.code` and `error.message`, or both on top."""
     try:
         document = json.loads(body)
@@ -96,7 +96,7 @@ def _answer(status: int, body: bytes) -> Answer:
         document = {}
     error = document.get("error") if isinstance(document, dict) else None
     if isinstance(error, dict):
-        return Answer(status, str(error.get("code", "")), str(error.get("message", "")))
+        return Reply(status, str(error.get("code", "")), str(error.get("message", "")))
     if isinstance(document, dict) and "message" in document:
-        return Answer(status, str(document.get("statusCode", "")), str(document["message"]))
-    return Answer(status, "", "")
+        return Reply(status, str(document.get("statusCode", "")), str(document["message"]))
+    return Reply(status, "", "")

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from keysweep.impact.documents import Found, as_csv, as_json, exit_code
+from keysweep.impact.documents import Findings, as_csv, as_json, exit_code
 from keysweep.impact.evidence import Asked
-from keysweep.impact.gathering import Gathering, Judged, Steps
+from keysweep.impact.gathering import Gathering, Judged, Questions
 from keysweep.impact.metrics import MOST_DAYS
 from keysweep.impact.tables import details, table, totals
 from keysweep.names import find_all, resolve, scope_of
@@ -30,7 +30,7 @@ async def impact(session: Session, names: Sequence[str], days: int, output: str)
     accounts, view = await (_named(session, names) if names else _with_keys_on(session))
     asked = Asked.before(session.clock.now(), days)
     judged = await verdicts(session, accounts, view, asked)
-    found = Found(asked, tuple(judged.values()), view.gaps)
+    found = Findings(asked, tuple(judged.values()), view.gaps)
     present(session.screen, output, found, in_full=bool(names))
     return exit_code(found)
 
@@ -43,12 +43,12 @@ async def verdicts(
         return {}
     with session.screen.bar() as bar:
         task = bar.add_task("Reading", total=None, counts="")
-        steps = Steps(
+        questions = Questions(
             lambda what, done, total: bar.update(task, completed=done, total=total, counts=what)
         )
         subscriptions = [subscription.id for subscription in view.subscriptions]
         gathering = Gathering(
-            session.evidence, session.clock, asked, subscriptions, view.gaps, steps
+            session.evidence, session.clock, asked, subscriptions, view.gaps, questions
         )
         judged = await gathering.judged(accounts)
     return {one.account.id.key: one for one in judged}
@@ -67,7 +67,7 @@ async def _with_keys_on(session: Session) -> tuple[list[Account], View]:
     return [account for account in inventory.accounts if account.keys_on], inventory
 
 
-def present(screen: Screen, output: str, found: Found, *, in_full: bool) -> None:
+def present(screen: Screen, output: str, found: Findings, *, in_full: bool) -> None:
     """Show verdicts in one of their forms; `in_full`: all evidence of each account."""
     match output:
         case "json":

@@ -30,7 +30,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Findings:
     """What was found: of which time, of which accounts, and what of the scope was not seen."""
 
     asked: Asked
@@ -51,7 +51,7 @@ class Found:
         return tuple(dict.fromkeys(unseen for one in self.judged for unseen in one.unseen))
 
 
-def exit_code(found: Found) -> int:
+def exit_code(found: Findings) -> int:
     """Return 0 if all may lose their keys, 1 if one may not, 2 if a part could not be read."""
     if found.gaps or found.unread:
         return NOT_WHOLE
@@ -59,7 +59,7 @@ def exit_code(found: Found) -> int:
     return FINE if safe else REMAINS
 
 
-def as_json(found: Found) -> str:
+def as_json(found: Findings) -> str:
     """Write the document that docs/impact.schema.json describes."""
     asked = found.asked
     body = {
@@ -207,7 +207,7 @@ _COLUMNS = (
 )
 
 
-def as_csv(found: Found) -> str:
+def as_csv(found: Findings) -> str:
     """Write one line an account, and one for each thing that could not be read."""
     not_seen = [
         {"verdict": NOT_SEEN, "name": gap.name, "because": unread(gap)} for gap in found.gaps

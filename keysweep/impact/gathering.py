@@ -61,7 +61,7 @@ class Judged:
 
 
 @dataclass(slots=True)
-class Steps:
+class Questions:
     """How many questions there are, and how many are answered."""
 
     changed: Progress = lambda what, done, total: None  # noqa: ARG005 - nobody listens
@@ -99,7 +99,7 @@ class Gathering:
     """Those in scope: in all of them connections are looked for."""
     gaps: Sequence[Gap]
     """What of the scope could not be read: connections may be there too."""
-    steps: Steps
+    questions: Questions
 
     async def judged(self, accounts: Sequence[Account]) -> list[Judged]:
         """Read and judge accounts, in the order in which they are given."""
@@ -142,7 +142,7 @@ class Gathering:
         read: Callable[[AccountId], Awaitable[Found]],
     ) -> dict[str, Found]:
         ids = [account.id for account in accounts]
-        found = await self.steps.each(what, ids, read)
+        found = await self.questions.each(what, ids, read)
         return dict(zip((name.key for name in ids), found, strict=True))
 
     # Calls
@@ -159,7 +159,7 @@ class Gathering:
             for batch in batched(group, metrics.MOST_RESOURCES, strict=False)
         ]
         found: dict[str, CallCounts | Unread] = {}
-        for counted in await self.steps.each("metrics", batches, self._counted):
+        for counted in await self.questions.each("metrics", batches, self._counted):
             found |= counted
         return found
 
@@ -203,7 +203,7 @@ class Gathering:
                 return value
             return Measured(query, value, metrics.series_in([value]))
 
-        found = await self.steps.each("metrics", accounts, measured)
+        found = await self.questions.each("metrics", accounts, measured)
         return dict(zip((account.key for account in accounts), found, strict=True))
 
     # The request log
@@ -240,7 +240,7 @@ class Gathering:
 
     async def _fetches(self, accounts: Sequence[Account]) -> dict[str, KeyFetches | Unread]:
         subscriptions = list(dict.fromkeys(account.id.subscription_id for account in accounts))
-        read = await self.steps.each("activity logs", subscriptions, self._activity)
+        read = await self.questions.each("activity logs", subscriptions, self._activity)
         of = dict(zip(subscriptions, read, strict=True))
 
         def of_account(key: str, fetched: "_Fetched | Unread") -> KeyFetches | Unread:
@@ -274,7 +274,7 @@ class Gathering:
         hidden = [
             name for name in self.subscriptions if name not in groups_above or name in answer.unread
         ]
-        lists = await self.steps.each("accounts", hidden, self._by_arm)
+        lists = await self.questions.each("accounts", hidden, self._by_arm)
         doubts = [str(found) for found in lists if isinstance(found, Unread)]
         doubts += [
             f"{gap.kind} {gap.name} could not be read, Foundry accounts in it included: "
@@ -299,7 +299,7 @@ class Gathering:
         found = await shown
         directory = Directory(found.doubts)
         hubs = [account.id for account in found.accounts.values() if account.is_foundry]
-        await self.steps.each("connections", hubs, partial(self._of_hub, directory))
+        await self.questions.each("connections", hubs, partial(self._of_hub, directory))
         hidden = Unread("Its connections", "No list shows at which address it is reached.")
         return {
             account.id.key: (

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from keysweep.impact import request_log
-from keysweep.impact.documents import Found
+from keysweep.impact.documents import Findings
 from keysweep.impact.evidence import (
     CallCounts,
     Connections,
@@ -33,7 +33,7 @@ STYLES = {
 }
 
 
-def table(screen: Screen, found: Found) -> Table:
+def table(screen: Screen, found: Findings) -> Table:
     """Draw accounts, one under the other, in the columns that there is room for."""
     has_room = screen.out.width >= _WITH_NEXT
     wide = ("verdict", "account", "resource group", "calls", "last with a key", "why")
@@ -164,7 +164,7 @@ def _connections_in_words(evidence: Evidence) -> str:
             return the_first(said, "; ")
 
 
-def totals(found: Found) -> Iterator[Text]:
+def totals(found: Findings) -> Iterator[Text]:
     """Return the lines under a table: counts, the time, and what was not seen."""
     counts = Counter(one.judgement.verdict for one in found.judged)
     parts = [counted(len(found.judged), "account")]

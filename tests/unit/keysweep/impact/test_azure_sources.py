@@ -13,7 +13,7 @@ from azure.core.rest import HttpRequest
 
 from keysweep.border.evidence import AzureSources
 from keysweep.impact.evidence import Asked
-from keysweep.impact.gathering import Gathering, Steps
+from keysweep.impact.gathering import Gathering, Questions
 from keysweep.impact.metrics import queries
 from keysweep.impact.verdict import Impact
 from keysweep.taken import NoTable
@@ -343,7 +343,7 @@ async def test_300_accounts_of_60_subscriptions_take_a_minute_within_the_limits(
     sources = asking(clock, transport=there).sources
     subscriptions = sorted({account.id.subscription_id for account in accounts})
     asked = Asked.before(clock.now(), 30)
-    found = await Gathering(sources, clock, asked, subscriptions, (), Steps()).judged(accounts)
+    found = await Gathering(sources, clock, asked, subscriptions, (), Questions()).judged(accounts)
     assert {one.judgement.verdict for one in found} == {Impact.IDLE}
     assert clock.monotonic() < 60
     assert len(there.asked) < 5 * 300
