@@ -1,11 +1,11 @@
 """The settings of a command as text: of the line, the environment, a file or a Function App."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from keysweep.advice import UsageProblem
-from keysweep.places import NO_SUBSCRIPTION, Typed, bare_group, bare_subscription, is_guid
+from keysweep.places import NO_SUBSCRIPTION, Typed, is_guid
 from keysweep.settings_file import LARGEST, read_app_settings
 from keysweep.words import why_not_opened
 from shared.core.errors import SettingsError, Stopped
@@ -100,10 +100,14 @@ class Options:
     @property
     def typed(self) -> Typed:
         """The scope of the line, as it was typed."""
-        return Typed(
-            tuple(map(bare_subscription, self.subscriptions)),
-            tuple(map(bare_group, self.management_groups)),
-        )
+        return Typed.read(self.subscriptions, self.management_groups)
+
+    @property
+    def _scopes(self) -> Mapping[str, Sequence[str]]:
+        return {
+            "--subscription": self.subscriptions,
+            "--management-group": self.management_groups,
+        }
 
     def over(self, app_settings: Mapping[str, str], source: str) -> Configuration:
         """Put the settings together: app settings, over them the environment, over it the line.
@@ -111,10 +115,6 @@ class Options:
         An empty variable is taken as absent, here as everywhere: it hides nothing. Raises
         UsageProblem for an empty scope on the line, which would widen it to everything.
         """
-        scopes = {
-            "--subscription": self.subscriptions,
-            "--management-group": self.management_groups,
-        }
         values, sources = dict(app_settings), dict.fromkeys(app_settings, source)
         for name, value in self.environ.items():
             if value.strip():
@@ -130,7 +130,7 @@ class Options:
                     "tenantId` prints that of your sign-in."
                 )
             values[_TENANT], sources[_TENANT] = self.tenant.strip().lower(), "--tenant"
-        for option, ids in scopes.items():
+        for option, ids in self._scopes.items():
             if not all(scope.strip() for scope in ids):
                 raise UsageProblem(f"{option} is empty: it would mean everything. Give one.")
             if self.subscriptions or self.management_groups:
@@ -145,10 +145,9 @@ class Options:
             yield from ("--function", self.function)
         if self.tenant is not None:
             yield from ("--tenant", self.tenant)
-        for subscription in self.subscriptions:
-            yield from ("--subscription", subscription)
-        for group in self.management_groups:
-            yield from ("--management-group", group)
+        for option, places in self._scopes.items():
+            for place in places:
+                yield from (option, place)
 
     def read(self) -> Configuration:
         """Put the settings together with those of the file, if there is one.
@@ -164,9 +163,7 @@ class Options:
                 found = read_app_settings(file.read(LARGEST + 1))
         except KeyboardInterrupt:
             raise Stopped from None
-        except OSError as error:
-            why = why_not_opened(error)
-            raise UsageProblem(f"{self.settings_file} can't be used: {why}.") from error
-        except ValueError as error:
-            raise UsageProblem(f"{self.settings_file} can't be used: {error}") from error
+        except (OSError, ValueError) as error:
+            why = f"{why_not_opened(error)}." if isinstance(error, OSError) else error
+            raise UsageProblem(f"{self.settings_file} can't be used: {why}") from error
         return self.over(found, str(self.settings_file))

@@ -74,7 +74,7 @@ async def exempt(session: Session, output: str, request: Request) -> int:
     each. Raises UsageProblem, NotSeen, ChangedMeanwhile, AzureError.
     """
     screen = session.screen
-    today, tag = session.clock.now().date(), session.settings.rules.tag
+    today, tag = session.today, session.settings.rules.tag
     request.wish.value(tag, today)
 
     async def take(account: Account) -> _Laid:
@@ -91,7 +91,6 @@ async def exempt(session: Session, output: str, request: Request) -> int:
         if laid.question is None or _agreed(screen, laid.question, request)
     ]
     tell = screen.say if output == "json" else screen.show
-    # However long the person thought, the time budget begins now.
     granting = Granting(session.again(), tell, request.enable_keys)
     code = await granting.give(grants) if grants else REMAINS
     if not grants:
@@ -240,7 +239,7 @@ async def _after_removal(
         raise
     except AzureError as error:
         return None, f"What the next sweep makes of it can't be told: {for_person(error)}"
-    now = decide(found, settings.scope, settings.rules, session.clock.now().date())
+    now = decide(found, settings.scope, settings.rules, session.today)
     return now.verdict, _next(now)
 
 
@@ -267,7 +266,7 @@ async def listing(session: Session, output: str = "table") -> int:
     Returns the exit code.
     """
     screen, scope, rules = session.screen, session.settings.scope, session.settings.rules
-    today = session.clock.now().date()
+    today = session.today
     with screen.spinner() as progress:
         progress.add_task("Looking for exemptions")
         inventory = await session.parts.discovery().discover()

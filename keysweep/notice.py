@@ -139,7 +139,6 @@ async def notice(session: Session, output: str, request: Request) -> int:
             _print(screen, output, plan, grants, "WOULD_EXEMPT")
         screen.say("Nothing was changed.")
         return max(plan.code, REMAINS)
-    # However long the person thought, the time budget begins now.
     tell: Callable[[str], None] = screen.show if output == "table" else screen.say
     granting = Granting(session.again(), tell)
     try:
@@ -159,7 +158,7 @@ def _print(screen: Screen, output: str, plan: Plan, written: Iterable[Grant], re
 
 async def _planned(session: Session, request: Request) -> Plan:
     """Look as a sweep does, and once more at each account that it would change."""
-    settings, today = session.settings, session.clock.now().date()
+    settings, today = session.settings, session.today
     until, tag = today + request.span, settings.rules.tag
     value = _wish(Owner(), until, until, request.reason).value(tag, today)
     report, collected = await look(session)
@@ -294,7 +293,7 @@ async def _looked_at(session: Session, account_id: AccountId, owner: Owner) -> C
         return Candidate(account_id, owner, None, gone)
     except AzureError as error:
         return Candidate(account_id, owner, None, LeaveAlone(Why.NOT_KNOWN, for_person(error)))
-    decision = decide(account, settings.scope, settings.rules, session.clock.now().date())
+    decision = decide(account, settings.scope, settings.rules, session.today)
     return Candidate(account.id, owner, account, _why_not(account, decision, settings.rules))
 
 

@@ -5,7 +5,7 @@ what a Function sweeps must not change with it.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from keysweep.advice import UsageProblem
@@ -35,6 +35,14 @@ class Typed:
     subscriptions: tuple[str, ...] = ()
     management_groups: tuple[str, ...] = ()
 
+    @classmethod
+    def read(cls, subscriptions: Iterable[str], management_groups: Iterable[str]) -> "Typed":
+        """Take what names them, without the path that Azure writes before an id."""
+        return cls(
+            tuple(_SUBSCRIPTION_PATH.sub("", text.strip()) for text in subscriptions),
+            tuple(_GROUP_PATH.sub("", text.strip()) for text in management_groups),
+        )
+
     @property
     def needs_subscriptions(self) -> bool:
         """Whether one of the subscriptions is no id, and has to be looked up."""
@@ -44,6 +52,11 @@ class Typed:
     def needs_looking_up(self) -> bool:
         """Whether any of it has to be looked up: a group's id can't be told from a name."""
         return self.needs_subscriptions or bool(self.management_groups)
+
+    @property
+    def can_be_group_ids(self) -> bool:
+        """Whether each of the groups can be an id."""
+        return all(GROUP_ID.fullmatch(text) for text in self.management_groups)
 
     def subscription_ids(self, known: Sequence[Place]) -> tuple[str, ...]:
         """Return the subscriptions' ids. Raises UsageProblem, which names all that are none."""
@@ -62,24 +75,9 @@ class Typed:
         return tuple(found[text] for text in self.management_groups)
 
 
-def bare_subscription(text: str) -> str:
-    """Return what names a subscription, without the path that Azure writes before its id."""
-    return _SUBSCRIPTION_PATH.sub("", text.strip())
-
-
-def bare_group(text: str) -> str:
-    """Return what names a management group, without the path that Azure writes before its id."""
-    return _GROUP_PATH.sub("", text.strip())
-
-
 def is_guid(text: str) -> bool:
     """Whether a text has the form of a subscription's id, or a tenant's."""
     return GUID.fullmatch(text.strip()) is not None
-
-
-def is_group_id(text: str) -> bool:
-    """Whether a text can be the id of a management group."""
-    return GROUP_ID.fullmatch(text.strip()) is not None
 
 
 def _ids(option: str, what: str, typed: Sequence[str], known: Sequence[Place]) -> dict[str, str]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import date
 
 from keysweep.advice import NotSignedIn, OtherTenant, UsageProblem, for_person
 from keysweep.border.evidence import AzureSources
@@ -14,7 +15,7 @@ from keysweep.border.operator import Operator
 from keysweep.configuration import Configuration, Options
 from keysweep.exit_codes import NOT_WHOLE, STOPPED, USAGE
 from keysweep.impact.sources import Sources
-from keysweep.places import Place, Typed, is_group_id
+from keysweep.places import Place, Typed
 from keysweep.screen import Screen
 from keysweep.settings_file import check_app_settings
 from keysweep.stopping import cancel_at_once
@@ -56,6 +57,11 @@ class Session:
     def clock(self) -> Clock:
         """The time."""
         return self.parts.clock
+
+    @property
+    def today(self) -> date:
+        """The day, in UTC."""
+        return self.clock.now().date()
 
     def going_by(self, settings: Settings) -> "Session":
         """Return a session with other settings, within the same time budget."""
@@ -187,7 +193,7 @@ async def _groups(session: Session, typed: Typed) -> Sequence[Place] | None:
     try:
         return await session.azure.management_groups()
     except AzureError:
-        if all(map(is_group_id, typed.management_groups)):
+        if typed.can_be_group_ids:
             return None
         raise
 

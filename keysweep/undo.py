@@ -140,7 +140,7 @@ async def undo(session: Session, output: str, request: Request) -> int:
         )
     plan = await _planned(session, taken)
     screen.say(await in_force(session))
-    today = session.clock.now().date()
+    today = session.today
     until = today + request.span
     wish = Wish(until, f"undo of sweep {request.sweep_id}", "")
     to_exempt = [planned.id for planned in plan.to_give if planned.exempts]
@@ -183,7 +183,6 @@ async def _carried_out(
     if request.dry_run or not (request.yes or screen.ask(_question(plan.to_give, wish))):
         screen.say("Nothing was changed.")
         return max(plan.code, REMAINS if plan.to_give else FINE)
-    # However long the person thought, the time budget begins now.
     giving = _Giving(session.again(), plan.known, wish, became)
     return max(plan.code, await giving.all(plan.to_give, tell))
 
@@ -481,7 +480,7 @@ class _Giving:
         """Give one back. Raises _NoMore if that is not to be any more, UsageProblem, AzureError."""
         writer, account_id = AccountWriter(self.session), planned.id
         seen, exempted = planned.account, ""
-        value = self.wish.value(self.known.rules.tag, self.session.clock.now().date())
+        value = self.wish.value(self.known.rules.tag, self.session.today)
 
         async def exempt(account: Account, leave_by: float) -> None:
             nonlocal exempted

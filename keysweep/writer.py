@@ -92,7 +92,7 @@ class AccountWriter:
 
         Raises UsageProblem if a sweep would hold it all the same.
         """
-        settings, today = self.session.settings, self.session.clock.now().date()
+        settings, today = self.session.settings, self.session.today
         value = wish.value(self._tag, today)
         check_it_counts(shown.id, value, settings.scope, settings.rules, today)
 
@@ -169,7 +169,7 @@ class AccountWriter:
         account_id = exempted.id
 
         async def enable(account: Account, leave_by: float) -> None:
-            today = self.session.clock.now().date()
+            today = self.session.today
             if not isinstance(read_exemption(account.tags, self._tag, today), Exempt):
                 raise Refused(
                     "Turning local auth on for",
