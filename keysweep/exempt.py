@@ -77,18 +77,18 @@ async def exempt(session: Session, output: str, request: Request) -> int:
     today, tag = session.today, session.settings.rules.tag
     request.wish.value(tag, today)
 
-    async def take(account: Account) -> _Laid:
-        return await _laid_over(session, account, request.wish, today)
+    async def take(account: Account) -> _Proposal:
+        return await _proposed(session, account, request.wish, today)
 
-    laid_over = await resolve_all(session, request.names, take)
+    proposals = await resolve_all(session, request.names, take)
     if request.impact:
-        laid_over = await _worst_first(session, laid_over)
+        proposals = await _worst_first(session, proposals)
     screen.say(await in_force(session))
-    _check_that_somebody_answers(screen, laid_over, request)
+    _check_that_somebody_answers(screen, proposals, request)
     grants = [
-        laid.grant
-        for laid in laid_over
-        if laid.question is None or _agreed(screen, laid.question, request)
+        proposal.grant
+        for proposal in proposals
+        if proposal.question is None or _agreed(screen, proposal.question, request)
     ]
     tell = screen.say if output == "json" else screen.show
     granting = Granting(session.again(), tell, request.enable_keys)
@@ -97,9 +97,9 @@ async def exempt(session: Session, output: str, request: Request) -> int:
         screen.say("Nothing was changed.")
     if output == "json":
         became = {grant.account.id.key: granting.became(grant) for grant in grants}
-        all_of_them = [laid.grant for laid in laid_over]
+        all_of_them = [proposal.grant for proposal in proposals]
         screen.raw(of_command("exempt", {"accounts": _became(all_of_them, became)}))
-    return max(code, REMAINS if len(grants) < len(laid_over) else FINE)
+    return max(code, REMAINS if len(grants) < len(proposals) else FINE)
 
 
 def _became(
@@ -120,14 +120,14 @@ def _became(
 
 
 @dataclass(frozen=True, slots=True)
-class _Laid:
+class _Proposal:
     """An exemption, laid over what is on an account, and what its person has to be asked."""
 
     grant: Grant
     question: Question | None
 
 
-async def _laid_over(session: Session, found: Account, wish: Wish, today: date) -> _Laid:
+async def _proposed(session: Session, found: Account, wish: Wish, today: date) -> _Proposal:
     """Lay a wish over an account. Raises UsageProblem if that would be of no use, AzureError."""
     rules = session.settings.rules
     account = await session.parts.account_reader().with_levels(found)
@@ -135,21 +135,21 @@ async def _laid_over(session: Session, found: Account, wish: Wish, today: date) 
     value = whole.value(rules.tag, today)
     check_it_counts(account.id, value, session.settings.scope, rules, today)
     check_it_has_room(account, rules.tag)
-    return _Laid(Grant(account, whole), question)
+    return _Proposal(Grant(account, whole), question)
 
 
-async def _worst_first(session: Session, laid_over: Sequence[_Laid]) -> Sequence[_Laid]:
+async def _worst_first(session: Session, proposals: Sequence[_Proposal]) -> Sequence[_Proposal]:
     """Say of each account what turning its keys off breaks. Returns them, the worst first."""
-    accounts = [laid.grant.account for laid in laid_over]
+    accounts = [proposal.grant.account for proposal in proposals]
     judged = await beside(session, accounts, await scope_of(session))
 
-    def judgement_of(laid: _Laid) -> Judgement:
-        return judged[laid.grant.account.id.key].judgement
+    def judgement_of(proposal: _Proposal) -> Judgement:
+        return judged[proposal.grant.account.id.key].judgement
 
-    order = sorted(laid_over, key=lambda laid: judgement_of(laid).verdict.rank)
-    for laid in order:
-        judgement, because = judgement_of(laid), " ".join(judgement_of(laid).because)
-        session.screen.keep(f"{where(laid.grant.account.id)}: {judgement.verdict}. {because}")
+    order = sorted(proposals, key=lambda proposal: judgement_of(proposal).verdict.rank)
+    for proposal in order:
+        judgement, because = judgement_of(proposal), " ".join(judgement_of(proposal).because)
+        session.screen.keep(f"{where(proposal.grant.account.id)}: {judgement.verdict}. {because}")
     return order
 
 
@@ -173,10 +173,10 @@ async def _run(screen: Screen, writer: AccountWriter, work: Awaitable[None]) -> 
 
 
 def _check_that_somebody_answers(
-    screen: Screen, laid_over: Sequence[_Laid], request: Request
+    screen: Screen, proposals: Sequence[_Proposal], request: Request
 ) -> None:
     """Raise UsageProblem, with every question, if nobody is there to be asked."""
-    questions = [laid.question for laid in laid_over if laid.question is not None]
+    questions = [proposal.question for proposal in proposals if proposal.question is not None]
     unanswered = [question for question in questions if not request.answers(question)]
     if screen.can_ask or not unanswered:
         return

@@ -48,7 +48,7 @@ _LATER = (
     "It covers these accounts and no other: one that begins to accept keys after this has no "
     "notice, and the next sweep that enforces turns them off."
 )
-_WHO = {
+_HOW_KNOWN = {
     OwnerFrom.ACCOUNT: "by its tag",
     OwnerFrom.RESOURCE_GROUP: "by the tag of its resource group",
     OwnerFrom.SUBSCRIPTION: "by the tag of its subscription",
@@ -166,7 +166,7 @@ async def _planned(session: Session, request: Request) -> Plan:
     drift = [decision.account.id for decision in report.with_verdict(Verdict.DRIFT)]
     theirs = _chosen(drift, owners, request.owner)
     outside = _outside(theirs, report.rings)
-    chosen = [account_id for account_id in theirs if not _beyond(account_id, report.rings)]
+    chosen = [account_id for account_id in theirs if not _why_in_no_ring(account_id, report.rings)]
     verdicts = await _judged(session, report, chosen) if request.impact else {}
     passed_over = Counter(verdict for verdict in verdicts.values() if verdict not in request.impact)
     chosen = [
@@ -188,12 +188,12 @@ async def _planned(session: Session, request: Request) -> Plan:
 
     grants = {
         owner: [
-            Grant(noticed.account, _that_fits(wish(owner, noticed.id), tag, today))
+            Grant(noticed.account, _without_odd_owner(wish(owner, noticed.id), tag, today))
             for noticed in of_owner
             if noticed.account is not None and noticed.left_alone is None
         ]
         for owner, of_owner in groupby(
-            sorted(found, key=lambda noticed: _place(noticed, verdicts)),
+            sorted(found, key=lambda noticed: _sort_key(noticed, verdicts)),
             lambda noticed: noticed.owner,
         )
     }
@@ -202,7 +202,7 @@ async def _planned(session: Session, request: Request) -> Plan:
     return Plan(until, with_grants, left_alone, report, verdicts, passed_over, outside)
 
 
-def _beyond(account_id: AccountId, rings: Rings) -> str:
+def _why_in_no_ring(account_id: AccountId, rings: Rings) -> str:
     """Say that no ring covers an account, now or at a moment to come; empty: one does."""
     standing = rings.in_the_end(account_id.subscription_id)
     return "" if isinstance(standing, InForce) else str(standing)
@@ -212,7 +212,7 @@ def _outside(chosen: Sequence[AccountId], rings: Rings) -> Mapping[str, Sequence
     """Return the accounts that no ring covers, by the sentence that says so."""
     found: defaultdict[str, list[AccountId]] = defaultdict(list)
     for account_id in chosen:
-        if why := _beyond(account_id, rings):
+        if why := _why_in_no_ring(account_id, rings):
             found[why].append(account_id)
     return found
 
@@ -275,7 +275,7 @@ def _chosen(
     return found
 
 
-def _place(found: Candidate, verdicts: Mapping[str, Impact]) -> tuple[bool, str, str, int, str]:
+def _sort_key(found: Candidate, verdicts: Mapping[str, Impact]) -> tuple[bool, str, str, int, str]:
     """Return where it stands: by owner, and the worst verdict first where they are known."""
     owner, key = found.owner, found.id.key
     rank = verdicts[key].rank if key in verdicts else 0
@@ -318,7 +318,7 @@ def _wish(owner: Owner, until: date, off: date, text: str) -> Wish:
     return Wish(until, reason, "" if is_guess else owner.name.replace(";", ","))
 
 
-def _that_fits(wish: Wish, tag: str, today: date) -> Wish:
+def _without_odd_owner(wish: Wish, tag: str, today: date) -> Wish:
     """Leave the owner out where a tag takes no such name: what names them there is a tag, too."""
     try:
         wish.value(tag, today)
@@ -344,7 +344,7 @@ def _show(screen: Screen, plan: Plan, out: Console) -> None:
             account_id = grant.account.id
             verdict = plan.verdicts.get(account_id.key, "")
             drawn.add_row(
-                _named(owner, len(grants)) if number == 0 else "",
+                _owner_cell(owner, len(grants)) if number == 0 else "",
                 *(shown(verdict, STYLES.get(verdict, "")) for _ in impact),
                 shown(account_id.name),
                 shown(account_id.resource_group, "dim"),
@@ -385,8 +385,8 @@ def _not_yet(plan: Plan) -> Iterator[str]:
             yield f"By then no sweep turns them off on {counted(count, 'account')}: {standing}"
 
 
-def _named(owner: Owner, count: int) -> Text:
-    how = _WHO[owner.source]
+def _owner_cell(owner: Owner, count: int) -> Text:
+    how = _HOW_KNOWN[owner.source]
     more = f" ({counted(count, 'account')}{f', {how}' if how else ''})"
     return shown(owner.name or "nobody is known", "bold").append(shown(more, "dim"))
 

@@ -485,7 +485,7 @@ class _Giving:
         async def exempt(account: Account, leave_by: float) -> None:
             nonlocal exempted
             exempted = ""
-            if (await self._still(planned, account, seen)).exempts:
+            if (await self._judged_again(planned, account, seen)).exempts:
                 exempted = f"exempt until {self.wish.until}, "
                 async with self._sending(begun):
                     await writer.merge(account, value, leave_by)
@@ -496,7 +496,7 @@ class _Giving:
             seen = await writer.reads_back(account_id, value)
 
         async def enable(account: Account, leave_by: float) -> None:
-            if (await self._still(planned, account, seen)).exempts:
+            if (await self._judged_again(planned, account, seen)).exempts:
                 gone = "Its exemption is not there any more: nothing more was sent."
                 raise _NoMore(Why.NOT_KNOWN, gone)
             async with self._sending(begun):
@@ -523,7 +523,9 @@ class _Giving:
                     raise _NotBegun from None
             raise
 
-    async def _still(self, planned: Planned, account: Account, seen: Account | None) -> GiveBack:
+    async def _judged_again(
+        self, planned: Planned, account: Account, seen: Account | None
+    ) -> GiveBack:
         """Judge an account once more, just before a change; nobody may have changed it since.
 
         `seen` is the account as it was read before this. Raises _NoMore, AzureError.

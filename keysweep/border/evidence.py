@@ -17,7 +17,7 @@ from keysweep.border.logs import Logs
 from keysweep.border.operator import Operator
 from keysweep.border.pages import Reads
 from keysweep.border.quotas import OneLane, SpanLane
-from keysweep.impact.accounts import COLUMNS, Shown, read_account, row_of
+from keysweep.impact.accounts import COLUMNS, ReachedAccount, read_account, row_of
 from keysweep.impact.activity import SELECT, event_problem, filter_of
 from keysweep.impact.callers import TABLE
 from keysweep.impact.connections import connection_problem, project_problem
@@ -109,8 +109,8 @@ class _KeptTokens(TokenCache):
 class _Rows(Graph):
     """Resource Graph, about what the Function has no use for."""
 
-    async def accounts(self, subscriptions: Sequence[str]) -> Answer[Shown]:
-        def read(row: Row, _: object) -> Shown:
+    async def accounts(self, subscriptions: Sequence[str]) -> Answer[ReachedAccount]:
+        def read(row: Row, _: object) -> ReachedAccount:
             try:
                 return read_account(row)
             except ValueError as error:
@@ -163,11 +163,11 @@ class AzureSources:
         parts = self._parts
         return Reads(parts.pipeline, self._endpoint, lambda: parts.pace.page(subscription))
 
-    async def accounts(self, subscriptions: Sequence[str]) -> Answer[Shown]:
+    async def accounts(self, subscriptions: Sequence[str]) -> Answer[ReachedAccount]:
         """List the accounts of every kind, with the addresses at which they are reached."""
         return await self._graph.accounts(subscriptions)
 
-    async def accounts_by_arm(self, subscription: str) -> Sequence[Shown]:
+    async def accounts_by_arm(self, subscription: str) -> Sequence[ReachedAccount]:
         """List the accounts of one subscription, without Resource Graph and at a higher price."""
         path = f"/subscriptions/{subscription}/providers/Microsoft.CognitiveServices/accounts"
         action = "Listing the accounts of"

@@ -35,7 +35,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ReachedAccount:
     """An account as it is reached."""
 
     id: AccountId
@@ -69,12 +69,12 @@ class Shown:
         return is_here or region.startswith(_OF_NO_REGION)
 
 
-def read_account(row: Mapping[str, Any]) -> Shown:
+def read_account(row: Mapping[str, Any]) -> ReachedAccount:
     """Read a row. Raises ValueError if it is of no account."""
     endpoints = row.get("endpoints")
     urls: Iterable[object] = endpoints.values() if isinstance(endpoints, dict) else ()
     hosts = {host_of(str(url)) for url in (*urls, row.get("endpoint")) if url}
-    return Shown(
+    return ReachedAccount(
         AccountId.parse(str(row["id"])),
         str(row.get("kind") or ""),
         _region(str(row.get("location") or "")),

@@ -9,7 +9,7 @@ service: what is unknown counts for neither side.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keysweep.impact.accounts import Shown, host_of
+from keysweep.impact.accounts import ReachedAccount, host_of
 from keysweep.impact.evidence import Connection, Connections, Holds
 from shared.core.model import AccountId
 
@@ -64,7 +64,7 @@ class Directory:
         """Note that a part could not be read: connections may be there that lead anywhere."""
         self._doubts.append(problem)
 
-    def to(self, account: Shown) -> Connections:
+    def to(self, account: ReachedAccount) -> Connections:
         """Return those that lead to an account, each once."""
         found: dict[tuple[str, str, Holds], Connection] = {}
         doubts = list(self._doubts)
@@ -107,13 +107,13 @@ def _doubt(connection: Connection, target: str) -> str:
     )
 
 
-def _leads_to(row: Mapping[str, Any], account: Shown) -> bool:
+def _leads_to(row: Mapping[str, Any], account: ReachedAccount) -> bool:
     key = account.id.key
     by_id = any(f"{meant}/".startswith(f"{key}/") for meant in _ids(row))
     return by_id or account.is_at(_target(row))
 
 
-def _may_lead_to(row: Mapping[str, Any], account: Shown) -> bool:
+def _may_lead_to(row: Mapping[str, Any], account: ReachedAccount) -> bool:
     meant = _meant(row)
     if any(_OF_ACCOUNT in text for text in meant):
         return False

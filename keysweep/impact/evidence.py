@@ -224,7 +224,7 @@ class Connections:
     found: tuple[Connection, ...] = ()
     doubts: tuple[str, ...] = ()
 
-    def that(self, holds: Holds) -> tuple[Connection, ...]:
+    def holding(self, holds: Holds) -> tuple[Connection, ...]:
         """Return those that hold a key, that do not, or of which nobody knows."""
         return tuple(connection for connection in self.found if connection.holds is holds)
 

@@ -13,7 +13,7 @@ from itertools import batched
 
 from keysweep.advice import for_person
 from keysweep.impact import activity, metrics, request_log
-from keysweep.impact.accounts import Shown
+from keysweep.impact.accounts import ReachedAccount
 from keysweep.impact.connections import Directory, project_name
 from keysweep.impact.diagnostics import read_settings
 from keysweep.impact.evidence import (
@@ -261,7 +261,7 @@ class Gathering:
 
     # Connections
 
-    async def _shown(self) -> "_Shown":
+    async def _shown(self) -> "_ScopeShown":
         """Read how each account of the scope is reached, and say where that can't be seen."""
         try:
             answer, groups_above = await asyncio.gather(
@@ -285,16 +285,16 @@ class Gathering:
         for found in lists:
             accounts += [] if isinstance(found, Unread) else found
         known = {account.id.key: account for account in accounts}
-        return _Shown(known, groups_above, tuple(doubts))
+        return _ScopeShown(known, groups_above, tuple(doubts))
 
-    async def _by_arm(self, subscription: str) -> Sequence[Shown] | Unread:
+    async def _by_arm(self, subscription: str) -> Sequence[ReachedAccount] | Unread:
         return await _or_unread(
             f"The list of accounts of subscription {subscription}",
             self.sources.accounts_by_arm(subscription),
         )
 
     async def _connections(
-        self, accounts: Sequence[Account], shown: "asyncio.Future[_Shown]"
+        self, accounts: Sequence[Account], shown: "asyncio.Future[_ScopeShown]"
     ) -> dict[str, Connections | Unread]:
         found = await shown
         directory = Directory(found.doubts)
@@ -340,7 +340,7 @@ class Gathering:
     # Roles
 
     async def _entra(
-        self, accounts: Sequence[Account], shown: "asyncio.Future[_Shown]"
+        self, accounts: Sequence[Account], shown: "asyncio.Future[_ScopeShown]"
     ) -> dict[str, EntraUse | Unread]:
         try:
             names = data_roles(await self.sources.role_definitions())
@@ -361,10 +361,10 @@ class Gathering:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _ScopeShown:
     """What Resource Graph shows of the scope."""
 
-    accounts: Mapping[str, Shown]
+    accounts: Mapping[str, ReachedAccount]
     groups_above: Mapping[str, frozenset[str]]
     doubts: tuple[str, ...]
 

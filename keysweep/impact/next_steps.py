@@ -126,7 +126,7 @@ def _connections(evidence: Evidence) -> Iterator[NextStep]:
     connections = evidence.connections
     if not isinstance(connections, Connections):
         return
-    for connection in connections.that(Holds.KEY):
+    for connection in connections.holding(Holds.KEY):
         yield NextStep(
             f"Make connection {connection.name} of {connection.place} anew with `authType: AAD`, "
             f"and give the identity of {connection.project or connection.holder.name} the role "

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from keysweep.impact.accounts import Shown
+from keysweep.impact.accounts import ReachedAccount
 from keysweep.impact.metrics import MetricsQuery
 from keysweep.taken import LogAnswer
 from shared.core.model import AccountId, Answer
@@ -15,11 +15,11 @@ type Row = Mapping[str, Any]
 class Sources(Protocol):
     """What is asked of Azure. Each method raises AzureError if there is no answer."""
 
-    async def accounts(self, subscriptions: Sequence[str]) -> Answer[Shown]:
+    async def accounts(self, subscriptions: Sequence[str]) -> Answer[ReachedAccount]:
         """List the accounts of every kind, with the addresses at which they are reached."""
         ...
 
-    async def accounts_by_arm(self, subscription: str) -> Sequence[Shown]:
+    async def accounts_by_arm(self, subscription: str) -> Sequence[ReachedAccount]:
         """List the accounts of one subscription, without Resource Graph and at a higher price."""
         ...
 

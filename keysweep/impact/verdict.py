@@ -97,7 +97,7 @@ def _keyed(evidence: Evidence) -> Iterator[str]:
         if last is not None:
             yield f"{counted(calls, 'call')} with a key, the last at {last:%Y-%m-%d %H:%M} UTC."
     if isinstance(evidence.connections, Connections):
-        for connection in evidence.connections.that(Holds.KEY):
+        for connection in evidence.connections.holding(Holds.KEY):
             yield (
                 f"Connection {connection.name} of {connection.place} holds a key for it "
                 f"({connection.category}, {connection.auth_type})."
@@ -114,7 +114,7 @@ def _unseen(evidence: Evidence) -> Iterator[str]:
                 yield from doubts
             case Connections(doubts=doubts) as connections:
                 yield from doubts
-                for unknown in connections.that(Holds.UNKNOWN):
+                for unknown in connections.holding(Holds.UNKNOWN):
                     yield (
                         f"Connection {unknown.name} of {unknown.place} has the authentication "
                         f"{unknown.auth_type!r}: whether that is a key is not known."
@@ -127,7 +127,7 @@ def _obscured(connections: Connections | Unread) -> bool:
     """Whether a connection with a key may be there that was not seen."""
     if isinstance(connections, Unread):
         return True
-    return bool(connections.doubts or connections.that(Holds.UNKNOWN))
+    return bool(connections.doubts or connections.holding(Holds.UNKNOWN))
 
 
 def _idle_unless(evidence: Evidence, calls: CallCounts, unseen: tuple[str, ...]) -> Judgement:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from keysweep.impact.accounts import Shown, read_account
+from keysweep.impact.accounts import ReachedAccount, read_account
 from keysweep.impact.metrics import MetricsQuery
 from keysweep.impact.sources import Row
 from keysweep.taken import LogAnswer, NoTable
@@ -79,12 +79,12 @@ class FakeSources:
         if refusal is not None:
             raise refusal
 
-    async def accounts(self, subscriptions: Sequence[str]) -> Answer[Shown]:
+    async def accounts(self, subscriptions: Sequence[str]) -> Answer[ReachedAccount]:
         """List the accounts."""
         await self._ask("accounts", "")
         return Answer(tuple(map(_shown, self.tenant.shown(subscriptions))))
 
-    async def accounts_by_arm(self, subscription: str) -> Sequence[Shown]:
+    async def accounts_by_arm(self, subscription: str) -> Sequence[ReachedAccount]:
         """List the accounts of one subscription."""
         await self._ask("accounts by ARM", subscription)
         return [
@@ -227,7 +227,7 @@ class FakeSources:
         ]
 
 
-def _shown(account: Account) -> Shown:
+def _shown(account: Account) -> ReachedAccount:
     return read_account(
         {
             "id": str(account.id),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from keysweep.impact import activity, diagnostics, metrics, request_log
-from keysweep.impact.accounts import Shown, host_of, read_account
+from keysweep.impact.accounts import ReachedAccount, host_of, read_account
 from keysweep.impact.connections import Directory, connection_problem, holds, project_name
 from keysweep.impact.evidence import (
     Asked,
@@ -385,7 +385,7 @@ def test_the_filter_is_one_of_the_documented_patterns() -> None:
 HUB = AccountId(BOT.subscription_id, "rg-foundry", "hub")
 
 
-def reached(subdomain: str = "bot", location: str = "swedencentral") -> Shown:
+def reached(subdomain: str = "bot", location: str = "swedencentral") -> ReachedAccount:
     return read_account(
         {"id": str(BOT), "kind": "OpenAI", "location": location, "subdomain": subdomain}
     )
@@ -523,7 +523,7 @@ def test_an_id_that_stands_under_another_name_leads_there_too() -> None:
 def test_two_connections_of_one_name_count_with_what_each_holds() -> None:
     rows = (a_connection(authType="AAD"), a_connection())
     found = directory(*rows).to(reached())
-    assert len(found.that(Holds.KEY)) == 1
+    assert len(found.holding(Holds.KEY)) == 1
 
 
 @pytest.mark.parametrize(

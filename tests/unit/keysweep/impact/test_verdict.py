@@ -308,7 +308,7 @@ def test_a_safe_verdict_is_true(truth: Truth, lost: frozenset[str]) -> None:
 def test_every_key_that_was_seen_is_an_alarm(truth: Truth, lost: frozenset[str]) -> None:
     seen = truth.seen(lost)
     keyed = isinstance(seen.log, RequestLog) and seen.log.used(Caller.KEY)
-    held = isinstance(seen.connections, Connections) and seen.connections.that(Holds.KEY)
+    held = isinstance(seen.connections, Connections) and seen.connections.holding(Holds.KEY)
     assert (judge(seen).verdict is Impact.USES_KEYS) == bool(keyed or held)
 
 
