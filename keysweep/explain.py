@@ -20,11 +20,9 @@ from keysweep.impact.tables import details
 from keysweep.names import find_all, identify, read_id, scope_of
 from keysweep.screen import Screen, grid, heading, shown
 from keysweep.session import Session, or_error
-from shared.core.change_log import ChangeLog
-from shared.core.decision import Plan, decide, plan
 from shared.core.errors import AzureError
-from shared.core.model import AccountId, Decision, Inventory, Outcome, Verdict
-from shared.core.rings import InForce, Standings
+from shared.core.findings import Findings
+from shared.core.model import AccountId, Inventory, Outcome, Verdict
 from shared.steps.remediation import refused
 
 
@@ -48,7 +46,8 @@ async def explain(
         progress.add_task("Looking as a sweep does")
         reader = await _looked(session)
         found = [explained(await reader.facts(account_id)) for account_id in wanted]
-    judged = await _judged(session, wanted, reader.inventory) if with_impact else {}
+    inventory = reader.found.inventory
+    judged = await _judged(session, wanted, inventory) if with_impact else {}
     if output == "json":
         documents = [
             {**explanation.document(), **_impact(judged.get(explanation.account.key))}
@@ -60,8 +59,8 @@ async def explain(
             _show(screen, explanation)
             if explanation.account.key in judged:
                 screen.show(*details(judged[explanation.account.key]), "")
-    unseen = any(explanation.verdict is None for explanation in found) and reader.inventory.gaps
-    if unseen or not all(explanation.is_read for explanation in found):
+    is_unseen = any(explanation.verdict is None for explanation in found)
+    if (is_unseen and inventory.gaps) or not all(explanation.is_read for explanation in found):
         return NOT_WHOLE
     concerned = {Verdict.DRIFT, Verdict.HELD}
     return REMAINS if any(explanation.verdict in concerned for explanation in found) else FINE
@@ -87,19 +86,8 @@ async def _looked(session: Session) -> "_Reader":
     settings, now = session.settings, session.clock.now()
     inventory = await session.parts.discovery().discover()
     log = await session.parts.changes().read([read.id for read in inventory.subscriptions])
-    decisions = {
-        account.id.key: decide(account, settings.scope, settings.rules, now.date())
-        for account in inventory.accounts
-    }
-    rings = settings.rings.knowing(inventory.below)
-    drift = [
-        decision
-        for decision in decisions.values()
-        if decision.verdict is Verdict.DRIFT
-        and isinstance(rings.standing(decision.account.id.subscription_id, now), InForce)
-    ]
-    planned = plan(drift, settings.limits, now, "", settings.schedule.interval)
-    return _Reader(session, inventory, log, decisions, rings.at(now), planned)
+    standings = settings.rings.knowing(inventory.below).at(now)
+    return _Reader(session, Findings.of(settings, inventory, log, standings, "", may_write=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,34 +95,32 @@ class _Reader:
     """Reads what there is to know of single accounts."""
 
     session: Session
-    inventory: Inventory
-    log: ChangeLog
-    decisions: Mapping[str, Decision]
-    standings: Standings
-    planned: Plan
+    found: Findings
 
     async def facts(self, account_id: AccountId) -> Facts:
         """Read them, as far as they matter for the next sweep."""
-        settings, decision = self.session.settings, self.decisions.get(account_id.key)
-        raw = await or_error(self.session.azure.raw(account_id))
-        standing = self.standings.of(account_id.subscription_id)
-        is_mode_given = bool(self.session.configuration.values.get("SWEEP_MODE", "").strip())
+        session, found = self.session, self.found
+        decisions = {decision.account.id.key: decision for decision in found.decisions}
+        decision = decisions.get(account_id.key)
+        raw = await or_error(session.azure.raw(account_id))
+        standing = found.standings.of(account_id.subscription_id)
+        is_mode_given = bool(session.configuration.values.get("SWEEP_MODE", "").strip())
         facts = Facts(
-            account_id, raw, self.inventory, decision, self.log, settings, standing,
+            account_id, raw, found.inventory, decision, found.log, session.settings, standing,
             is_mode_given=is_mode_given,
         )  # fmt: skip
         if decision is None or decision.verdict is not Verdict.DRIFT:
             return facts
-        before = standstill(decision, self.planned, standing)
+        before = standstill(decision, found.planned, standing)
         facts = replace(facts, standstill=before)
         if before.prediction:
             return facts
-        second_look = self.session.parts.second_look(self.standings.rings)
-        found = await or_error(second_look.take(decision))
-        if isinstance(found, AzureError):
-            found = refused(decision, found)
-        if isinstance(found, Outcome):
-            return replace(facts, second_look=found)
+        second_look = session.parts.second_look(found.standings.rings)
+        outcome = await or_error(second_look.take(decision))
+        if isinstance(outcome, AzureError):
+            outcome = refused(decision, outcome)
+        if isinstance(outcome, Outcome):
+            return replace(facts, second_look=outcome)
         return replace(facts, rights=await or_error(self._rights(account_id)))
 
     async def _rights(self, account_id: AccountId) -> Rights:

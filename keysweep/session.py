@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -21,8 +21,9 @@ from keysweep.settings_file import check_app_settings
 from keysweep.stopping import cancel_at_once
 from shared.border.transport import RequestRecord
 from shared.core.addresses import Address
+from shared.core.change_log import ChangeLog
 from shared.core.errors import AzureError, KeysweepError, SettingsError, Stopped
-from shared.core.model import Clock
+from shared.core.model import Answer, Clock, GroupsAbove
 from shared.core.settings import Settings
 from shared.workspace import Connections, Parts
 
@@ -62,6 +63,18 @@ class Session:
     def today(self) -> date:
         """The day, in UTC."""
         return self.clock.now().date()
+
+    async def change_log(
+        self, subscriptions: Iterable[str]
+    ) -> tuple[Answer[tuple[str, GroupsAbove]], ChangeLog]:
+        """Read the change log of subscriptions, as far as Resource Graph shows them at all.
+
+        Returns what that shows of them, too: of others the log says nothing. Raises AzureError.
+        """
+        visible = await self.parts.graph.visible(sorted(subscriptions))
+        shown = sorted(name for name, _ in visible.rows)
+        log = await self.parts.changes().read(shown) if shown else ChangeLog({})
+        return visible, log
 
     def going_by(self, settings: Settings) -> "Session":
         """Return a session with other settings, within the same time budget."""

@@ -219,12 +219,9 @@ async def _log_of(session: Session, subscriptions: Sequence[str]) -> ChangeLog:
 
     It has nothing to say of one that it does not show, and that is no error.
     """
-    visible = await session.parts.graph.visible(subscriptions)
+    visible, log = await session.change_log(subscriptions)
     unread = "; ".join(dict.fromkeys(visible.unread.values()))
-    if unread and _NOT_SHOWN not in unread:
-        return ChangeLog({}, unread)
-    shown_there = [subscription_id for subscription_id, _ in visible.rows]
-    return await session.parts.changes().read(shown_there) if shown_there else ChangeLog({})
+    return ChangeLog({}, unread) if unread and _NOT_SHOWN not in unread else log
 
 
 def _show_plan(screen: Screen, planned: SweepReport, found: Sequence[Row]) -> None:

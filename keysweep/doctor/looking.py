@@ -14,7 +14,6 @@ from keysweep.names import scope_of
 from keysweep.rights import Permission
 from keysweep.session import Session, or_error
 from keysweep.taken import LogAnswer, event_table
-from shared.core.change_log import ChangeLog
 from shared.core.errors import AzureError
 from shared.core.rings import InForce
 from shared.core.settings import Mode
@@ -69,11 +68,8 @@ class Looking:
 
     async def _azure(self, in_scope: InScope) -> list[Finding]:
         """Look at Resource Graph, and at the change log that comes from it."""
-        parts = self.session.parts
-        ids = sorted(found.id for found in in_scope.subscriptions)
-        visible = await parts.graph.visible(ids)
-        shown = sorted(name for name, _ in visible.rows)
-        log = await parts.changes().read(shown) if shown else ChangeLog({})
+        ids = [found.id for found in in_scope.subscriptions]
+        visible, log = await self.session.change_log(ids)
         return [
             scope.resource_graph(in_scope, visible),
             scope.change_log(in_scope, visible, log),
