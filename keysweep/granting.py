@@ -1,19 +1,18 @@
 """Gives accounts their exemption, several at a time: each is tagged, and the tag read back."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from keysweep.advice import for_person
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS, STOPPED
 from keysweep.session import Session
-from keysweep.stopping import stoppable
+from keysweep.stopping import worked_through
 from keysweep.wish import Wish
 from keysweep.words import counted, the_first, where
 from keysweep.writer import KEYS, TAG, AccountWriter, Steps
 from shared.core.errors import KeysweepError, Stopped
 from shared.core.model import Account
-from shared.steps.sweep import work_through
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +45,19 @@ class Granting:
         Raises KeysweepError where it is about one account alone, and nothing was begun with it.
         """
         screen = self.session.screen
-        bar = screen.bar()
-        task = bar.add_task("Exempting", total=len(grants), counts="")
 
-        async def work(queue: Iterator[Grant]) -> None:
-            for grant in queue:
-                if self._stop.is_set():
-                    return
-                await self._give_one(grant, is_alone=len(grants) == 1)
-                bar.update(task, advance=1)
+        async def work(grant: Grant) -> str:
+            await self._give_one(grant, is_alone=len(grants) == 1)
+            return ""
 
-        try:
-            with bar:
-                await stoppable(
-                    screen,
-                    self._stop,
-                    work_through(grants, lambda grant: grant.account.id.subscription_id, work),
-                )
-        except asyncio.CancelledError:
+        if not await worked_through(
+            screen,
+            self._stop,
+            "Exempting",
+            grants,
+            lambda grant: grant.account.id.subscription_id,
+            work,
+        ):
             self._stop.set()
         (only, *more) = grants
         error = None if more else self._errors.get(only.account.id.key)
@@ -91,7 +85,7 @@ class Granting:
         try:
             await self._write(grant, AccountWriter(self.session, steps, self._stop))
         except Stopped:
-            return
+            raise
         except KeysweepError as error:
             self._errors[account_id.key] = error
             if not is_alone:

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 from keysweep.screen import Screen, stop_signals
 from shared.core.errors import Stopped
+from shared.steps.sweep import work_through
 
 
 def cancel_at_once() -> None:
@@ -40,6 +41,40 @@ async def stoppable[T](screen: Screen, stop: asyncio.Event, work: Awaitable[T]) 
         for number in stop_signals():
             with contextlib.suppress(NotImplementedError):
                 asyncio.get_running_loop().remove_signal_handler(number)
+
+
+async def worked_through[Item](
+    screen: Screen,
+    stop: asyncio.Event,
+    title: str,
+    items: Sequence[Item],
+    subscription_of: Callable[[Item], str],
+    work: Callable[[Item], Awaitable[str]],
+) -> bool:
+    """Change something about each item, as many at a time as a sweep does, beside a progress bar.
+
+    `work` returns what the bar counts; where it raises Stopped, or `stop` is set, nothing more is
+    begun. Returns whether all that was begun has come to its end. Raises as `work`.
+    """
+    bar = screen.bar()
+    task = bar.add_task(title, total=len(items), counts="")
+
+    async def one_after_another(queue: Iterator[Item]) -> None:
+        for item in queue:
+            if stop.is_set():
+                return
+            try:
+                counts = await work(item)
+            except Stopped:
+                return
+            bar.update(task, advance=1, counts=counts)
+
+    try:
+        with bar:
+            await stoppable(screen, stop, work_through(items, subscription_of, one_after_another))
+    except asyncio.CancelledError:
+        return False
+    return True
 
 
 def _at_signals(act: Callable[[], object]) -> None:

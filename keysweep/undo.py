@@ -7,7 +7,7 @@ already, and its keys are turned on once the exemption reads back.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -35,7 +35,7 @@ from keysweep.standing import (
     judge,
     off_since,
 )
-from keysweep.stopping import stoppable
+from keysweep.stopping import worked_through
 from keysweep.taken import (
     Taken,
     began_at,
@@ -48,10 +48,9 @@ from keysweep.wish import Wish, check_it_counts
 from keysweep.words import counted, distinct, names_of, where, why_not_opened, why_outside
 from keysweep.writer import AccountWriter
 from shared.core.deadline import within
-from shared.core.errors import AzureError, NotFound, Refused
+from shared.core.errors import AzureError, NotFound, Refused, Stopped
 from shared.core.model import Account, AccountId
 from shared.steps.scope import InScope
-from shared.steps.sweep import work_through
 
 # So long after a Ctrl-C, an account that is in hand may take until it is done.
 _IN_HAND_SECONDS = 60.0
@@ -274,13 +273,11 @@ async def _planned(session: Session, taken: Taken) -> _Plan:
         progress.add_task("Looking at what the sweep took")
         in_scope = await scope_of(session)
         subscriptions = {change.account.subscription_id for change in taken.changes}
-        visible = await parts.graph.visible(sorted(filter(in_scope.has, subscriptions)))
-        in_log = frozenset(name for name, _ in visible.rows)
+        visible, log = await session.change_log(filter(in_scope.has, subscriptions))
         unread = "; ".join(dict.fromkeys(map(for_person, visible.unread.values())))
-        log = await parts.changes().read(sorted(in_log))
         known = Known(
             replace(log, unread=unread) if unread else log,
-            in_log,
+            frozenset(name for name, _ in visible.rows),
             taken.identity,
             settings.scope,
             settings.rules,
@@ -377,10 +374,6 @@ class _NoMore(Exception):
         self.why = why
 
 
-class _NotBegun(Exception):
-    """A person stopped it before anything was sent about this account."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Giving:
     """Gives accounts back: each is looked at once more, tagged, read back, and its keys turned on.
@@ -397,30 +390,24 @@ class _Giving:
 
     async def all(self, to_give: Sequence[Planned], tell: Callable[[str], None]) -> int:
         """Work through them as a sweep does, and tell how it went. Returns the exit code."""
-        screen, code = self.session.screen, FINE
-        bar = screen.bar()
-        task = bar.add_task("Giving back", total=len(to_give), counts="")
+        screen = self.session.screen
 
-        async def work(queue: Iterator[Planned]) -> None:
-            for planned in queue:
-                if self.stop.is_set():
-                    return
-                try:
-                    became = await self._result(planned)
-                except _NotBegun:
-                    return
-                self.became[planned.id.key] = became
-                say = screen.problem if became.result == "FAILED" else screen.say
-                say(f"{where(planned.id)}: {became.detail}")
-                failed = self._count("FAILED")
-                bar.update(task, advance=1, counts=f"{failed} failed" if failed else "")
+        async def work(planned: Planned) -> str:
+            became = self.became[planned.id.key] = await self._result(planned)
+            say = screen.problem if became.result == "FAILED" else screen.say
+            say(f"{where(planned.id)}: {became.detail}")
+            failed = self._count("FAILED")
+            return f"{failed} failed" if failed else ""
 
-        giving = work_through(to_give, lambda planned: planned.id.subscription_id, work)
-        try:
-            with bar:
-                await stoppable(screen, self.stop, giving)
-        except asyncio.CancelledError:
-            code = NOT_WHOLE
+        is_over = await worked_through(
+            screen,
+            self.stop,
+            "Giving back",
+            to_give,
+            lambda planned: planned.id.subscription_id,
+            work,
+        )
+        if not is_over:
             screen.problem(
                 "Broken off: an account in hand may be exempt and still without keys. The same "
                 "command can be run again."
@@ -428,7 +415,7 @@ class _Giving:
         left = len(to_give) - len(self.became)
         tell(self._summary(left))
         codes = (became.code for became in self.became.values())
-        return max(code, REMAINS if left else FINE, *codes)
+        return max(FINE if is_over else NOT_WHOLE, REMAINS if left else FINE, *codes)
 
     def _count(self, result: str) -> int:
         return sum(became.result == result for became in self.became.values())
@@ -444,9 +431,11 @@ class _Giving:
         return summary
 
     async def _result(self, planned: Planned) -> _Became:
-        """Give one back. Raises _NotBegun."""
+        """Give one back. Raises Stopped."""
         try:
             return _Became("GIVEN_BACK", await self._unless_stopped(planned))
+        except Stopped:
+            raise
         except _NoMore as error:
             return _Became("LEFT_ALONE", str(error), exit_code_of({error.why}))
         except (AzureError, UsageProblem) as error:
@@ -455,7 +444,7 @@ class _Giving:
     async def _unless_stopped(self, planned: Planned) -> str:
         """Give one back, and return what to say of it.
 
-        Raises _NotBegun if a person stopped it while nothing of it was under way; as `_give`.
+        Raises Stopped if a person stopped it while nothing of it was under way; as `_give`.
         """
         begun = asyncio.Event()
         work = asyncio.ensure_future(self._give(planned, begun))
@@ -465,7 +454,7 @@ class _Giving:
             if work.done():
                 return work.result()
             if not begun.is_set():
-                raise _NotBegun
+                raise Stopped
             return await within(self.session.clock, _IN_HAND_SECONDS, work)
         except TimeoutError:
             text = "You stopped it while it waited for Azure: look at it, or run this again."
@@ -510,7 +499,7 @@ class _Giving:
     async def _sending(self, begun: asyncio.Event) -> AsyncIterator[None]:
         """Note that a write about an account is under way; one that Azure refuses was not.
 
-        Raises _NotBegun if it was refused, nothing was written before it, and it was stopped.
+        Raises Stopped if it was refused, nothing was written before it, and it was stopped.
         """
         is_first = not begun.is_set()
         begun.set()
@@ -520,7 +509,7 @@ class _Giving:
             if is_first:
                 begun.clear()
                 if self.stop.is_set():
-                    raise _NotBegun from None
+                    raise Stopped from None
             raise
 
     async def _judged_again(
