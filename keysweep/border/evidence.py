@@ -15,8 +15,8 @@ from azure.core.rest import HttpRequest
 
 from keysweep.border.logs import Logs
 from keysweep.border.operator import Operator
-from keysweep.border.pages import Reads
 from keysweep.border.quotas import OneLane, SpanLane
+from keysweep.border.reads import Reads
 from keysweep.impact.accounts import COLUMNS, ReachedAccount, read_account, row_of
 from keysweep.impact.activity import SELECT, event_problem, filter_of
 from keysweep.impact.callers import TABLE

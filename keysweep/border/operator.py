@@ -13,7 +13,7 @@ from azure.mgmt.cognitiveservices.models import AccountProperties
 from azure.mgmt.resource.resources.aio import ResourceManagementClient
 from azure.mgmt.resource.resources.models import Tags, TagsPatchResource
 
-from keysweep.border.pages import Reads
+from keysweep.border.reads import Reads
 from keysweep.doctor.telemetry import Component
 from keysweep.explanation import Lock
 from keysweep.places import Place
