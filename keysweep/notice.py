@@ -44,7 +44,7 @@ COLUMNS = (
     *("until", "reason", "result", "id", "impact"),
 )
 """Of the CSV."""
-_LATER = (
+_ONLY_THESE = (
     "It covers these accounts and no other: one that begins to accept keys after this has no "
     "notice, and the next sweep that enforces turns them off."
 )
@@ -184,7 +184,7 @@ async def _planned(session: Session, request: Request) -> Plan:
         check_it_counts(chosen[0], value, settings.scope, settings.rules, today)
 
     def wish(owner: Owner, account_id: AccountId) -> Wish:
-        return _wish(owner, until, _day_off(account_id, until, report.rings), request.reason)
+        return _wish(owner, until, _keys_end(account_id, until, report.rings), request.reason)
 
     grants = {
         owner: [
@@ -222,7 +222,7 @@ def _by_the_end_of(until: date, rings: Rings) -> Standings:
     return replace(rings, enforces=True).at(datetime.combine(until, time.max, UTC))
 
 
-def _day_off(account_id: AccountId, until: date, rings: Rings) -> date:
+def _keys_end(account_id: AccountId, until: date, rings: Rings) -> date:
     """Return the day on which keys go off: that of the tag, or on which its ring begins later."""
     coming = _by_the_end_of(until, rings).of(account_id.subscription_id).coming
     return coming.date() if coming is not None else until
@@ -356,7 +356,7 @@ def _show(screen: Screen, plan: Plan, out: Console) -> None:
     for gap in plan.report.inventory.gaps:
         screen.problem(f"Not seen: {gap_in_words(gap)}")
     if plan.grants:
-        screen.say(f"Their tag says: exempt until {plan.until}. {_LATER}")
+        screen.say(f"Their tag says: exempt until {plan.until}. {_ONLY_THESE}")
         for line in _not_yet(plan):
             screen.say(line)
 

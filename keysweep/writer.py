@@ -98,7 +98,7 @@ class AccountWriter:
 
         async def merge(account: Account, leave_by: float) -> None:
             reader = self.session.parts.account_reader()
-            self._check_it_is_as(shown, await reader.with_levels(account))
+            self._check_as_shown(shown, await reader.with_levels(account))
             with self.steps.sending(TAG):
                 await self.merge(account, value, leave_by)
 
@@ -107,9 +107,9 @@ class AccountWriter:
         self.steps.done(TAG)
         return found
 
-    def _check_it_is_as(self, shown: Account, now: Account) -> None:
+    def _check_as_shown(self, shown: Account, now: Account) -> None:
         """Raise ChangedMeanwhile for an account that is not the one that a person was shown."""
-        self._check_it_is(shown, now)
+        self._check_same_account(shown, now)
         before, after = self._ours(shown), self._ours(now)
         if before != after:
             raise ChangedMeanwhile(
@@ -122,7 +122,7 @@ class AccountWriter:
                 "not as it was when it was shown. Nothing was sent: run this again."
             )
 
-    def _check_it_is(self, shown: Account, now: Account) -> None:
+    def _check_same_account(self, shown: Account, now: Account) -> None:
         """Raise ChangedMeanwhile for another account of the same name, or one out of scope."""
         problem = self.session.settings.scope.leaves_out(now)
         if shown.created_at != now.created_at:
@@ -152,7 +152,7 @@ class AccountWriter:
         """Take the tag away that was shown."""
 
         async def delete(account: Account, leave_by: float) -> None:
-            self._check_it_is_as(shown, account)
+            self._check_as_shown(shown, account)
             with self.steps.sending(REMOVAL):
                 await self.session.azure.delete_tags(account.id, self._ours(account), leave_by)
 
@@ -177,7 +177,7 @@ class AccountWriter:
                     code="NotExempt",
                     message="Its exemption is not there any more. Nothing was sent.",
                 )
-            self._check_it_is(exempted, account)
+            self._check_same_account(exempted, account)
             if not account.keys_on:
                 with self.steps.sending(KEYS):
                     await self.session.azure.enable_local_auth(account_id, leave_by)

@@ -16,6 +16,7 @@ from keysweep.impact.evidence import (
     Connections,
     EntraUse,
     Evidence,
+    Holder,
     Holds,
     KeyFetches,
     LoggedCalls,
@@ -45,7 +46,7 @@ def next_steps(evidence: Evidence, judgement: Judgement) -> tuple[NextStep, ...]
     steps = tuple(dict.fromkeys(_steps(evidence, judgement)))
     if steps:
         return steps
-    again = f"keysweep impact {_short(evidence.account)}"
+    again = f"keysweep impact {_short_name(evidence.account)}"
     later = "Ask its owners, and ask again once the log has shown each call for the whole time."
     return (NextStep(later, again),)
 
@@ -98,7 +99,7 @@ def _role(evidence: Evidence) -> Iterator[NextStep]:
     if account.custom_subdomain is None:
         yield NextStep(
             "Give it a custom subdomain, for good: without one Entra ID can't reach it.",
-            f"az cognitiveservices account update {_named(account)} --custom-domain SUBDOMAIN",
+            f"az cognitiveservices account update {_by_name(account)} --custom-domain SUBDOMAIN",
         )
     role = data_role(account.kind)
     yield NextStep(
@@ -188,7 +189,7 @@ def _blind(evidence: Evidence, judgement: Judgement) -> Iterator[NextStep]:
         yield NextStep(
             f"Ask again on {whole:%Y-%m-%d}, when the log covers {counted(asked.days, 'day')}; or "
             "ask for the days that it covers.",
-            f"keysweep impact {_short(evidence.account)} --days {covered}",
+            f"keysweep impact {_short_name(evidence.account)} --days {covered}",
         )
 
 
@@ -209,14 +210,14 @@ def _log(evidence: Evidence) -> Iterator[NextStep]:
 def _off(account: Account, verdict: Impact) -> Iterator[NextStep]:
     if verdict is Impact.IDLE:
         yield NextStep("Ask whether anybody needs it: what nobody calls can be deleted.")
-    yield NextStep("Turn its keys off.", f"keysweep sweep --only {_short(account)}")
+    yield NextStep("Turn its keys off.", f"keysweep sweep --only {_short_name(account)}")
 
 
-def _named(account: Account) -> str:
+def _by_name(account: Account) -> str:
     return shlex.join(["--name", account.id.name, "--resource-group", account.id.resource_group])
 
 
-def _short(account: Account) -> str:
+def _short_name(account: Account) -> str:
     return shlex.quote(f"{account.id.resource_group}/{account.id.name}")
 
 
@@ -228,13 +229,9 @@ def who_could(entra: EntraUse | Unread) -> str:
         return "nobody: it has no custom subdomain"
     if not entra.holders:
         return "nobody that you can see"
-    named = [
-        f"{holder.principal} ({holder.kind}{', members not seen' if _is_group(holder.kind) else ''}"
-        f", {holder.role})"
-        for holder in entra.holders
-    ]
-    return the_first(named, "; ")
+    return the_first([_named(holder) for holder in entra.holders], "; ")
 
 
-def _is_group(kind: str) -> bool:
-    return "group" in kind.lower()
+def _named(holder: Holder) -> str:
+    unseen = ", members not seen" if "group" in holder.kind.lower() else ""
+    return f"{holder.principal} ({holder.kind}{unseen}, {holder.role})"

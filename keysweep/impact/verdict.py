@@ -123,7 +123,7 @@ def _unseen(evidence: Evidence) -> Iterator[str]:
                 pass
 
 
-def _obscured(connections: Connections | Unread) -> bool:
+def _may_hide_a_key(connections: Connections | Unread) -> bool:
     """Whether a connection with a key may be there that was not seen."""
     if isinstance(connections, Unread):
         return True
@@ -142,7 +142,7 @@ def _idle_unless(evidence: Evidence, calls: CallCounts, unseen: tuple[str, ...])
         # A log that was seen whole may contradict the metrics: so one that was not still may.
         because = (none, "The request log, which could show otherwise, was not seen whole.")
         return Judgement(Impact.CANT_TELL, because, unseen)
-    if _obscured(evidence.connections):
+    if _may_hide_a_key(evidence.connections):
         because = (none, "A connection that holds a key for it may be where nobody could look.")
         return Judgement(Impact.CANT_TELL, because, unseen)
     return Judgement(Impact.IDLE, (none,), unseen)
@@ -189,7 +189,7 @@ def _not_accounted_for(evidence: Evidence, calls: CallCounts) -> Iterator[str]:
             if log.doubts:
                 yield "The request log was not seen whole."
             yield from _not_logged(evidence, calls, log)
-    if _obscured(evidence.connections):
+    if _may_hide_a_key(evidence.connections):
         yield "A connection that holds a key for it may be where nobody could look."
 
 
