@@ -39,9 +39,7 @@ async def explain(
         # An id outside the scope is explained as well.
         return read_id(text) if text.startswith("/") else await identify(session, in_scope, text)
 
-    wanted = list(
-        {account_id.key: account_id for account_id in await find_all(accounts, find)}.values()
-    )
+    wanted = await find_all(accounts, find)
     with screen.spinner() as progress:
         progress.add_task("Looking as a sweep does")
         reader = await _looked(session)

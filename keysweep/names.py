@@ -105,19 +105,23 @@ async def resolve_all[Found](
     return list(found.values())
 
 
-async def find_all[Found](
+async def find_all[Found: Account | AccountId](
     texts: Sequence[str], find: Callable[[str], Awaitable[Found]]
 ) -> Sequence[Found]:
-    """Find what is meant by each text, in this order. Raises as `find`, and once for all."""
-    found: list[Found] = []
+    """Find what is meant by each text, in this order, each once.
+
+    Raises as `find`, and once for all.
+    """
+    found: dict[str, Found] = {}
     problems: dict[str, KeysweepError] = {}
     for text in texts:
         try:
-            found.append(await find(text))
+            meant = await find(text)
+            found[meant.id.key if isinstance(meant, Account) else meant.key] = meant
         except KeysweepError as error:
             problems[for_person(error)] = error
     _raise(problems, len(texts), "can't be found:")
-    return found
+    return list(found.values())
 
 
 def _raise(problems: Mapping[str, KeysweepError], count: int, what: str) -> None:

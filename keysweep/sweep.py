@@ -201,16 +201,16 @@ async def _chosen(session: Session, names: Sequence[str]) -> Seen:
     async def find(name: str) -> Account:
         return await reader.read((await resolve(session, in_scope, name)).id)
 
-    found = {account.id.key: account for account in await find_all(names, find)}
+    found = await find_all(names, find)
     by_id = {subscription.id: subscription for subscription in in_scope.subscriptions}
-    on = Counter((account.id.subscription_id, account.keys_on) for account in found.values())
+    on = Counter((account.id.subscription_id, account.keys_on) for account in found)
     coverage = tuple(
         Coverage(by_id[name], Source.ARM, Census(on[name, True], on[name, False]))
-        for name in dict.fromkeys(account.id.subscription_id for account in found.values())
+        for name in dict.fromkeys(account.id.subscription_id for account in found)
     )
     until = Deadline.after(session.clock, session.parts.deadline.left / 2)
     rings = await RingReader(session.parts.arm, session.settings.rings, until).read(in_scope)
-    inventory = Inventory(coverage, tuple(found.values()), rings.gaps, below=rings.below)
+    inventory = Inventory(coverage, tuple(found), rings.gaps, below=rings.below)
     return Seen(inventory, await _log_of(session, [read.id for read in inventory.subscriptions]))
 
 

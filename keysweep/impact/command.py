@@ -54,14 +54,12 @@ async def verdicts(
     return {one.account.id.key: one for one in judged}
 
 
-async def _named(session: Session, names: Sequence[str]) -> tuple[list[Account], View]:
+async def _named(session: Session, names: Sequence[str]) -> tuple[Sequence[Account], View]:
     in_scope = await scope_of(session)
-    found = await find_all(names, lambda name: resolve(session, in_scope, name))
-    unique = {account.id.key: account for account in found}
-    return list(unique.values()), in_scope
+    return await find_all(names, lambda name: resolve(session, in_scope, name)), in_scope
 
 
-async def _with_keys_on(session: Session) -> tuple[list[Account], View]:
+async def _with_keys_on(session: Session) -> tuple[Sequence[Account], View]:
     with discovering(session.screen, session.parts.discovery()) as discovery:
         inventory = await discovery.discover()
     return [account for account in inventory.accounts if account.keys_on], inventory
