@@ -9,24 +9,21 @@ for, the cache is passed by, and what an answer does not show is said.
 import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from azure.core.exceptions import HttpResponseError
-from azure.monitor.query import LogsQueryPartialResult
-from azure.monitor.query.aio import LogsQueryClient
+from azure.core.rest import HttpRequest
 
 from keysweep.border.operator import Operator
+from keysweep.border.reads import Reads
 from keysweep.taken import TABLES_OF_EVENTS, LogAnswer, NoTable
 from shared import __version__
-from shared.border.answers import decoded
 from shared.border.pacing import Pace
-from shared.border.refusals import SDK_ERRORS, azure_error
-from shared.border.tokens import NoCredential
 from shared.border.transport import build_pipeline
 from shared.core.addresses import Address
 from shared.core.clouds import Cloud, LogsApi
-from shared.core.errors import Unclear
+from shared.core.errors import AzureError, Unclear
 from shared.workspace import Parts
 
 _HEADERS = {
@@ -47,8 +44,8 @@ class Logs:
         """Ask at a pace of its own, or at that of everything else."""
         self._parts = parts
         self._pace = pace or parts.pace
-        self._made: LogsQueryClient | None = None
-        self._making = asyncio.Lock()
+        self._reads: Reads | None = None
+        self._finding = asyncio.Lock()
 
     async def query(
         self,
@@ -63,59 +60,43 @@ class Logs:
         `reads` are its tables, in lower case. Raises AzureError; NoTable if none of the
         workspaces has one that it names.
         """
-        client = await self._client()
-        answers: list[Any] = []
-
-        def kept(response: Any, *_: object) -> Any:
-            answers.append(decoded(response))
-            return answers[-1]
-
-        action = "Querying the logs of"
+        api, action = await self._api(), "Querying the logs of"
+        request = HttpRequest(
+            "POST",
+            f"{api.endpoint}/v1/{resource_id.strip('/')}/query",
+            json={"query": kql, "timespan": f"{_written(begin)}/{_written(end)}"},
+        )
         try:
-            found = await client.query_resource(
-                resource_id.strip("/"), kql, timespan=(begin, end), expects=_tables, cls=kept
-            )
-        except (*SDK_ERRORS, AttributeError, TypeError) as error:
-            # The SDK takes an error apart that stands beside tables, whatever it is.
-            problem = azure_error(action, resource_id, error)
-            missing = _missing_table(error)
+            answer = await api.sent(action, resource_id, request, _tables)
+        except AzureError as error:
+            missing = _missing_table(error.__cause__)
             if missing:
                 raise NoTable(action, resource_id, code=_UNRESOLVED, message=missing) from error
-            raise problem from error
-        unseen = list(_not_permitted(answers[-1].get("permissions"), reads))
-        if isinstance(found, LogsQueryPartialResult):
-            unseen.insert(0, f"The result was cut: {_why(answers[-1]['error'])}")
-            tables = found.partial_data
-        else:
-            tables = found.tables
-        return LogAnswer(
-            tuple(dict(zip(tables[0].columns, row, strict=True)) for row in tables[0].rows),
-            tuple(unseen),
-        )
+            raise
+        unseen = list(_not_permitted(answer.get("permissions"), reads))
+        if answer.get("error"):
+            unseen.insert(0, f"The result was cut: {_why(answer['error'])}")
+        table = answer["tables"][0]
+        names = [column["name"] for column in table["columns"]]
+        rows = tuple(dict(zip(names, row, strict=True)) for row in table["rows"])
+        return LogAnswer(rows, tuple(unseen))
 
-    async def _client(self) -> LogsQueryClient:
-        async with self._making:
-            if self._made is None:
-                self._made = await self._make()
-            return self._made
-
-    async def _make(self) -> LogsQueryClient:
-        parts, api = self._parts, self._parts.settings.cloud.logs or await self._named_by_arm()
-        pipeline = build_pipeline(
-            parts.transport,
-            parts.tokens,
-            Cloud(api.endpoint, api.scope),
-            self._pace,
-            parts.observer,
-            __version__,
-            _HEADERS,
-        )
-        return LogsQueryClient(
-            NoCredential(),
-            endpoint=api.endpoint,
-            credential_scopes=[api.scope],
-            pipeline=pipeline,
-        )
+    async def _api(self) -> Reads:
+        async with self._finding:
+            if self._reads is None:
+                parts = self._parts
+                api = parts.settings.cloud.logs or await self._named_by_arm()
+                pipeline = build_pipeline(
+                    parts.transport,
+                    parts.tokens,
+                    Cloud(api.endpoint, api.scope),
+                    self._pace,
+                    parts.observer,
+                    __version__,
+                    _HEADERS,
+                )
+                self._reads = Reads(pipeline, api.endpoint)
+            return self._reads
 
     async def _named_by_arm(self) -> LogsApi:
         """Ask an Azure Resource Manager that no known cloud has where its logs are.
@@ -137,6 +118,10 @@ class Logs:
         return LogsApi(address, f"{address}/.default")
 
 
+def _written(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def _why(error: Mapping[str, Any]) -> str:
     """Return what the innermost part of an error says: the outer ones say nothing of use."""
     return str(_innermost(error).get("message") or "Azure does not say why.")
@@ -151,7 +136,7 @@ def _innermost(error: Mapping[str, Any]) -> Mapping[str, Any]:
         inner = deeper[0]
 
 
-def _missing_table(error: Exception) -> str:
+def _missing_table(error: BaseException | None) -> str:
     """Say that a name of the query is unknown in every workspace; empty: it is another error."""
     response = error.response if isinstance(error, HttpResponseError) else None
     try:
@@ -166,8 +151,10 @@ def _missing_table(error: Exception) -> str:
 def _tables(body: object) -> str:
     """Expect the answer of a log query: at least one table, whose rows are as wide as it is."""
     tables = body.get("tables") if isinstance(body, dict) else None
-    if not isinstance(tables, list) or not tables:
+    if not isinstance(body, dict) or not isinstance(tables, list) or not tables:
         return "it has no tables"
+    if not isinstance(body.get("error"), dict | None):
+        return "its error is no object"
     for table in tables:
         columns = table.get("columns") if isinstance(table, dict) else None
         if not isinstance(columns, list) or not all(_is_column(column) for column in columns):

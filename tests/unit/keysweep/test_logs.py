@@ -14,6 +14,7 @@ COLUMNS = [{"name": "at", "type": "datetime"}]
     [
         ({"tables": [{"columns": COLUMNS, "rows": [["x"]]}]}, ""),
         ({"tables": [{"columns": COLUMNS, "rows": []}], "error": {"code": "PartialError"}}, ""),
+        ({"tables": [{"columns": COLUMNS, "rows": []}], "error": "No."}, "its error is no object"),
         ({}, "it has no tables"),
         ([], "it has no tables"),
         ({"tables": []}, "it has no tables"),
