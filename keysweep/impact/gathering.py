@@ -16,6 +16,7 @@ from keysweep.advice import for_person
 from keysweep.impact import activity, metrics, request_log
 from keysweep.impact.accounts import Shown
 from keysweep.impact.connections import Directory, project_name
+from keysweep.impact.data_roles import Roles, data_roles
 from keysweep.impact.diagnostics import read_settings
 from keysweep.impact.evidence import (
     Asked,
@@ -31,7 +32,6 @@ from keysweep.impact.evidence import (
     Unread,
 )
 from keysweep.impact.metrics import Measured, MetricsQuery
-from keysweep.impact.roles import Roles, data_roles
 from keysweep.impact.sources import Sources
 from keysweep.impact.verdict import Judgement, judge
 from keysweep.taken import NoTable
