@@ -148,7 +148,7 @@ def standstill(decision: Decision, planned: Plan, standing: Standing) -> Standst
             changes = f"changes: {len(planned.change)}"
             return Standstill(Step("Brake", "It lets all changes through.", changes), "")
         case InForce():
-            step = Step("Brake", f"{planned.brake}: {planned.forecast}")
+            step = Step("Brake", planned.brake_would)
             is_held = decision in planned.held
             return Standstill(
                 step, "The next sweep holds it: BRAKE." if is_held else "", is_held=is_held
