@@ -8,7 +8,6 @@ from rich.table import Table
 from rich.text import Text
 
 from keysweep.documents import Group, Row
-from keysweep.impact.columns import STYLES as OF_IMPACT
 from keysweep.screen import Screen, grid, shown
 from keysweep.tones import style_of
 from keysweep.words import distinct
@@ -158,7 +157,7 @@ def _ring(row: Row) -> Text:
 
 
 def _impact(row: Row) -> Text:
-    return shown(row.impact, OF_IMPACT.get(row.impact, ""))
+    return shown(row.impact, style_of(row.impact))
 
 
 def _last_keyed_call(row: Row) -> Text:

@@ -208,6 +208,7 @@ async def test_the_table_shows_every_step() -> None:
     person = Person()
     code = await explain(a_session(FakeTenant.of(BOT), person), ["bot"], "table")
     shown = " ".join(person.read.split())
+    assert shown.startswith(f"bot in rg-chat, subscription sub ({BOT.id.subscription_id})")
     for step in ("Account", "Scope", "Decision", "History", "Brake", "Second look", "Rights"):
         assert step in shown
     assert "Next sweep The next sweep turns its keys off." in shown
