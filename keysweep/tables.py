@@ -80,7 +80,7 @@ def _count(cell: _Cell, found: Sequence[Row]) -> int:
 def footnotes(found: Sequence[Row]) -> list[Text]:
     """Return what many accounts share, said once."""
     if any(_adrift(row) and row.reason.startswith(NO_TAG) for row in found):
-        return [shown(f"DRIFT, unless another reason stands there: {NO_TAG}", "dim")]
+        return [shown(f"Why DRIFT, where no other reason stands: {NO_TAG}", "dim")]
     return []
 
 
@@ -186,7 +186,8 @@ def why(row: Row, unsaid: AbstractSet[str]) -> Text:
     elif row.result not in {"", "WOULD_DISABLE"}:
         text = shown(row.detail)
     for sentence in _beside(row, unsaid):
-        text.append(shown(f" {sentence}" if text.plain else sentence, "dim"))
+        ends = "" if not text.plain else " " if text.plain.endswith((".", "…")) else ". "
+        text.append(shown(f"{ends}{sentence}", "dim"))
     return text
 
 
