@@ -20,6 +20,7 @@ from keysweep.impact.tables import details
 from keysweep.names import find_all, identify, read_id, scope_of
 from keysweep.screen import Screen, grid, heading, shown
 from keysweep.session import Session, or_error
+from keysweep.words import names_in
 from shared.core.errors import AzureError
 from shared.core.findings import Findings
 from shared.core.model import AccountId, Inventory, Outcome, Verdict
@@ -53,10 +54,11 @@ async def explain(
         ]
         screen.raw(json.dumps(documents, indent=2))
     else:
+        names = names_in(in_scope)
         for explanation in found:
-            _show(screen, explanation)
+            _show(screen, explanation, names)
             if explanation.account.key in judged:
-                screen.show(*details(judged[explanation.account.key]), "")
+                screen.show(*details(judged[explanation.account.key], names), "")
     is_unseen = any(explanation.verdict is None for explanation in found)
     if (is_unseen and inventory.gaps) or not all(explanation.is_read for explanation in found):
         return NOT_WHOLE
@@ -126,8 +128,8 @@ class _Reader:
         return Rights(await azure.may_write(account_id), await azure.locks(account_id))
 
 
-def _show(screen: Screen, found: Explanation) -> None:
-    screen.show(heading(found.account))
+def _show(screen: Screen, found: Explanation, names: Mapping[str, str]) -> None:
+    screen.show(heading(found.account, names))
     drawn = grid("", "")
     for step in found.steps:
         text = shown(step.says)

@@ -7,7 +7,7 @@ sent to the terminal, and none of it is read as markup.
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from keysweep.advice import UsageProblem
-from keysweep.words import inert
+from keysweep.words import inert, subscription_in_words
 from shared.core.errors import Stopped
 from shared.core.model import AccountId
 
@@ -36,9 +36,10 @@ def shown(text: object, style: str = "") -> Text:
     return Text(inert(str(text)), style)
 
 
-def heading(account_id: AccountId) -> Text:
-    """Return the line above all that is said of one account."""
-    place = f" in {account_id.resource_group}, subscription {account_id.subscription_id}"
+def heading(account_id: AccountId, names: Mapping[str, str]) -> Text:
+    """Return the line above all that is said of one account; `names` are subscriptions', by id."""
+    subscription = subscription_in_words(account_id.subscription_id, names)
+    place = f" in {account_id.resource_group}, {subscription}"
     return shown(account_id.name, "bold").append(shown(place, "dim"))
 
 

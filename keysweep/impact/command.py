@@ -11,6 +11,7 @@ from keysweep.names import find_all, resolve, scope_of
 from keysweep.screen import Screen
 from keysweep.session import Session
 from keysweep.watch import discovering
+from keysweep.words import names_of
 from shared.core.model import Account, Inventory
 from shared.steps.scope import InScope
 
@@ -30,7 +31,7 @@ async def impact(session: Session, names: Sequence[str], days: int, output: str)
     accounts, view = await (_named(session, names) if names else _with_keys_on(session))
     asked = Asked.before(session.clock.now(), days)
     judged = await verdicts(session, accounts, view, asked)
-    found = Findings(asked, tuple(judged.values()), view.gaps)
+    found = Findings(asked, tuple(judged.values()), view.gaps, names_of(view.subscriptions))
     present(session.screen, output, found, in_full=bool(names))
     return exit_code(found)
 
@@ -46,7 +47,7 @@ async def verdicts(
         questions = Questions(
             lambda what, done, total: bar.update(task, completed=done, total=total, counts=what)
         )
-        subscriptions = [subscription.id for subscription in view.subscriptions]
+        subscriptions = names_of(view.subscriptions)
         gathering = Gathering(
             session.evidence, session.clock, asked, subscriptions, view.gaps, questions
         )
@@ -75,7 +76,7 @@ def present(screen: Screen, output: str, found: Findings, *, in_full: bool) -> N
         case _:
             if in_full:
                 for one in found.worst_first:
-                    screen.show(*details(one), "")
+                    screen.show(*details(one, found.subscriptions), "")
             elif found.judged:
                 screen.show(table(screen, found), "")
             screen.show(*totals(found))

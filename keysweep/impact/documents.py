@@ -1,7 +1,7 @@
 """Verdicts as JSON and CSV. Pure."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,8 @@ class Findings:
     asked: Asked
     judged: Sequence[Judged]
     gaps: Sequence[Gap] = ()
+    subscriptions: Mapping[str, str] = field(default_factory=dict)
+    """The names of those in scope, by id."""
 
     @property
     def worst_first(self) -> list[Judged]:

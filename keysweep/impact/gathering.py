@@ -15,6 +15,7 @@ from keysweep.advice import for_person
 from keysweep.impact import activity, metrics, request_log
 from keysweep.impact.accounts import ReachedAccount
 from keysweep.impact.connections import Directory, project_name
+from keysweep.impact.data_roles import Roles, data_roles
 from keysweep.impact.diagnostics import read_settings
 from keysweep.impact.evidence import (
     Asked,
@@ -30,10 +31,10 @@ from keysweep.impact.evidence import (
     Unread,
 )
 from keysweep.impact.metrics import Measured, MetricsQuery
-from keysweep.impact.roles import Roles, data_roles
 from keysweep.impact.sources import Sources
 from keysweep.impact.verdict import Judgement, judge
 from keysweep.taken import NoTable
+from keysweep.words import subscription_in_words
 from shared.core.errors import AzureError, OutOfTime
 from shared.core.model import Account, AccountId, Answer, Clock, Gap
 
@@ -95,8 +96,8 @@ class Gathering:
     sources: Sources
     clock: Clock
     asked: Asked
-    subscriptions: Sequence[str]
-    """Those in scope: in all of them connections are looked for."""
+    subscriptions: Mapping[str, str]
+    """The names of those in scope, by id: in all of them connections are looked for."""
     gaps: Sequence[Gap]
     """What of the scope could not be read: connections may be there too."""
     questions: Questions
@@ -254,7 +255,7 @@ class Gathering:
     async def _activity(self, subscription: str) -> "_Fetched | Unread":
         end = self.clock.now()
         rows = await _or_unread(
-            f"The activity log of subscription {subscription}",
+            f"The activity log of {subscription_in_words(subscription, self.subscriptions)}",
             self.sources.activity(subscription, end - activity.OLDEST, end),
         )
         return rows if isinstance(rows, Unread) else activity.fetches(rows)
@@ -265,7 +266,7 @@ class Gathering:
         """Read how each account of the scope is reached, and say where that can't be seen."""
         try:
             answer, groups_above = await asyncio.gather(
-                self.sources.accounts(self.subscriptions), self.sources.groups_above()
+                self.sources.accounts([*self.subscriptions]), self.sources.groups_above()
             )
         except AzureError:
             # Then ARM's own lists are left, of all of them.
@@ -289,7 +290,7 @@ class Gathering:
 
     async def _by_arm(self, subscription: str) -> Sequence[ReachedAccount] | Unread:
         return await _or_unread(
-            f"The list of accounts of subscription {subscription}",
+            f"The list of accounts of {subscription_in_words(subscription, self.subscriptions)}",
             self.sources.accounts_by_arm(subscription),
         )
 
