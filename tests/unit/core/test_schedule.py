@@ -209,7 +209,7 @@ def test_firings_are_counted_in_utc(text: str, moment: datetime) -> None:
 schedules = st.sampled_from(
     ["0 */15 * * * *", "0 0 6 * * *", "10/20 5,35 */7 * * *", "0 0 0 * * Mon", "0 30 12 1 * *"]
 ).map(Schedule.parse)
-moments = st.datetimes(datetime(2024, 2, 1), datetime(2026, 1, 1)).map(  # noqa: DTZ001 - UTC below
+moments = st.datetimes(datetime(2024, 2, 1), datetime(2025, 4, 1)).map(  # noqa: DTZ001 - UTC below
     lambda moment: moment.replace(tzinfo=UTC)
 )
 
