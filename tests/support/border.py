@@ -142,9 +142,6 @@ class Reply:
         """Return the body."""
         return self.content
 
-    async def load_body(self) -> None:
-        """Do nothing: it is there."""
-
 
 class Transport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
     """Answers every request with one body, or one after the other with what is next."""
