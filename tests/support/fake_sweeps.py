@@ -22,7 +22,8 @@ from shared.steps.sweep import Sweep
 from tests.support.builders import SUBSCRIPTION_ID, an_account
 from tests.support.fake_tenant import FakeTelemetry, FakeTenant
 
-HOME, OTHER = SUBSCRIPTION_ID, "00000000-0000-0000-0000-000000000002"
+HOME = SUBSCRIPTION_ID
+OTHER, THIRD = (f"00000000-0000-0000-0000-00000000000{digit}" for digit in (2, 3))
 
 
 def bot(name: str = "bot", subscription: str = HOME, **more: Any) -> Account:

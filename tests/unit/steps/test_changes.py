@@ -7,11 +7,10 @@ from shared.core.errors import NoRole
 from shared.core.model import KeyChange, Turned
 from shared.steps.changes import ChangeReader
 from tests.support.builders import NOW, a_change
-from tests.support.fake_sweeps import HOME, OTHER
+from tests.support.fake_sweeps import HOME, OTHER, THIRD
 from tests.support.fake_tenant import FakeTenant, an_error
 from tests.support.sessions import PersonsGraph
 
-THIRD = "00000000-0000-0000-0000-000000000003"
 ON, OFF = a_change(Turned.ON, NOW - timedelta(hours=1)), a_change(Turned.OFF)
 BOT = ON.account.key
 

@@ -24,11 +24,10 @@ from shared.core.model import Account, Outcome, Result, Turned
 from shared.core.rings import Audited, InForce, Ring, Rings, ToCome
 from shared.steps.remediation import AccountReader, SecondLook, StillDrift
 from tests.support.builders import NOW, TAG, a_change
-from tests.support.fake_sweeps import HOME, OTHER, Swept, bot, bots, swept
+from tests.support.fake_sweeps import HOME, OTHER, THIRD, Swept, bot, bots, swept
 from tests.support.fake_tenant import FakeTenant, an_error
 
 SOON = NOW + timedelta(hours=1)
-THIRD = "00000000-0000-0000-0000-000000000003"
 DEV, TEST, PROD = bot("dev", HOME), bot("test", OTHER), bot("prod", THIRD)
 LATER = f"{SOON:%Y-%m-%dT%H:%MZ}"
 THREE = f"mg-dev, mg-test@{LATER}"
