@@ -368,9 +368,8 @@ LISTS: dict[str, tuple[str, Callable[[Settings], Any]]] = {
 
 
 @pytest.mark.parametrize("name", LISTS)
-@pytest.mark.parametrize("text", [",", ", ,", " ,,\t,"])
-def test_a_list_of_nothing_but_commas_is_an_error(name: str, text: str) -> None:
-    assert problems(**{name: text})[0].startswith(f"{name} is {text.strip()!r}")
+def test_a_list_of_nothing_but_commas_is_an_error(name: str) -> None:
+    assert problems(**{name: " ,,\t,"})[0].startswith(f"{name} is ',,\\t,'")
 
 
 @given(st.sampled_from(list(LISTS)), st.lists(st.sampled_from(["", " ", "\t", ",", "it"])))

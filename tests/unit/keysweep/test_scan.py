@@ -182,8 +182,9 @@ async def test_groups_come_with_their_counts_the_most_drift_first(
     assert sum(group["accounts"] for group in document["groups"]) == 4
     assert document["groups"][0]["drift"] == 2
     _, person = await run(mixed(), "csv", Request(group_by=by))
-    read = csv.DictReader(io.StringIO(person.read))
-    assert next((line["name"], line["drift"]) for line in read) == (names[0], "2")
+    first = next(csv.DictReader(io.StringIO(person.read)))
+    assert first["name"] == names[0]
+    assert first["drift"] == "2"
     _, person = await run(mixed(), request=Request(group_by=by))
     assert (names[0] or "nobody is known") in person.read
 
