@@ -28,11 +28,11 @@ from shared.core.settings import (
     read_connection_string,
     read_settings,
 )
+from tests.support.builders import LEAST
 
 ROOT = Path(__file__).parents[3]
 ONE, TWO = "0a000000-0000-0000-0000-000000000001", "0a000000-0000-0000-0000-000000000002"
 TELEMETRY = "APPLICATIONINSIGHTS_CONNECTION_STRING"
-LEAST = {"SWEEP_MODE": "audit", TELEMETRY: f"InstrumentationKey={ONE}"}
 ARM = "https://arm.contoso.com"
 ARM_SCOPE = f"{ARM}/.default"
 BOTH = (Level.RESOURCE_GROUP, Level.SUBSCRIPTION)
