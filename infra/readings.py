@@ -90,7 +90,7 @@ let names = materialize(named
 HAS_KEYS_ON = """name in ('DriftFound', 'AccountHeld')
     or (name == 'ExemptionObserved' and tostring(customDimensions.verdict) == 'EXEMPT')"""
 
-# What is known of each subscription: its newest reading by a sweep that was told whole. `Seen`:
+# What is known of each subscription: its newest reading by a sweep with a complete report. `Seen`:
 # - Read: the newest such sweep read it, and as many of its accounts were told as it counted;
 # - Incomplete: that sweep read it, and fewer were told: its numbers hold, its lists may not;
 # - Unseen: that sweep says that it could not read it: what is known is as old as `readAt`;
@@ -144,7 +144,7 @@ let readings = materialize(current
     Subscription = iff(isempty(Subscription), subscriptionId, Subscription), Source,
     accounts, compliant, exempt, held, drift, driftTold = coalesce(driftTold, 0),
     heldTold = coalesce(heldTold, 0), exemptTold = coalesce(exemptTold, 0), isTold,
-    Problem = case(Seen == 'Incomplete', 'fewer accounts were told than counted: late, or lost',
+    Problem = case(Seen == 'Incomplete', 'its report lacks counted accounts: late, or lost',
         Seen != 'Unseen', '', isnotnull(unreadBegan) and (isnull(began) or unreadBegan > began),
         problem, wideProblem)
 <chosen>);
@@ -172,8 +172,8 @@ CURRENT = """
 SETTLED = "'DISABLED', 'ALREADY_OFF', 'GONE', 'NOW_EXEMPT', 'NOW_HELD', 'OUT_OF_SCOPE'"
 
 # Each account that is known to be adrift, and what came of it: of the reading of its subscription
-# or, newer than that, of a sweep that still runs, was killed, or was not told whole. A drift that
-# nobody told the end of is NOT_TOLD. `open`: what is not settled.
+# or, newer than that, of a sweep that still runs, was killed, or has no complete report. A drift
+# that nobody told the end of is NOT_TOLD. `open`: what is not settled.
 DRIFTS = f"""
 let outcomes = events
 | where name == 'RemediationOutcome'

@@ -11,7 +11,7 @@ open
 | project deployment, accountId, result = Result, readAt, seen = Seen, azureCode = Code,
     detail = Detail
 | order by result asc, accountId asc""",
-    "How many accounts each sweep found in each state, and whether it was told whole": """
+    "How many accounts each sweep found in each state, and whether its report is complete": """
 events
 | where name == 'SweepCompleted'
 | summarize arg_max(timestamp, customMeasurements) by deployment, sweepId

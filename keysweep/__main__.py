@@ -560,13 +560,18 @@ def notice(output: str, **options: Any) -> int:
 
 @keysweep.command(
     epilog=_examples(
+        "keysweep undo --list",
         "keysweep undo 20261124T090000Z-1f3a9c0d --dry-run",
         "keysweep undo 20261124T090000Z-1f3a9c0d --for 3d",
         "keysweep undo 20261124T090000Z-1f3a9c0d --insights RESOURCE-ID --function RESOURCE-ID",
     )
 )
-@click.argument("sweep_id", metavar="SWEEP-ID")
+@click.argument("sweep_id", required=False, metavar="[SWEEP-ID]")
 @_output_as_json
+@click.option(
+    "--list", "lists", is_flag=True,
+    help="Show the sweeps whose records are on this machine, the newest first.",
+)  # fmt: skip
 @click.option(
     "--record",
     type=_FILE,
@@ -585,18 +590,37 @@ def notice(output: str, **options: Any) -> int:
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @_scoped
-def undo(output: str, **options: Any) -> int:
+def undo(output: str, *, lists: bool, **options: Any) -> int:
     """Give back what one sweep took: an exemption of a day first, then the keys.
 
     What it took comes from the sweep's own record, or from its events. An account that anybody
     turned on or off since, or that a tag speaks for, is left alone, and the plan says why; a tag
     that is there is never replaced. Give the settings and the scope that the sweep had.
     """
+    if lists == bool(options["sweep_id"]):
+        raise click.UsageError(
+            "Give a SWEEP-ID, or --list for the sweeps whose records are on this machine."
+        )
+    if lists:
+        return _recorded_sweeps(output, options)
     from keysweep.undo import Request  # noqa: PLC0415
     from keysweep.undo import undo as command  # noqa: PLC0415
 
     request = Request(**_taken_out(options, Request))
     return _run(options, lambda session: command(session, output, request))
+
+
+def _recorded_sweeps(output: str, options: dict[str, Any]) -> int:
+    """List recorded sweeps. Nobody is signed in, and no setting matters: so none is taken."""
+    from keysweep.record import records_folder  # noqa: PLC0415 - --help must be quick
+    from keysweep.recorded_sweeps import listing  # noqa: PLC0415
+    from keysweep.screen import Screen  # noqa: PLC0415
+
+    quiet = options.pop("quiet")
+    del options["span"]
+    if any(options.values()):
+        raise click.UsageError("--list asks nothing of Azure: it takes --output and --quiet alone.")
+    return listing(Screen(quiet=quiet), records_folder(), output)
 
 
 @keysweep.command(

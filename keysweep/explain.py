@@ -20,6 +20,7 @@ from keysweep.impact.tables import details
 from keysweep.names import find_all, identify, read_id, scope_of
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import Session, or_error
+from keysweep.words import names_in, subscription_in_words
 from shared.core.change_log import ChangeLog
 from shared.core.decision import Plan, decide, plan
 from shared.core.errors import AzureError
@@ -56,10 +57,11 @@ async def explain(
         ]
         screen.raw(json.dumps(documents, indent=2))
     else:
+        names = names_in(in_scope)
         for explanation in found:
-            _show(screen, explanation)
+            _show(screen, explanation, names)
             if explanation.account.key in judged:
-                screen.show(*details(judged[explanation.account.key]), "")
+                screen.show(*details(judged[explanation.account.key], names), "")
     unseen = any(explanation.verdict is None for explanation in found) and reader.inventory.gaps
     if unseen or not all(explanation.is_read for explanation in found):
         return NOT_WHOLE
@@ -143,10 +145,10 @@ class _Reader:
         return Rights(await azure.may_write(account_id), await azure.locks(account_id))
 
 
-def _show(screen: Screen, found: Explanation) -> None:
+def _show(screen: Screen, found: Explanation, names: Mapping[str, str]) -> None:
     account = found.account
-    place = f" in {account.resource_group}, subscription {account.subscription_id}"
-    screen.show(shown(account.name, "bold").append(shown(place, "dim")))
+    place = f"{account.resource_group}, {subscription_in_words(account.subscription_id, names)}"
+    screen.show(shown(account.name, "bold").append(shown(f" in {place}", "dim")))
     drawn = grid("", "")
     for step in found.steps:
         text = shown(step.says)

@@ -148,11 +148,11 @@ def standstill(decision: Decision, planned: Plan, standing: Standing) -> Standst
             changes = f"changes: {len(planned.change)}"
             return Standstill(Step("Brake", "It lets all changes through.", changes), "")
         case InForce():
-            step = Step("Brake", f"{planned.brake}: {planned.forecast}")
-            is_held = decision in planned.held
-            return Standstill(
-                step, "The next sweep holds it: BRAKE." if is_held else "", is_held=is_held
-            )
+            step = Step("Brake", planned.brake_would)
+            if decision in planned.held:
+                held = "The next sweep holds it, since the brake holds all changes."
+                return Standstill(step, held, is_held=True)
+            return Standstill(step, "")
         case _:
             assert_never(standing)
 
@@ -225,7 +225,7 @@ def _account(facts: Facts) -> Step:
         "customSubDomainName": properties.get("customSubDomainName", "absent"),
         "tags": ", ".join(ours) or "none of ours",
     }
-    says = "Its keys are off." if facts.off else "Its keys are on: only `true` is off."
+    says = "Its keys are off." if facts.off else "Its keys are on: disableLocalAuth is not true."
     return Step("Account", says, ", ".join(f"{name}: {value}" for name, value in values.items()))
 
 

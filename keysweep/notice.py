@@ -21,7 +21,7 @@ from keysweep.advice import UsageProblem, for_person
 from keysweep.documents import camel, csv_of
 from keysweep.exit_codes import NOT_WHOLE, REMAINS
 from keysweep.granting import Grant, Granting
-from keysweep.impact.columns import STYLES, beside
+from keysweep.impact.columns import beside
 from keysweep.impact.command import View
 from keysweep.impact.verdict import Impact
 from keysweep.in_force import in_force
@@ -30,6 +30,7 @@ from keysweep.scan import look, not_seen
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import Session
 from keysweep.standing import LeaveAlone, Why, exit_code_of, not_to_be_exempted
+from keysweep.tones import style_of
 from keysweep.watch import Collected
 from keysweep.wish import Wish, check_it_counts
 from keysweep.words import counted, distinct, the_first, where
@@ -349,7 +350,7 @@ def _show(screen: Screen, plan: Plan, out: Console) -> None:
             verdict = plan.verdicts.get(account_id.key, "")
             drawn.add_row(
                 _named(owner, len(grants)) if number == 0 else "",
-                *(shown(verdict, STYLES.get(verdict, "")) for _ in impact),
+                *(shown(verdict, style_of(verdict)) for _ in impact),
                 shown(account_id.name),
                 shown(account_id.resource_group, "dim"),
                 shown(places.get(account_id.subscription_id, account_id.subscription_id), "dim"),

@@ -181,9 +181,10 @@ def totals(report: SweepReport) -> list[Text]:
     lines.extend(_ring_lines(report))
     results = report.results
     would = results.get(Result.WOULD_DISABLE, 0)
-    if report.brake.startswith("would"):
-        lines.append(shown(f"Enforcing {report.brake}.", "bold yellow"))
-    elif would and would == len(report.outcomes):
+    is_foretold = would == len(report.outcomes)
+    if report.brake and is_foretold:
+        lines.append(shown(report.brake, "bold yellow"))
+    elif would and is_foretold:
         where = " everywhere" if report.rings.listed else ""
         text = f"Enforcing{where} would turn keys off on {counted(would, 'account')}."
         lines.append(shown(text, "bold yellow"))

@@ -239,7 +239,7 @@ def _show_plan(screen: Screen, planned: SweepReport, found: Sequence[Row]) -> No
         text = f"{lost} of them have no custom subdomain: Entra ID can't reach them until they get "
         beside.show(shown(f"{text}one.", "bold yellow"))
     if planned.brake:
-        beside.show(shown(f"The brake: {planned.brake}.", "dim"))
+        beside.show(shown(planned.brake, "dim"))
     for gap in planned.inventory.gaps:
         beside.show(shown(f"Not seen: {not_seen(gap)}", "red"))
 

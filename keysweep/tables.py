@@ -8,7 +8,6 @@ from rich.table import Table
 from rich.text import Text
 
 from keysweep.documents import Group, Row
-from keysweep.impact.columns import STYLES as OF_IMPACT
 from keysweep.screen import Screen, grid, shown
 from keysweep.tones import style_of
 from keysweep.words import distinct
@@ -81,7 +80,7 @@ def _count(cell: _Cell, found: Sequence[Row]) -> int:
 def footnotes(found: Sequence[Row]) -> list[Text]:
     """Return what many accounts share, said once."""
     if any(_adrift(row) and row.reason.startswith(NO_TAG) for row in found):
-        return [shown(f"DRIFT, unless another reason stands there: {NO_TAG}", "dim")]
+        return [shown(f"Why DRIFT, where no other reason stands: {NO_TAG}", "dim")]
     return []
 
 
@@ -158,7 +157,7 @@ def _ring(row: Row) -> Text:
 
 
 def _impact(row: Row) -> Text:
-    return shown(row.impact, OF_IMPACT.get(row.impact, ""))
+    return shown(row.impact, style_of(row.impact))
 
 
 def _last_keyed_call(row: Row) -> Text:
@@ -187,7 +186,8 @@ def why(row: Row, unsaid: AbstractSet[str]) -> Text:
     elif row.result not in {"", "WOULD_DISABLE"}:
         text = shown(row.detail)
     for sentence in _beside(row, unsaid):
-        text.append(shown(f" {sentence}" if text.plain else sentence, "dim"))
+        ends = "" if not text.plain else " " if text.plain.endswith((".", "…")) else ". "
+        text.append(shown(f"{ends}{sentence}", "dim"))
     return text
 
 

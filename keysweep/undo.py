@@ -249,9 +249,9 @@ async def _record(session: Session, request: Request) -> KeptRecord:
         record = read_record(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise UsageProblem(
-            f"There is no record of this sweep: {path} is not there. --record FILE names another "
-            "place; for a sweep of the Function's, --insights RESOURCE-ID names its Application "
-            "Insights."
+            f"There is no record of this sweep: {path} is not there. `keysweep undo --list` shows "
+            "those that are on this machine. --record FILE names another place; for a sweep of the "
+            "Function's, --insights RESOURCE-ID names its Application Insights."
         ) from error
     except OSError as error:
         raise UsageProblem(f"{path} can't be read: {why_not_opened(error)}.") from error

@@ -88,6 +88,19 @@ def where(account_id: AccountId) -> str:
     return f"{account_id.name} ({place})"
 
 
+def names_in(in_scope: InScope) -> dict[str, str]:
+    """Return the names of the subscriptions that were read, in scope or left alone, by id."""
+    left_alone = in_scope.left_alone
+    read = (*in_scope.subscriptions, *left_alone.disabled, *left_alone.other_tenant)
+    return {subscription.id: subscription.name for subscription in read}
+
+
+def subscription_in_words(subscription_id: str, names: Mapping[str, str]) -> str:
+    """Name a subscription as people know it, with its id; `names` are by id."""
+    name = names.get(subscription_id, "")
+    return f"subscription {name} ({subscription_id})" if name else f"subscription {subscription_id}"
+
+
 def why_left_alone(in_scope: InScope, subscription_id: str) -> str:
     """Say why a subscription that was read is left alone; empty: it is not among those."""
     left_alone = in_scope.left_alone
@@ -96,7 +109,7 @@ def why_left_alone(in_scope: InScope, subscription_id: str) -> str:
         (left_alone.other_tenant, "of another tenant"),
     ):
         if any(subscription.id == subscription_id for subscription in subscriptions):
-            return f"subscription {subscription_id} is {why}."
+            return f"{subscription_in_words(subscription_id, names_in(in_scope))} is {why}."
     if subscription_id in left_alone.excluded:
         return f"subscription {subscription_id} is in SWEEP_EXCLUDE_SUBSCRIPTIONS."
     return ""

@@ -15,7 +15,7 @@ from infra.workbook.steps import ACCOUNT, Step, grid, icon, moment, tab, text, t
 _WHERE = "ResourceGroup, Kind, Region"
 _EVERYTHING = f"{CHOSEN_EVENTS}\n{SWEEPS}\n{NAMES}"
 
-# Hours of the range in which no sweep that was told whole began, beyond twice the usual distance
+# Hours of the range in which no sweep with a complete report began, beyond twice the usual distance
 # between sweeps. Two in a row is what a schedule can do; a third that is missing is silence. The
 # last sweep before the range is not seen: one may have begun with it.
 _SILENCE = """
@@ -247,7 +247,7 @@ def _silent() -> Step:
 silent
 | summarize Hours = count(), First = min(Hour), Last = max(Hour) by Day = bin(Hour, 1d)
 | order by Day asc""",
-        "Sweeps that were told whole are never further apart than twice the usual time.",
+        "Sweeps with a complete report are never further apart than twice the usual time.",
         moment("Day", "First", "Last"),
         {"First": "First hour", "Last": "Last hour"},
     )

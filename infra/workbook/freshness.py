@@ -1,6 +1,6 @@
 """How fresh the newest reading is, and what speaks against believing it.
 
-Everything that reassures stands on `doubt`: empty if the newest sweep that was told whole is
+Everything that reassures stands on `doubt`: empty if the newest sweep with a complete report is
 recent, read everything, and no later one is known to be missing. Else it says what is wrong.
 """
 
@@ -48,8 +48,9 @@ let untold = starts
     gapsCounted, gapsTold) on deployment, sweepId
 | extend at = {_moment("began")}, read = tostring(readTold), ofRead = tostring(readCounted),
     seen = tostring(gapsTold), ofSeen = tostring(gapsCounted)
-| extend untold = case(isnotnull(ended), strcat('The sweep of ', at, ' told ', read, ' of ', ofRead,
-        ' subscriptions and ', seen, ' of ', ofSeen, ' gaps: the rest is late, or lost. '),
+| extend untold = case(isnotnull(ended), strcat('The report of the sweep of ', at, ' has ',
+        read, ' of ', ofRead, ' subscriptions and ', seen, ' of ', ofSeen,
+        ' gaps: the rest is late, or lost. '),
     began < {{TimeRange:end}} - {LONGEST_SWEEP}, strcat('The sweep of ', at,
         ' never completed: it was killed, or its end was lost. '), '')
 | where isnotempty(untold)
@@ -77,19 +78,19 @@ let freshness = events
     {_span("age", "age")}, {_span("apart", "apart")},
     rejectedText = {_moment("rejectedAt")}, unseenText = tostring(unseen),
     incompleteText = tostring(incomplete), elseText = tostring(gapsElse)
-| extend aged = strcat('The last sweep that was told whole ended ', ageNumber, ageUnit, ' ago'),
+| extend aged = strcat('The last sweep with a complete report ended ', ageNumber, ageUnit, ' ago'),
     distance = iff(isnull(apart), '',
         strcat(', and sweeps are ', apartNumber, apartUnit, ' apart')),
     rejected = iff(isnotnull(rejectedAt) and (isnull(ended) or rejectedAt > ended),
         strcat('Settings were rejected at ', rejectedText, '. '), ''),
     partly = iff(coalesce(incomplete, 0) > 0, strcat(
-        'Subscriptions of which fewer accounts were told than counted, late or lost: ',
+        'Subscriptions whose report lacks accounts that were counted, late or lost: ',
         incompleteText, '. '), ''),
     unread = iff(coalesce(unseen, 0) > 0, strcat('Subscriptions that could not be read: ',
         unseenText, '. '), ''),
     elsewhere = iff(coalesce(gapsElse, 0) > 0, strcat(
         'Other gaps, listed on Overview: ', elseText, '. '), '')
-| extend old = case(isnull(ended), 'No sweep was told whole in this time range. ',
+| extend old = case(isnull(ended), 'No sweep of this time range has a complete report. ',
     isStale, strcat(aged, distance, '. '), '')
 | extend problem = strcat(old, untold, rejected, partly, unread, elsewhere);
 """.strip()
@@ -127,10 +128,11 @@ def freshness() -> Step:
 let heard = toscalar(freshness | where deployment == '{{Deployment}}' | summarize count());
 union
 (freshness
-| extend wholeness = iff(isnull(ended) or isWhole, '', strcat('It is not whole: ', reasons))
+| extend wholeness = iff(isnull(ended) or isWhole, '',
+    strcat('It did not get everything done: ', reasons))
 | project place = iff(deployment == '{{Deployment}}', 0, 1), Deployment = deployment,
     State = iff(isempty(problem) and isempty(wholeness), 'good', 'bad'),
-    Known = strcat(case(isempty(problem), strcat(aged, '; told as many as counted. '),
+    Known = strcat(case(isempty(problem), strcat(aged, ': nothing that it counted is missing. '),
         isempty(old), strcat(aged, '. '), ''), problem, wholeness),
     Ended = ended),
 (print place = 0, Deployment = '{{Deployment}}', State = 'bad',
@@ -144,5 +146,5 @@ union
         kql,
         "Nothing was received in this time range.",
         [icon("State", {"bad": "error", "good": "success"}), *moment("Ended")],
-        {"Known": "What is known of the last sweep", "Ended": "Last sweep told whole"},
+        {"Known": "What is known of the last sweep", "Ended": "Last complete report"},
     )

@@ -6,7 +6,7 @@ from infra.workbook.lists import listed
 from infra.workbook.steps import Step, bar, chart, grid, icon, moment, tab, tiles, ways
 from infra.workbook.words import ICONS_SEEN, ICONS_WHOLE, STATES
 
-# The newest reading of each subscription in each interval of a chart, by sweeps told whole.
+# The newest reading of each subscription in each interval of a chart, by complete reports.
 READ_OVER_TIME = f"""
 {CHOSEN_EVENTS}
 {SWEEPS}
@@ -89,7 +89,7 @@ def _states_over_time() -> Step:
 | project Time, State, Accounts = case(State == 'Keys off', a, State == 'Exempt', b,
     State == 'Held', c, d)
 | order by Time asc""",
-        "No sweep that was told whole read a subscription in this time range.",
+        "No sweep with a complete report read a subscription in this time range.",
         "barchart",
         STATES,
     )
@@ -109,7 +109,7 @@ def _compliance_over_time() -> Step:
 | project Time, Counted,
     Share = round(100.0 * (off + iff(Counted == 'Keys off', 0, leave)) / every, 1)
 | order by Time asc, Counted asc""",
-        "No sweep that was told whole read a subscription in this time range.",
+        "No sweep with a complete report read a subscription in this time range.",
         "linechart",
         {"Keys off": "green", "Keys off or exempt": "blue"},
         unit=1,
@@ -119,7 +119,7 @@ def _compliance_over_time() -> Step:
 def _last_sweeps() -> Step:
     return grid(
         "overview-last-sweeps",
-        "The newest sweep, and the newest whole one, of those that were told whole",
+        "The newest sweep, and the newest whole one, of those with a complete report",
         f"""
 {CHOSEN_EVENTS}
 {SWEEPS}
@@ -142,7 +142,7 @@ union
 | project Sweep, Finished, Whole, Mode, Read, Gaps, Accounts, Drift, InForce, ToCome, Audited,
     Disabled, Why
 | order by Sweep asc""",
-        "No sweep was told whole in this time range: look at Health.",
+        "No sweep of this time range has a complete report: look at Health.",
         [*moment("Finished"), icon("Whole", ICONS_WHOLE)],
         {
             "Read": "Subscriptions read",
@@ -169,7 +169,7 @@ def _coverage() -> Step:
             "place asc, Drift desc, Held desc, Subscription asc",
             "Subscription",
         ),
-        "No sweep was told whole in this time range: look at Health.",
+        "No sweep of this time range has a complete report: look at Health.",
         [*moment("LastRead"), icon("Seen", ICONS_SEEN)],
         {"LastRead": "Last read", "Compliant": "Keys off", "Drift": "Drift, as found"},
     )

@@ -1,10 +1,10 @@
 """Spans: from when to when an account's keys were on, who turned them on, and with whose leave.
 
 What begins one: the platform's change log says that keys were turned on, or a sweep saw them on.
-What ends one: the change log or an outcome says that they are off, or a later sweep that was told
-whole read the subscription and did not find the account with its keys on. A change counts once,
-by its own id, however often it was told. Of a span that an exemption covered for a part, as much
-is exposure as sweeps saw without it.
+What ends one: the change log or an outcome says that they are off, or a later sweep with a
+complete report read the subscription and did not find the account with its keys on. A change counts
+once, by its own id, however often it was told. Of a span that an exemption covered for a part, as
+much is exposure as sweeps saw without it.
 """
 
 from infra.readings import CHOSEN_EVENTS, HAS_KEYS_ON, NAMES, SWEEPS

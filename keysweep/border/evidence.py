@@ -20,9 +20,9 @@ from keysweep.impact.accounts import COLUMNS, Shown, read_account, row_of
 from keysweep.impact.activity import SELECT, event_problem, filter_of
 from keysweep.impact.callers import TABLE
 from keysweep.impact.connections import connection_problem, project_problem
+from keysweep.impact.data_roles import ASSIGNMENT_COLUMNS, DEFINITION_COLUMNS
 from keysweep.impact.diagnostics import setting_problem
 from keysweep.impact.metrics import MetricsQuery, batch_problem, metrics_problem
-from keysweep.impact.roles import ASSIGNMENT_COLUMNS, DEFINITION_COLUMNS
 from keysweep.impact.sources import Row
 from keysweep.taken import LogAnswer
 from shared import __version__

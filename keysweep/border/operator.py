@@ -17,8 +17,8 @@ from azure.mgmt.resource.resources.models import Tags, TagsPatchResource
 from keysweep.border.pages import pages
 from keysweep.doctor.telemetry import Component
 from keysweep.explanation import Lock
+from keysweep.permissions import Permission, grants
 from keysweep.places import Place
-from keysweep.rights import Permission, grants
 from shared.border.answers import Check, an_object, decoded, is_text, the_account
 from shared.border.arm_writer import ArmWriter
 from shared.border.refusals import AFTER_A_WRITE, SDK_ERRORS, azure_error

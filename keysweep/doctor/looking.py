@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from keysweep.doctor import opening, role, scope, telemetry
+from keysweep.doctor import opening, own_rights, scope, telemetry
 from keysweep.doctor.finding import Check, Finding, State, not_reached
-from keysweep.doctor.role import Asked
+from keysweep.doctor.own_rights import Asked
 from keysweep.doctor.telemetry import Component
 from keysweep.names import scope_of
-from keysweep.rights import Permission
+from keysweep.permissions import Permission
 from keysweep.session import Session, or_error
 from keysweep.taken import LogAnswer, event_table
 from shared.core.change_log import ChangeLog
@@ -83,25 +83,32 @@ class Looking:
         """Look at what the person may do at each subscription in scope, and at its groups."""
         names = dict(self._named(in_scope))
         roles = dict(zip(names, await self._roles(names), strict=True))
-        subscriptions = [name for name in names if name.startswith(role.SUBSCRIPTION)]
-        reading = Asked.everywhere(role.reading(self.session.settings.tags_wanted), subscriptions)
-        groups = {name: (role.DESCENDANTS,) for name in names if name.startswith(role.GROUP)}
+        subscriptions = [name for name in names if name.startswith(own_rights.SUBSCRIPTION)]
+        reading = Asked.everywhere(
+            own_rights.reading(self.session.settings.tags_wanted), subscriptions
+        )
+        groups = {
+            name: (own_rights.DESCENDANTS,) for name in names if name.startswith(own_rights.GROUP)
+        }
         reading = replace(reading, actions={**reading.actions, **groups})
-        others = (role.USE, role.EXEMPTING, role.PROBING)
+        others = (own_rights.USE, own_rights.EXEMPTING, own_rights.PROBING)
         return [
-            role.judged(reading, roles, names, State.FAILED),
+            own_rights.judged(reading, roles, names, State.FAILED),
             self._changing(in_scope, roles, names),
-            *(role.judged(Asked.everywhere(of, subscriptions), roles, names) for of in others),
+            *(
+                own_rights.judged(Asked.everywhere(of, subscriptions), roles, names)
+                for of in others
+            ),
         ]
 
     def _named(self, in_scope: InScope) -> Iterator[tuple[str, str]]:
         """Return the scopes whose roles matter, each with what a person calls it."""
         for subscription_id, name in scope.names_of(in_scope).items():
-            yield f"{role.SUBSCRIPTION}{subscription_id}", name
+            yield f"{own_rights.SUBSCRIPTION}{subscription_id}", name
         settings = self.session.settings
         rings = (ring.name for ring in settings.rings.groups)
         for group in dict.fromkeys((*settings.scope.management_groups, *rings)):
-            yield f"{role.GROUP}{group}", group
+            yield f"{own_rights.GROUP}{group}", group
 
     async def _roles(
         self, scopes: Mapping[str, str]
@@ -112,11 +119,13 @@ class Looking:
 
         return await asyncio.gather(*(or_error(read(of)) for of in scopes))
 
-    def _changing(self, in_scope: InScope, roles: role.Roles, names: Mapping[str, str]) -> Finding:
+    def _changing(
+        self, in_scope: InScope, roles: own_rights.Roles, names: Mapping[str, str]
+    ) -> Finding:
         """Judge what turning keys off takes: asked for where a ring covers, now or later."""
         rings = self.session.settings.rings.knowing(in_scope.below)
         covered = [
-            f"{role.SUBSCRIPTION}{found.id}"
+            f"{own_rights.SUBSCRIPTION}{found.id}"
             for found in in_scope.subscriptions
             if isinstance(rings.in_the_end(found.id), InForce)
         ]
@@ -124,7 +133,9 @@ class Looking:
             return Finding(Check.CHANGING, State.NOTE, "No subscription in scope is in a ring.")
         mode = self.session.configuration.values.get("SWEEP_MODE", "").strip().lower()
         if_missing = State.WARNING if mode == Mode.ENFORCE else State.NOTE
-        return role.judged(Asked.everywhere(role.CHANGING, covered), roles, names, if_missing)
+        return own_rights.judged(
+            Asked.everywhere(own_rights.CHANGING, covered), roles, names, if_missing
+        )
 
     async def _telemetry(self) -> list[Finding]:
         """Look for the Function's telemetry, and for its last sweep there."""

@@ -8,14 +8,11 @@ from keysweep.impact.command import DAYS, View, verdicts
 from keysweep.impact.documents import last_keyed
 from keysweep.impact.evidence import Asked
 from keysweep.impact.gathering import Judged
-from keysweep.impact.tables import STYLES as OF_VERDICTS
 from keysweep.impact.verdict import Impact
 from keysweep.session import Session
 from keysweep.words import counted, the_first
 from shared.core.model import Account
 from shared.core.report import SweepReport
-
-STYLES = {verdict.value: style for verdict, style in OF_VERDICTS.items()}
 
 
 async def beside(session: Session, accounts: Sequence[Account], view: View) -> Mapping[str, Judged]:

@@ -23,20 +23,22 @@ DAYS = MOST_DAYS
 class View:
     """What of the scope is seen: connections are looked for in all of it."""
 
-    subscriptions: tuple[str, ...]
+    subscriptions: Mapping[str, str]
+    """Their names, by id."""
     gaps: tuple[Gap, ...]
 
     @classmethod
     def of(cls, inventory: Inventory) -> "View":
         """Return what a discovery saw."""
-        read = (coverage.subscription.id for coverage in inventory.coverage)
-        return cls(tuple(read), tuple(inventory.gaps))
+        read = (coverage.subscription for coverage in inventory.coverage)
+        names = {subscription.id: subscription.name for subscription in read}
+        return cls(names, tuple(inventory.gaps))
 
     @classmethod
     def of_scope(cls, in_scope: InScope) -> "View":
         """Return what is in scope, where nothing was discovered."""
-        read = (subscription.id for subscription in in_scope.subscriptions)
-        return cls(tuple(read), tuple(in_scope.gaps))
+        names = {subscription.id: subscription.name for subscription in in_scope.subscriptions}
+        return cls(names, tuple(in_scope.gaps))
 
 
 async def impact(session: Session, names: Sequence[str], days: int, output: str) -> int:
@@ -47,7 +49,7 @@ async def impact(session: Session, names: Sequence[str], days: int, output: str)
     accounts, view = await (_named(session, names) if names else _with_keys_on(session))
     asked = Asked.before(session.clock.now(), days)
     judged = await verdicts(session, accounts, view, asked)
-    found = Found(asked, tuple(judged.values()), view.gaps)
+    found = Found(asked, tuple(judged.values()), view.gaps, view.subscriptions)
     present(session.screen, output, found, in_full=bool(names))
     return exit_code(found)
 
@@ -102,7 +104,7 @@ def present(screen: Screen, output: str, found: Found, *, in_full: bool) -> None
         case _:
             if in_full:
                 for one in found.worst_first:
-                    screen.show(*details(one), "")
+                    screen.show(*details(one, found.subscriptions), "")
             elif found.judged:
                 screen.show(table(screen, found), "")
             screen.show(*totals(found))

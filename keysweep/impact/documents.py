@@ -3,8 +3,8 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from keysweep.documents import cell
@@ -42,6 +42,8 @@ class Found:
     asked: Asked
     judged: Sequence[Judged]
     gaps: Sequence[Gap] = ()
+    subscriptions: Mapping[str, str] = field(default_factory=dict)
+    """The names of those in scope, by id."""
 
     @property
     def worst_first(self) -> list[Judged]:

@@ -16,6 +16,7 @@ from keysweep.advice import for_person
 from keysweep.impact import activity, metrics, request_log
 from keysweep.impact.accounts import Shown
 from keysweep.impact.connections import Directory, project_name
+from keysweep.impact.data_roles import Roles, data_roles
 from keysweep.impact.diagnostics import read_settings
 from keysweep.impact.evidence import (
     Asked,
@@ -31,10 +32,10 @@ from keysweep.impact.evidence import (
     Unread,
 )
 from keysweep.impact.metrics import Measured, MetricsQuery
-from keysweep.impact.roles import Roles, data_roles
 from keysweep.impact.sources import Sources
 from keysweep.impact.verdict import Judgement, judge
 from keysweep.taken import NoTable
+from keysweep.words import subscription_in_words
 from shared.core.errors import AzureError, OutOfTime
 from shared.core.model import Account, AccountId, Answer, Clock, Gap
 
@@ -96,8 +97,8 @@ class Gathering:
     sources: Sources
     clock: Clock
     asked: Asked
-    subscriptions: Sequence[str]
-    """Those in scope: in all of them connections are looked for."""
+    subscriptions: Mapping[str, str]
+    """The names of those in scope, by id: in all of them connections are looked for."""
     gaps: Sequence[Gap]
     """What of the scope could not be read: connections may be there too."""
     steps: Steps
@@ -262,7 +263,8 @@ class Gathering:
         try:
             rows = await self.sources.activity(subscription, begin, end)
         except AzureError as error:
-            return _unread(f"The activity log of subscription {subscription}", error)
+            place = subscription_in_words(subscription, self.subscriptions)
+            return _unread(f"The activity log of {place}", error)
         return begin, activity.fetches(rows)
 
     # Connections
@@ -271,7 +273,7 @@ class Gathering:
         """Read how each account of the scope is reached, and say where that can't be seen."""
         try:
             answer, groups_above = await asyncio.gather(
-                self.sources.accounts(self.subscriptions), self.sources.groups_above()
+                self.sources.accounts([*self.subscriptions]), self.sources.groups_above()
             )
         except AzureError:
             # Then ARM's own lists are left, of all of them.
@@ -297,7 +299,8 @@ class Gathering:
         try:
             return await self.sources.accounts_by_arm(subscription)
         except AzureError as error:
-            return _unread(f"The list of accounts of subscription {subscription}", error)
+            place = subscription_in_words(subscription, self.subscriptions)
+            return _unread(f"The list of accounts of {place}", error)
 
     async def _connections(
         self, accounts: Sequence[Account], shown: "asyncio.Future[_Shown]"

@@ -1,7 +1,7 @@
 """Verdicts as a person sees them: a table of many accounts, or all that is known of one."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rich.table import Table
 from rich.text import Text
@@ -22,15 +22,8 @@ from keysweep.impact.gathering import Judged
 from keysweep.impact.next_steps import next_steps, who_could
 from keysweep.impact.verdict import Impact
 from keysweep.screen import Screen, grid, shown
-from keysweep.words import counted, the_first
-
-STYLES = {
-    Impact.USES_KEYS: "bold red",
-    Impact.LIKELY_KEYS: "magenta",
-    Impact.CANT_TELL: "yellow",
-    Impact.KEYLESS: "green",
-    Impact.IDLE: "green",
-}
+from keysweep.tones import style_of
+from keysweep.words import counted, subscription_in_words, the_first
 
 
 def table(screen: Screen, found: Found) -> Table:
@@ -42,7 +35,7 @@ def table(screen: Screen, found: Found) -> Table:
     for column in drawn.columns[1:3] if screen.wide else ():
         column.max_width = 30
     for one in found.worst_first:
-        verdict = shown(one.judgement.verdict, STYLES[one.judgement.verdict])
+        verdict = shown(one.judgement.verdict, style_of(one.judgement.verdict))
         why = shown(" ".join(one.judgement.because))
         name, group = one.account.id.name, one.account.id.resource_group
         if screen.wide:
@@ -73,13 +66,13 @@ def _calls(evidence: Evidence) -> str:
     return f"{calls.calls:,}" if isinstance(calls, CallCounts) else "?"
 
 
-def details(one: Judged) -> Iterator[Text | Table]:
-    """Show all that is known of one account."""
+def details(one: Judged, names: Mapping[str, str]) -> Iterator[Text | Table]:
+    """Show all that is known of one account. `names` are those of subscriptions, by id."""
     evidence, judgement, account = one.evidence, one.judgement, one.account.id
-    place = f" in {account.resource_group}, subscription {account.subscription_id}"
-    yield shown(account.name, "bold").append(shown(place, "dim"))
+    place = f"{account.resource_group}, {subscription_in_words(account.subscription_id, names)}"
+    yield shown(account.name, "bold").append(shown(f" in {place}", "dim"))
     drawn = grid("", "")
-    because = shown(f"{judgement.verdict}", STYLES[judgement.verdict])
+    because = shown(judgement.verdict, style_of(judgement.verdict))
     drawn.add_row(
         shown("Verdict", "bold"), because.append(shown(f"  {' '.join(judgement.because)}", ""))
     )

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from keysweep.advice import for_person
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
 from keysweep.impact import metrics, request_log
+from keysweep.impact.callers import TABLE
 from keysweep.impact.evidence import Caller
 from keysweep.impact.sources import Sources
 from keysweep.names import resolve, scope_of
@@ -30,6 +31,12 @@ _WHO = {
     Caller.IDENTITY: "with an identity",
     Caller.UNKNOWN: "by nobody knows whom",
 }
+
+_NO_LOG = (
+    f"who makes refused calls. No workspace that you may read has the table {TABLE}: "
+    "calls of {0} were never logged, or are logged where you may not read. Metrics count refused "
+    "calls all the same; `keysweep impact {0}` prints the command that has calls logged."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +151,7 @@ async def _by_log(sources: Sources, account: Account, since: datetime, now: date
     try:
         answer = await sources.log(account.id, request_log.refused_query(), since, now)
     except NoTable:
-        return {}, []
+        return {}, [_NO_LOG.format(account.id.name)]
     except AzureError as error:
         return {}, [for_person(error)]
     log = request_log.read_log(answer)
@@ -160,6 +167,10 @@ async def _by_log(sources: Sources, account: Account, since: datetime, now: date
     return found, log.doubts
 
 
+def _as_far_as(refusals: Refusals) -> str:
+    return ", as far as calls could be seen" if refusals.problems else ""
+
+
 def _ended(screen: Screen, refusals: Refusals) -> int:
     calls = refusals.calls
     screen.show(
@@ -167,7 +178,7 @@ def _ended(screen: Screen, refusals: Refusals) -> int:
             f"{counted(calls, 'call')} refused since {refusals.since:%Y-%m-%d %H:%M} UTC.", "bold"
         )
         if calls
-        else shown("No call was seen to be refused.", "bold")
+        else shown(f"No call was seen to be refused{_as_far_as(refusals)}.", "bold")
     )
     if refusals.problems:
         return NOT_WHOLE

@@ -151,6 +151,9 @@ class Brake(StrEnum):
     TRICKLE = "trickle"
 
 
+_VERBS = {Brake.HOLD: "hold", Brake.TRICKLE: "make"}
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much one sweep may change."""
@@ -176,7 +179,18 @@ class Plan:
     brake: Brake | None = None
     """What the brake does; None: nothing."""
     forecast: str = ""
-    """What the brake means, and the settings that would let the changes through."""
+    """What is held or made, why, and the settings that would let the changes through."""
+
+    @property
+    def brake_does(self) -> str:
+        """Say in whole sentences what the brake does; empty: nothing."""
+        return "" if self.brake is None else f"This sweep {_VERBS[self.brake]}s {self.forecast}"
+
+    @property
+    def brake_would(self) -> str:
+        """Say in whole sentences what it would do to a sweep that enforces; empty: nothing."""
+        would = f"A sweep that enforces would {_VERBS[self.brake]}" if self.brake else ""
+        return f"{would} {self.forecast}".strip()
 
 
 def plan(
@@ -194,15 +208,18 @@ def plan(
     if limits.release_until is not None and now < limits.release_until:
         return Plan(tuple(drift), released_until=limits.release_until)
     sweeps = math.ceil(count / most)
-    forecast = (
-        f"{count} changes, brake at {most}; trickle: {sweeps} sweeps, {_span(interval * sweeps)}"
-    )
+    why = f"the brake lets one sweep make at most {most} (MAX_CHANGES_PER_SWEEP)"
+    takes = f"{sweeps} sweeps ({_span(interval * sweeps)})"
     if limits.brake is Brake.TRICKLE:
         shuffled = list(drift)
         random.Random(sweep_id).shuffle(shuffled)  # noqa: S311 - fairness, not secrecy
+        forecast = f"{most} of the {count} changes: {why}. All of them take {takes}."
         return Plan(tuple(shuffled), most_writes=most, brake=Brake.TRICKLE, forecast=forecast)
     until = (now + timedelta(days=1)).strftime("%Y-%m-%dT%H:%MZ")
-    forecast += f" (BRAKE=trickle); all at once: BRAKE_RELEASE_UNTIL={until}"
+    forecast = (
+        f"back all {count} changes: {why}. BRAKE=trickle makes {most} in each sweep, all of them "
+        f"in {takes}; BRAKE_RELEASE_UNTIL={until} lets them through at once."
+    )
     return Plan((), tuple(drift), brake=Brake.HOLD, forecast=forecast)
 
 

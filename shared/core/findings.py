@@ -92,10 +92,7 @@ class Findings:
     @property
     def brake(self) -> str:
         """Say what the brake does, or in audit mode would do; empty if nothing."""
-        if self.planned.brake is None:
-            return ""
-        would = "" if self.may_write else "would "
-        return f"{would}{self.planned.brake}: {self.planned.forecast}"
+        return self.planned.brake_does if self.may_write else self.planned.brake_would
 
     def brake_engaged(self) -> BrakeEngaged:
         """Say that there is more to change than the limit allows."""
@@ -138,7 +135,7 @@ class Findings:
                 continue
             detail = _audited_because(self.standings.of(account.subscription_id))
             if account.key in braked:
-                detail += f" Enforce {self.brake}"
+                detail += f" {self.planned.brake_would}"
             yield Outcome(decision, Result.WOULD_DISABLE, detail)
 
     def _in_its_ring[Told: RingEvent](self, event: Told) -> Told:

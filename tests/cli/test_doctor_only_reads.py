@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from keysweep.doctor.role import (
+from keysweep.doctor.own_rights import (
     CHANGING,
     EXEMPTING,
     PROBING,

@@ -82,15 +82,14 @@ def test_the_evidence_is_open_without_every_change_of_keys(last: Any) -> None:
 
 def test_ten_days_of_sweeps_and_twenty_of_silence_are_said() -> None:
     said = known(*calm(range(0, 240, 6)), at=720)
-    assert said.startswith("The last sweep that was told whole ended 20 days ago")
+    assert said.startswith("The last sweep with a complete report ended 20 days ago")
     assert "sweeps are 6 hours apart" in said
 
 
 def test_a_fresh_reading_says_how_fresh() -> None:
     said = known(*calm(range(5)), at=4.2)
-    assert (
-        said == "The last sweep that was told whole ended 11 minutes ago; told as many as counted. "
-    )
+    ago = "The last sweep with a complete report ended 11 minutes ago"
+    assert said == f"{ago}: nothing that it counted is missing. "
 
 
 def test_a_prefix_that_ends_in_a_killed_sweep_is_said_and_keeps_the_last_known_state() -> None:

@@ -12,7 +12,7 @@ from keysweep.configuration import Options
 from keysweep.doctor.telemetry import Component
 from keysweep.explanation import Lock
 from keysweep.impact.sources import Sources
-from keysweep.rights import Permission
+from keysweep.permissions import Permission
 from keysweep.screen import Screen
 from keysweep.session import Session
 from shared.core.deadline import Deadline

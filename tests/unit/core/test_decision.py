@@ -346,18 +346,22 @@ def test_by_default_twenty_five_changes_are_let_through_and_one_more_holds_all()
 
 
 def test_a_plan_that_is_let_through_says_nothing_of_a_brake() -> None:
-    assert planned(2) == Plan(
+    plan_for_two = planned(2)
+    assert plan_for_two == Plan(
         tuple(drifts_of(2)), (), most_writes=None, released_until=None, brake=None, forecast=""
     )
+    assert plan_for_two.brake_does == ""
+    assert plan_for_two.brake_would == ""
 
 
 def test_a_brake_that_holds_says_which_settings_would_let_the_changes_through() -> None:
     held = planned(5, Limits(most_changes=2))
     assert held.brake is Brake.HOLD
     assert held.most_writes is None
-    assert held.forecast == (
-        "5 changes, brake at 2; trickle: 3 sweeps, 45 min (BRAKE=trickle); "
-        "all at once: BRAKE_RELEASE_UNTIL=2026-11-25T09:00Z"
+    assert held.brake_does == (
+        "This sweep holds back all 5 changes: the brake lets one sweep make at most 2 "
+        "(MAX_CHANGES_PER_SWEEP). BRAKE=trickle makes 2 in each sweep, all of them in 3 sweeps "
+        "(45 min); BRAKE_RELEASE_UNTIL=2026-11-25T09:00Z lets them through at once."
     )
 
 
@@ -367,7 +371,10 @@ def test_a_brake_that_trickles_lets_so_many_writes_through_a_sweep() -> None:
     assert trickled.most_writes == 2
     assert trickled.held == ()
     assert len(trickled.change) == 6
-    assert trickled.forecast == "6 changes, brake at 2; trickle: 3 sweeps, 45 min"
+    assert trickled.brake_would == (
+        "A sweep that enforces would make 2 of the 6 changes: the brake lets one sweep make at "
+        "most 2 (MAX_CHANGES_PER_SWEEP). All of them take 3 sweeps (45 min)."
+    )
 
 
 @pytest.mark.parametrize(("minutes", "is_released"), [(1, True), (0, False), (-1, False)])
@@ -398,7 +405,7 @@ def test_what_needs_no_release_does_not_end_with_one() -> None:
 )
 def test_a_forecast_is_in_minutes_hours_or_days(interval: timedelta, span: str) -> None:
     forecast = planned(3, Limits(most_changes=1), interval).forecast
-    assert f"trickle: 3 sweeps, {span} (" in forecast
+    assert f"in 3 sweeps ({span})" in forecast
 
 
 def test_what_the_brake_holds_says_so_and_is_the_same_account() -> None:
@@ -446,7 +453,8 @@ def test_law_a_plan_loses_nothing_holds_or_changes_each_and_keeps_the_limit(
         most = len(planned.change) if planned.most_writes is None else planned.most_writes
         assert most <= limit.most_changes
         assert planned.brake is limit.brake
-        assert f"{len(drift)} changes, brake at {limit.most_changes}" in planned.forecast
+        assert f"{len(drift)} changes: the brake lets one" in planned.forecast
+        assert f"at most {limit.most_changes} (" in planned.forecast
         assert not (planned.change and planned.held)
 
 

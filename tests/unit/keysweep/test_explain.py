@@ -104,8 +104,13 @@ async def test_an_account_that_nothing_names_an_owner_of_says_so() -> None:
     ("environ", "step", "says", "verdict"),
     [
         ({}, "Brake", "It lets all changes through. changes: 2", "DRIFT"),
-        ({"MAX_CHANGES_PER_SWEEP": "1"}, "Brake", "hold: 2 changes, brake at 1", "HELD"),
-        ({"MAX_CHANGES_PER_SWEEP": "1", "BRAKE": "trickle"}, "Brake", "trickle: 2", "DRIFT"),
+        ({"MAX_CHANGES_PER_SWEEP": "1"}, "Brake", "would hold back all 2 changes", "HELD"),
+        (
+            {"MAX_CHANGES_PER_SWEEP": "1", "BRAKE": "trickle"},
+            "Brake",
+            "would make 1 of the 2",
+            "DRIFT",
+        ),
         ({"SWEEP_MODE": "audit"}, "Mode", "SWEEP_MODE is audit", "DRIFT"),
         ({"ENFORCE_FROM": "2027-01-01"}, "Mode", "ENFORCE_FROM is 2027-01-01", "DRIFT"),
     ],
@@ -203,6 +208,7 @@ async def test_the_table_shows_every_step() -> None:
     person = Person()
     code = await explain(a_session(FakeTenant.of(BOT), person), ["bot"], "table")
     shown = " ".join(person.read.split())
+    assert shown.startswith(f"bot in rg-chat, subscription sub ({BOT.id.subscription_id})")
     for step in ("Account", "Scope", "Decision", "History", "Brake", "Second look", "Rights"):
         assert step in shown
     assert "Next sweep The next sweep turns its keys off." in shown

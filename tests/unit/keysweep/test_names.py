@@ -81,7 +81,7 @@ async def test_a_subscription_that_is_left_alone_is_out_of_scope(
 ) -> None:
     tenant = two()
     tenant.subscribe(PROD, **subscription)
-    with pytest.raises(UsageProblem, match=says):
+    with pytest.raises(UsageProblem, match=rf"prod \({PROD}\) {says}"):
         await found(tenant, str(BOT.id))
     with pytest.raises(UsageProblem, match="There is no account 'bot' in scope"):
         await found(tenant, "bot")

@@ -72,7 +72,7 @@ async def test_the_worst_comes_first_and_the_counts_below() -> None:
 
 async def test_what_the_brake_would_hold_is_foretold() -> None:
     _, person = await run(mixed(), MAX_CHANGES_PER_SWEEP="1")
-    assert "Enforcing would hold: 2 changes, brake at 1" in person.read
+    assert "A sweep that enforces would hold back all 2 changes: the brake" in person.read
 
 
 async def test_nothing_to_do_is_exit_code_0() -> None:

@@ -84,6 +84,17 @@ def test_a_column_in_which_nothing_stands_is_left_out(monkeypatch: pytest.Monkey
     assert head.split() == ["state", "account", "resource", "group", "subscription", "why"]
 
 
+def test_a_reason_that_is_no_sentence_ends_before_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exempt = row(
+        "one", verdict="EXEMPT", reason="The tag of its account exempts it, open-ended.",
+        owner="web@contoso.com", owner_from="account",
+    )  # fmt: skip
+    _, first, *_ = drawn(120, monkeypatch, exempt, *(row(str(number)) for number in range(9)))
+    assert first.rstrip().endswith("open-ended. Owner: web@contoso.com.")
+
+
 def test_what_is_known_of_few_is_said_beside_why_and_takes_no_column(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

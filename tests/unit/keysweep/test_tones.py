@@ -1,11 +1,13 @@
 """One tone for each state, in terminal and workbook."""
 
 from infra.workbook.words import RESULTS, STATES
+from keysweep.impact.verdict import Impact
 from keysweep.tones import TONES, Tone, style_of
 from shared.core.model import Result, Verdict
 
 SHADES = {
     Tone.BAD: {"redBright", "redDark", "red", "brown"},
+    Tone.ATTENTION: set[str](),
     Tone.FORBIDDEN: {"purple", "pink"},
     Tone.WAITS: {"orange", "yellow"},
     Tone.ALLOWED: {"blue"},
@@ -16,8 +18,18 @@ VERDICTS = {"Keys off": "COMPLIANT", "Exempt": "EXEMPT", "Held": "HELD", "Drift"
 
 
 def test_every_tone_is_of_a_state_that_there_is() -> None:
-    states = {*(result.name for result in Result), *(verdict.name for verdict in Verdict)}
-    assert set(TONES) - states == {"NOT_TOLD"}  # the workbook's: an announced change without an end
+    named = (*Result, *Verdict, *Impact)
+    # The workbook's: an announced change without an end.
+    assert set(TONES) - {state.name for state in named} == {"NOT_TOLD"}
+
+
+def test_keys_that_are_likely_in_use_look_like_nobodys_deliberate_no() -> None:
+    assert TONES["LIKELY_KEYS"] is Tone.ATTENTION
+    assert len({tone.value for tone in Tone}) == len(Tone)
+
+
+def test_every_verdict_on_use_has_a_style() -> None:
+    assert all(style_of(impact) for impact in Impact)
 
 
 def test_what_is_no_news_has_no_style() -> None:

@@ -208,7 +208,8 @@ async def test_a_record_of_something_else_is_refused(
 
 
 async def test_without_a_record_it_is_said_where_else_to_look(tmp_path: Path) -> None:
-    with pytest.raises(UsageProblem, match=r"--record FILE names another place; .* --insights"):
+    elsewhere = r"`keysweep undo --list` .* --record FILE names another place; .* --insights"
+    with pytest.raises(UsageProblem, match=elsewhere):
         await run(FakeTenant.of(swept()), tmp_path / "none")
 
 

@@ -423,24 +423,26 @@ async def test_the_brake_is_told_with_the_way_on() -> None:
     assert brake.changes == 3
     assert brake.limit == 2
     assert brake.held == 3
-    assert brake.brake.startswith("hold: 3 changes, brake at 2; trickle: 2 sweeps")
+    assert brake.brake.startswith("This sweep holds back all 3 changes: the brake")
     assert found.report.brake == brake.brake
 
 
 async def test_audit_mode_says_what_the_brake_would_do_and_holds_nothing() -> None:
     found = await swept(FakeTenant.of(*bots(3)), **LIMIT, **AUDIT)
-    assert found.event(BrakeEngaged).brake.startswith("would hold: 3 changes, brake at 2")
+    assert found.event(BrakeEngaged).brake.startswith(
+        "A sweep that enforces would hold back all 3 changes: the brake"
+    )
     assert found.report.held == 0
     assert found.results == {Result.WOULD_DISABLE: 3}
     assert found.events(RemediationOutcome)[0].detail.startswith(
-        "Audit mode changes nothing. Enforce would hold: 3 changes"
+        "Audit mode changes nothing. A sweep that enforces would hold back all 3 changes: the"
     )
 
 
 async def test_a_trickle_lets_so_many_writes_through_and_puts_off_the_rest() -> None:
     found = await swept(FakeTenant.of(*bots(5)), BRAKE="trickle", **LIMIT)
     assert found.results == {Result.DISABLED: 2, Result.DEFERRED: 3}
-    assert found.event(BrakeEngaged).brake.startswith("trickle: 5 changes, brake at 2")
+    assert found.event(BrakeEngaged).brake.startswith("This sweep makes 2 of the 5 changes: the")
     assert len(found.events(DriftFound)) == 5
     assert found.report.whole
 

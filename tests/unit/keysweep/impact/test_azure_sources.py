@@ -341,7 +341,7 @@ async def test_300_accounts_of_60_subscriptions_take_a_minute_within_the_limits(
         accounts.append(an_account(place.name, id=place, kind=kind))
     there = Everything(clock, accounts)
     sources = asking(clock, transport=there).sources
-    subscriptions = sorted({account.id.subscription_id for account in accounts})
+    subscriptions = {account.id.subscription_id: "sub" for account in accounts}
     asked = Asked.before(clock.now(), 30)
     found = await Gathering(sources, clock, asked, subscriptions, (), Steps()).judged(accounts)
     assert {one.judgement.verdict for one in found} == {Impact.IDLE}

@@ -110,6 +110,7 @@ async def test_an_account_that_is_named_is_shown_with_all_evidence() -> None:
     keyed = sources.tenant.accounts[an_account("keyed").id.key]
     sources.events.append(fetch(keyed, sources.clock.now, AZURE_CLI))
     _, out = await run(sources, "keyed", output="table")
+    assert f"keyed in rg-chat, subscription sub ({SUBSCRIPTION_ID})" in out
     assert "gpt-4o 4" in out
     assert "3 calls with a key, 1 call with an identity" in out
     assert "to central" in out
@@ -201,8 +202,8 @@ async def test_a_subscription_without_the_role_is_a_line_and_no_end() -> None:
     sources.tenant.subscribe(far.subscription_id)
     sources.refusals["activity", far.subscription_id] = an_error(NoRole, 403)
     code, out = await run(sources, output="table")
-    lines = [line for line in out.splitlines() if "The activity log of subscription" in line]
-    assert len(lines) == 1
+    place = f"The activity log of subscription sub ({far.subscription_id})"
+    assert len([line for line in out.splitlines() if place in line]) == 1
     assert "KEYLESS" in out
     assert code == 2
 

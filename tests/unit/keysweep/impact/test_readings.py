@@ -11,6 +11,7 @@ import pytest
 from keysweep.impact import activity, diagnostics, metrics, request_log
 from keysweep.impact.accounts import Shown, host_of, read_account
 from keysweep.impact.connections import Directory, connection_problem, holds, project_name
+from keysweep.impact.data_roles import Roles, data_roles
 from keysweep.impact.evidence import (
     Asked,
     CallCount,
@@ -24,7 +25,6 @@ from keysweep.impact.evidence import (
     Unread,
 )
 from keysweep.impact.metrics import Measured, MetricsQuery
-from keysweep.impact.roles import Roles, data_roles
 from keysweep.impact.verdict import Impact, judge
 from keysweep.taken import LogAnswer
 from shared.core.model import AccountId

@@ -77,6 +77,25 @@ async def test_what_can_not_be_read_is_told_once_and_is_no_calm() -> None:
     assert code == 2
 
 
+async def test_a_log_that_has_no_table_is_told_once_and_is_no_calm() -> None:
+    sources = one()
+    sources.calls["bot"].append(Call(2 * MINUTE, 3, "key", "401"))
+    sources.without_table.add("bot")
+    code, person = await run(sources)
+    assert person.heard.count("Not seen: who makes refused calls. No workspace that you may") == 1
+    assert "calls of bot were never logged, or are logged where you may not read" in person.heard
+    assert "401  3 calls to gpt-4o (metrics)" in person.read
+    assert code == 2
+
+
+async def test_where_nobody_can_see_who_calls_no_refused_call_is_no_reassurance() -> None:
+    sources = one()
+    sources.without_table.add("bot")
+    code, person = await run(sources)
+    assert "No call was seen to be refused, as far as calls could be seen." in person.read
+    assert code == 2
+
+
 async def test_calls_that_the_log_shows_stand_whatever_else_it_leaves_out() -> None:
     sources = one()
     sources.calls["bot"].append(Call(2 * MINUTE, 3, "key", "401"))

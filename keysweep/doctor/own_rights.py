@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from keysweep.doctor.finding import Check, Finding, State
-from keysweep.rights import Permission, grants
+from keysweep.permissions import Permission, grants
 from keysweep.words import counted, the_first
 from shared.core.errors import AzureError
 from shared.core.model import Level, TagsWanted

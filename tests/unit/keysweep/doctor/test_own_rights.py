@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from keysweep.doctor.finding import State
-from keysweep.doctor.role import (
+from keysweep.doctor.own_rights import (
     CHANGING,
     DESCENDANTS,
     GROUP_TAGS,
@@ -14,7 +14,7 @@ from keysweep.doctor.role import (
     judged,
     reading,
 )
-from keysweep.rights import Permission
+from keysweep.permissions import Permission
 from shared.core.errors import NoRole
 from shared.core.model import Level, TagsWanted
 from tests.support.fake_tenant import an_error
