@@ -5,17 +5,16 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import jsonschema
 import pytest
 
 from local_azure import MovedClock, Tenant
 from local_azure.handlers.keys import keys_of
 from local_azure.log import SeenRequest
 from local_azure.services import Settings
+from tests.support.schemas import validate
 from tests.support.serving import Serve
-from tests.support.terminal import ROOT, at_once, here
+from tests.support.terminal import at_once, here
 
-SCHEMA = ROOT / "docs" / "outputs.schema.json"
 MODELS = "Microsoft.CognitiveServices/accounts/OpenAI/models/read"
 CHAT = "Microsoft.CognitiveServices/accounts/OpenAI/deployments/chat/completions/action"
 
@@ -37,7 +36,7 @@ def test_a_real_key_that_is_refused_as_a_key_is_the_proof(serve: Serve) -> None:
     assert key not in ran.out + ran.err
     assert ran.code == 0
     said = here(azure, "probe", "bot", "--key-from-stdin", "-o", "json", stdin=f"{key}\n").out
-    jsonschema.validate(json.loads(said), json.loads(SCHEMA.read_text()))
+    validate(json.loads(said), "outputs")
     assert {check["result"] for check in json.loads(said)["checks"]} == {"GOOD"}
     assert key not in said
 

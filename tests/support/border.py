@@ -160,9 +160,6 @@ class Reply:
     def stream_download(self, *_: object, **__: object) -> None:
         """Do nothing: the SDK reads the body afterwards."""
 
-    async def load_body(self) -> None:
-        """Do nothing: it is there."""
-
 
 class Transport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
     """Answers every request with one body, or one after the other with what is next."""

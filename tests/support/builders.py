@@ -25,6 +25,11 @@ TAG = "local-auth-exempt"
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 TODAY = NOW.date()
 SUBSCRIPTION_ID = "00000000-0000-0000-0000-000000000001"
+LEAST = {
+    "SWEEP_MODE": "audit",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={SUBSCRIPTION_ID}",
+}
+"""The settings that a sweep must have."""
 
 
 def an_account(

@@ -19,10 +19,11 @@ from shared.steps.full_inventory import FullInventory
 from shared.steps.ports import Discoverer, Remediator
 from shared.steps.remediation import UNIT_SECONDS, AccountReader, Remediation, SecondLook
 from shared.steps.sweep import Sweep
-from tests.support.builders import SUBSCRIPTION_ID, an_account
+from tests.support.builders import LEAST, SUBSCRIPTION_ID, an_account
 from tests.support.fake_tenant import FakeTelemetry, FakeTenant
 
-HOME, OTHER = SUBSCRIPTION_ID, "00000000-0000-0000-0000-000000000002"
+HOME = SUBSCRIPTION_ID
+OTHER, THIRD = (f"00000000-0000-0000-0000-00000000000{digit}" for digit in (2, 3))
 
 
 def bot(name: str = "bot", subscription: str = HOME, **more: Any) -> Account:
@@ -36,13 +37,7 @@ def bots(count: int, subscription: str = HOME, **more: Any) -> list[Account]:
 
 
 def settings_of(environ: dict[str, str]) -> Settings:
-    key = "00000000-0000-0000-0000-000000000000"
-    given = {
-        "SWEEP_MODE": "enforce",
-        "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={key}",
-        **environ,
-    }
-    return read_settings(given)
+    return read_settings({**LEAST, "SWEEP_MODE": "enforce", **environ})
 
 
 @dataclass

@@ -54,6 +54,8 @@ type Effect = float | AzureError | Callable[[], object] | None
 """It takes so many seconds; it fails; something happens; nothing does."""
 
 TENANT_ID = "t"
+OWN_IDS = ["object", "application"]
+"""Of the identity."""
 _AT_REST = frozenset({"", "succeeded", "failed", "canceled"})
 
 
@@ -245,7 +247,7 @@ class Arm:
     async def own_ids(self) -> Sequence[str]:
         """Return the ids of the identity."""
         await self.tenant.is_asked("own ids", "")
-        return ["object", "application"]
+        return OWN_IDS
 
     async def subscriptions(self) -> list[Subscription]:
         """List the subscriptions."""
@@ -429,7 +431,7 @@ class ResourceGraph:
         self, subscriptions: Sequence[str], own_ids: Sequence[str]
     ) -> Answer[KeyChange | str]:
         """List the changes of accounts in these subscriptions."""
-        assert own_ids, "without our ids our own changes look like anybody's"
+        assert own_ids == OWN_IDS, "without our ids our own changes look like anybody's"
         return await self._answer(
             "changes",
             subscriptions,

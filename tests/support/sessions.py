@@ -22,7 +22,7 @@ from shared.steps.ports import Permits
 from shared.steps.remediation import Remediation
 from shared.workspace import Parts
 from tests.support.fake_sources import FakeSources
-from tests.support.fake_tenant import Arm, FakePermits, FakeTenant, ResourceGraph, What
+from tests.support.fake_tenant import OWN_IDS, Arm, FakePermits, FakeTenant, ResourceGraph, What
 from tests.support.unobserved import Unobserved
 
 ANN = "ann@contoso.com"
@@ -172,7 +172,7 @@ class PersonsGraph(ResourceGraph):
     ) -> Answer[KeyChange | str]:
         """List the changes: a person has no updates that are all of the flag."""
         assert not own_ids, "whose are these?"
-        return await super().key_changes(subscriptions, [ANN])
+        return await super().key_changes(subscriptions, OWN_IDS)
 
 
 class _FakeParts(Parts):

@@ -1,5 +1,6 @@
 """Unit tests stay in their process: they open no connection, start no program, and never wait."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -17,16 +18,23 @@ def _stay_inside(event: str, arguments: tuple[Any, ...]) -> None:
         pytest.fail(f"a unit test did {event} with {arguments}: it belongs elsewhere in tests/")
 
 
+def _keep(fd: object) -> None:
+    pass
+
+
 # One for the whole process: an audit hook can't be taken away again.
 sys.addaudithook(_stay_inside)
 
 
 @pytest.fixture(autouse=True)
 def inside() -> Iterator[None]:
-    """Fail what leaves the process."""
+    """Fail what leaves the process, and let no disk say that it keeps what was written."""
     global _in_a_unit_test  # noqa: PLW0603 - the hook is global too
     _in_a_unit_test = True
+    # A disk takes milliseconds to say so, and whether it does is not seen in this process.
+    fsync, os.fsync = os.fsync, _keep
     yield
+    os.fsync = fsync
     _in_a_unit_test = False
 
 

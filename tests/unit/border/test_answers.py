@@ -35,13 +35,6 @@ from tests.support.border import (
     rows,
 )
 
-
-@pytest.fixture
-def border() -> Border:
-    """Give the readers on a transport in memory."""
-    return Border.in_memory()
-
-
 type Ask = Callable[[Border], Awaitable[object]]
 
 ONE = [SUBSCRIPTION]

@@ -28,12 +28,6 @@ LIST = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.CognitiveServices/acc
 ENDPOINT = "https://management.azure.com"
 
 
-@pytest.fixture
-def border() -> Border:
-    """Give the readers on a transport in memory."""
-    return Border.in_memory()
-
-
 def page(*names: str, link: str | None = None, **more: str) -> dict[str, Any]:
     """Return a page of accounts."""
     return {

@@ -19,12 +19,6 @@ SHOWN: Mapping[str, Any] = {
 BOTH = [SUBSCRIPTION, OTHER]
 
 
-@pytest.fixture
-def border() -> Border:
-    """Give the readers on a transport in memory."""
-    return Border.in_memory()
-
-
 def without(row: Mapping[str, Any], column: str) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != column}
 

@@ -127,30 +127,62 @@ def test_a_sweep_without_events_has_lost_none(wire: Wire) -> None:
 # What is believed
 
 
+COUNT = 5
+
+
+def an_answer(received: Any = COUNT, accepted: Any = COUNT, errors: Any = ()) -> bytes:
+    errors = list(errors) if isinstance(errors, tuple) else errors
+    body = {"itemsReceived": received, "itemsAccepted": accepted, "errors": errors}
+    return json.dumps(body).encode()
+
+
 @pytest.mark.parametrize(
-    "body",
+    ("body", "refused"),
     [
-        b"<html>Sign in to the proxy</html>",
-        b"",
-        b"null",
-        b"[]",
-        b"[" * 100_000,
-        {},
-        {"itemsReceived": 3},
-        {"itemsReceived": 2, "itemsAccepted": 2},
-        {"itemsReceived": 3, "itemsAccepted": 2},
-        {"itemsReceived": 3, "itemsAccepted": 3, "errors": {"index": 1}},
-        {"itemsReceived": 3, "itemsAccepted": 2, "errors": [{"index": 3}]},
-        {"itemsReceived": 3, "itemsAccepted": 2, "errors": [{"index": -1}]},
-        {"itemsReceived": 3, "itemsAccepted": 2, "errors": [{"index": True}]},
-        {"itemsReceived": 3, "itemsAccepted": 2, "errors": ["no"]},
-        {"itemsReceived": 3, "itemsAccepted": 1, "errors": [{"index": 1}, {"index": 1}]},
+        (an_answer(), {}),
+        (an_answer(errors=None), {}),
+        (an_answer(accepted=4, errors=({"index": 2, "message": "No."},)), {2: "No."}),
+        (an_answer(accepted=3, errors=({"index": 0}, {"index": 4, "message": ""})), {0: "", 4: ""}),
     ],
-    ids=lambda body: str(body)[-70:],
+    ids=["all accepted", "no errors", "one refused", "two refused"],
 )
-def test_an_answer_that_does_not_account_for_every_item_is_none(body: object) -> None:
-    sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-    assert refused_in(sent, 3) is None
+def test_what_is_named_was_refused_and_all_else_accepted(
+    body: bytes, refused: dict[int, str]
+) -> None:
+    assert refused_in(body, COUNT) == refused
+
+
+NO_ACKNOWLEDGEMENTS = {
+    "none accepted, and no error": an_answer(accepted=0),
+    "one accepted less, and no error": an_answer(accepted=4),
+    "one accepted more": an_answer(accepted=6),
+    "one received less": an_answer(4, 4),
+    "counts of another batch": an_answer(512, 512),
+    "one accepted less, and an error without an index": an_answer(
+        accepted=4, errors=({"statusCode": 400},)
+    ),
+    "all accepted, and an error without an index": an_answer(errors=({"statusCode": 500},)),
+    "an error about an item that was not sent": an_answer(accepted=4, errors=({"index": COUNT},)),
+    "an error about an item before the first": an_answer(accepted=4, errors=({"index": -1},)),
+    "one item refused twice": an_answer(accepted=3, errors=({"index": 0}, {"index": 0})),
+    "an error whose index is a truth": an_answer(accepted=4, errors=({"index": True},)),
+    "errors that are no list": an_answer(errors={"0": 1}),
+    "errors that are no objects": an_answer(accepted=4, errors=("index 0",)),
+    "counts that are text": an_answer("5", "5"),
+    "no counts": b'{"errors": []}',
+    "an empty object": b"{}",
+    "an empty body": b"",
+    "null": b"null",
+    "a list": b"[]",
+    "a page of a proxy": b"<html><h1>Sign in</h1></html>",
+    "deeply nested": b"[" * 100_000,
+    "half an answer": b'{"itemsReceived": 5, "itemsAcc',
+}
+
+
+@pytest.mark.parametrize("body", NO_ACKNOWLEDGEMENTS.values(), ids=NO_ACKNOWLEDGEMENTS)
+def test_an_answer_that_does_not_account_for_every_item_acknowledges_none(body: bytes) -> None:
+    assert refused_in(body, COUNT) is None
 
 
 def test_such_an_answer_is_told_as_that_of_a_proxy(wire: Wire) -> None:
@@ -159,12 +191,6 @@ def test_such_an_answer_is_told_as_that_of_a_proxy(wire: Wire) -> None:
     wire.send(envelope("one"))
     with pytest.raises(TelemetryLost, match="a proxy's, perhaps"):
         wire.ledger.settle("sweep")
-
-
-@pytest.mark.parametrize("errors", [[], None])
-def test_without_errors_everything_was_taken(errors: object) -> None:
-    body = {"itemsReceived": 3, "itemsAccepted": 3, "errors": errors}
-    assert refused_in(json.dumps(body).encode(), 3) == {}
 
 
 # When it does not answer

@@ -107,7 +107,7 @@ def floor(rates: dict[Kind, Rates], accounts: int, levels: int = 0) -> float:
     ("rates", "accounts", "levels"),
     [
         pytest.param(DOCUMENTED, 150, 0, id="as documented"),
-        pytest.param(DOCUMENTED, 1000, 0, id="as documented, crowded"),
+        pytest.param(DOCUMENTED, 500, 0, id="as documented, crowded"),
         pytest.param(DOCUMENTED, 300, 2, id="as documented, with levels above"),
         pytest.param(TENTH, 100, 0, id="a tenth of that"),
         pytest.param({**DOCUMENTED, "writes": Rates(300, 3)}, 400, 0, id="slow writes"),

@@ -199,7 +199,10 @@ def test_a_connection_that_was_cut_is_none() -> None:
 def test_azures_words_are_found_in_whatever_form_they_come(
     body: object, code: str, message: str
 ) -> None:
-    assert code_and_message(refusal(409, body)) == (code, message)
+    found_code, found_message = code_and_message(refusal(409, body))
+
+    assert found_code == code
+    assert found_message == message
 
 
 RECORDED: list[tuple[str, type[AzureError]]] = [

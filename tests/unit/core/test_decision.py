@@ -220,8 +220,11 @@ def test_law_stricter_rules_never_make_drift_of_a_readable_exemption(
 OTHER = "00000000-0000-0000-0000-000000000002"
 
 
-def test_an_account_of_another_kind_is_left_out_whatever_else_is_true_of_it() -> None:
-    decision = a_decision(kind="SpeechServices", tags={TAG: "yes"})
+@pytest.mark.parametrize("keys_on", [True, False])
+def test_an_account_of_another_kind_is_left_out_whatever_else_is_true_of_it(
+    *, keys_on: bool
+) -> None:
+    decision = a_decision(kind="SpeechServices", tags={TAG: "yes"}, keys_on=keys_on)
     assert decision.verdict is Verdict.OUT_OF_SCOPE
     assert decision.hold is None
     assert decision.exemption == NotExempt()
@@ -248,6 +251,11 @@ def test_an_account_of_another_kind_is_left_out_whatever_else_is_true_of_it() ->
             "OpenAI",
             "Its subscription is not in SWEEP_SUBSCRIPTIONS.",
         ),
+        (
+            Scope(subscriptions=(SUBSCRIPTION_ID,), excluded_subscriptions=(SUBSCRIPTION_ID,)),
+            "OpenAI",
+            "Its subscription is in SWEEP_EXCLUDE_SUBSCRIPTIONS.",
+        ),
         (Scope(subscriptions=(OTHER, SUBSCRIPTION_ID)), "OpenAI", ""),
         (Scope(excluded_subscriptions=(OTHER,)), "OpenAI", ""),
         # An account does not show its management group.
@@ -257,6 +265,11 @@ def test_an_account_of_another_kind_is_left_out_whatever_else_is_true_of_it() ->
 )
 def test_what_is_left_out_says_why(scope: Scope, kind: str, left_out: str) -> None:
     assert scope.leaves_out(an_account(kind=kind)) == left_out
+
+
+@pytest.mark.parametrize("kind", ["", "OpenAI ", "OpenAI2", "Open", "İAServices"])
+def test_a_kind_that_only_resembles_one_in_scope_is_another(kind: str) -> None:
+    assert "Its kind is" in Scope().leaves_out(an_account(kind=kind))
 
 
 # The levels above

@@ -9,11 +9,7 @@ from hypothesis import strategies as st
 from shared.core.errors import SettingsError
 from shared.core.function_timeout import FUNCTION_TIMEOUT, read_time_span
 from shared.core.settings import read_settings
-
-LEAST = {
-    "SWEEP_MODE": "audit",
-    "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={'0' * 36}",
-}
+from tests.support.builders import LEAST
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,8 @@ from shared.core.errors import SettingsError
 from shared.core.function_timeout import FUNCTION_TIMEOUT
 from shared.core.settings import OPERATOR_SETTINGS, SETTINGS, read_settings, unknown_names
 from shared.core.spelling import edits, essence
+from tests.support.builders import LEAST
 
-LEAST = {
-    "SWEEP_MODE": "audit",
-    "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={'0' * 36}",
-}
 OURS = [setting.name for setting in SETTINGS]
 SECRET = "hunter2"
 

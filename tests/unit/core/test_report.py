@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -134,21 +135,18 @@ def test_a_gap_is_a_reason_and_comes_before_what_failed() -> None:
     assert not report.whole
 
 
-def test_a_change_log_that_was_read_says_so() -> None:
-    assert a_report().change_log == "read"
-
-
-def test_one_row_of_the_change_log_that_lacks_something_is_counted_as_one() -> None:
-    assert a_report(change_log_lacking=1).change_log == "read, but for 1 row"
-
-
-def test_rows_of_the_change_log_that_lack_something_are_counted() -> None:
-    assert a_report(change_log_lacking=2).change_log == "read, but for 2 rows"
-
-
-def test_a_change_log_that_could_not_be_read_says_why() -> None:
-    report = a_report(change_log_unread="503", change_log_lacking=2)
-    assert report.change_log == "503"
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({}, "read"),
+        ({"change_log_lacking": 1}, "read, but for 1 row"),
+        ({"change_log_lacking": 2}, "read, but for 2 rows"),
+        ({"change_log_unread": "503", "change_log_lacking": 2}, "503"),
+    ],
+    ids=str,
+)
+def test_it_is_said_whether_the_change_log_was_read(parts: dict[str, Any], said: str) -> None:
+    assert a_report(**parts).change_log == said
 
 
 def unannounced(count: int) -> SweepReport:
@@ -170,10 +168,6 @@ def test_changes_that_were_announced_are_no_reason() -> None:
     report = with_results(Result.DEFERRED)
     assert report.unannounced == 0
     assert report.reasons == ()
-
-
-def test_the_event_tells_whether_resource_graph_was_read() -> None:
-    assert a_report().completed().resource_graph == "read"
 
 
 def test_the_event_tells_why_resource_graph_could_not_be_read() -> None:
@@ -202,16 +196,16 @@ def test_the_event_tells_what_the_sweep_did() -> None:
     assert event.duration_seconds == 12.5
 
 
-def test_the_event_tells_how_many_requests_azure_throttled() -> None:
-    assert a_report(throttled=3).completed().throttled == 3
-
-
-def test_the_event_tells_how_many_changes_of_keys_were_told() -> None:
-    assert a_report(key_changes=2).completed().key_changes == 2
+def test_the_event_tells_what_the_sweep_met() -> None:
+    event = a_report(throttled=3, key_changes=2, brake="30 changes, brake at 25").completed()
+    assert event.throttled == 3
+    assert event.key_changes == 2
+    assert event.brake == "30 changes, brake at 25"
 
 
 def test_of_a_sweep_that_did_nothing_the_event_counts_nothing() -> None:
     event = a_report().completed()
+    assert event.resource_graph == "read"
     assert event.disabled == 0
     assert event.deferred == 0
     assert event.needing_attention == 0
@@ -242,7 +236,3 @@ def test_the_event_counts_all_gaps_and_names_the_first_twenty() -> None:
     assert event.gaps == 21
     assert event.reasons.count("could not be read") == 20
     assert "bot-19 " in event.reasons
-
-
-def test_the_event_tells_what_the_brake_did() -> None:
-    assert a_report(brake="30 changes, brake at 25").completed().brake == "30 changes, brake at 25"

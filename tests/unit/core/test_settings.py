@@ -28,11 +28,11 @@ from shared.core.settings import (
     read_connection_string,
     read_settings,
 )
+from tests.support.builders import LEAST
 
 ROOT = Path(__file__).parents[3]
 ONE, TWO = "0a000000-0000-0000-0000-000000000001", "0a000000-0000-0000-0000-000000000002"
 TELEMETRY = "APPLICATIONINSIGHTS_CONNECTION_STRING"
-LEAST = {"SWEEP_MODE": "audit", TELEMETRY: f"InstrumentationKey={ONE}"}
 ARM = "https://arm.contoso.com"
 ARM_SCOPE = f"{ARM}/.default"
 BOTH = (Level.RESOURCE_GROUP, Level.SUBSCRIPTION)
@@ -368,9 +368,8 @@ LISTS: dict[str, tuple[str, Callable[[Settings], Any]]] = {
 
 
 @pytest.mark.parametrize("name", LISTS)
-@pytest.mark.parametrize("text", [",", ", ,", " ,,\t,"])
-def test_a_list_of_nothing_but_commas_is_an_error(name: str, text: str) -> None:
-    assert problems(**{name: text})[0].startswith(f"{name} is {text.strip()!r}")
+def test_a_list_of_nothing_but_commas_is_an_error(name: str) -> None:
+    assert problems(**{name: " ,,\t,"})[0].startswith(f"{name} is ',,\\t,'")
 
 
 @given(st.sampled_from(list(LISTS)), st.lists(st.sampled_from(["", " ", "\t", ",", "it"])))

@@ -5,7 +5,6 @@ import io
 import json
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +15,8 @@ from keysweep.documents import WORST_FIRST, Row, as_csv
 from keysweep.sarif import as_sarif
 from shared.core.model import Gap, GapKind, Inventory, Result
 from shared.core.report import SweepReport
+from tests.support.schemas import schema
 
-ROOT = Path(__file__).parents[3]
 PLACE = "/subscriptions/6f0c0bd2-0000-4000-8000-000000000000/resourceGroups/rg/providers/x/bot"
 # What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection).
 FORMULA = "=+-@＝＋－＠\t\r"  # noqa: RUF001 - the full-width forms are the point
@@ -58,8 +57,7 @@ def test_every_result_has_its_place_among_the_rows() -> None:
 
 
 def test_every_result_is_in_the_schema_of_the_json() -> None:
-    schema = json.loads((ROOT / "docs" / "report.schema.json").read_text())
-    assert set(schema["$defs"]["result"]["enum"]) == set(Result)
+    assert set(schema("report")["$defs"]["result"]["enum"]) == set(Result)
 
 
 def test_a_csv_says_which_subscriptions_are_missing() -> None:

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from keysweep.exempt import Request as Exempt
@@ -19,18 +18,18 @@ from keysweep.wish import Wish
 from shared.core.errors import NoRole
 from tests.support.builders import TAG, an_account
 from tests.support.fake_tenant import FakeTenant, an_error
+from tests.support.schemas import validate
 from tests.support.sessions import Person, a_session
 from tests.unit.keysweep.test_notice import MONTH
 from tests.unit.keysweep.test_undo import DAY, SWEEP, record, swept
 
-SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "outputs.schema.json").read_text())
 WISH = Wish(None, "CHG1", "")
 
 
 def document(person: Person) -> Any:
     """Return what was printed, which is one document of the schema."""
     found = json.loads(person.read)
-    jsonschema.validate(found, SCHEMA)
+    validate(found, "outputs")
     return found
 
 

@@ -2,7 +2,6 @@
 
 import itertools
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -89,7 +88,7 @@ def test_law_turns_that_are_due_are_those_since_the_last_sweep_twelve_at_most(mi
     "text", ["0 */15 * * * *", "0 */15 8-17 * * 1-5", "0 0 9,10 * * *", "30 5 0 1 * *"]
 )
 def test_any_schedule_gives_each_subscription_its_turn_in_ninety_six_sweeps(text: str) -> None:
-    schedule, moment = Schedule.parse(text), NOW
+    schedule, moment = Schedule.parse(text), FIRST
     turns: set[int] = set()
     for _ in range(TURNS):
         following = schedule.next_after(moment)
@@ -108,10 +107,6 @@ def test_subscriptions_are_spread_over_all_turns() -> None:
 # Both together
 
 
-def bot(name: str = "bot", *, keys_on: bool = True, **more: Any) -> Account:
-    return an_account(name, keys_on=keys_on, **more)
-
-
 def reading(
     *accounts: Account, source: Source = Source.ARM, keys_off: int = 0, gaps: tuple[Gap, ...] = ()
 ) -> Reading:
@@ -124,7 +119,7 @@ def graph(*accounts: Account) -> Reading:
     return reading(*accounts, source=Source.GRAPH)
 
 
-ON, OFF = bot(), bot(keys_on=False)
+ON, OFF = an_account(), an_account(keys_on=False)
 
 
 def test_sources_that_agree_have_nothing_to_tell() -> None:
@@ -134,7 +129,7 @@ def test_sources_that_agree_have_nothing_to_tell() -> None:
 
 
 def test_where_both_know_an_account_arm_counts() -> None:
-    fresh = bot(location="x")
+    fresh = an_account(location="x")
     assert cross_check(graph(ON), reading(fresh), NOW).reading.accounts == (fresh,)
 
 
@@ -168,24 +163,24 @@ def test_what_changed_within_ten_minutes_is_resource_graphs_lag(
     minutes: float,
     is_told: bool,  # noqa: FBT001 - parametrized
 ) -> None:
-    changed = bot(changed_at=NOW - timedelta(minutes=minutes))
+    changed = an_account(changed_at=NOW - timedelta(minutes=minutes))
     assert bool(cross_check(graph(), reading(changed), NOW).disagreements) is is_told
 
 
 def test_every_disagreement_is_told() -> None:
-    both = cross_check(graph(), reading(bot("a"), bot("b")), NOW)
+    both = cross_check(graph(), reading(an_account("a"), an_account("b")), NOW)
     assert len(both.disagreements) == 2
 
 
 def test_an_account_that_resource_graph_alone_shows_with_keys_on_stays_and_is_counted() -> None:
-    both = cross_check(graph(ON, bot("gone")), reading(ON, keys_off=5), NOW)
-    assert both.reading.accounts == (ON, bot("gone"))
+    both = cross_check(graph(ON, an_account("gone")), reading(ON, keys_off=5), NOW)
+    assert both.reading.accounts == (ON, an_account("gone"))
     assert both.reading.coverage.census == Census(keys_on=2, keys_off=5)
     assert both.disagreements == ()
 
 
 def test_an_account_that_resource_graph_alone_shows_with_keys_off_goes() -> None:
-    both = cross_check(graph(ON, bot("gone", keys_on=False)), reading(ON), NOW)
+    both = cross_check(graph(ON, an_account("gone", keys_on=False)), reading(ON), NOW)
     assert both.reading == reading(ON)
 
 
@@ -199,7 +194,7 @@ def test_arm_is_named_as_the_source() -> None:
 
 
 def test_what_arm_has_to_keep_is_what_resource_graph_showed() -> None:
-    assert watched(graph(bot("A"), OFF)) == {bot("a").id.key, OFF.id.key}
+    assert watched(graph(an_account("A"), OFF)) == {an_account("a").id.key, OFF.id.key}
 
 
 @given(st.lists(st.booleans(), max_size=5), st.lists(st.booleans(), max_size=5))
@@ -207,7 +202,7 @@ def test_law_no_account_with_keys_on_is_lost_or_counted_twice(
     graph_says: list[bool], arm_says: list[bool]
 ) -> None:
     def accounts(flags: list[bool]) -> list[Account]:
-        return [bot(f"bot-{number}", keys_on=flag) for number, flag in enumerate(flags)]
+        return [an_account(f"bot-{number}", keys_on=flag) for number, flag in enumerate(flags)]
 
     both = cross_check(graph(*accounts(graph_says)), reading(*accounts(arm_says)), NOW).reading
     keys_on = [account.id.key for account in both.accounts if account.keys_on]

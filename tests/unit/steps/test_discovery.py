@@ -24,19 +24,14 @@ from shared.core.model import (
 )
 from shared.steps.cross_check import has_turn
 from shared.steps.discovery import Discovery
-from tests.support.builders import NOW, SUBSCRIPTION_ID, TAG, an_account
+from tests.support.builders import NOW, TAG
+from tests.support.fake_sweeps import HOME, OTHER, THIRD, bot
 from tests.support.fake_tenant import FakeTenant, an_error
 
-HOME = SUBSCRIPTION_ID
-OTHER, THIRD = (f"00000000-0000-0000-0000-00000000000{digit}" for digit in (2, 3))
 GROUP, ABOVE = Level.RESOURCE_GROUP, Level.SUBSCRIPTION
 EXEMPT = {TAG: "yes"}
 TURN = frozenset(number for number in range(96) if has_turn(HOME, frozenset({number})))
 """HOME's."""
-
-
-def bot(name: str = "bot", subscription: str = HOME, **more: Any) -> Account:
-    return an_account(name, **{"id": AccountId(subscription, "rg-chat", name), **more})
 
 
 def off(name: str, subscription: str = HOME, **more: Any) -> Account:
@@ -79,10 +74,10 @@ class Found:
         return found
 
     @property
-    def problem(self) -> str:
-        """What is wrong with the one gap."""
+    def gap(self) -> Gap:
+        """The one gap."""
         (gap,) = self.inventory.gaps
-        return gap.problem
+        return gap
 
 
 async def discover(
@@ -92,11 +87,6 @@ async def discover(
     fields = {"scope": Scope(), "tags": tags, "tenant_id": None, "turns": frozenset(), **more}
     discovery = Discovery(arm=tenant.arm, graph=tenant.graph, deadline=deadline, **fields)
     return Found(await discovery.discover())
-
-
-def gap_of(found: Found) -> Gap:
-    (gap,) = found.inventory.gaps
-    return gap
 
 
 # Resource Graph
@@ -306,7 +296,7 @@ async def test_where_they_agree_nobody_asks_again() -> None:
 async def test_where_they_never_agree_on_keys_on_it_is_a_gap_that_says_so() -> None:
     tenant = FakeTenant.of(bot("a"), bot("b"), off("c"), uncounted={bot("a").id.key})
     found = await discover(tenant)
-    assert gap_of(found) == Gap(
+    assert found.gap == Gap(
         GapKind.SUBSCRIPTION,
         HOME,
         "Resource Graph counts 1 accounts with keys on and 1 with keys off, and lists 2 and 0, "
@@ -321,7 +311,9 @@ async def test_more_keys_off_in_the_list_than_were_counted_are_a_gap() -> None:
     tagged = off("c", tags=EXEMPT)
     tenant = FakeTenant.of(bot("a"), tagged, uncounted={tagged.id.key})
     found = await discover(tenant)
-    assert "counts 1 accounts with keys on and 0 with keys off, and lists 1 and 1" in found.problem
+    assert (
+        "counts 1 accounts with keys on and 0 with keys off, and lists 1 and 1" in found.gap.problem
+    )
 
 
 async def test_as_many_keys_off_in_the_list_as_were_counted_are_none() -> None:
@@ -365,7 +357,7 @@ async def test_arms_list_keeps_what_resource_graph_would_list() -> None:
 
 async def test_a_row_that_can_not_be_read_is_a_gap_and_the_others_are_found() -> None:
     found = await discover(listed_from_arm(bot(), odd_rows={HOME: ["a row without an id"]}))
-    assert gap_of(found) == Gap(
+    assert found.gap == Gap(
         GapKind.ACCOUNT, "a row without an id", "ARM's row lacks what we need", HOME
     )
     assert found.names == ["bot"]
@@ -381,9 +373,9 @@ async def test_a_list_that_arm_refuses_is_a_gap_and_the_others_are_read() -> Non
     tenant = FakeTenant.of(bot("a"), bot("b", OTHER), unshown={HOME, OTHER})
     tenant.meanwhile("accounts", HOME, [an_error(NoRole, 403, "AuthorizationFailed")])
     found = await discover(tenant)
-    assert gap_of(found).kind == GapKind.SUBSCRIPTION
-    assert gap_of(found).subscription_id == HOME
-    assert "AuthorizationFailed" in found.problem
+    assert found.gap.kind == GapKind.SUBSCRIPTION
+    assert found.gap.subscription_id == HOME
+    assert "AuthorizationFailed" in found.gap.problem
     assert found.names == ["b"]
 
 
@@ -414,7 +406,7 @@ async def test_a_list_that_takes_longer_is_a_gap_and_the_others_are_read() -> No
     tenant.meanwhile("accounts", HOME, [10_000])
     found = await discover(tenant)
     assert found.gaps == [HOME]
-    assert found.problem == "ARM's list of its accounts outlasted its share of the time"
+    assert found.gap.problem == "ARM's list of its accounts outlasted its share of the time"
     assert found.names == ["b"]
     assert tenant.clock.monotonic() == 900
 
@@ -431,7 +423,7 @@ async def test_the_list_of_subscriptions_has_its_share_too() -> None:
     tenant = FakeTenant.of(bot())
     tenant.meanwhile("subscriptions", "", [10_000])
     found = await discover(tenant)
-    assert gap_of(found).kind is GapKind.TENANT
+    assert found.gap.kind is GapKind.TENANT
     assert tenant.clock.monotonic() == 900
 
 
@@ -619,23 +611,6 @@ async def test_the_second_sources_accounts_have_their_levels_too() -> None:
     assert above(found) == (TagsAbove(GROUP, EXEMPT),)
 
 
-# Of many subscriptions
-
-
-async def test_every_subscription_is_read_or_a_gap() -> None:
-    """One is shown, one is not, one is in dispute, one can't be listed, one is left alone."""
-    ids = [f"{number:08}-0000-0000-0000-000000000000" for number in range(5)]
-    tenant = FakeTenant.of(*(bot(f"bot-{number}", name) for number, name in enumerate(ids)))
-    tenant.unshown = {ids[1], ids[3]}
-    tenant.uncounted = {bot("bot-2", ids[2]).id.key}
-    tenant.meanwhile("accounts", ids[3], [an_error()])
-    tenant.subscribe(ids[4], state="Disabled")
-    found = await discover(tenant)
-    assert set(found.sources) == {ids[0], ids[1]}
-    assert set(found.gaps) == {ids[2], ids[3]}
-    assert found.names == ["bot-0", "bot-1"]
-
-
 # Owners
 
 
@@ -644,8 +619,7 @@ OWNER = ("owner",)
 
 def owned(*accounts: Account, **more: Any) -> FakeTenant:
     """Return a tenant whose resource group names an owner, and whose subscription another one."""
-    tenant = FakeTenant.of(*accounts, **more)
-    tenant.subscribe(HOME, tags={"owner": "ann"})
+    tenant = tagged(*accounts, **more)
     tenant.groups[HOME, "rg-chat"] = {"Owner": "bob"}
     return tenant
 

@@ -366,14 +366,6 @@ async def test_what_was_throttled_is_run_again_its_waiting_included(what: Any) -
     assert len(tenant.writes) == 1
 
 
-async def test_an_exemption_that_came_with_a_throttled_change_wins() -> None:
-    tenant = FakeTenant.of(BOT)
-    tenant.meanwhile("patch", KEY, [an_error(Throttled, 429)])
-    tenant.meanwhile("account", KEY, [None, tenant.becomes(BOT, tags=EXEMPT)])
-    assert (await remediated(tenant)).result is Result.NOW_EXEMPT
-    assert tenant.writes == []
-
-
 async def test_what_is_throttled_for_good_is_put_off_when_the_time_ends() -> None:
     tenant = FakeTenant.of(BOT)
     tenant.meanwhile("patch", KEY, repeat(an_error(Throttled, 429)))
@@ -700,14 +692,6 @@ async def test_it_is_tried_once_more_and_no_more_often() -> None:
     assert outcome.azure_code == "Gone away"
     assert outcome.accepted is True
     assert tenant.times("patch") == 2
-
-
-async def test_a_second_try_decides_anew() -> None:
-    tenant = unanswered(an_error())
-    tenant.meanwhile("account", KEY, [*[None] * 9, tenant.becomes(BOT, tags=EXEMPT)])
-    outcome = await remediated(tenant)
-    assert outcome.result is Result.NOW_EXEMPT
-    assert tenant.writes == []
 
 
 async def test_what_a_second_try_finds_says_that_the_first_was_perhaps_accepted() -> None:

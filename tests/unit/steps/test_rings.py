@@ -4,8 +4,6 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from shared.core.decision import Rules, Scope, decide
 from shared.core.errors import NoRole
 from shared.core.events import (
@@ -26,11 +24,10 @@ from shared.core.model import Account, Outcome, Result, Turned
 from shared.core.rings import Audited, InForce, Ring, Rings, ToCome
 from shared.steps.remediation import AccountReader, SecondLook, StillDrift
 from tests.support.builders import NOW, TAG, a_change
-from tests.support.fake_sweeps import HOME, OTHER, Swept, bot, bots, swept
+from tests.support.fake_sweeps import HOME, OTHER, THIRD, Swept, bot, bots, swept
 from tests.support.fake_tenant import FakeTenant, an_error
 
 SOON = NOW + timedelta(hours=1)
-THIRD = "00000000-0000-0000-0000-000000000003"
 DEV, TEST, PROD = bot("dev", HOME), bot("test", OTHER), bot("prod", THIRD)
 LATER = f"{SOON:%Y-%m-%dT%H:%MZ}"
 THREE = f"mg-dev, mg-test@{LATER}"
@@ -274,8 +271,8 @@ async def test_a_ring_that_is_swept_as_a_group_is_read_once() -> None:
 
 
 def large_tenant() -> FakeTenant:
-    """Return 10,000 subscriptions in twenty groups, a drift in each hundredth."""
-    names = [f"{number:08}-0000-0000-0000-000000000000" for number in range(10_000)]
+    """Return 2,000 subscriptions in twenty groups, a drift in each hundredth."""
+    names = [f"{number:08}-0000-0000-0000-000000000000" for number in range(2000)]
     below = {f"mg-{ring}": names[ring::20] for ring in range(20)}
     accounts = [bot(subscription=name) for name in names[::100]]
     tenant = FakeTenant.of(*accounts, below={"mg": names, **below})
@@ -294,12 +291,11 @@ async def requests(rings: str) -> tuple[Counter[str], int]:
     return Counter(what for what, _ in tenant.asked), len(tenant.writes)
 
 
-@pytest.mark.slow
-async def test_ten_thousand_subscriptions_in_twenty_rings_cost_a_list_of_each_group_more() -> None:
+async def test_two_thousand_subscriptions_in_twenty_rings_cost_a_list_of_each_group_more() -> None:
     twenty = ", ".join(f"mg-{ring}" for ring in range(20))
     everywhere, all_changed = await requests("")
     in_rings, changed_in_rings = await requests(twenty)
-    assert changed_in_rings == all_changed == 100
+    assert changed_in_rings == all_changed == 20
     assert in_rings - everywhere == {"descendants": 20}
     assert everywhere - in_rings == {}
 

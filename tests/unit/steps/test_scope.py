@@ -1,60 +1,17 @@
-"""What of an account shows that it is not in scope; and what a scope's reader makes of answers."""
+"""Which subscriptions are swept, what is left alone, and what is a gap: from what Azure answers."""
 
-from datetime import date
 from typing import Any
 
 import pytest
 
 from shared.core.deadline import Deadline
-from shared.core.decision import Rules, Scope, decide
+from shared.core.decision import Scope
 from shared.core.errors import AzureError, NoRole, NotFound, NoToken, Unclear, WrongTenant
-from shared.core.model import Account, AccountId, GapKind, Verdict
+from shared.core.model import GapKind
 from shared.steps.scope import InScope, ScopeReader
 from tests.support.fake_tenant import FakeTenant, an_error
 
 A, B, C = (f"00000000-0000-4000-8000-00000000000{letter}" for letter in "abc")
-TODAY = date(2026, 11, 24)
-
-
-def account(kind: str = "OpenAI", subscription: str = A) -> Account:
-    return Account(AccountId(subscription, "rg", "bot"), kind, "", keys_on=True)
-
-
-@pytest.mark.parametrize("kind", ["OpenAI", "openai", "OPENAI", "AIServices", "aiservices"])
-def test_a_kind_in_scope_is_in_scope_in_any_letter_case(kind: str) -> None:
-    assert Scope().leaves_out(account(kind)) == ""
-
-
-@pytest.mark.parametrize("kind", ["SpeechServices", "", "OpenAI ", "OpenAI2", "Open", "İAServices"])
-def test_any_other_kind_is_not(kind: str) -> None:
-    assert "Its kind is" in Scope().leaves_out(account(kind))
-
-
-def test_a_kind_that_a_scope_does_not_name_is_not_in_scope_though_it_is_by_default() -> None:
-    assert Scope(kinds=("OpenAI",)).leaves_out(account("AIServices"))
-
-
-def test_an_account_of_an_excluded_subscription_is_left_out_even_if_it_is_named() -> None:
-    scope = Scope(subscriptions=(A, B), excluded_subscriptions=(B,))
-
-    assert scope.leaves_out(account(subscription=A)) == ""
-    assert "SWEEP_EXCLUDE_SUBSCRIPTIONS" in scope.leaves_out(account(subscription=B))
-
-
-def test_an_account_of_a_subscription_that_is_not_named_is_left_out() -> None:
-    assert "SWEEP_SUBSCRIPTIONS" in Scope(subscriptions=(A,)).leaves_out(account(subscription=B))
-
-
-@pytest.mark.parametrize("keys_on", [True, False])
-def test_the_scope_comes_before_everything_else(*, keys_on: bool) -> None:
-    found = Account(
-        AccountId(A, "rg", "bot"), "Face", "", keys_on=keys_on, tags={"local-auth-exempt": "yes"}
-    )
-
-    assert decide(found, Scope(), Rules(), TODAY).verdict is Verdict.OUT_OF_SCOPE
-
-
-# The reader
 
 
 def subscriptions(*names: str, **more: Any) -> FakeTenant:
@@ -345,12 +302,6 @@ async def test_without_a_list_of_subscriptions_the_tenant_is_the_gap(what: Any) 
     assert "NoToken" in found.gaps[0].problem
 
 
-async def test_a_list_that_can_not_be_read_is_a_gap_of_the_tenant_that_the_settings_name() -> None:
-    tenant = subscriptions(A)
-    tenant.meanwhile("subscriptions", "", [an_error()])
-    assert gaps(await read(tenant, tenant_id="t")) == [(TENANT, "t")]
-
-
 async def test_a_list_that_outlasts_its_share_is_a_gap() -> None:
     tenant = subscriptions(A)
     tenant.meanwhile("subscriptions", "", [1000])
@@ -360,9 +311,10 @@ async def test_a_list_that_outlasts_its_share_is_a_gap() -> None:
     assert tenant.clock.monotonic() == 900
 
 
-async def test_such_a_list_is_a_gap_of_the_tenant_that_the_settings_name() -> None:
+@pytest.mark.parametrize("effect", [an_error(), 1000], ids=["refused", "no answer"])
+async def test_such_a_list_is_a_gap_of_the_tenant_that_the_settings_name(effect: Any) -> None:
     tenant = subscriptions(A)
-    tenant.meanwhile("subscriptions", "", [1000])
+    tenant.meanwhile("subscriptions", "", [effect])
     assert gaps(await read(tenant, tenant_id="t")) == [(TENANT, "t")]
 
 

@@ -1,17 +1,14 @@
 """What checks found, all together."""
 
 import json
-from pathlib import Path
 
-import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from keysweep.doctor.finding import Check, Finding, State, as_json, exit_code, with_all_checks
+from tests.support.schemas import schema, validate
 
-SCHEMA = json.loads((Path(__file__).parents[4] / "docs" / "doctor.schema.json").read_text())
-VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 CODES = {
     "ok": 0, "note": 0, "warning": 1,
     "not seen": 2, "not reached": 2, "failed": 2, "wrong": 64,
@@ -40,11 +37,11 @@ def test_a_check_that_nobody_got_to_is_never_well(found: list[Finding]) -> None:
 
 @given(findings)
 def test_the_document_is_what_its_schema_says(found: list[Finding]) -> None:
-    VALIDATOR.validate(json.loads(as_json(with_all_checks(found))))
+    validate(json.loads(as_json(with_all_checks(found))), "doctor")
 
 
 def test_the_schema_knows_each_check_and_each_state() -> None:
-    known = SCHEMA["properties"]["checks"]["items"]["properties"]
+    known = schema("doctor")["properties"]["checks"]["items"]["properties"]
     assert known["check"]["enum"] == [str(check) for check in Check]
     assert known["state"]["enum"] == [str(state) for state in State]
 

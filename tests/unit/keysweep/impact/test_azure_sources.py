@@ -68,7 +68,7 @@ class Noting(Transport):
         self.at.append(self.clock.monotonic())
         reply: Reply = await super().send(request, **more)
         if self.headers:
-            reply.headers = {**reply.headers, **self.headers.pop(0)}
+            reply.headers.update(self.headers.pop(0))
         return reply
 
     def most_in(self, seconds: float) -> int:
@@ -164,11 +164,11 @@ async def test_a_missing_role_makes_nobody_forget_a_good_token(clock: VirtualClo
 async def test_five_queries_at_once_and_two_hundred_in_half_a_minute(clock: VirtualClock) -> None:
     there = asking(clock, NO_ROWS)
     began = clock.monotonic()
-    asked = (there.sources.log(BOT, "AzureDiagnostics", NOW, NOW) for _ in range(500))
+    asked = (there.sources.log(BOT, "AzureDiagnostics", NOW, NOW) for _ in range(300))
     await asyncio.gather(*asked)
     assert there.transport.most_at_once == 5
     assert there.transport.most_in(30) == 200
-    assert clock.monotonic() - began < 75
+    assert clock.monotonic() - began < 45
 
 
 async def test_fifty_calls_of_the_activity_log_in_half_a_minute(clock: VirtualClock) -> None:

@@ -3,10 +3,8 @@
 import csv
 import io
 import json
-from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from keysweep.impact.command import impact, verdicts
@@ -16,10 +14,9 @@ from shared.core.model import AccountId
 from tests.support.builders import SUBSCRIPTION_ID, an_account
 from tests.support.fake_sources import Call, FakeSources, connection, fetch
 from tests.support.fake_tenant import FakeTenant, an_error
+from tests.support.schemas import validate
 from tests.support.sessions import Person, a_session
 
-ROOT = Path(__file__).parents[4]
-SCHEMA = json.loads((ROOT / "docs" / "impact.schema.json").read_text())
 AZURE_CLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 
 
@@ -74,7 +71,7 @@ async def test_accounts_with_keys_off_are_not_asked_about_unless_they_are_named(
 
 async def test_the_document_is_what_its_schema_says() -> None:
     code, out = await run(of_every_verdict())
-    jsonschema.validate(json.loads(out), SCHEMA)
+    validate(json.loads(out), "impact")
     assert code == 1
 
 
@@ -85,7 +82,7 @@ async def test_a_document_of_what_could_not_be_read_is_too() -> None:
         for what in ("batch", "metrics", "log", "settings", "activity", "connections", "roles")
     }
     code, out = await run(sources)
-    jsonschema.validate(json.loads(out), SCHEMA)
+    validate(json.loads(out), "impact")
     assert code == 2
 
 
