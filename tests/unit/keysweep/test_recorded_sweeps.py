@@ -4,14 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from keysweep.recorded_sweeps import listing
 from tests.support.builders import an_account
+from tests.support.schemas import validate
 from tests.support.sessions import Person
 from tests.support.terminal import here
-from tests.unit.keysweep.test_outputs import SCHEMA
 from tests.unit.keysweep.test_undo import SWEEP, record, swept
 
 OLDER, NEWER = "20200101T090000Z-00000001", "20300101T090000Z-00000002"
@@ -28,7 +27,7 @@ def listed(folder: Path) -> tuple[int, dict[str, Any]]:
     person = Person()
     code = listing(person, folder, "json")
     document = json.loads(person.read)
-    jsonschema.validate(document, SCHEMA)
+    validate(document, "outputs")
     return code, document
 
 
