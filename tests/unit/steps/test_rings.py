@@ -154,7 +154,7 @@ async def test_the_brake_in_audit_mode_foretells_what_the_rings_in_force_would_m
     limit = {"MAX_CHANGES_PER_SWEEP": "2", "SWEEP_MODE": "audit"}
     found = await swept_in_rings(tenant, **limit)
     assert found.event(BrakeEngaged).changes == 3
-    braked = [event for event in found.events(RemediationOutcome) if "Enforce" in event.detail]
+    braked = [event for event in found.events(RemediationOutcome) if "would hold" in event.detail]
     assert {event.subscription_id for event in braked} == {HOME}
 
 
