@@ -19,7 +19,7 @@ from shared.core.announcements import (
     subscriptions_read,
 )
 from shared.core.change_log import ChangeLog
-from shared.core.decision import Plan, decide, held_by_the_brake, plan
+from shared.core.decision import Brake, Plan, decide, held_by_the_brake, plan
 from shared.core.events import BrakeEngaged, DriftFound, PatchWar, RingEvent
 from shared.core.model import (
     Decision,
@@ -96,12 +96,11 @@ class Findings:
 
     def brake_engaged(self) -> BrakeEngaged:
         """Say that there is more to change than the limit allows."""
-        held = len(self.planned.held)
         return BrakeEngaged(
             brake=self.brake,
-            changes=len(self.planned.change) + held,
+            changes=self._changes,
             limit=self.settings.limits.most_changes,
-            held=held,
+            held=len(self.planned.held),
         )
 
     def announcements(self, now: datetime) -> Mapping[str, DriftFound]:
@@ -135,8 +134,19 @@ class Findings:
                 continue
             detail = _audited_because(self.standings.of(account.subscription_id))
             if account.key in braked:
-                detail += f" {self.planned.brake_would}"
+                detail += f" {self._would_brake()}"
             yield Outcome(decision, Result.WOULD_DISABLE, detail)
+
+    def _would_brake(self) -> str:
+        """Say in a sentence what the brake would do to each of the changes."""
+        count, most = self._changes, self.settings.limits.most_changes
+        if self.planned.brake is Brake.TRICKLE:
+            return f"The brake would let {most} of {count} changes through in one sweep."
+        return f"The brake would hold it: {count} changes in one sweep, and {most} are allowed."
+
+    @property
+    def _changes(self) -> int:
+        return len(self.planned.change) + len(self.planned.held)
 
     def _in_its_ring[Told: RingEvent](self, event: Told) -> Told:
         return in_its_ring(event, self.standings)

@@ -434,8 +434,16 @@ async def test_audit_mode_says_what_the_brake_would_do_and_holds_nothing() -> No
     )
     assert found.report.held == 0
     assert found.results == {Result.WOULD_DISABLE: 3}
-    assert found.events(RemediationOutcome)[0].detail.startswith(
-        "Audit mode changes nothing. A sweep that enforces would hold back all 3 changes: the"
+    assert found.events(RemediationOutcome)[0].detail == (
+        "Audit mode changes nothing. The brake would hold it: 3 changes in one sweep, and 2 are "
+        "allowed."
+    )
+
+
+async def test_audit_mode_says_of_each_drift_how_many_a_trickle_would_let_through() -> None:
+    found = await swept(FakeTenant.of(*bots(3)), BRAKE="trickle", **LIMIT, **AUDIT)
+    assert found.events(RemediationOutcome)[0].detail == (
+        "Audit mode changes nothing. The brake would let 2 of 3 changes through in one sweep."
     )
 
 
