@@ -43,7 +43,7 @@ param lapseDays int = 14
 @maxValue(90)
 param oldDays int = 7
 
-@description('When this is deployed: what never reported has a day from then.')
+@description('When this is deployed, in UTC. Alerts give a day from then to what never reported, and to enforcement where they see no sweep that is older than a day.')
 param deployedAt string = utcNow('yyyy-MM-ddTHH:mm:ssZ')
 
 @description('Where docs/runbook.md can be read by who is woken; each alert carries its page. Empty: no link.')

@@ -210,7 +210,7 @@ param alertOldDriftDays int = 7
 @description('Where docs/runbook.md can be read by who is called; each alert links to its page. Empty: no link.')
 param alertRunbookUrl string = ''
 
-@description('When this is deployed, in UTC: the alert about no sweep gives what never reported a day from then.')
+@description('When this is deployed, in UTC. Alerts give a day from then to what never reported, and to enforcement where they see no sweep that is older than a day.')
 param deployedAt string = utcNow('yyyy-MM-ddTHH:mm:ssZ')
 
 // azd finds what is its own by the last.

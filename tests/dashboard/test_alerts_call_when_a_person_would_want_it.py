@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.events import DriftFound, Event
+from shared.core.events import DriftFound, Event, RemediationOutcome, SweepCompleted
 from shared.core.model import Account, AccountId, KeyChange, Turned
 from tests.support.alert_rules import BEGINNING, Story, calls, span
 from tests.support.builders import TAG
@@ -186,7 +186,7 @@ def refuse(story: Story) -> None:
 
 @pytest.mark.nightly
 @every_schedule
-def test_a_lock_calls_once_for_its_subscription_and_once_more_when_it_stands_for_two_days(
+def test_a_lock_calls_once_for_its_subscription_and_once_more_when_it_stands_for_a_day(
     schedule: str,
 ) -> None:
     story = a_story(schedule, A, B, C)
@@ -199,6 +199,36 @@ def test_a_lock_calls_once_for_its_subscription_and_once_more_when_it_stands_for
         "2 found": 1,
         "2 before": 1,
     }
+
+
+def is_lost_if_killed(event: Event) -> bool:
+    return isinstance(event, RemediationOutcome | SweepCompleted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", [pytest.param("PT6H", marks=pytest.mark.nightly), "P1D"])
+def test_a_killed_sweep_makes_no_news_of_what_stood_before_it(schedule: str) -> None:
+    story = a_story(schedule, A)
+    refuse(story)
+    killed = at(schedule, 36, 3)
+    happens: Happens = {
+        1: turns_on(A),
+        killed: becomes(loses=is_lost_if_killed),
+        killed + 1: becomes(loses=lambda _: False),
+    }
+    story.pass_by(at(schedule, 96, 6), happens)
+    assert called("change-refused", story, schedule) == {"1 found": 1, "1 before": 1}
+
+
+@pytest.mark.nightly
+@pytest.mark.slow
+def test_what_went_away_and_came_back_calls_again_and_is_no_news_two_days_later() -> None:
+    story = a_story("PT6H", A)
+    refuse(story)
+    busy = {6: lambda story: story.tenant.change(A, provisioning_state="Moving")}
+    rests = {7: lambda story: story.tenant.change(A, provisioning_state="Succeeded")}
+    story.pass_by(16, {1: turns_on(A), **busy, **rests})
+    assert called("change-refused", story, "PT6H") == {"1 found": 1, "1 before": 2}
 
 
 @pytest.mark.nightly
@@ -246,16 +276,24 @@ def test_a_tag_that_nobody_can_read_is_told_by_subscription(schedule: str) -> No
 def test_a_patch_war_is_told_by_subscription(schedule: str) -> None:
     story = a_story(schedule, A)
     first = at(schedule, 8, 1)
-
-    def flips(story: Story) -> None:
-        now = story.tenant.clock.now()
-        story.tenant.changes += [
-            flip(A.id, Turned.ON if number % 2 else Turned.OFF, now - timedelta(hours=1 + number))
-            for number in range(4)
-        ]
-
     story.pass_by(first + at(schedule, 52, 4), {first: flips})
     assert called("patch-war", story, schedule) == {"1 found": 1, "1 before": 1}
+
+
+def flips(story: Story) -> None:
+    now = story.tenant.clock.now()
+    story.tenant.changes += [
+        flip(A.id, Turned.ON if number % 2 else Turned.OFF, now - timedelta(hours=1 + number))
+        for number in range(4)
+    ]
+
+
+@pytest.mark.slow
+def test_a_change_log_that_one_sweep_could_not_read_makes_no_news_of_a_patch_war() -> None:
+    story = a_story("P1D", A)
+    unread = {3: lambda story: story.tenant.meanwhile("changes", HOME, [an_error()])}
+    story.pass_by(6, {1: flips, **unread})
+    assert called("patch-war", story, "P1D") == {"1 found": 1, "1 before": 1}
 
 
 def flip(account: AccountId, turned: Turned, when: Any) -> KeyChange:
@@ -347,6 +385,15 @@ def test_a_drift_that_is_open_for_too_long_calls_once_for_each_account(schedule:
     first, second = at(schedule, 30, 3), at(schedule, 36, 5)
     story.pass_by(second + 4, {first: turns_on(A), second: turns_on(B)})
     assert called("drift-old", story, schedule) == {"a": 1, "b": 1}
+
+
+@pytest.mark.slow
+def test_a_day_without_sweeps_begins_no_first_day_of_enforcement_anew() -> None:
+    story = a_story("P1D", A)
+    refuse(story)
+    happens: Happens = {0: turns_on(A), 3: becomes(silent=True), 4: becomes(silent=False)}
+    story.pass_by(6, happens)
+    assert called("drift-old", story, "P1D") == {"a": 1}
 
 
 # Coverage, and telemetry

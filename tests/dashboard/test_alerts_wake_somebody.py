@@ -93,12 +93,12 @@ WANTED = {
     "no-sweep": 1,  # A day without sweeps.
     "sweep-failed": 1,  # Settings that were rejected once.
     "changes-failed": 1,  # image-captions, on the last day.
-    "change-refused": 2,  # Two accounts of finance-prod, and again when they stood for two days.
+    "change-refused": 2,  # Two accounts of finance-prod, and again when they stood for a day.
     "brake-engaged": 1,  # On the first day of enforcement.
     "drift-high": 0,
     "drift-put-off": 0,
     "drift-old": 2,  # The same two accounts, each for its owner.
-    "patch-war": 2,  # contract-review, and again when it had lasted for two days.
+    "patch-war": 3,  # contract-review, and again when it had lasted for a day; meeting-notes.
     "coverage-dropped": 2,  # logistics-prod, and lab. Not the one sweep that read nothing.
     "telemetry-lost": 0,
     "exemption-lapses": 2,  # month-end, and later partner-widget.

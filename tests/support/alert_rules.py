@@ -122,9 +122,12 @@ def calls(
     schedule: str,
     until: datetime,
     begin: datetime = BEGINNING,
-    deployed: datetime = BEGINNING - timedelta(days=30),
+    deployed: datetime = BEGINNING,
 ) -> list[Call]:
-    """Return the calls of a rule, from one moment to another, at one of the schedules."""
+    """Return the calls of a rule, from one moment to another, at one of the schedules.
+
+    A story begins with its deployment, if nothing else is said.
+    """
     alert, rhythm = BY_NAME[name], SCHEDULES[schedule]
     query = filled(alert, quiet=rhythm["quiet"], deployedAt=f"{deployed.isoformat()}Z")
     every = timedelta(hours=1) if alert["severity"] == 3 else span(rhythm["frequency"])
