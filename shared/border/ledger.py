@@ -151,8 +151,8 @@ class Ledger(PlainSyncTransport):
 class Retries(RetryPolicy[Any, Any]):
     """Sends a batch again after a passing trouble: a 408, 429 or 5xx, or a connection that is cut.
 
-    azure-core sends no POST again but after 500, 503 and 504, since it might act twice. What is
-    sent here has an id, by which readers keep one of two.
+    azure-core sends a POST again after 500, 503 and 504 alone, since it might act twice. An event
+    has an id, by which readers keep one of two; what else there is may count twice for once.
     """
 
     def __init__(self) -> None:
