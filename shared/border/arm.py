@@ -281,6 +281,7 @@ def _subscription(row: Mapping[str, Any]) -> Subscription:
         state=row["state"],
         tenant_id=row["tenantId"].lower(),
         tags=_tags(row.get("tags")),
+        is_delegated=bool(row.get("managedByTenants")),
     )
 
 

@@ -10,7 +10,7 @@ from azure.mgmt.cognitiveservices.aio import CognitiveServicesManagementClient
 from azure.mgmt.cognitiveservices.models import Account, AccountProperties
 from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
 
-from shared.border.answers import an_object
+from shared.border.answers import an_object_or_nothing
 from shared.border.arm import ArmReader
 from shared.border.pacing import Pace
 from shared.border.refusals import AFTER_A_WRITE, azure_error, code_and_message, is_azures
@@ -72,7 +72,7 @@ class ArmWriter(ArmReader):
                 Account(properties=properties),
                 # Our pipeline has no retry policy of azure-core: it would re-send a PATCH after
                 # 429 and 503 by itself (docs/facts.md, 2).
-                polling=AsyncARMPolling(timeout=_POLL_SECONDS, expects=an_object),
+                polling=AsyncARMPolling(timeout=_POLL_SECONDS, expects=an_object_or_nothing),
                 leave_by=leave_by,
             )
         except AFTER_A_WRITE as error:

@@ -286,7 +286,7 @@ class Graph:
             if page["resultTruncated"] == "true":
                 raise _incomplete("a truncated answer")
             yield _Page(rows, page["totalRecords"])
-            token = page.get("$skipToken")
+            token = page.get("$skipToken") or None
 
     async def _page(
         self, query: str, subscriptions: Sequence[str] | None, token: str | None

@@ -16,6 +16,7 @@ from typing import Any
 
 from azure.core.exceptions import AzureError as SdkError
 from azure.core.exceptions import ServiceRequestError, ServiceResponseTimeoutError
+from azure.core.pipeline.policies import RetryPolicy
 
 from shared.border.transport import PlainSyncTransport
 from shared.core.errors import TelemetryLost
@@ -24,7 +25,7 @@ from shared.core.events import SweepContext
 _READ_SECONDS = 10.0
 # How long nothing is sent to an Application Insights that did not answer.
 _PAUSE_SECONDS = 30.0
-LONGEST_RETRY_PAUSE = 2.0
+_LONGEST_RETRY_PAUSE = 2.0
 _MOST_FAILURES = 3
 
 
@@ -104,7 +105,7 @@ class Ledger(PlainSyncTransport):
 
     def sleep(self, duration: float) -> None:
         """Pause between attempts: Retry-After has no ceiling, and the invocation waits for this."""
-        super().sleep(min(duration, LONGEST_RETRY_PAUSE))
+        super().sleep(min(duration, _LONGEST_RETRY_PAUSE))
 
     def send(self, request: Any, **config: Any) -> Any:
         """Send a batch, and note which events of it were taken."""
@@ -145,6 +146,22 @@ class Ledger(PlainSyncTransport):
                 if book is not None and event_id in book.emitted:
                     book.acknowledged.add(event_id)
                     book.pending.discard(event_id)
+
+
+class Retries(RetryPolicy[Any, Any]):
+    """Sends a batch again after a passing trouble: a 408, 429 or 5xx, or a connection that is cut.
+
+    azure-core sends a POST again after 500, 503 and 504 alone, since it might act twice. An event
+    has an id, by which readers keep one of two; what else there is may count twice for once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(retry_total=3, retry_backoff_max=_LONGEST_RETRY_PAUSE)
+
+    def configure_retries(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Return what azure-core needs to know of one request."""
+        options["retry_on_methods"] = frozenset({"POST"})
+        return super().configure_retries(options)
 
 
 def refused_in(body: bytes, sent: int) -> dict[int, str] | None:

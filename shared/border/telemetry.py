@@ -26,7 +26,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind, StatusCode
 
-from shared.border.ledger import LONGEST_RETRY_PAUSE, Ledger
+from shared.border.ledger import Ledger, Retries
 from shared.border.transport import RequestRecord
 from shared.core.addresses import Address
 from shared.core.events import (
@@ -245,9 +245,7 @@ def configure(
             disable_offline_storage=True,
             instrumentation_options={name: {"enabled": False} for name in _INSTRUMENTATIONS},
             transport=ledger,
-            retry_total=3,
-            retry_connect=1,
-            retry_backoff_max=LONGEST_RETRY_PAUSE,
+            retry_policy=Retries(),
         )
         # Not before: a process that could not start a thread for it tries again at its next tick.
         _ledgers[connection_string] = ledger

@@ -285,6 +285,8 @@ class Subscription:
     tags: Mapping[str, str] = field(default_factory=dict)
     management_groups: GroupsAbove = None
     """Resource Graph tells them; ARM's list does not."""
+    is_delegated: bool = False
+    """Whether another tenant manages it (Azure Lighthouse), by ARM's `managedByTenants`."""
 
 
 @dataclass(frozen=True, slots=True)

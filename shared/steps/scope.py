@@ -5,7 +5,7 @@ that is lost from that list would be missed by nobody, so it is held against wha
 shows of the whole tenant.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -70,7 +70,7 @@ class ScopeReader:
     graph: GraphQueries
     scope: Scope
     tenant_id: str | None
-    """The home tenant; None: that of the identity."""
+    """The home tenant; None: that of the identity, by its token or else by what it sees."""
     until: Deadline
 
     async def read(self) -> InScope:
@@ -80,6 +80,7 @@ class ScopeReader:
             listed, gaps, graph_unread = await self._listed()
         except AzureError as error:
             return _nothing(self.tenant_id or "of the identity", str(error))
+        home = home or _tenant_of_undelegated(listed.values())
         if not home:
             return _nothing("of the identity", "its token names no tenant: set AZURE_TENANT_ID")
         below, unread = await self._below()
@@ -189,6 +190,16 @@ class ScopeReader:
         left_out = tuple(name for name in expected if name in excluded)
         left_alone = LeftAlone(tuple(disabled), tuple(others), left_out)
         return InScope(tuple(swept), left_alone, tuple(gaps))
+
+
+def _tenant_of_undelegated(subscriptions: Iterable[Subscription]) -> str:
+    """Return the home tenant of an identity whose token names none; empty: it can't be told.
+
+    A subscription of another tenant is seen by delegation alone, and says so. So what is delegated
+    to nobody is at home.
+    """
+    tenants = {found.tenant_id for found in subscriptions if not found.is_delegated}
+    return tenants.pop() if len(tenants) == 1 else ""
 
 
 def _is_no_longer_ours(error: AzureError) -> bool:

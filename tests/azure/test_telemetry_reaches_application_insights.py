@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -300,11 +300,23 @@ async def test_when_ingestion_takes_nothing_nothing_is_written_and_the_tick_says
     await _then_the_next_tick_is_fine(azure)
 
 
-async def test_a_passing_trouble_of_ingestion_loses_nothing(serve: Serve) -> None:
+@pytest.mark.parametrize(
+    "strike",
+    [
+        lambda fault: fault.answer(503),
+        lambda fault: fault.answer(502),
+        lambda fault: fault.answer(429),
+        lambda fault: fault.cut(),
+    ],
+    ids=["503", "502", "429", "cut"],
+)
+async def test_a_passing_trouble_of_ingestion_loses_nothing(
+    serve: Serve, strike: Callable[[Fault], object]
+) -> None:
     azure = serve(_four_accounts(), clock=RunningClock())
 
     with ingestion_fault(times=2) as fault:
-        fault.answer(503)
+        strike(fault)
         swept = await sweep(azure, "enforce")
 
     assert fault.hits == 2

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from azure.core.rest import HttpRequest
 
-from shared.border.answers import OddAnswer, a_graph_page, a_page, an_object
+from shared.border.answers import OddAnswer, a_graph_page, a_page, an_object, an_object_or_nothing
 from shared.border.refusals import SDK_ERRORS
 from shared.core.errors import AzureError, Unclear
 from shared.core.model import Account, Level
@@ -312,6 +312,20 @@ async def test_a_refusal_that_is_nested_too_deeply_is_none(border: Border) -> No
         await _run(border)
 
 
+@pytest.mark.parametrize("status", [200, 202, 204])
+async def test_an_answer_without_a_body_is_one_where_nothing_was_asked_for(
+    border: Border, status: int
+) -> None:
+    border.says(b"")
+    border.transport.status = status
+
+    answer = await _run(border, expects=an_object_or_nothing)
+    with pytest.raises(OddAnswer):
+        await _run(border, expects=a_page)
+
+    assert answer.http_response.status_code == status
+
+
 async def _run(border: Border, **options: Any) -> Any:
     request = HttpRequest("GET", "https://management.azure.com/x")
     return await border.arm._pipeline.run(request, **options)
@@ -320,6 +334,7 @@ async def _run(border: Border, **options: Any) -> Any:
 def test_an_object_is_no_list() -> None:
     assert an_object({}) == ""
     assert an_object([])
+    assert an_object(None)
     assert a_graph_page(rows()) == ""
 
 

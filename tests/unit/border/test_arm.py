@@ -161,6 +161,21 @@ async def test_what_a_list_holds_twice_is_one(
     assert len(await ask(border)) == 1
 
 
+# Subscriptions
+
+
+@pytest.mark.parametrize(
+    ("managers", "is_delegated"),
+    [(None, False), ([], False), ([{"tenantId": "another"}], True)],
+    ids=["not said", "nobody", "another tenant"],
+)
+async def test_a_subscription_that_another_tenant_manages_is_delegated(
+    border: Border, managers: object, *, is_delegated: bool
+) -> None:
+    border.says({**HOME, "managedByTenants": managers})
+    assert (await border.arm.subscription(SUBSCRIPTION)).is_delegated is is_delegated
+
+
 # The pace
 
 

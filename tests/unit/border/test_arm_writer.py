@@ -181,11 +181,16 @@ async def test_a_failed_operation_says_why(border: Border) -> None:
     assert found.message == "Sorry."
 
 
+@pytest.mark.parametrize(
+    ("accepted", "running"),
+    [(BY_STATUS, Said({"status": "Running"})), (BY_LOCATION, Said(b"", 202))],
+    ids=["status", "location"],
+)
 @pytest.mark.parametrize(("times", "is_done"), [(36, True), (42, False)])
 async def test_an_operation_that_runs_on_is_left_after_two_minutes(
-    border: Border, clock: VirtualClock, times: int, *, is_done: bool
+    border: Border, clock: VirtualClock, accepted: Said, running: Said, times: int, *, is_done: bool
 ) -> None:
-    found = await written(border, BY_STATUS, *[{"status": "Running"}] * times)
+    found = await written(border, accepted, *[running] * times)
     assert (found is None) is is_done
     assert is_done or clock.monotonic() == LONGEST
     assert is_done or "still running after 120 s" in str(found)

@@ -285,6 +285,12 @@ async def test_a_list_is_read_to_its_end(border: Border) -> None:
     assert [account.id.name for account in found] == ["bot", "bot2"]
 
 
+@pytest.mark.parametrize("token", ["", None])
+async def test_an_empty_token_leads_nowhere(border: Border, token: str | None) -> None:
+    border.says({**rows(SHOWN), "$skipToken": token})
+    assert len(await visible(border)) == 1
+
+
 async def test_a_token_that_leads_to_itself_makes_the_answer_none(border: Border) -> None:
     border.says({**rows(SHOWN, total=2), "$skipToken": "again"})
     with pytest.raises(Unclear, match="leads back"):

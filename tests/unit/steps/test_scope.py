@@ -321,10 +321,28 @@ async def test_such_a_list_is_a_gap_of_the_tenant_that_the_settings_name(effect:
 # The home tenant
 
 
-async def test_a_token_that_names_no_tenant_is_a_gap() -> None:
-    found = await read(subscriptions(A, home=""))
+async def test_where_the_token_names_none_what_is_delegated_to_nobody_is_at_home() -> None:
+    tenant = subscriptions(A, B, home="")
+    tenant.subscribe(C, tenant_id="another", is_delegated=True)
+    found = await read(tenant)
+    assert names(found) == [A, B]
+    assert [subscription.id for subscription in found.left_alone.other_tenant] == [C]
+
+
+@pytest.mark.parametrize(
+    "second", [{"is_delegated": True}, {"tenant_id": "another"}], ids=["delegated", "another's"]
+)
+async def test_where_that_does_not_tell_it_either_the_tenant_is_a_gap(second: Any) -> None:
+    tenant = FakeTenant(home="")
+    tenant.subscribe(A, is_delegated="is_delegated" in second)
+    tenant.subscribe(B, **second)
+    found = await read(tenant)
     assert gaps(found) == [(TENANT, "of the identity")]
     assert "set AZURE_TENANT_ID" in found.gaps[0].problem
+
+
+async def test_a_list_of_nothing_tells_no_tenant() -> None:
+    assert gaps(await read(FakeTenant(home=""))) == [(TENANT, "of the identity")]
 
 
 async def test_a_setting_that_names_it_is_enough_and_nobody_is_asked() -> None:
