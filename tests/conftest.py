@@ -49,6 +49,11 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(200_000, 20, 50)
 
 
+def pytest_collection_finish() -> None:
+    """Let it rest from all that was imported for the tests too."""
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow what asks queries, draws the soak's share, or drives programs; and `infra`."""
     for item in items:

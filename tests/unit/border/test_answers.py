@@ -3,7 +3,6 @@
 The readers are the real ones, on a transport that answers from memory.
 """
 
-import copy
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from enum import Enum
@@ -108,7 +107,7 @@ def places(whole: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...
 
 def bent(whole: object, path: tuple[Any, ...], odd: object) -> Any:
     """Return a value with something else at one place."""
-    result = copy.deepcopy(whole)
+    result = json.loads(json.dumps(whole))
     inner: Any = result
     for key in path[:-1]:
         inner = inner[key]
@@ -165,15 +164,17 @@ NO_ANSWERS: list[object] = [
 ]
 
 
-@pytest.mark.parametrize("body", NO_ANSWERS, ids=lambda body: repr(body)[:30])
 @pytest.mark.parametrize("asked", ASKED)
-async def test_what_is_no_answer_at_all_is_unclear(
-    border: Border, asked: str, body: object
-) -> None:
-    border.says(body)
+async def test_what_is_no_answer_at_all_is_unclear(border: Border, asked: str) -> None:
+    unclear = []
+    for body in NO_ANSWERS:
+        border.says(body)
+        try:
+            await ASKED[asked][1](border)
+        except Unclear:
+            unclear.append(body)
 
-    with pytest.raises(Unclear):
-        await ASKED[asked][1](border)
+    assert unclear == NO_ANSWERS
 
 
 @pytest.mark.parametrize("odd", [DROPPED, None])

@@ -191,9 +191,9 @@ def test_the_name_in_the_settings_is_compared_without_regard_to_case_as_well() -
     assert near_miss({TAG: "yes"}, TAG.upper()) is None
 
 
-names = st.text(min_size=1, max_size=20)
+names = st.text(min_size=1, max_size=12)
 values = st.one_of(
-    st.text(max_size=60),
+    st.text(max_size=20),
     st.sampled_from(["true", "no", "2020-01-01", "2030-01-01", "until=2020-01-01", "until=x"]),
     st.from_regex(r"(until|reason|owner|x)=[ -~]{0,20}(; (until|owner)=[ -~]{0,12})?"),
 )
