@@ -23,6 +23,7 @@ from keysweep.outputs import account_in, gaps_in, of_command
 from keysweep.screen import Screen, grid, shown
 from keysweep.session import Session
 from keysweep.stopping import stoppable, unless_stopped
+from keysweep.tables import account_cells, account_columns
 from keysweep.wish import (
     Question,
     Wish,
@@ -292,9 +293,10 @@ def _show_list(
     screen: Screen, tagged: Sequence[Decision], today: date, names: Mapping[str, str]
 ) -> None:
     if tagged:
-        drawn = grid("days left", "until", "keys", "account", "reason")
+        columns = account_columns(is_wide=screen.wide)
+        drawn = grid("days left", "until", "keys", *columns, "reason")
         for decision in tagged:
-            drawn.add_row(*_cells(decision, today, names))
+            drawn.add_row(*_cells(decision, today, names, is_wide=screen.wide))
         screen.show(drawn, "")
 
 
@@ -325,7 +327,9 @@ def _says(exemption: Exemption) -> Exempt | Lapsed:
     return exemption if isinstance(exemption, Exempt | Lapsed) else Exempt()
 
 
-def _cells(decision: Decision, today: date, names: Mapping[str, str]) -> tuple[Text, ...]:
+def _cells(
+    decision: Decision, today: date, names: Mapping[str, str], *, is_wide: bool
+) -> tuple[Text, ...]:
     account, exemption = decision.account, decision.exemption
     says = _says(exemption)
     left = until_when(None) if says.until is None else str((says.until - today).days)
@@ -339,7 +343,7 @@ def _cells(decision: Decision, today: date, names: Mapping[str, str]) -> tuple[T
         shown(left, "" if isinstance(exemption, Exempt) else "red"),
         shown(says.until or ""),
         shown("on" if account.keys_on else "off", "" if account.keys_on else "dim"),
-        shown(account.id.name).append(shown(f" {account.id.resource_group} · {place}", "dim")),
+        *account_cells(account.id.name, account.id.resource_group, place, is_wide=is_wide),
         because,
     )
 

@@ -41,8 +41,7 @@ def of_accounts(screen: Screen, found: Sequence[Row]) -> Table:
     unsaid = _DIFFERING.keys() - more.keys()
     columns = len(impact) + len(more)
     is_wide = screen.wide and screen.out.width >= _PLAIN + columns * _COLUMN
-    where = ("resource group", "subscription") if is_wide else ()
-    drawn = grid("state", *impact, "account", *where, *more, "why")
+    drawn = grid("state", *impact, *account_columns(is_wide=is_wide), *more, "why")
     for column in drawn.columns[1:-1]:
         is_narrow = str(column.header) in more and screen.out.width < _ROOM_FOR_ALL
         column.max_width = _NARROWER if is_narrow else _WIDEST
@@ -50,7 +49,9 @@ def of_accounts(screen: Screen, found: Sequence[Row]) -> Table:
         drawn.add_row(
             _state(row),
             *(cell(row) for cell in impact.values()),
-            *_account(row, places, is_wide=is_wide),
+            *account_cells(
+                row.name, row.resource_group, places[row.subscription_id], is_wide=is_wide
+            ),
             *(cell(row) for cell in more.values()),
             why(row, unsaid),
         )
@@ -116,12 +117,16 @@ def _state(row: Row) -> Text:
     return shown(state, style_of(state))
 
 
-def _account(row: Row, places: Mapping[str, str], *, is_wide: bool) -> tuple[Text, ...]:
+def account_columns(*, is_wide: bool) -> tuple[str, ...]:
+    """Return the names of the columns that `account_cells` fills."""
+    return ("account", "resource group", "subscription") if is_wide else ("account",)
+
+
+def account_cells(name: str, group: str, place: str, *, is_wide: bool) -> tuple[Text, ...]:
     """Return an account's name, and where it is: below it, or in columns of their own."""
-    group, place = row.resource_group, places[row.subscription_id]
     if is_wide:
-        return shown(row.name), shown(group, "dim"), shown(place, "dim")
-    return (shown(row.name).append("\n").append(shown(f"{group} · {place}", "dim")),)
+        return shown(name), shown(group, "dim"), shown(place, "dim")
+    return (shown(name).append("\n").append(shown(f"{group} · {place}", "dim")),)
 
 
 def open_for(row: Row) -> str:

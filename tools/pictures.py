@@ -23,7 +23,7 @@ from rich.text import Text
 from local_azure import LocalAzure, scenarios
 from local_azure.handlers.keys import keys_of
 from tests.support import real_sweeps
-from tests.support.terminal import at_once, in_terminal
+from tests.support.terminal import in_real_time, in_terminal
 
 DOCS = Path(__file__).parent.parent / "docs"
 _COLUMNS = 120
@@ -64,6 +64,8 @@ def draw(
     Of what is longer than `rows` the `last` ones stay, and as many of the first as fit.
     """
     ran = in_terminal(azure, *arguments, columns=columns, answers=answers, **environ)
+    if ran.code < 0:
+        raise TimeoutError(f"keysweep {arguments} took too long, and was killed: {ran.plain}")
     # The records of this run lie in a temporary folder; those of a person do not.
     out = _STATE.sub("~/.local/state", ran.out)
     lines = [_MOVES.sub("", line).rpartition("\r")[2] for line in out.split("\r\n")]
@@ -110,7 +112,7 @@ def main() -> None:
     def serve(_: object, **options: object) -> LocalAzure:
         return LocalAzure(scenario, **options)  # type: ignore[arg-type]
 
-    with at_once(serve, tenant) as azure:
+    with in_real_time(serve, tenant) as azure:
         # GitHub shows a README some 840 pixels wide: of a hundred columns each can still be read.
         draw("front", azure, "scan", "-s", "contoso-hr-prod", columns=104)
         draw("scan", azure, "scan")
