@@ -1,10 +1,10 @@
 """Which rights whoever deploys has where, as far as Azure lets them see it."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Sequence
 
 from infra.deploy.azure_cli import rows_at
 from infra.deploy.plan import Plan
+from shared.core.permissions import Permission, grants
 
 SUBSCRIPTION_RIGHTS = (
     "Microsoft.Resources/subscriptions/resourceGroups/write",
@@ -38,16 +38,8 @@ def lacking_rights(scope: str, wanted: Sequence[str]) -> list[str] | None:
     granted = rows_at(url)
     if granted is None:
         return None
-    return [action for action in wanted if not _granted(action, granted)]
-
-
-def _granted(action: str, permissions: Iterable[Mapping[str, Sequence[str]]]) -> bool:
-    """Whether one of the roles grants an action: what it takes away counts for itself alone."""
-
-    def matches(patterns: Sequence[str]) -> bool:
-        return any(fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)
-
-    return any(
-        matches(role.get("actions", ())) and not matches(role.get("notActions", ()))
-        for role in permissions
-    )
+    permissions = [
+        Permission(tuple(role.get("actions") or ()), tuple(role.get("notActions") or ()))
+        for role in granted
+    ]
+    return [action for action in wanted if not grants(permissions, action)]

@@ -16,13 +16,13 @@ from azure.mgmt.resource.resources.models import Tags, TagsPatchResource
 from keysweep.border.reads import Reads
 from keysweep.doctor.telemetry import Component
 from keysweep.explanation import Lock
-from keysweep.permissions import Permission, grants
 from keysweep.places import Place
 from shared.border.answers import Check, an_object, is_text, the_account
 from shared.border.arm_writer import ArmWriter
 from shared.border.refusals import AFTER_A_WRITE, SDK_ERRORS, azure_error
 from shared.core.errors import Unclear
 from shared.core.model import AccountId
+from shared.core.permissions import Permission, grants
 from shared.core.rings import Rings
 from shared.workspace import Parts
 

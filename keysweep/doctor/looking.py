@@ -11,10 +11,10 @@ from keysweep.doctor.finding import Check, Finding, State, not_reached
 from keysweep.doctor.own_rights import Asked
 from keysweep.doctor.telemetry import Component
 from keysweep.names import scope_of
-from keysweep.permissions import Permission
 from keysweep.session import Session, or_error
 from keysweep.taken import LogAnswer, event_table
 from shared.core.errors import AzureError
+from shared.core.permissions import Permission
 from shared.core.rings import InForce
 from shared.core.settings import Mode
 from shared.steps.rings import RingReader

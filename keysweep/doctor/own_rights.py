@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from keysweep.doctor.finding import Check, Finding, State
-from keysweep.permissions import Permission, grants
 from keysweep.words import counted, the_first
 from shared.core.errors import AzureError
 from shared.core.model import Level, TagsWanted
+from shared.core.permissions import Permission, grants
 
 SUBSCRIPTION = "/subscriptions/"
 GROUP = "/providers/Microsoft.Management/managementGroups/"

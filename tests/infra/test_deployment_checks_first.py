@@ -491,7 +491,8 @@ def test_who_may_not_deploy_into_the_subscription_is_refused(cli: AzureCli) -> N
 
 
 def test_the_guardrail_asks_for_rights_of_its_own(cli: AzureCli) -> None:
-    cli.answer("az rest --method get", {"value": [{"actions": ["Microsoft.Authorization/role*"]}]})
+    role = {"actions": ["Microsoft.Authorization/role*"], "notActions": None}
+    cli.answer("az rest --method get", {"value": [role]})
     plan = Plan({}, GROUP, "westeurope", "deny")
     assert rights_missing(plan) == [
         "Microsoft.Resources/deployments/write",

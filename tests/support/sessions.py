@@ -12,11 +12,11 @@ from keysweep.configuration import Options
 from keysweep.doctor.telemetry import Component
 from keysweep.explanation import Lock
 from keysweep.impact.sources import Sources
-from keysweep.permissions import Permission
 from keysweep.screen import Screen
 from keysweep.session import Session
 from shared.core.deadline import Deadline
 from shared.core.model import Account, AccountId, Answer, GroupsAbove, KeyChange
+from shared.core.permissions import Permission
 from shared.core.rings import Rings
 from shared.steps.ports import Permits
 from shared.steps.remediation import Remediation

@@ -14,9 +14,9 @@ from keysweep.doctor.own_rights import (
     judged,
     reading,
 )
-from keysweep.permissions import Permission
 from shared.core.errors import NoRole
 from shared.core.model import Level, TagsWanted
+from shared.core.permissions import Permission
 from tests.support.fake_tenant import an_error
 
 ROOT = Path(__file__).parents[4]
