@@ -12,7 +12,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from local_azure import LocalAzure, RunningClock, scenarios, sources
+from local_azure import LocalAzure, RunningClock, graph, scenarios, sources
 from local_azure.scenarios import Scenario
 from local_azure.services import Settings
 from local_azure.state.tenant import Tenant
@@ -70,9 +70,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _print_behaviours() -> None:
-    known = sources.known()
+    # The others are registered by what plays them, all of which the server imports.
+    known = {*sources.BEHAVIOURS, *graph.BEHAVIOURS}
     for mark, meaning in _MEANINGS.items():
-        found = [b for b in known if b.mark == mark]
+        found = sorted((item for item in known if item.mark == mark), key=lambda item: item.name)
         _say(f"{meaning} ({len(found)})")
         for item in found:
             _say(f"  {item.name}", f"      {item.source}")

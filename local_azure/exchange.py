@@ -79,10 +79,6 @@ class Refusal(Exception):
         self.answer = Answer(status, {"error": error}, origin, dict(headers or {}))
 
 
-class NotModelledError(Exception):
-    """The request is something that the local Azure doesn't know."""
-
-
 @dataclass
 class Call:
     """What a handler gets."""

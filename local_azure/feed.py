@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from local_azure.clock import Clock
-from local_azure.exchange import NotModelledError
-from local_azure.sources import behaviour
+from local_azure.sources import NotModelledError, behaviour
 from local_azure.state.tenant import GraphChange, Tenant
 
 if TYPE_CHECKING:

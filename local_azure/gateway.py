@@ -11,11 +11,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
-from local_azure.exchange import Answer, Call, NotModelledError, Origin, Refusal
+from local_azure.exchange import Answer, Call, Origin, Refusal
 from local_azure.log import SeenRequest
 from local_azure.routes import Route
 from local_azure.services import Services
-from local_azure.sources import behaviour
+from local_azure.sources import NotModelledError, behaviour
 from local_azure.state import ids
 from local_azure.state.access import Principal
 from local_azure.state.containers import Subscription

@@ -17,8 +17,7 @@ from duckdb_kql.lower import lower
 from duckdb_kql.translate import CLOCK_SLOT, clock
 from duckdb_kql.translate import to_sql as write_sql
 
-from local_azure.exchange import NotModelledError
-from local_azure.sources import behaviour
+from local_azure.sources import NotModelledError, behaviour
 
 _TYPES = {
     "VARCHAR": "string",

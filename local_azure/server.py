@@ -19,14 +19,14 @@ from multidict import CIMultiDict
 from local_azure import routes, trust
 from local_azure.admission import Admission
 from local_azure.connections import Connections, Listener
-from local_azure.exchange import Answer, NotModelledError, Origin
+from local_azure.exchange import Answer, Origin
 from local_azure.faults import Cut, Effect, Faults, Hang, Refuse, Stall
 from local_azure.gateway import Gateway, http_date, not_modelled
 from local_azure.handlers import data_plane, identity, ingestion, metrics
 from local_azure.handlers.logs import LogsApi
 from local_azure.log import Host, Operation, SeenRequest
 from local_azure.services import Services
-from local_azure.sources import behaviour
+from local_azure.sources import NotModelledError, behaviour
 from local_azure.state.access import Principal
 from local_azure.tokens import INGESTION_AUDIENCES
 

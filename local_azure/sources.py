@@ -10,12 +10,15 @@ Every behaviour is registered by the code that plays it, with its source and how
 `python -m local_azure --behaviours` prints them, `--unmodelled` what is known to be missing.
 """
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 type Mark = Literal["recorded", "documented", "inferred", "unverified"]
+
+
+class NotModelledError(Exception):
+    """The request is something that the local Azure doesn't know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +71,3 @@ def behaviour[F: Callable[..., object]](name: str, source: str, mark: Mark) -> C
         return function
 
     return note
-
-
-def known() -> list[Behaviour]:
-    """Return all registered behaviours, the Resource Graph engine's included."""
-    # Behaviours are registered by importing what plays them; the server imports all the rest.
-    from local_azure import graph  # noqa: PLC0415
-
-    importlib.import_module("local_azure.server")
-    found = {*BEHAVIOURS, *graph.BEHAVIOURS}
-    return sorted(found, key=lambda behaviour: (behaviour.mark, behaviour.name))

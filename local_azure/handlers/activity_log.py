@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from local_azure.exchange import Answer, Call, NotModelledError, Origin, Refusal
-from local_azure.sources import behaviour
+from local_azure.exchange import Answer, Call, Origin, Refusal
+from local_azure.sources import NotModelledError, behaviour
 from local_azure.state import ids
 from local_azure.state.activity import Event
 

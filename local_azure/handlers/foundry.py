@@ -1,8 +1,8 @@
 """Projects of a Foundry account, and connections of accounts and projects."""
 
-from local_azure.exchange import Answer, Call, NotModelledError, Origin, Refusal
+from local_azure.exchange import Answer, Call, Origin, Refusal
 from local_azure.handlers.accounts import find_account
-from local_azure.sources import behaviour
+from local_azure.sources import NotModelledError, behaviour
 from local_azure.state import ids
 from local_azure.state.account import Account
 from local_azure.state.foundry import Connection, Project

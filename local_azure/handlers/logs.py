@@ -15,12 +15,12 @@ from typing import Any
 import duckdb
 import duckdb_kql
 
-from local_azure.exchange import Answer, NotModelledError, Origin
+from local_azure.exchange import Answer, Origin
 from local_azure.log import SeenRequest
 from local_azure.log_engine import execute
 from local_azure.log_tables import Source, Span, source_of, tables_of
 from local_azure.services import Services
-from local_azure.sources import behaviour
+from local_azure.sources import NotModelledError, behaviour
 from local_azure.state import ids
 from local_azure.state.access import Principal
 from local_azure.tokens import Refused

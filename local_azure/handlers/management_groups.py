@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from local_azure.exchange import Answer, Call, NotModelledError, Origin
+from local_azure.exchange import Answer, Call, Origin
 from local_azure.handlers.subscriptions import page
-from local_azure.sources import behaviour
+from local_azure.sources import NotModelledError, behaviour
 from local_azure.state.containers import ManagementGroup, Subscription
 from local_azure.state.tenant import Tenant
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
-from local_azure.exchange import Answer, Call, NotModelledError, Origin
+from local_azure.exchange import Answer, Call, Origin
 from local_azure.handlers.accounts import find_account
 from local_azure.log import SeenRequest
 from local_azure.services import Services
-from local_azure.sources import behaviour
+from local_azure.sources import NotModelledError, behaviour
 from local_azure.state import ids
 from local_azure.state.access import Principal
 from local_azure.state.account import Account

@@ -4,8 +4,8 @@ import base64
 import re
 from collections.abc import Callable, Sequence
 
-from local_azure.exchange import Answer, Call, NotModelledError, Refusal
-from local_azure.sources import behaviour
+from local_azure.exchange import Answer, Call, Refusal
+from local_azure.sources import NotModelledError, behaviour
 from local_azure.state.containers import ResourceGroup
 
 

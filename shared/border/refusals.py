@@ -41,6 +41,7 @@ _BY_CODE: dict[str, type[AzureError]] = {
     "scopelocked": Locked,
     "accountprovisioningstateinvalid": Busy,
     "requestconflict": Busy,
+    "conflict": Busy,
     "anotheroperationinprogress": Busy,
     # The next sweep finds the subscription disabled, and leaves it alone.
     "readonlydisabledsubscription": Busy,

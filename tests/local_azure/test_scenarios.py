@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local_azure import MovedClock, PatchForm, scenarios, sources
+from local_azure import MovedClock, PatchForm, graph, scenarios, sources
 from local_azure.__main__ import main, sourced
 from shared import __version__
 from tests.support.plain_client import SUBSCRIPTIONS, arm, patch_account, read_account
@@ -76,7 +76,7 @@ def test_a_large_tenant_has_as_much_drift_as_asked_for() -> None:
 
 
 def test_every_behaviour_names_its_source_and_how_sure_it_is() -> None:
-    known = sources.known()
+    known = {*sources.BEHAVIOURS, *graph.BEHAVIOURS}
     marks = Counter(b.mark for b in known)
 
     assert all(b.name and b.source for b in known)

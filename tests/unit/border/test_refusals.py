@@ -86,7 +86,7 @@ NAMES: list[tuple[int, str, type[AzureError]]] = [
     (400, "AccountProvisioningStateInvalid", Busy),
     (409, "ReadOnlyDisabledSubscription", Busy),
     (409, "MissingSubscriptionRegistration", Refused),
-    (409, "Conflict", Refused),
+    (409, "Conflict", Busy),
     (400, "BadRequest", Refused),
     (408, "RequestTimeout", Unclear),
     (410, "Gone", Refused),
