@@ -39,7 +39,7 @@ PLACES: dict[str, dict[str, Any]] = {
 }
 # A lane that is closed is the pace's business, whatever waits for it (tests/unit/border): here are
 # those that are no lane of ARM's, and the SDK's own waiting.
-CLOSED = ("token", "graph", "account", "operation")
+CLOSED = ("token", "graph", "account", "patch", "operation")
 STRIKES = [
     *((place, "hangs") for place in PLACES),
     *((place, "closed for an hour") for place in CLOSED),
