@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from keysweep.session import Session
+from keysweep.words import in_tenant
 from shared.core.model import Level
 
 # The settings that decide what is hit; where none of them is given, the defaults count.
@@ -20,7 +21,8 @@ async def in_force(session: Session) -> str:
     """Say as whom a command acts, in which tenant, and by which settings. Raises AzureError."""
     arm = session.parts.arm
     who = (await arm.own_names() or ["an identity that its token does not name"])[0]
-    return "\n".join([f"As {who}, in tenant {await arm.home_tenant()}.", *_settings(session)])
+    where = in_tenant(await arm.home_tenant())
+    return "\n".join([f"As {who}, {where}.", *_settings(session)])
 
 
 def _settings(session: Session) -> Iterator[str]:

@@ -218,7 +218,9 @@ async def _check_the_tenant(parts: Parts, configuration: Configuration) -> None:
         tenant = await parts.arm.home_tenant()
     except AzureError as error:
         raise NotSignedIn(error) from error
-    if wanted is None or tenant == wanted:
+    if wanted is None or tenant in {wanted, ""}:
+        # Of a token that can't be read nobody knows whose it is: then what is in scope is of the
+        # wanted tenant by Azure's own list of subscriptions, and all else is left alone.
         return
     source = configuration.sources.get("AZURE_TENANT_ID")
     if source == "--tenant":

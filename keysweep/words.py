@@ -140,3 +140,8 @@ def scope_in_words(in_scope: InScope) -> str:
     """Say which subscriptions are in scope."""
     names = sorted(subscription.name for subscription in in_scope.subscriptions)
     return the_first(names) if names else "no subscription is"
+
+
+def in_tenant(tenant: str) -> str:
+    """Say in which tenant somebody is signed in; empty: their token does not say."""
+    return f"in tenant {tenant}" if tenant else "in a tenant that the token does not name"

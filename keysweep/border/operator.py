@@ -18,7 +18,7 @@ from keysweep.doctor.telemetry import Component
 from keysweep.explanation import Lock
 from keysweep.places import Place
 from shared.border.answers import Check, an_object, is_text, the_account
-from shared.border.arm_writer import ArmWriter
+from shared.border.arm_writer import ArmWriter, polling
 from shared.border.refusals import AFTER_A_WRITE, SDK_ERRORS, azure_error
 from shared.core.errors import Unclear
 from shared.core.model import AccountId
@@ -72,6 +72,7 @@ class Operator(ArmWriter):
             poller = await client.tags.begin_update_at_scope(
                 str(account_id).lstrip("/"),
                 TagsPatchResource(operation=operation, properties=Tags(tags=dict(tags))),
+                polling=polling(),
                 leave_by=leave_by,
             )
         except AFTER_A_WRITE as error:

@@ -6,7 +6,7 @@ from typing import assert_never
 from keysweep.advice import NotSignedIn, OtherTenant, UsageProblem
 from keysweep.configuration import Configuration
 from keysweep.doctor.finding import Check, Finding, State, error_text
-from keysweep.words import counted
+from keysweep.words import counted, in_tenant
 from shared.core.errors import AzureError, NotFound, SettingsError
 from shared.core.settings import SETTINGS
 
@@ -19,7 +19,7 @@ _LIST = "`az functionapp list --query [].id` prints the ids that you can see."
 def signed_in(names: Sequence[str], tenant: str) -> Finding:
     """Say who is signed in, and in which tenant."""
     who = names[0] if names else "An identity that its token does not name"
-    return Finding(Check.SIGN_IN, State.OK, f"{who}, in tenant {tenant}.")
+    return Finding(Check.SIGN_IN, State.OK, f"{who}, {in_tenant(tenant)}.")
 
 
 def not_signed_in(error: NotSignedIn | OtherTenant) -> Finding:

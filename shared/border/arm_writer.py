@@ -28,6 +28,11 @@ _OPERATION_SECONDS = 120.0
 _READ_BACK_SECONDS = 35.0
 
 
+def polling() -> AsyncARMPolling:
+    """Return how an operation is followed: the SDKs' own way looks every 30 s."""
+    return AsyncARMPolling(timeout=_POLL_SECONDS, expects=an_object_or_nothing)
+
+
 class ArmWriter(ArmReader):
     """Also turns local auth off, in the rings in force. Only a sweep that enforces has one."""
 
@@ -72,7 +77,7 @@ class ArmWriter(ArmReader):
                 Account(properties=properties),
                 # Our pipeline has no retry policy of azure-core: it would re-send a PATCH after
                 # 429 and 503 by itself (docs/facts.md, 2).
-                polling=AsyncARMPolling(timeout=_POLL_SECONDS, expects=an_object_or_nothing),
+                polling=polling(),
                 leave_by=leave_by,
             )
         except AFTER_A_WRITE as error:

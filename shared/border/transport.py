@@ -231,8 +231,14 @@ async def _read_whole(response: Any) -> None:
         raise OddAnswer(f"The answer can't be unpacked: {error}.") from error
     finally:
         await response.close()
-    # azure-core 1.41 has no public way to hand over a body that was read with a ceiling.
-    response._content = bytes(body)  # noqa: SLF001
+    # azure-core 1.41 has no public way to hand over a body that was read with a ceiling. And its
+    # `read`, which the SDKs call after a write, takes an empty body for one that is yet to be read.
+    response._content = content = bytes(body)  # noqa: SLF001
+
+    async def read() -> bytes:
+        return content
+
+    response.read = read
     response._decompressed_content = True  # noqa: SLF001
 
 

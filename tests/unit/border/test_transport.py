@@ -9,9 +9,11 @@ from azure.core.credentials import AccessTokenInfo
 from azure.core.exceptions import AzureError as SdkError
 from azure.core.pipeline import PipelineContext, PipelineRequest
 from azure.core.rest import HttpRequest
+from azure.core.rest._aiohttp import RestAioHttpTransportResponse
+from multidict import CIMultiDict
 
 from shared.border.tokens import TokenCache
-from shared.border.transport import Authorization
+from shared.border.transport import Authorization, _read_whole
 from shared.core.clouds import Cloud
 from shared.core.errors import Elsewhere
 from tests.support.virtual_time import VirtualClock
@@ -115,3 +117,33 @@ async def test_a_patch_whose_token_was_refused_is_not_sent_again(clock: VirtualC
     wire = Wire(clock, [401])
     assert await wire.ask(ARM, "PATCH") == 401
     assert wire.tokens == ["Bearer token-1"]
+
+
+# Answers, once they were read
+
+
+@pytest.mark.parametrize("body", [b"", b"{}"])
+async def test_an_answer_that_was_read_is_read_again_even_if_it_is_empty(body: bytes) -> None:
+    response = answered(body)
+
+    await _read_whole(response)
+
+    assert await response.read() == body
+
+
+def answered(body: bytes) -> RestAioHttpTransportResponse:
+    """Return an answer of azure-core's that nobody has read yet."""
+    parts = [body]
+
+    async def read(_: int) -> bytes:
+        return parts.pop() if parts else b""
+
+    said = SimpleNamespace(
+        status=202,
+        reason="Accepted",
+        headers=CIMultiDict({"Content-Length": str(len(body))}),
+        content=SimpleNamespace(read=read),
+        close=lambda: None,
+    )
+    request: Any = HttpRequest("PATCH", ARM)
+    return RestAioHttpTransportResponse(request=request, internal_response=said, decompress=True)
