@@ -19,7 +19,7 @@ _CODES = re.compile(
 # What cmd.exe acts on, which runs `az.cmd` on Windows. (A quote ends what is quoted.)
 _FOR_CMD = re.compile(r'["&|<>^%!\r\n]')
 # `DenyAssignmentAuthorizationFailed … denied because of the deny assignment with name …` (recorded
-# by many, such as AKS for its node groups), and `LinkedAuthorizationFailed … is blocked by deny
+# by many, such as users of managed Kubernetes), and `LinkedAuthorizationFailed … is blocked by deny
 # assignments on the linked scope(s) …` (Azure/ARO-RP#423).
 _DENIED = re.compile(r"deny ?assignment", re.IGNORECASE)
 _NO_PROGRAM = 127

@@ -18,7 +18,6 @@ from shared.core.events import (
     DriftFound,
     ExemptionObserved,
     KeyAccessChanged,
-    PatchWar,
     RemediationOutcome,
     SourcesDisagree,
     SubscriptionRead,
@@ -29,7 +28,6 @@ from shared.core.model import (
     Account,
     Decision,
     HoldReason,
-    Inventory,
     KeyChange,
     Outcome,
     Result,
@@ -37,7 +35,7 @@ from shared.core.model import (
 )
 from shared.steps.allowance import Allowance
 from shared.steps.sweep import new_sweep_id
-from tests.support.builders import NOW, TAG, a_change, a_coverage
+from tests.support.builders import NOW, TAG, a_change
 from tests.support.fake_sweeps import HOME, OTHER, Swept, bot, bots, swept
 from tests.support.fake_tenant import Acknowledgement, FakeTenant, Write, an_error
 from tests.support.virtual_time import VirtualLoop
@@ -156,20 +154,6 @@ async def test_an_exempt_account_keeps_its_keys_and_is_told() -> None:
     assert found.tenant.writes == []
 
 
-@pytest.mark.parametrize(
-    ("value", "days"), [("yes", None), ("2026-11-24", 0), ("2026-11-14", -10), ("no", None)]
-)
-async def test_an_exemption_is_told_with_the_days_that_it_has_left(
-    value: str, days: int | None
-) -> None:
-    found = await swept(FakeTenant.of(bot(tags={TAG: value})))
-    assert found.event(ExemptionObserved).days_left == days
-
-
-async def test_an_account_without_our_tag_has_no_exemption_to_tell() -> None:
-    assert (await swept(FakeTenant.of(bot()))).events(ExemptionObserved) == []
-
-
 async def test_a_compliant_account_with_our_tag_is_told_and_counted_once() -> None:
     found = await swept(FakeTenant.of(bot(keys_on=False, tags=EXEMPT)))
     assert found.event(ExemptionObserved).keys_on is False
@@ -241,25 +225,6 @@ async def test_a_sweep_whose_owners_can_not_be_read_is_whole_and_names_none() ->
     assert found.event(DriftFound).owner == ""
     assert found.event(DriftFound).owner_from == ""
     assert found.report.whole
-    assert len(tenant.writes) == 1
-
-
-@dataclass
-class Given:
-    """A discovery that found this."""
-
-    inventory: Inventory
-
-    async def discover(self) -> Inventory:
-        """Return it."""
-        return self.inventory
-
-
-async def test_an_account_that_is_not_in_scope_is_neither_decided_on_nor_written() -> None:
-    stray = bot("stray", kind="SpeechServices")
-    tenant = FakeTenant.of(bot(), stray)
-    found = await swept(tenant, discovery=Given(Inventory((a_coverage(),), (bot(), stray), ())))
-    assert [decision.account for decision in found.report.decisions] == [bot()]
     assert len(tenant.writes) == 1
 
 
@@ -368,24 +333,6 @@ async def test_audit_mode_asks_and_changes_nothing_waits_for_nobody_and_says_wha
     assert found.report.whole
 
 
-async def test_notice_says_when_the_keys_go_off() -> None:
-    found = await swept(
-        FakeTenant.of(bot()), enforces=False, ENFORCE_FROM="2026-12-01T08:00Z", MODE=""
-    )
-    assert found.event(RemediationOutcome).detail == "Its keys go off from 2026-12-01T08:00Z on."
-    assert found.result() is Result.WOULD_DISABLE
-
-
-@pytest.mark.parametrize(
-    "environ", [{"SWEEP_MODE": "audit", "ENFORCE_FROM": "2026-12-01T08:00Z"}, {}], ids=str
-)
-async def test_what_may_not_write_and_names_no_moment_gives_no_notice(
-    environ: dict[str, Any],
-) -> None:
-    found = await swept(FakeTenant.of(bot()), enforces=False, **environ)
-    assert found.event(RemediationOutcome).detail == "Audit mode changes nothing."
-
-
 # The brake
 
 
@@ -415,36 +362,6 @@ async def test_more_changes_than_the_limit_are_all_held_and_not_announced() -> N
     assert [event.hold_reason for event in found.events(AccountHeld)] == ["BRAKE"] * 3
     assert "3 changes in one sweep, and 2 are allowed" in found.events(AccountHeld)[0].reason
     assert found.events(DriftFound) == []
-
-
-async def test_the_brake_is_told_with_the_way_on() -> None:
-    found = await swept(FakeTenant.of(*bots(3)), **LIMIT)
-    brake = found.event(BrakeEngaged)
-    assert brake.changes == 3
-    assert brake.limit == 2
-    assert brake.held == 3
-    assert brake.brake.startswith("This sweep holds back all 3 changes: the brake")
-    assert found.report.brake == brake.brake
-
-
-async def test_audit_mode_says_what_the_brake_would_do_and_holds_nothing() -> None:
-    found = await swept(FakeTenant.of(*bots(3)), **LIMIT, **AUDIT)
-    assert found.event(BrakeEngaged).brake.startswith(
-        "A sweep that enforces would hold back all 3 changes: the brake"
-    )
-    assert found.report.held == 0
-    assert found.results == {Result.WOULD_DISABLE: 3}
-    assert found.events(RemediationOutcome)[0].detail == (
-        "Audit mode changes nothing. The brake would hold it: 3 changes in one sweep, and 2 are "
-        "allowed."
-    )
-
-
-async def test_audit_mode_says_of_each_drift_how_many_a_trickle_would_let_through() -> None:
-    found = await swept(FakeTenant.of(*bots(3)), BRAKE="trickle", **LIMIT, **AUDIT)
-    assert found.events(RemediationOutcome)[0].detail == (
-        "Audit mode changes nothing. The brake would let 2 of 3 changes through in one sweep."
-    )
 
 
 async def test_a_trickle_lets_so_many_writes_through_and_puts_off_the_rest() -> None:
@@ -507,12 +424,6 @@ async def test_a_drift_is_told_with_who_turned_the_keys_on_and_how_often_they_fl
     assert drift.open_hours == 2
 
 
-async def test_an_exemption_that_lapsed_opens_a_drift_the_day_after_its_last() -> None:
-    drift = (await swept(FakeTenant.of(bot(tags={TAG: "2026-11-20"})))).event(DriftFound)
-    assert drift.open_since == "2026-11-21T00:00:00+00:00"
-    assert drift.open_since_known == "exactly"
-
-
 def changed(*hours: float) -> list[KeyChange | str]:
     """Return changes so many hours ago, each of another account."""
     return [
@@ -544,19 +455,6 @@ async def test_changes_are_told_with_how_often_their_account_flipped_and_are_cou
     found = await swept(tenant)
     assert [event.flips for event in found.events(KeyAccessChanged)] == [2, 2]
     assert found.event(SweepCompleted).key_changes == 2
-
-
-async def test_a_patch_war_is_told_with_both_sides() -> None:
-    tenant = FakeTenant.of(bot())
-    tenant.changes += [
-        a_change(Turned.ON, NOW - timedelta(hours=3), by="ann"),
-        a_change(Turned.OFF, NOW - timedelta(hours=2), by="us", ours=True),
-        a_change(Turned.ON, NOW - timedelta(hours=1), by="bob"),
-    ]
-    war = (await swept(tenant)).event(PatchWar)
-    assert war.turned_on_by == "bob"
-    assert war.turned_off_by == "us"
-    assert war.flips == 3
 
 
 async def test_a_change_log_that_can_not_be_read_is_said_and_keeps_the_sweep_whole() -> None:
