@@ -61,6 +61,7 @@ async def test_it_only_reads(
     assert {event["result"] for event in swept.events("RemediationOutcome")} == {"WOULD_DISABLE"}
 
 
+@pytest.mark.slow
 async def test_it_finds_what_enforce_mode_changes_or_tries_to_change(serve: Serve) -> None:
     audited, enforced = serve(scenarios.demo()), serve(scenarios.demo())
 

@@ -70,6 +70,7 @@ async def test_the_home_tenant_is_that_of_the_token_if_no_setting_names_it(serve
 # Pages
 
 
+@pytest.mark.slow
 async def test_a_list_of_more_than_a_thousand_rows_is_read_to_its_end(serve: Serve) -> None:
     tenant = Tenant.with_one_subscription()
     for number in range(1_004):

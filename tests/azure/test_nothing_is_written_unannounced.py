@@ -397,6 +397,7 @@ async def test_a_thread_that_can_not_be_started_cancels_nothing_and_is_told(
     assert skip or isinstance(swept.error, SweepNotWhole | TelemetryLost)
 
 
+@pytest.mark.slow
 async def test_a_thread_that_can_not_be_started_in_a_burst_stops_no_change(serve: Serve) -> None:
     azure = serve(scenarios.large(accounts=1_100, drifted=1_100, subscriptions=10))
     too_early = patched_unannounced(azure)
@@ -468,6 +469,7 @@ async def _without_threads_at_first() -> list[Any]:
         ]
 
 
+@pytest.mark.slow
 async def test_telemetry_that_could_not_be_made_is_made_at_the_next_tick() -> None:
     refused, first, unwritten, second, writes, completed = await alone(_without_threads_at_first)
 

@@ -44,6 +44,7 @@ def of_the_bot(azure: LocalAzure, method: str, name: str = "bot-0") -> list[Oper
     ]
 
 
+@pytest.mark.slow
 async def test_with_azures_documented_rates_nothing_is_refused_polling_included(
     serve: Serve,
 ) -> None:
@@ -58,6 +59,7 @@ async def test_with_azures_documented_rates_nothing_is_refused_polling_included(
     assert [operation for operation in azure.operations if operation.status == 429] == []
 
 
+@pytest.mark.slow
 async def test_resource_graphs_quota_is_never_exceeded_however_many_batches_there_are(
     serve: Serve,
 ) -> None:

@@ -61,6 +61,7 @@ async def _calm(serve: Serve, accounts: int, subscriptions: int) -> Counter[str]
     return asked(azure)
 
 
+@pytest.mark.slow
 async def test_a_calm_sweep_asks_as_much_of_ten_thousand_accounts_as_of_a_hundred(
     serve: Serve,
 ) -> None:

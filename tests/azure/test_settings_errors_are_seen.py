@@ -120,6 +120,7 @@ async def _first_tick_then_mended() -> dict[str, Any]:
         }
 
 
+@pytest.mark.slow
 async def test_it_is_seen_at_the_very_first_tick_of_a_process_too() -> None:
     assert await alone(_first_tick_then_mended) == {
         "succeeded": [False, True],

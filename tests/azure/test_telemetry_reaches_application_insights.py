@@ -422,6 +422,7 @@ async def _in_production(site: str) -> dict[str, Any]:
         }
 
 
+@pytest.mark.slow
 async def test_production_sends_under_the_apps_name_by_its_identity_and_is_silent_afterwards() -> (
     None
 ):

@@ -129,6 +129,7 @@ async def test_an_operation_that_runs_when_the_budget_ends_is_unverified(serve: 
     assert "The operation is still running" in details["bot-0"]
 
 
+@pytest.mark.slow
 async def test_what_was_not_reached_is_deferred_and_the_next_ticks_carry_on(serve: Serve) -> None:
     # Each takes two minutes, four at a time: not all of them fit.
     azure = serve(bots(16, operation_seconds=110))

@@ -4,6 +4,8 @@ import asyncio
 import os
 import sys
 
+import pytest
+
 from local_azure import RunningClock, SeenRequest
 from tests.support.contoso import TAG, adrift, keys_on
 from tests.support.real_sweeps import ONE_SWEEP
@@ -12,6 +14,7 @@ from tests.support.serving import Serve
 HARMLESS = {"DISABLED", "ALREADY_OFF", "BUSY"}
 
 
+@pytest.mark.slow
 async def test_two_real_processes_do_no_harm(serve: Serve) -> None:
     tenant = adrift(*(f"bot-{number}" for number in range(8)), operation_seconds=1, stale_reads=1)
     tenant.add_account("keeps", local_auth=True, tags={TAG: "yes"})

@@ -217,6 +217,7 @@ DEMO = {
 """What is true of the accounts of the demo's tenant that have a story (scenarios/demo_use.py)."""
 
 
+@pytest.mark.slow
 def test_the_demos_tenant_has_each_verdict_with_a_trap(serve: Serve) -> None:
     azure = at_once(serve, scenarios.demo(datetime.now(UTC).date()).tenant)
     found = judged(azure)
