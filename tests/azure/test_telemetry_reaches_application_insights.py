@@ -47,7 +47,10 @@ def of(swept: Swept, *base_types: str) -> list[dict[str, Any]]:
 
 
 def metrics(swept: Swept) -> dict[str, dict[tuple[str, ...], float]]:
-    """Return values by metric and by its dimensions' values, in the declared order."""
+    """Return values by metric and by its dimensions' values, in the declared order.
+
+    What was counted leaves in parts, if the exporter's minute is over meanwhile.
+    """
     declared = {metric.name: metric for metric in METRICS}
     found: dict[str, dict[tuple[str, ...], float]] = {name: {} for name in declared}
     for point in of(swept, "MetricData"):
@@ -57,8 +60,8 @@ def metrics(swept: Swept) -> dict[str, dict[tuple[str, ...], float]]:
         dimensions = declared[metric["name"]].dimensions
         assert set(point["properties"]) == set(dimensions)
         values = tuple(point["properties"][dimension] for dimension in dimensions)
-        assert values not in found[metric["name"]]
-        found[metric["name"]][values] = metric["value"]
+        known = found[metric["name"]].get(values, 0)
+        found[metric["name"]][values] = known + metric["value"]
     return found
 
 
