@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.deploy.azure_cli import CommandFailed, post
+from shared.core.addresses import Links
+from shared.core.errors import Unclear
 
 _URL = "/providers/Microsoft.ResourceGraph/resources?api-version=2022-10-01"
 _MOST_ROWS = 1000
@@ -48,17 +50,22 @@ def _scopes(query: str) -> list[str] | None:
     """Return the column `scope` of what a query finds; None if that can't be seen, or not all."""
     try:
         return [str(row["scope"]) for page in _pages(query) for row in page["data"]]
-    except (CommandFailed, KeyError, TypeError):
+    except (CommandFailed, Unclear, KeyError, TypeError):
         return None
 
 
 def _pages(query: str) -> Iterator[Mapping[str, Any]]:
-    """Ask for one page after the other. Raises CommandFailed, or KeyError where the rest is cut."""
+    """Ask for one page after the other.
+
+    Raises CommandFailed, Unclear if the pages lead in a circle, and KeyError where the rest is cut.
+    """
     options = {"resultFormat": "objectArray", "$top": _MOST_ROWS}
     ordered = f"{query} | order by id asc, scope asc"
+    links = Links("Querying", "Resource Graph")
     page = post(_URL, {"query": ordered, "options": options})
     yield page
-    while "$skipToken" in page or page.get("resultTruncated") == "true":
-        options["$skipToken"] = page["$skipToken"]
+    # An empty token is none.
+    while page.get("$skipToken") or page.get("resultTruncated") == "true":
+        options["$skipToken"] = links.follow(page["$skipToken"])
         page = post(_URL, {"query": ordered, "options": options})
         yield page

@@ -205,7 +205,7 @@ def test_a_ring_on_the_second_page_of_resource_graph_is_found_too(cli: AzureCli)
         if "roledefinitions" in body["query"]:
             return 0, json.dumps({"data": []})
         first = {"data": [{"scope": DEV}], "$skipToken": "more", "resultTruncated": "false"}
-        second = {"data": [{"scope": TEST}], "resultTruncated": "false"}
+        second = {"data": [{"scope": TEST}], "$skipToken": "", "resultTruncated": "false"}
         return 0, json.dumps(second if body["options"].get("$skipToken") == "more" else first)
 
     cli.act(GRAPH, page)
@@ -213,7 +213,15 @@ def test_a_ring_on_the_second_page_of_resource_graph_is_found_too(cli: AzureCli)
     assert done(cli) == ["/at/test", "deployed"]
 
 
-@pytest.mark.parametrize("answer", ["(Forbidden) no", {"data": [], "resultTruncated": "true"}])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "(Forbidden) no",
+        {"data": [], "resultTruncated": "true"},
+        {"data": [], "$skipToken": "the same again", "resultTruncated": "false"},
+    ],
+    ids=str,
+)
 def test_where_resource_graph_shows_nothing_it_is_said_that_a_ring_may_be_missed(
     cli: AzureCli, capsys: pytest.CaptureFixture[str], answer: object
 ) -> None:
