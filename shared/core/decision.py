@@ -223,14 +223,16 @@ def plan(
     return Plan((), tuple(drift), brake=Brake.HOLD, forecast=forecast)
 
 
+def too_many(changes: int, limits: Limits) -> str:
+    """Say how many changes there are, and how many the brake allows."""
+    return f"{changes} changes in one sweep, and {limits.most_changes} are allowed."
+
+
 def held_by_the_brake(
     decisions: Iterable[Decision], held: Sequence[Decision], limits: Limits
 ) -> list[Decision]:
     """Return decisions with those of them held that the brake holds."""
-    reason = (
-        f"The brake holds it: {len(held)} changes in one sweep, and {limits.most_changes} are "
-        "allowed."
-    )
+    reason = f"The brake holds it: {too_many(len(held), limits)}"
     keys = {decision.account.id.key for decision in held}
     return [
         replace(decision, verdict=Verdict.HELD, hold=HoldReason.BRAKE, reason=reason)

@@ -19,7 +19,7 @@ from shared.core.announcements import (
     subscriptions_read,
 )
 from shared.core.change_log import ChangeLog
-from shared.core.decision import Brake, Plan, decide, held_by_the_brake, plan
+from shared.core.decision import Brake, Plan, decide, held_by_the_brake, plan, too_many
 from shared.core.events import BrakeEngaged, DriftFound, PatchWar, RingEvent
 from shared.core.model import (
     Decision,
@@ -139,10 +139,11 @@ class Findings:
 
     def _would_brake(self) -> str:
         """Say in a sentence what the brake would do to each of the changes."""
-        count, most = self._changes, self.settings.limits.most_changes
+        limits = self.settings.limits
         if self.planned.brake is Brake.TRICKLE:
-            return f"The brake would let {most} of {count} changes through in one sweep."
-        return f"The brake would hold it: {count} changes in one sweep, and {most} are allowed."
+            through = f"{limits.most_changes} of {self._changes} changes"
+            return f"The brake would let {through} through in one sweep."
+        return f"The brake would hold it: {too_many(self._changes, limits)}"
 
     @property
     def _changes(self) -> int:

@@ -131,7 +131,7 @@ def test_the_gateway_may_take_longer_than_the_time_budget(serve: Serve) -> None:
     azure.before(see)
     ran = here(
         azure, "probe", "bot", "--key-from-stdin", "--wait", "5h", "--every", "3600",
-        stdin=keys_of(tenant.account("bot"))[0], clock=azure.clock,
+        stdin=keys_of(tenant.account("bot"))[0],
     )  # fmt: skip
     assert asked.count("openai") >= hours
     assert "The gateway refuses keys" in ran.err

@@ -106,18 +106,16 @@ def here(
     azure: LocalAzure | None,
     *arguments: str,
     stdin: str = "",
-    clock: Clock | None = None,
     **environ: Any,
 ) -> Ran:
     """Run it in a pipe, in this process: quick, for what depends on no process of its own.
 
     It lives in the time of the local Azure.
     """
-    clock = clock or (azure.clock if azure else None)
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
     typed = io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8")
     with as_a_person(environment(azure, **environ), typed, out, err):
-        code = main(arguments, clock)
+        code = main(arguments, azure.clock if azure else None)
     return Ran(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
 
 
