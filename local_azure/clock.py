@@ -72,8 +72,8 @@ class MovedClock:
 
     `advance` moves it. Unless `auto` is off it also moves itself, to the first sleeper's deadline,
     when everything is at rest: somebody sleeps, no request is being worked on, nothing runs in the
-    threads of a loop that sleeps, and neither the server's event loops nor those that sleep have
-    anything to do, in several rounds. How much real time that takes doesn't matter.
+    threads of a loop that slept, and neither the server's event loops nor those that ever slept
+    have anything to do, in several rounds. How much real time that takes doesn't matter.
     """
 
     def __init__(self, start: datetime = START, *, auto: bool = True) -> None:
@@ -214,7 +214,9 @@ class MovedClock:
                     self._driver = None  # idle for a second; the next sleeper starts another
                     return
                 seen = self._activity
-                loops = {*self._watched, *(sleeper.loop for sleeper in self._sleepers)}
+                # Whoever slept before may be about to sleep again, and is only held up.
+                slept = (loop for loop in self._counted if loop.is_running())
+                loops = {*self._watched, *slept}
             if not _are_at_rest(loops):
                 time.sleep(_NAP_SECONDS)
                 continue

@@ -29,6 +29,22 @@ async def test_sleepers_wake_in_the_order_of_their_deadlines_and_nobody_waits_fo
     assert clock.now() == START + timedelta(hours=2)
 
 
+def test_a_loop_that_slept_before_and_is_held_up_at_work_keeps_the_clock_where_it_is() -> None:
+    clock = MovedClock()
+    other = threading.Thread(target=lambda: asyncio.run(clock.sleep(540)), daemon=True)
+
+    async def work() -> float:
+        await clock.sleep(1)
+        other.start()
+        ends = time.monotonic() + 0.2
+        while time.monotonic() < ends:
+            pass
+        return clock.monotonic()
+
+    assert asyncio.run(work()) == 1
+    other.join()
+
+
 async def test_a_clock_without_auto_stands_still() -> None:
     clock = MovedClock(auto=False)
     sleeping = asyncio.ensure_future(clock.sleep(5))
