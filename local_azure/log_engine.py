@@ -4,6 +4,7 @@ import dataclasses
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -11,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import duckdb_kql
 from duckdb_kql import ir
 from duckdb_kql.lower import lower
 from duckdb_kql.translate import CLOCK_SLOT, clock
 from duckdb_kql.translate import to_sql as write_sql
 
+from local_azure.database import Database
 from local_azure.sources import NotModelledError, behaviour
 
 _TYPES = {
@@ -52,12 +53,10 @@ def execute(kql: str, tables: Sequence[Table], now: datetime) -> Result:
     """Run a query. Raises KqlError, duckdb.Error, NotModelledError."""
     schema = tuple((table.name, tuple(table.columns)) for table in tables)
     sql = _translated(kql, schema)
-    database = duckdb_kql.connect()
-    try:
-        database.execute("SET TimeZone = 'UTC'")
+    with closing(Database()) as database:
         for table in tables:
-            _load(database, table)
-        found = database.execute(sql, _bound(sql, now))
+            _load(database.connection, table)
+        found = database.connection.execute(sql, _bound(sql, now))
         described = [(str(c[0]), str(c[1])) for c in found.description or []]
         unknown = {kind for _, kind in described} - set(_TYPES)
         if unknown:
@@ -67,8 +66,6 @@ def execute(kql: str, tables: Sequence[Table], now: datetime) -> Result:
             [_value(value, kind) for value, (_, kind) in zip(row, described, strict=True)]
             for row in found.fetchall()
         ]
-    finally:
-        database.close()
     return Result(columns, rows)
 
 

@@ -1,13 +1,12 @@
 """Resource Graph's tables in DuckDB, and the view that a caller has of them."""
 
 import json
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import duckdb
-import duckdb_kql
+
+from local_azure.database import Database
 
 DuckDBError = duckdb.Error
 
@@ -35,11 +34,8 @@ class Store:
     """The rows. Not safe for threads: its owner holds a lock."""
 
     def __init__(self) -> None:
-        self._connection = duckdb_kql.connect()
-        # One thread: rows come in the order of writing, and memory stays small.
-        self._connection.execute("SET threads = 1")
-        # The rows stay the side that is walked when they are compared with what is visible.
-        self._connection.execute("SET disabled_optimizers = 'build_side_probe_side,join_order'")
+        self._database = Database()
+        self._connection = self._database.connection
         self._connection.execute("CREATE TABLE visible (scope VARCHAR)")
         columns = ", ".join(f'"{name}" VARCHAR' for name in _STRINGS)
         columns += "".join(f', "{name}" JSON' for name in _DYNAMICS)
@@ -56,18 +52,13 @@ class Store:
 
     def load(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add many rows whose ids are new."""
-        stored = ", ".join(f"'{name}': 'VARCHAR'" for name in ("key", "scope", *COLUMNS))
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "rows.json"
-            with path.open("w", encoding="utf-8") as lines:
-                for row in rows:
-                    lines.write(json.dumps(_stored(row)) + "\n")
-            self._connection.execute(
-                f"INSERT INTO all_{_known(table)} SELECT * FROM "  # noqa: S608 - our names
-                f"read_json(?, format = 'newline_delimited', columns = {{{stored}}}, "
-                "maximum_object_size = 67108864)",
-                [str(path)],
-            )
+        names = ("key", "scope", *COLUMNS)
+        stored = [_stored(row) for row in rows]
+        lists = ", ".join("unnest(?::VARCHAR[])" for _ in names)
+        self._connection.execute(
+            f"INSERT INTO all_{_known(table)} SELECT {lists}",
+            [[row[name] for row in stored] for name in names],
+        )
 
     def upsert(self, table: str, row: Mapping[str, Any]) -> None:
         """Write one row, over the one with the same id (in any letter case)."""
@@ -115,8 +106,8 @@ class Store:
         return [(str(column[0]), str(column[1])) for column in described], cursor.fetchall()
 
     def close(self) -> None:
-        """Let go of the database."""
-        self._connection.close()
+        """Let go of the rows."""
+        self._database.close()
 
 
 def _known(table: str) -> str:
