@@ -8,6 +8,7 @@ here (docs/facts.md, 6).
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
 from itertools import pairwise, product
 from typing import Self
 
@@ -68,7 +69,7 @@ class Schedule:
         days = [
             timedelta(days=day)
             for day in range(_HORIZON.days)
-            if self._fires_on(_LEAP_YEAR + timedelta(days=day))
+            if self.fires_on(_LEAP_YEAR + timedelta(days=day))
         ]
         nights = [later - earlier + times[0] - times[-1] for earlier, later in pairwise(days)]
         within_days = [later - earlier for earlier, later in pairwise(times)]
@@ -77,10 +78,9 @@ class Schedule:
     def number(self, moment: datetime) -> int:
         """Return which firing the last one up to `moment` is, counted from 0 since 2024."""
         moment = moment.astimezone(UTC)
-        days = range((moment - _FIRST_DAY).days)
-        before = sum(self._fires_on(_FIRST_DAY + timedelta(days=day)) for day in days)
+        before = _firing_days(self, (moment - _FIRST_DAY).days)
         times = list(self._times())
-        today = sum(at <= moment.time() for at in times) if self._fires_on(moment) else 0
+        today = sum(at <= moment.time() for at in times) if self.fires_on(moment) else 0
         return before * len(times) + today - 1
 
     def is_first_of_day(self, moment: datetime, last: datetime | None) -> bool:
@@ -98,7 +98,7 @@ class Schedule:
         midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
         for days in range(_HORIZON.days + 1):
             day = midnight + timedelta(days=days)
-            if self._fires_on(day):
+            if self.fires_on(day):
                 for at in self._times():
                     fires = datetime.combine(day, at, day.tzinfo)
                     if fires > moment:
@@ -111,10 +111,17 @@ class Schedule:
         for hour, minute, second in product(*map(sorted, hours_minutes_seconds)):
             yield time(hour, minute, second)
 
-    def _fires_on(self, day: datetime) -> bool:
+    def fires_on(self, day: datetime) -> bool:
+        """Whether it fires at any time of this day."""
         # Both the day and the day of the week must match; cron elsewhere takes either.
         days, months, weekdays = self.fields[3:]
         return day.day in days and day.month in months and day.isoweekday() % 7 in weekdays
+
+
+@lru_cache(maxsize=16)  # a sweep asks for the same day several times
+def _firing_days(schedule: Schedule, days: int) -> int:
+    """Count on how many of the first `days` days since 2024 it fires."""
+    return sum(schedule.fires_on(_FIRST_DAY + timedelta(days=day)) for day in range(days))
 
 
 def _field(text: str, name: str, least: int, most: int, words: tuple[str, ...]) -> frozenset[int]:
