@@ -1,6 +1,6 @@
 """Errors as a person is told them: a missing role is theirs, not the Function's. Pure."""
 
-from shared.core.errors import AzureError, KeysweepError, NoRole, NoToken
+from shared.core.errors import AzureError, KeysweepError, NoRole, NotFound, NoToken, Unclear
 from shared.core.model import Gap
 
 _ROLES = {
@@ -13,6 +13,10 @@ _NOT_REACHED = (
     "Azure was not reached: look at the network, at HTTPS_PROXY, and at the certificates "
     "(SSL_CERT_FILE)."
 )
+_YOURS = {
+    NotFound.advice: "It was deleted or moved.",
+    Unclear.advice: "Run the command again to see.",
+}
 
 
 class UsageProblem(KeysweepError):
@@ -52,9 +56,11 @@ def for_person(error: KeysweepError | str) -> str:
     text = str(error)
     if "ServiceRequest" in text:
         return text.replace(AzureError.advice, _NOT_REACHED)
+    for advice, yours in _YOURS.items():
+        text = text.replace(advice, yours)
     role = next((role for action, role in _ROLES.items() if action in text), "Reader")
-    yours = f"You need a role that allows this there, such as {role}; a new one takes minutes."
-    return text.replace(NoRole.advice, yours).replace("the identity", "you")
+    wanted = f"You need a role that allows this there, such as {role}; a new one takes minutes."
+    return text.replace(NoRole.advice, wanted).replace("the identity", "you")
 
 
 def gap_in_words(gap: Gap) -> str:

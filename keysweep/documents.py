@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, assert_never
 
+from keysweep.advice import for_person
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS
 from keysweep.outputs import NOT_SEEN, camel, csv_of, document, gaps_in, unread
 from keysweep.words import distinct, names_of
@@ -296,7 +297,7 @@ def as_json(
         "whole": report.whole,
         "reasons": list(report.reasons),
         "brake": report.brake,
-        "changeLog": report.change_log,
+        "changeLog": for_person(report.change_log),
         "counts": {
             "accounts": report.accounts,
             **{verdict.lower(): count for verdict, count in report.verdicts.items()},

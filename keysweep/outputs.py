@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from keysweep.advice import for_person
 from keysweep.words import inert
 from shared import __version__
 from shared.core.model import AccountId, Gap
@@ -54,7 +55,7 @@ def gaps_in(gaps: Sequence[Gap]) -> list[dict[str, str]]:
         {
             "kind": str(gap.kind),
             "name": gap.name,
-            "problem": gap.problem,
+            "problem": for_person(gap.problem),
             "subscriptionId": gap.subscription_id,
         }
         for gap in gaps
@@ -63,7 +64,7 @@ def gaps_in(gaps: Sequence[Gap]) -> list[dict[str, str]]:
 
 def unread(gap: Gap) -> str:
     """Say of a gap what could not be read, and why."""
-    return f"{gap.kind} {gap.name} could not be read: {gap.problem}"
+    return f"{gap.kind} {gap.name} could not be read: {for_person(gap.problem)}"
 
 
 def csv_of(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from rich.text import Text
 
 from keysweep import tables
-from keysweep.advice import gap_in_words
+from keysweep.advice import for_person, gap_in_words
 from keysweep.documents import (
     FailOn,
     Group,
@@ -163,7 +163,8 @@ def totals(report: SweepReport) -> list[Text]:
             lines.append(shown(f"{counted(count, 'subscription')} left alone: {what}", "dim"))
     lines += [not_seen(gap_in_words(gap)) for gap in inventory.gaps]
     if report.change_log_unread:
-        lines.append(shown(f"The change log could not be read: {report.change_log_unread}", "dim"))
+        why = for_person(report.change_log_unread)
+        lines.append(shown(f"The change log could not be read: {why}", "dim"))
     lines.extend(_ring_lines(report))
     results = report.results
     would = results.get(Result.WOULD_DISABLE, 0)

@@ -5,10 +5,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import assert_never
 
-from keysweep.advice import for_person
 from keysweep.exit_codes import FINE, NOT_WHOLE, REMAINS, USAGE
 from keysweep.outputs import camel, document
-from shared.core.errors import AzureError, NotFound, Unclear
 
 SCHEMA = 1
 """Version of the JSON document: docs/doctor.schema.json."""
@@ -98,14 +96,6 @@ def _not_reached(check: Check, findings: Iterable[Finding]) -> Finding:
 def not_reached(check: Check, first: Check) -> Finding:
     """Say which other check has to be well before."""
     return Finding(check, State.NOT_REACHED, f"Nobody looked: see {first} first.")
-
-
-def error_text(error: AzureError | str) -> str:
-    """Return what a person is told of an error; what the Function does about it is left out."""
-    text = for_person(error)
-    for advice in (NotFound.advice, Unclear.advice):
-        text = text.replace(advice, "")
-    return text.strip()
 
 
 def as_json(findings: Sequence[Finding]) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import assert_never
 
-from keysweep.advice import NotSignedIn, OtherTenant, UsageProblem
+from keysweep.advice import NotSignedIn, OtherTenant, UsageProblem, for_person
 from keysweep.configuration import Configuration
-from keysweep.doctor.finding import Check, Finding, State, error_text
+from keysweep.doctor.finding import Check, Finding, State
 from keysweep.words import counted, in_tenant
 from shared.core.errors import AzureError, NotFound, SettingsError
 from shared.core.settings import SETTINGS
@@ -57,7 +57,7 @@ def stopped(error: SettingsError | UsageProblem | AzureError) -> Finding:
         case UsageProblem():
             return settings_unreadable(error)
         case AzureError():
-            return Finding(Check.SIGN_IN, State.FAILED, error_text(error))
+            return Finding(Check.SIGN_IN, State.FAILED, for_person(error))
         case _ as never:
             assert_never(never)
 
@@ -73,7 +73,7 @@ def functions_settings(error: SettingsError | UsageProblem | AzureError) -> Find
     if isinstance(error, AzureError):
         says = f"Those of the Function could not be read. {others}"
         remedy = _LIST if isinstance(error, NotFound) else ""
-        return Finding(Check.SETTINGS, State.NOT_SEEN, says, (error_text(error),), remedy)
+        return Finding(Check.SETTINGS, State.NOT_SEEN, says, (for_person(error),), remedy)
     if isinstance(error, UsageProblem):
         return Finding(Check.SETTINGS, State.WRONG, f"{error} {others}", remedy=_LIST)
     says = f"Those of the Function are wrong: each of its sweeps fails. {others}"

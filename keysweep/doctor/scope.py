@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 
 from keysweep import words
-from keysweep.doctor.finding import Check, Finding, State, error_text, not_reached
+from keysweep.advice import for_person, gap_in_words
+from keysweep.doctor.finding import Check, Finding, State, not_reached
 from keysweep.words import counted, distinct, the_first
 from shared.core.change_log import ChangeLog
-from shared.core.model import Answer, Gap, GroupsAbove
+from shared.core.model import Answer, GroupsAbove
 from shared.steps.scope import InScope
 
 type Visible = Answer[tuple[str, GroupsAbove]]
@@ -29,12 +30,8 @@ def subscriptions(in_scope: InScope) -> Finding:
         return Finding(Check.SUBSCRIPTIONS, State.OK, says)
     remedy = "Reader there, or a narrower scope (-s, -m)."
     says = f"{says} {counted(len(in_scope.gaps), 'thing')} in scope could not be read."
-    details = tuple(map(_gap, in_scope.gaps))
+    details = tuple(map(gap_in_words, in_scope.gaps))
     return Finding(Check.SUBSCRIPTIONS, State.NOT_SEEN, says, details, remedy)
-
-
-def _gap(gap: Gap) -> str:
-    return f"{gap.kind} {gap.name}: {error_text(gap.problem)}"
 
 
 def _left_alone(in_scope: InScope) -> str:
@@ -53,7 +50,7 @@ def resource_graph(in_scope: InScope, visible: Visible) -> Finding:
     names, check = names_of(in_scope), Check.RESOURCE_GRAPH
     if visible.unread or in_scope.graph_unread:
         problems = [*visible.unread.values(), in_scope.graph_unread]
-        reasons = tuple(dict.fromkeys(error_text(problem) for problem in problems if problem))
+        reasons = tuple(dict.fromkeys(for_person(problem) for problem in problems if problem))
         says = f"It could not be asked. {_ARM_INSTEAD}"
         remedy = "Try again in a few minutes."
         return Finding(check, State.NOT_SEEN, says, reasons, remedy)
@@ -92,7 +89,7 @@ def change_log(in_scope: InScope, visible: Visible, log: ChangeLog) -> Finding:
 
 def _doubts(log: ChangeLog, missing: int) -> Iterator[str]:
     if log.unread:
-        yield error_text(log.unread)
+        yield for_person(log.unread)
     if log.lacking:
         yield f"{counted(log.lacking, 'row')} of it can't be read."
     if missing:

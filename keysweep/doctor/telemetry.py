@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from keysweep.doctor.finding import Check, Finding, State, error_text
+from keysweep.advice import for_person
+from keysweep.doctor.finding import Check, Finding, State
 from keysweep.taken import EventTable, LogAnswer, moment_of
 from shared.core.errors import AzureError, NotFound
 from shared.core.events import SweepCompleted, SweepStarted
@@ -71,7 +72,7 @@ def application_insights(found: Component | AzureError | None, subscription_id: 
     remedy = "--insights RESOURCE-ID says where it is."
     if isinstance(found, AzureError):
         says = "The components of the Function's subscription could not be read."
-        return Finding(check, State.NOT_SEEN, says, (error_text(found),), remedy)
+        return Finding(check, State.NOT_SEEN, says, (for_person(found),), remedy)
     if found is None:
         says = (
             "No component that you can see in the Function's subscription "
@@ -164,7 +165,7 @@ def last_sweep(
     if isinstance(answer, AzureError):
         says = "Its telemetry could not be read."
         remedy = "Look at the resource id." if isinstance(answer, NotFound) else _READER
-        return Finding(check, State.NOT_SEEN, says, (error_text(answer),), remedy)
+        return Finding(check, State.NOT_SEEN, says, (for_person(answer),), remedy)
     try:
         found = read_sweeps(answer.rows, now)
     except (ValueError, OverflowError) as error:

@@ -11,11 +11,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from keysweep.advice import for_person
 from keysweep.documents import FailOn, GroupBy
 from keysweep.scan import Request, scan
 from keysweep.words import inert
-from shared.core.errors import AzureError, NoRole, Unclear
+from shared.core.errors import NoRole, Unclear
 from shared.core.model import Turned
 from tests.support.builders import NOW, TAG, a_change, an_account
 from tests.support.fake_tenant import FakeTenant, an_error
@@ -270,21 +269,3 @@ async def test_what_azure_says_comes_out_inert(output: str) -> None:
 def test_what_is_printable_stays_as_it_is() -> None:
     assert inert("Zürich, 東京 ✓") == "Zürich, 東京 ✓"
     assert inert("a\x1b[0m\u202eb\n") == "a\\x1b[0m\\u202eb\\n"
-
-
-@pytest.mark.parametrize(
-    ("error", "says"),
-    [
-        (
-            AzureError("Listing", "x", code="ServiceRequestTimeoutError", message="No."),
-            "Azure was not reached: look at the network",
-        ),
-        (
-            NoRole("Listing", "x", message="Microsoft.Resources/tags/write is missing."),
-            "You need a role that allows this there, such as Tag Contributor;",
-        ),
-    ],
-)
-def test_advice_is_for_the_person(error: AzureError, says: str) -> None:
-    assert says in for_person(error)
-    assert "Keysweep's identity" not in for_person(error)
