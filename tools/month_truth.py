@@ -210,13 +210,6 @@ def known_turns(truth: Truth, tick: Tick) -> Mapping[str, list[Turn]]:
     return found
 
 
-def on_since(truth: Truth, tick: Tick, account: str) -> datetime | None:
-    """Return when its keys were last turned on before a tick; None: before the month."""
-    turns = (turn for turn in truth.turns if turn.account == account and turn.turned == "on")
-    before = [naive(turn.at) for turn in turns if turn.at <= tick.at]
-    return max(before, default=None)
-
-
 def findings(tick: Tick) -> list[Finding]:
     """Return what a sweep had to make of every account that it could read."""
     today = naive(tick.at).date()
@@ -253,11 +246,6 @@ def drifts(found: Iterable[tuple[Tick, Finding]]) -> list[Drift]:
         for tick, finding in found
         if finding.verdict == "DRIFT"
     ]
-
-
-def newest_by_account(found: Iterable[tuple[Tick, Finding]]) -> list[tuple[Tick, Finding]]:
-    """Return the newest finding about each account."""
-    return list({finding.account.id: (tick, finding) for tick, finding in found}.values())
 
 
 def braked(tick: Tick, found: list[Finding]) -> bool:
