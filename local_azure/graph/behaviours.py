@@ -1,7 +1,7 @@
 """What the Resource Graph engine does because Azure does it, each with its source.
 
-"fact n" is a numbered fact of the README that lies beside the recorded exchanges; arg-ok-01 and
-the like are exchanges, copied to tests/data/recorded_graph.
+"fact n" is a numbered fact of the README that lies beside the recorded exchanges in
+tests/data/recorded; arg-ok-01 and the like are exchanges.
 """
 
 from local_azure.sources import Behaviour

@@ -7,25 +7,24 @@ import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from local_azure.graph import GraphAnswer, GraphTables
 from local_azure.graph.rows import full_row
+from tests.support import recorded_exchanges
 from tests.support.graph_engine import ask_engine
 
-RECORDED = Path(__file__).parent.parent / "data" / "recorded_graph"
 NOW = datetime(2019, 12, 12, 3, 2, 52, 256809, tzinfo=UTC)
 HERE = "00000000-0000-0000-0000-000000000001"
 
 
 def recorded(case: str) -> tuple[dict[str, Any], dict[str, Any], str]:
-    """Read the request body, the response body and the api-version of a case."""
-    (path,) = RECORDED.glob(f"{case}-*.json")
-    exchange = json.loads(path.read_text(encoding="utf-8"))
-    version = exchange["request"]["url"].rpartition("api-version=")[2]
-    return exchange["request"]["body"], exchange["response"]["body"], version
+    """Return the request body, the response body and the api-version of a case."""
+    exchange = deepcopy(recorded_exchanges.recorded(case))
+    version = exchange.path.rpartition("api-version=")[2]
+    return exchange.request_body, exchange.body, version
 
 
 def ask(
