@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.deploy.command_lines import pasteable
+from shared.core.addresses import Links
+from shared.core.errors import Unclear
 
 # `(Code) message`, `Code: ...`, and what stands in the JSON of a deployment, quoted over and over.
 _CODES = re.compile(
@@ -92,18 +94,23 @@ def az(*arguments: str) -> Any:
 def rows_at(url: str, *columns: str) -> list[Mapping[str, Any]] | None:
     """Return all rows of a list of Azure Resource Manager's; None if it can't be seen.
 
-    It can't where Azure refuses, where the answer is no list, or where a row lacks a column.
+    It can't where Azure refuses, where the answer is no list, where its pages lead in a circle, or
+    where a row lacks a column.
     """
-    rows: list[Mapping[str, Any]] = []
-    address: str | None = url
-    while address is not None:
-        try:
-            page = az("rest", "--method", "get", "--url", address)
-            rows += page["value"]
-        except (CommandFailed, KeyError, TypeError):
-            return None
-        address = page.get("@nextLink") or page.get("nextLink")
+    try:
+        rows = list(_rows(url))
+    except (CommandFailed, Unclear, KeyError, TypeError):
+        return None
     return rows if all(column in row for row in rows for column in columns) else None
+
+
+def _rows(url: str) -> Iterator[Mapping[str, Any]]:
+    links, link = Links("Listing", url), url
+    # An empty link is none.
+    while link:
+        page = az("rest", "--method", "get", "--url", links.follow(link))
+        yield from page["value"]
+        link = page.get("@nextLink") or page.get("nextLink")
 
 
 def post(url: str, body: Mapping[str, Any], *options: str) -> Any:

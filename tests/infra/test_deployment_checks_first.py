@@ -31,6 +31,7 @@ from tests.support.deployments import (
     ENVIRON,
     FUNCTIONS_SUBSCRIPTION,
     GROUP,
+    OWNER,
     TENANT,
     Deployer,
     changes,
@@ -454,10 +455,14 @@ def test_who_lacks_rights_is_told_beforehand(
     assert "Microsoft.Resources/deployments/write" not in warning
 
 
+@pytest.mark.parametrize("pages_lead_in_a_circle", [False, True])
 def test_rights_that_can_not_be_seen_are_not_taken_for_missing_nor_for_there(
-    cli: AzureCli, capsys: pytest.CaptureFixture[str]
+    cli: AzureCli, capsys: pytest.CaptureFixture[str], *, pages_lead_in_a_circle: bool
 ) -> None:
-    cli.refuse("az rest --method get", "Forbidden")
+    if pages_lead_in_a_circle:
+        cli.answer("az rest --method get", {"value": OWNER, "nextLink": "https://same.example"})
+    else:
+        cli.refuse("az rest --method get", "Forbidden")
     preprovision()
     assert "can't be seen" in capsys.readouterr().out
 
