@@ -13,7 +13,7 @@ import pytest
 from infra.workbook import written
 from tests.support.captured import Captured
 from tests.support.queries import ROOT, WORKBOOK, queries, steps
-from tools import bicep
+from tests.support.snapshots import one
 
 VALUES: dict[str, Any] = json.loads(
     (ROOT / "tests" / "data" / "workbook" / "values.json").read_text()
@@ -87,11 +87,7 @@ def test_a_step_is_shown_by_whether_a_parameter_has_a_value_or_by_its_tab(
 
 
 def test_it_is_deployed_as_it_is_with_the_telemetry_that_it_is_about() -> None:
-    (deployed,) = (
-        resource["properties"]
-        for resource in bicep.resources("enforce")
-        if resource["type"] == "Microsoft.Insights/workbooks"
-    )
+    deployed = one("enforce", "Microsoft.Insights/workbooks")["properties"]
     content = json.loads(deployed["serializedData"])
     assert content.pop("fallbackResourceIds") == [deployed["sourceId"]]
     assert content == WORKBOOK

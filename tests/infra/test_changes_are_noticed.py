@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.test_deployment_is_as_described import all_of, every_case, one
+from tests.support.snapshots import all_of, every_case, one
 from tools import bicep
 from tools.prose import ROOT, watched_operations
 

@@ -10,13 +10,18 @@ from typing import Any
 
 import pytest
 
-from infra.deploy.plan import plan_of
+from infra.deploy.plan import installation_name, plan_of
 from infra.deploy.removal import remove
-from infra.deploy.tenant_part import policy_names, reader_role, writer_role
-from tests.infra.test_deployment_is_as_described import GROUP, all_of, assigned_at, one, roles
+from infra.deploy.tenant_part import (
+    policy_names,
+    reader_role,
+    tenant_deployment,
+    writer_role,
+)
 from tests.support.azure_cli import AzureCli
-from tests.support.deployments import PassingTime
+from tests.support.deployments import GROUP, PassingTime
 from tests.support.management_group import ManagementGroup
+from tests.support.snapshots import all_of, assigned_at, one, roles
 from tools import bicep
 
 FIRST, SECOND = "enforce", "ringed"
@@ -91,9 +96,9 @@ def test_a_deployment_that_has_a_location_has_it_in_its_name(entry: str) -> None
 
 def test_the_longest_names_are_as_short_as_azure_wants_them() -> None:
     """64 characters for a deployment and for a definition; no region's name has more than 18."""
-    installation = "-".join(["e" * 20, "r" * 18, "s" * 8])
-    for name in (f"keysweep-tenant-{installation}", f"keysweep-{installation}-modify"):
-        assert len(name) <= 64
+    longest = bicep.compiled("tenant")["parameters"]["environmentName"]["maxLength"]
+    name = installation_name("e" * longest, "r" * 18, "s" * 36)
+    assert max(map(len, (tenant_deployment(name), *policy_names(name)))) <= 64
 
 
 def installation(case: str) -> str:
@@ -109,9 +114,9 @@ def installation(case: str) -> str:
 
 @pytest.mark.parametrize("case", [FIRST, SECOND, "everything"])
 def test_what_stands_at_the_group_has_the_names_that_infra_deploy_looks_for(case: str) -> None:
-    name, group = installation(case), GROUP.rpartition("/")[2]
+    name = installation(case)
     found = {role["properties"]["roleName"] for role in roles(case).values()}
-    assert found == {reader_role(name, group), writer_role(name, group)}
+    assert found == {reader_role(name, GROUP), writer_role(name, GROUP)}
     definition = one(case, "Microsoft.Authorization/policyDefinitions")
     assert definition["name"] in policy_names(name)
 
@@ -139,7 +144,7 @@ def rows(case: str) -> dict[str, list[dict[str, object]]]:
             {"name": role["name"], "roleName": role["properties"]["roleName"]}
             for role in defined.values()
         ],
-        "deployment mg": [{"name": f"keysweep-tenant-{installation(case)}", "properties": record}],
+        "deployment mg": [{"name": tenant_deployment(installation(case)), "properties": record}],
     }
 
 
@@ -151,7 +156,7 @@ def test_removal_of_one_leaves_the_other_whole_and_nothing_of_itself(
         {kind: [*found, *rows(kept)[kind]] for kind, found in rows(removed).items()}
     )
     group.play(cli)
-    remove(GROUP.rpartition("/")[2], "enforce", PassingTime().sleep, installation(removed))
+    remove(GROUP, "enforce", PassingTime().sleep, installation(removed))
     assert group.there == rows(kept)
 
 
