@@ -50,6 +50,7 @@ NOT_WHOLE = row("SweepCompleted", whole="false", subscriptionsRead=3, reasons="c
 NO_ROLE = row("SweepCompleted", whole="false", subscriptionsRead=0, reasons="a gap")
 GAP = row("CoverageGap", problem="(AuthorizationFailed) no", gapName="contoso")
 OLD_GAP = row("CoverageGap", sweepId=SWEEP_BEFORE, problem="an old one", gapName="contoso")
+SWEPT_BEFORE = row("SweepCompleted", sweepId=SWEEP_BEFORE, whole="true", subscriptionsRead=4)
 REJECTED = row("SettingsRejected", problems="SWEEP_MODE is 'x'")
 
 
@@ -121,12 +122,6 @@ def test_an_old_sweep_is_no_sign_of_health(schedule: str | None, age: timedelta)
     assert look_back(schedule) == age
 
 
-def test_a_pipeline_takes_no_sweep_for_its_own_that_began_before_it_deployed(app: AzureCli) -> None:
-    before = row("SweepCompleted", sweepId=SWEEP_BEFORE, whole="true", subscriptionsRead=4)
-    app.answer(QUERY, answer(before))
-    assert verify("--wait", "5m") == NOT_YET
-
-
 @pytest.mark.parametrize(
     ("first", "read", "code"),
     [
@@ -170,26 +165,25 @@ def test_the_component_of_the_same_environment_is_asked(app: AzureCli) -> None:
     assert call[call.index("--resource") + 1] == "https://api.loganalytics.io"
 
 
-def test_a_pipeline_waits_for_a_sweep_that_ends_from_now_on(app: AzureCli) -> None:
-    app.answer(QUERY, answer(), answer(STARTED), answer(STARTED, NO_ROLE), answer(COMPLETED))
+@pytest.mark.parametrize(
+    ("found", "code", "waits"),
+    [
+        pytest.param(
+            [[], [STARTED], [STARTED, NO_ROLE], [COMPLETED]], WHOLE, 3, id="one that ends"
+        ),
+        pytest.param([[NOT_WHOLE]], TO_MEND, 0, id="none, for what waiting does not mend"),
+        pytest.param([[REJECTED]], TO_MEND, 0, id="none, for settings that are wrong"),
+        pytest.param([[]], TO_MEND, 60, id="one that never comes"),
+        pytest.param([[SWEPT_BEFORE]], TO_MEND, 60, id="one that begins after the deployment"),
+    ],
+)
+def test_a_pipeline_waits_for_a_sweep(
+    app: AzureCli, found: list[list[list[object]]], code: int, waits: int
+) -> None:
+    app.answer(QUERY, *(answer(*rows) for rows in found))
     time = PassingTime()
-    assert verify("--wait", "30m", time=time) == WHOLE
-    assert time.waits == [30] * 3
-
-
-@pytest.mark.parametrize("found", [NOT_WHOLE, REJECTED])
-def test_what_waiting_does_not_mend_is_not_waited_for(app: AzureCli, found: list[object]) -> None:
-    app.answer(QUERY, answer(found))
-    time = PassingTime()
-    assert verify("--wait", "30m", time=time) == TO_MEND
-    assert time.waits == []
-
-
-def test_waiting_has_an_end(app: AzureCli) -> None:
-    app.answer(QUERY, answer())
-    time = PassingTime()
-    assert verify("--wait", "30m", time=time) == TO_MEND
-    assert sum(time.waits) == 1800
+    assert verify("--wait", "30m", time=time) == code
+    assert time.waits == [30] * waits
 
 
 def test_a_sweep_that_is_due_later_than_the_limit_is_not_waited_for(
