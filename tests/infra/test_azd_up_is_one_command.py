@@ -5,7 +5,6 @@ cmd/middleware/hooks.go, internal/cmd/up_graph.go, bicep_provider.go's EnsureEnv
 run as azure.yaml names them.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,7 +24,10 @@ from tests.support.deployments import (
     PROVISIONED,
     Deployer,
     PassingTime,
+    answering,
     environment_of,
+    given_by_azd,
+    has_to_be_given,
 )
 from tools import bicep
 from tools.prose import ROOT
@@ -57,17 +59,10 @@ class Azd:
         if not self._hook("preup"):
             return False
         self._ask_for_what_is_missing()
-        return self._provision() and self._deploy()
+        return self.provision() and self.deploy()
 
     def provision(self) -> bool:
         """Provision alone."""
-        return self._provision()
-
-    def deploy(self) -> bool:
-        """Upload alone."""
-        return self._deploy()
-
-    def _provision(self) -> bool:
         if not self._hook("preprovision"):
             return False
         self._ask_for_what_is_missing()
@@ -76,7 +71,8 @@ class Azd:
         self.environment |= {name: PROVISIONED[name] for name in outputs}
         return self._hook("postprovision")
 
-    def _deploy(self) -> bool:
+    def deploy(self) -> bool:
+        """Upload alone."""
         self.did.append("deploy")
         return self._hook("postdeploy")
 
@@ -90,13 +86,8 @@ class Azd:
 
     def _ask_for_what_is_missing(self) -> None:
         """Ask for the subscription, and for parameters that have neither a value nor a default."""
-        given = json.loads((ROOT / "infra/app.parameters.json").read_text())["parameters"]
-        rules = json.loads((ROOT / "infra/compiled/app.json").read_text())["parameters"]
-        needed = {
-            given[name]["value"].strip("${}")
-            for name, rule in rules.items()
-            if name in given and "defaultValue" not in rule and not rule.get("nullable")
-        }
+        given = given_by_azd()
+        needed = {given[name]["value"].strip("${}") for name in has_to_be_given("app")}
         missing = {"AZURE_SUBSCRIPTION_ID", *needed} - self.environment.keys()
         self.asks += sorted(missing)
         self.environment |= {name: ENVIRON[name] for name in missing}
@@ -113,7 +104,7 @@ def azd(cli: AzureCli) -> Azd:
 @pytest.fixture
 def deployer(monkeypatch: pytest.MonkeyPatch) -> Deployer:
     """Have somebody at the terminal."""
-    found = Deployer(AZURE_LOCATION="westeurope", AZURE_MANAGEMENT_GROUP_ID=GROUP)
+    found = answering()
     monkeypatch.setattr("builtins.input", found)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     return found

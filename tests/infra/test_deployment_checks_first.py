@@ -28,14 +28,19 @@ from shared.core.settings import SETTINGS
 from tests.support.azure_cli import AzureCli
 from tests.support.deployments import (
     CONTRIBUTOR,
+    ENDPOINT_SUBNET,
     ENVIRON,
+    FUNCTION_SUBNET,
     FUNCTIONS_SUBSCRIPTION,
     GROUP,
     OWNER,
     TENANT,
     Deployer,
+    answering,
     changes,
     compiled_parameters,
+    given_by_azd,
+    has_to_be_given,
     kept,
 )
 from tools import bicep
@@ -63,8 +68,10 @@ def problems(answer: str) -> list[str]:
 # Before anything is deployed
 
 
-def test_what_is_right_passes_and_changes_nothing(cli: AzureCli) -> None:
-    preprovision()
+@pytest.mark.parametrize("settings", [{}, {"BRAKE_RELEASE_UNTIL": "2027-03-31T08:00Z"}])
+def test_what_is_right_passes_and_changes_nothing(cli: AzureCli, settings: dict[str, str]) -> None:
+    """An audit, too, while the brake is released."""
+    preprovision(**settings)
     assert changes(cli) == []
 
 
@@ -118,11 +125,6 @@ def test_a_misspelled_setting_in_azds_environment_is_refused_and_its_value_not_s
 ) -> None:
     answer = refused(EXEMPTON_TAG="hunter2", PRINCIPAL_ID="x", PATH="/bin")
     assert answer.splitlines()[1:] == ["- EXEMPTON_TAG is no setting: EXEMPTION_TAG?"]
-    assert changes(cli) == []
-
-
-def test_audit_can_be_deployed_while_the_brake_is_released(cli: AzureCli) -> None:
-    preprovision(BRAKE_RELEASE_UNTIL="2027-03-31T08:00Z")
     assert changes(cli) == []
 
 
@@ -185,20 +187,16 @@ def test_alerts_that_do_not_fit_the_schedule_of_a_parameter_file_are_refused_by_
 
 # Networks, storage and what is below the group
 
-SUBNET = (
-    "/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-network"
-    "/providers/Microsoft.Network/virtualNetworks/vnet-spoke/subnets/"
-)
 WITH_SUBNETS = {
     "KEYSWEEP_NETWORK": "private",
-    "KEYSWEEP_FUNCTION_SUBNET_ID": f"{SUBNET}functions",
-    "KEYSWEEP_ENDPOINT_SUBNET_ID": f"{SUBNET}endpoints",
+    "KEYSWEEP_FUNCTION_SUBNET_ID": FUNCTION_SUBNET,
+    "KEYSWEEP_ENDPOINT_SUBNET_ID": ENDPOINT_SUBNET,
 }
 
 
 def with_subnet(cli: AzureCli, delegation: str, location: str) -> None:
     """Let Azure have the Function's subnet, delegated to this, in a network of this region."""
-    subnet = {"id": f"{SUBNET}functions", "delegations": [{"serviceName": delegation}]}
+    subnet = {"id": FUNCTION_SUBNET, "delegations": [{"serviceName": delegation}]}
     cli.answer("az network vnet subnet show", subnet)
     cli.answer("az network vnet show", {"location": location})
     cli.answer("az provider show", {"registrationState": "Registered"})
@@ -241,7 +239,7 @@ def test_a_subnet_that_is_not_there_is_refused(cli: AzureCli) -> None:
 def test_who_may_not_join_a_subnet_is_refused(cli: AzureCli) -> None:
     with_subnet(cli, "Microsoft.App/environments", "westeurope")
     reader = [{"actions": ["*/read"], "notActions": []}]
-    cli.answer(f"az rest --method get --url {SUBNET}endpoints", {"value": reader})
+    cli.answer(f"az rest --method get --url {ENDPOINT_SUBNET}", {"value": reader})
     (problem,) = problems(refused(**WITH_SUBNETS))
     assert problem.startswith("- KEYSWEEP_ENDPOINT_SUBNET_ID")
     assert "Microsoft.Network/virtualNetworks/subnets/join/action" in problem
@@ -268,16 +266,16 @@ def with_storage(cli: AzureCli, *names: str) -> None:
     cli.answer(SKUS, {"value": rows})
 
 
-def test_storage_is_kept_in_one_place_where_the_region_has_no_zones(cli: AzureCli) -> None:
-    with_storage(cli, "Standard_LRS", "Standard_GRS")
+@pytest.mark.parametrize(
+    ("other", "wanted"),
+    [("Standard_GRS", {"KEYSWEEP_STORAGE_SKU": "Standard_LRS"}), ("Standard_ZRS", {})],
+)
+def test_storage_is_kept_in_one_place_where_the_region_has_no_zones(
+    cli: AzureCli, other: str, wanted: dict[str, str]
+) -> None:
+    with_storage(cli, "Standard_LRS", other)
     preprovision()
-    assert kept(cli) == {"KEYSWEEP_STORAGE_SKU": "Standard_LRS"}
-
-
-def test_storage_is_kept_in_zones_where_the_region_has_them(cli: AzureCli) -> None:
-    with_storage(cli, "Standard_LRS", "Standard_ZRS")
-    preprovision()
-    assert kept(cli) == {}
+    assert kept(cli) == wanted
 
 
 def test_zones_that_the_region_does_not_have_are_refused(cli: AzureCli) -> None:
@@ -295,9 +293,11 @@ def test_no_resource_may_be_called_as_the_app_by_whose_name_azd_finds_it() -> No
 
 
 def with_descendants(cli: AzureCli, *names: str) -> None:
-    """Let these be below the management group."""
-    url = f"{scope_of(GROUP)}/descendants?api-version=2020-05-01"
-    cli.answer(f"az rest --method get --url {url}", {"value": [{"name": name} for name in names]})
+    """Let these be below the management group, each on a page of its own."""
+    pages = [f"{scope_of(GROUP)}/descendants?api-version=2020-05-01", *names[1:], ""]
+    for page, name, following in zip(pages, names, pages[1:], strict=False):
+        answer = {"value": [{"name": name}], "@nextLink": following}
+        cli.answer(f"az rest --method get --url {page} ", answer)
 
 
 @pytest.mark.parametrize(
@@ -321,11 +321,7 @@ def test_what_is_swept_has_to_be_below_the_management_group(
 
 
 def test_a_ring_that_is_not_below_the_management_group_is_refused(cli: AzureCli) -> None:
-    url = f"{scope_of(GROUP)}/descendants?api-version=2020-05-01"
-    more = "https://management.azure.com/next"
-    page = {"value": [{"name": "mg-dev"}], "@nextLink": more}
-    cli.answer(f"az rest --method get --url {url}", page)
-    cli.answer(f"az rest --method get --url {more}", {"value": [{"name": "mg-test"}]})
+    with_descendants(cli, "mg-dev", "mg-test")
     preprovision(ENFORCE_SCOPES="MG-dev, mg-test@2027-01-15")
     (problem,) = problems(refused(ENFORCE_SCOPES=f"mg-dev, mg-typo, {GROUP}"))
     assert problem.startswith("- ENFORCE_SCOPES lists 'mg-typo': it must be below ")
@@ -355,11 +351,6 @@ def test_azd_deploys_into_any_subscription_of_the_tenant(cli: AzureCli) -> None:
 
 
 # Asking
-
-
-def answering(**answers: str) -> Deployer:
-    """Return somebody who knows region and management group, and these besides."""
-    return Deployer(AZURE_LOCATION="westeurope", AZURE_MANAGEMENT_GROUP_ID=GROUP, **answers)
 
 
 NOTHING = dict.fromkeys(ASKED, "")
@@ -609,7 +600,7 @@ def test_every_hook_runs_a_command_that_exists(capsys: pytest.CaptureFixture[str
 
 
 def test_azd_gives_every_parameter_of_the_app_from_its_setting() -> None:
-    given = json.loads((ROOT / "infra/app.parameters.json").read_text())["parameters"]
+    given = given_by_azd()
     parameters = bicep.compiled("app")["parameters"]
     # When it is deployed nobody has to say.
     assert set(given) == set(parameters) - {"deployedAt"}
@@ -618,11 +609,7 @@ def test_azd_gives_every_parameter_of_the_app_from_its_setting() -> None:
         if name in parameters:
             assert given[name] == {"value": f"${{{setting.name}}}"}
     # azd asks for what has no default, and so only for what a deployer must say.
-    assert {
-        name
-        for name, rule in parameters.items()
-        if "defaultValue" not in rule and not rule.get("nullable")
-    } == {
+    assert has_to_be_given("app") == {
         "environmentName",
         "location",
         "managementGroupId",

@@ -1,6 +1,5 @@
 """Names, tags and networks that Azure would refuse later are refused beforehand, by their names."""
 
-import json
 import re
 from typing import Any
 
@@ -13,21 +12,16 @@ from infra.deploy.placement import (
     placement_problems,
     subnet_problems,
 )
+from tests.support.deployments import ENDPOINT_SUBNET, FUNCTION_SUBNET, NETWORK, given_by_azd
 from tools import bicep
-from tools.prose import ROOT
 
-RESOURCES = (
-    "/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-network/providers"
-)
-NETWORK = f"{RESOURCES}/Microsoft.Network"
-FUNCTIONS = f"{NETWORK}/virtualNetworks/vnet-spoke/subnets/functions"
-ENDPOINTS = f"{NETWORK}/virtualNetworks/vnet-spoke/subnets/endpoints"
+RESOURCES = NETWORK.removesuffix("/Microsoft.Network")
 BLOB = f"{NETWORK}/privateDnsZones/privatelink.blob.core.windows.net"
 SITES = f"{NETWORK}/privateDnsZones/privatelink.azurewebsites.net"
 WITH_SUBNETS = {
     "network": "private",
-    "functionSubnetId": FUNCTIONS,
-    "endpointSubnetId": ENDPOINTS,
+    "functionSubnetId": FUNCTION_SUBNET,
+    "endpointSubnetId": ENDPOINT_SUBNET,
 }
 
 
@@ -75,9 +69,9 @@ def test_an_environment_that_no_policy_can_be_named_after_is_refused(environment
         ({"tags": {"owner": "x" * 257}}, "KEYSWEEP_TAGS", "its value up to 256"),
         ({"tags": {str(n): "x" for n in range(48)}}, "KEYSWEEP_TAGS", "47 at most"),
         ({"workspaceId": "log-management"}, "KEYSWEEP_WORKSPACE_ID", "a resource id, "),
-        ({"functionSubnetId": FUNCTIONS}, "KEYSWEEP_NETWORK", "it must be 'private'"),
+        ({"functionSubnetId": FUNCTION_SUBNET}, "KEYSWEEP_NETWORK", "it must be 'private'"),
         (
-            {"network": "private", "functionSubnetId": FUNCTIONS},
+            {"network": "private", "functionSubnetId": FUNCTION_SUBNET},
             "KEYSWEEP_FUNCTION_SUBNET_ID",
             "both must be set",
         ),
@@ -93,12 +87,12 @@ def test_an_environment_that_no_policy_can_be_named_after_is_refused(environment
             "a zone privatelink.blob.",
         ),
         (
-            {**WITH_SUBNETS, "functionSubnetId": f"{FUNCTIONS}_1"},
+            {**WITH_SUBNETS, "functionSubnetId": f"{FUNCTION_SUBNET}_1"},
             "KEYSWEEP_FUNCTION_SUBNET_ID",
             "without `_`",
         ),
         (
-            {**WITH_SUBNETS, "endpointSubnetId": FUNCTIONS.upper()},
+            {**WITH_SUBNETS, "endpointSubnetId": FUNCTION_SUBNET.upper()},
             "KEYSWEEP_ENDPOINT_SUBNET_ID",
             "another one",
         ),
@@ -128,9 +122,8 @@ def test_what_is_right_is_read_from_azds_environment_as_from_a_parameter_file() 
 
 
 def test_azds_names_are_those_of_its_parameter_file() -> None:
-    given = json.loads((ROOT / "infra/app.parameters.json").read_text())["parameters"]
     for name, variable in VARIABLES.items():
-        assert given[name] == {"value": f"${{{variable}}}"}
+        assert given_by_azd()[name] == {"value": f"${{{variable}}}"}
 
 
 def test_every_name_that_can_be_given_has_a_rule() -> None:
@@ -142,7 +135,7 @@ def test_every_name_that_can_be_given_has_a_rule() -> None:
 
 def test_a_subnet_in_another_region_and_one_with_two_delegations_are_both_named() -> None:
     delegations = [{"serviceName": "Microsoft.App/environments"}, {"serviceName": "Other"}]
-    subnet = {"id": FUNCTIONS, "delegations": delegations}
+    subnet = {"id": FUNCTION_SUBNET, "delegations": delegations}
     assert len(subnet_problems(subnet, "North Europe", "westeurope")) == 2
     assert (
         subnet_problems({**subnet, "delegations": delegations[:1]}, "West Europe", "westeurope")

@@ -7,12 +7,19 @@ from datetime import UTC, datetime, timedelta
 
 from infra.deploy.function_app import FunctionApp
 from tests.support.azure_cli import AzureCli
+from tools import bicep
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 GROUP = "contoso-landingzones"
 GROUP_SCOPE = f"/providers/Microsoft.Management/managementGroups/{GROUP}"
 FUNCTIONS_SUBSCRIPTION = "99999999-9999-9999-9999-999999999999"
 INSTALLATION = "prod-westeurope-99999999"
+NETWORK = (
+    "/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-network"
+    "/providers/Microsoft.Network"
+)
+FUNCTION_SUBNET = f"{NETWORK}/virtualNetworks/vnet-spoke/subnets/functions"
+ENDPOINT_SUBNET = f"{NETWORK}/virtualNetworks/vnet-spoke/subnets/endpoints"
 OWNER = [{"actions": ["*"], "notActions": []}]
 CONTRIBUTOR = [{"actions": ["*"], "notActions": ["Microsoft.Authorization/*/Write"]}]
 ENVIRON = {
@@ -110,6 +117,28 @@ class Deployer:
         self.questions.append(question)
         words = (answer for word, answer in self._answers.items() if word in question)
         return next(words, "")
+
+
+def answering(**answers: str) -> Deployer:
+    """Return somebody who knows region and management group, and these besides."""
+    return Deployer(AZURE_LOCATION="westeurope", AZURE_MANAGEMENT_GROUP_ID=GROUP, **answers)
+
+
+def given_by_azd() -> dict[str, dict[str, str]]:
+    """Return what azd gives to each parameter of the app: the value of a variable, `${NAME}`."""
+    file = bicep.INFRA / "app.parameters.json"
+    given: dict[str, dict[str, str]] = json.loads(file.read_text())["parameters"]
+    return given
+
+
+def has_to_be_given(template: str) -> set[str]:
+    """Return the parameters of a template without a default that may not be left out either."""
+    rules = bicep.compiled(template)["parameters"]
+    return {
+        name
+        for name, rule in rules.items()
+        if "defaultValue" not in rule and not rule.get("nullable")
+    }
 
 
 def compiled_parameters(**values: object) -> dict[str, str]:
