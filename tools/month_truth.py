@@ -110,6 +110,19 @@ class History:
         for name, tick in sorted(self.last_reads.items()):
             yield name, tick, findings_in(tick, name)
 
+    def current(self, *verdicts: str) -> list[tuple[Tick, Finding]]:
+        """Return what stood then, of some verdicts or of all, and the last tick that read it."""
+        return [
+            (tick, finding)
+            for _, tick, found in self.now()
+            for finding in found
+            if not verdicts or finding.verdict in verdicts
+        ]
+
+    def open_drifts(self) -> list[Drift]:
+        """Return the drifts that stood then, and that were not fixed."""
+        return [drift for drift in drifts(self.current("DRIFT")) if drift.result != "DISABLED"]
+
     def unseen(self) -> list[str]:
         """Return the subscriptions in scope that the newest sweep could not read."""
         return sorted(set(SCOPE) - set(covered(self.completed[-1])))
@@ -270,6 +283,11 @@ def result(tick: Tick, account: Standing) -> str:
         return _RESULT_BY_CODE[code]
     on = {standing.id: standing.keys_on for standing in tick.after}[account.id]
     return "DISABLED" if account.id in tick.accepted and not on else "?"
+
+
+def days_left(tick: Tick, finding: Finding) -> int | None:
+    """Return how long an exemption lasts from a tick on; None: it has no end."""
+    return (finding.until - naive(tick.at).date()).days if finding.until else None
 
 
 def counts(found: Iterable[Finding]) -> Counter[str]:

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from tests.support.captured import Captured, naive
+from tests.support.month_steps import answered, at_each_of, at_minute, history, minute
 from tests.support.queries import queries, steps
-from tools.month import START, Standing, Tick, Turn
+from tools.month import Standing, Tick, Turn
 from tools.month_truth import (
     SCOPE,
     Drift,
@@ -22,6 +23,7 @@ from tools.month_truth import (
     braked,
     counts,
     covered,
+    days_left,
     drifts,
     enforced,
     findings,
@@ -44,20 +46,14 @@ MOMENTS = {
     "with a rule for exemptions": 22.6,
     "at the end": 30.0,
 }
-# All tests of one moment, then those of the next: what a query's statements made is kept for all.
-every_moment = pytest.mark.parametrize("moment", MOMENTS, scope="module")
+every_moment = at_each_of(MOMENTS)
 _DAY = timedelta(days=1)
-_FIXED = {"DISABLED", "ALREADY_OFF"}
 _COMPLIANT = {"Keys off": ["COMPLIANT"], "Keys off or exempt": ["COMPLIANT", "EXEMPT"]}
 _STATES = {"Keys off": "COMPLIANT", "Exempt": "EXEMPT", "Held": "HELD", "Drift": "DRIFT"}
 
 
 def day(text: str) -> datetime:
     return datetime.combine(naive(text).date(), datetime.min.time())
-
-
-def minute(text: str) -> datetime:
-    return naive(text).replace(second=0, microsecond=0)
 
 
 def count_rows(keys: Iterable[Any]) -> list[Row]:
@@ -71,30 +67,13 @@ def count_rows(keys: Iterable[Any]) -> list[Row]:
 # What stood at a moment: each subscription as the last sweep that read it found it
 
 
-def current(history: History, *verdicts: str) -> list[tuple[Tick, Finding]]:
-    return [
-        (tick, finding)
-        for _, tick, found in history.now()
-        for finding in found
-        if finding.verdict in verdicts
-    ]
-
-
-def open_drifts(history: History) -> list[Drift]:
-    return [drift for drift in drifts(current(history, "DRIFT")) if drift.result not in _FIXED]
-
-
 def exempt(history: History) -> list[tuple[Finding, int | None]]:
     """Return the exemptions in force, and the days that each has left."""
-    return [(finding, days_left(tick, finding)) for tick, finding in current(history, "EXEMPT")]
-
-
-def days_left(tick: Tick, finding: Finding) -> int | None:
-    return (finding.until - naive(tick.at).date()).days if finding.until else None
+    return [(finding, days_left(tick, finding)) for tick, finding in history.current("EXEMPT")]
 
 
 def held(history: History) -> list[Row]:
-    return [(*finding.names, finding.hold) for _, finding in current(history, "HELD")]
+    return [(*finding.names, finding.hold) for _, finding in history.current("HELD")]
 
 
 def wrong_tags(history: History) -> list[Row]:
@@ -104,7 +83,7 @@ def wrong_tags(history: History) -> list[Row]:
             wrong_tag(finding),
             "held" if finding.verdict == "HELD" else "counts for nothing",
         )
-        for _, finding in current(history, *_STATES.values())
+        for _, finding in history.current()
         if wrong_tag(finding)
     ]
 
@@ -112,14 +91,14 @@ def wrong_tags(history: History) -> list[Row]:
 def unneeded(history: History) -> list[Row]:
     return [
         finding.names
-        for _, finding in current(history, "COMPLIANT")
+        for _, finding in history.current("COMPLIANT")
         if finding.account.tags.get("local-auth-exempt") == "true"
     ]
 
 
 def overview_now(history: History) -> list[Row]:
-    verdicts = counts(finding for _, finding in current(history, *_STATES.values()))
-    still_open = len(open_drifts(history))
+    verdicts = counts(finding for _, finding in history.current())
+    still_open = len(history.open_drifts())
     return [
         ("Open drift", still_open),
         ("Held", verdicts["HELD"]),
@@ -225,7 +204,7 @@ def open_rows(history: History) -> list[Row]:
             *turned_on(history, drift),
             flips(history, drift),
         )
-        for drift in open_drifts(history)
+        for drift in history.open_drifts()
     ]
 
 
@@ -237,7 +216,7 @@ def failed_now(history: History) -> list[Row]:
             open_for(history, drift),
             drift.tick.refused.get(drift.account.id, ""),
         )
-        for drift in open_drifts(history)
+        for drift in history.open_drifts()
         if drift.result != "WOULD_DISABLE"
     ]
 
@@ -343,7 +322,7 @@ def last_sweeps(history: History) -> list[Row]:
 def lapsed(history: History) -> list[Row]:
     return [
         (finding.account.name, str(finding.until), "yes" if finding.account.keys_on else "no")
-        for tick, finding in current(history, *_STATES.values())
+        for tick, finding in history.current()
         if finding.until is not None and finding.until < naive(tick.at).date()
     ]
 
@@ -482,7 +461,7 @@ EXPECTED: dict[str, tuple[tuple[str, ...], Expectation]] = {
         ("Subscription", "Accounts"),
         lambda h: count_rows(
             drift.account.subscription
-            for drift in open_drifts(h)
+            for drift in h.open_drifts()
             if drift.result == "WOULD_DISABLE"
         ),
     ),
@@ -550,7 +529,7 @@ EXPECTED: dict[str, tuple[tuple[str, ...], Expectation]] = {
 
 
 def open_ids(history: History) -> list[Row]:
-    return [(drift.account.id, drift.result) for drift in open_drifts(history)]
+    return [(drift.account.id, drift.result) for drift in history.open_drifts()]
 
 
 def sweeps(history: History) -> list[Row]:
@@ -615,7 +594,7 @@ READY: list[tuple[tuple[str, ...], Expectation]] = [
         ("accountId", "readAt", "holdReason"),
         lambda h: [
             (finding.account.id, minute(tick.at), finding.hold)
-            for tick, finding in current(h, "HELD")
+            for tick, finding in h.current("HELD")
         ],
     ),
     (
@@ -634,16 +613,14 @@ _TO_THE_MINUTE = {"Ended", "Finished", "LastRead", "First", "Newest", "At", "Las
                   "timestamp", "readAt"}  # fmt: skip
 
 
-def shown(captured: Captured, name: str, columns: tuple[str, ...], until: datetime) -> list[Row]:
+def shown(captured: Captured, name: str, columns: tuple[str, ...], days: float) -> list[Row]:
     """Return the rows of a query at a moment, with times to the minute where sweeps take some."""
-    captured.tables.window(until - timedelta(days=31), until)
-    kql = queries()[name].replace("2026-11-24T00:00:00Z", until.isoformat())
     step = name.removeprefix("workbook ")
 
     def value(row: dict[str, Any], column: str) -> Any:
         match row[column]:
             case datetime() as at if column in _TO_THE_MINUTE or step == "held-brake":
-                return at.replace(second=0, microsecond=0)
+                return at_minute(at)
             case float() as seconds if step == "health-duration":
                 return round(seconds)
             case _ if step == "health-gaps" and row["Kind"] == "tenant" and column == "Name":
@@ -651,20 +628,15 @@ def shown(captured: Captured, name: str, columns: tuple[str, ...], until: dateti
             case same:
                 return same
 
-    rows = captured.tables.query(kql).dicts()
-    return [
-        tuple(value(row, column) for column in columns)
-        for row in rows
-        if not any(str(cell).startswith("Not all is known.") for cell in row.values())
-    ]
+    rows = answered(captured, days, name)
+    return [tuple(value(row, column) for column in columns) for row in rows]
 
 
-def compare(captured: Captured, moment: str, name: str, expected: tuple[Any, ...]) -> None:
+def compare(captured: Captured, days: float, name: str, expected: tuple[Any, ...]) -> None:
     """Hold the rows of a query at a moment against what truly happened until then."""
-    until = START.replace(tzinfo=None) + timedelta(days=MOMENTS[moment])
     columns, expectation = expected
-    rows: Iterable[Row] = shown(captured, name, columns, until)
-    truth = expectation(History(captured.truth, until))
+    rows: Iterable[Row] = shown(captured, name, columns, days)
+    truth = expectation(history(captured, days))
     if expectation is requests:
         # A sweep that was killed did not hear every answer that the server gave.
         killed = {day(tick.at) for tick in captured.truth.ticks if tick.killed}
@@ -682,8 +654,8 @@ def test_no_query_of_the_workbook_goes_unjudged() -> None:
 
 @pytest.mark.parametrize("step", EXPECTED)
 @every_moment
-def test_the_workbook_shows_what_truly_happened(month: Captured, moment: str, step: str) -> None:
-    compare(month, moment, f"workbook {step}", EXPECTED[step])
+def test_the_workbook_shows_what_truly_happened(month: Captured, days: float, step: str) -> None:
+    compare(month, days, f"workbook {step}", EXPECTED[step])
 
 
 def test_no_query_of_the_docs_goes_unjudged() -> None:
@@ -693,5 +665,5 @@ def test_no_query_of_the_docs_goes_unjudged() -> None:
 
 @pytest.mark.parametrize("number", range(1, len(READY) + 1))
 @every_moment
-def test_a_ready_query_shows_what_truly_happened(month: Captured, moment: str, number: int) -> None:
-    compare(month, moment, f"telemetry.md {number}", READY[number - 1])
+def test_a_ready_query_shows_what_truly_happened(month: Captured, days: float, number: int) -> None:
+    compare(month, days, f"telemetry.md {number}", READY[number - 1])

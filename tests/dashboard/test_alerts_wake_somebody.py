@@ -8,14 +8,13 @@ import pytest
 import yaml
 
 from infra.alerts import FILE, written
-from tests.support.alert_rules import calls, span
+from tests.support.alert_rules import BY_NAME, calls, span
 from tests.support.captured import Captured, captured, naive
 from tests.support.queries import ALERTS, ROOT, SCHEDULES, WORKBOOK
 from tools.prose import watched_operations
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 BICEP = (ROOT / "infra" / "alerts.bicep").read_text()
-BY_NAME = {alert["name"]: alert for alert in ALERTS}
 GENERAL = [
     "Stop the tool in seconds",
     "Give an application its keys back, and keep them",

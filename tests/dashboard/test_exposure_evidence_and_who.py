@@ -17,9 +17,18 @@ from dashboard.capture import read_capture
 from dashboard.tables import Tables
 from infra.workbook.history import HISTORY_OF
 from tests.support.captured import Captured, naive
-from tests.support.month_steps import RANGE, asked, at_minute, history, rows, until
+from tests.support.month_steps import (
+    RANGE,
+    asked,
+    at_each_of,
+    at_minute,
+    history,
+    minute,
+    rows,
+    until,
+)
 from tests.support.queries import steps
-from tools.month import START, Standing, Tick, Turn
+from tools.month import Standing, Tick, Turn
 from tools.month_truth import (
     SCOPE,
     History,
@@ -32,10 +41,8 @@ from tools.month_truth import (
 )
 
 MOMENTS = {"with the brake on": 4.6, "with a subscription unseen": 12.6, "at the end": 30.0}
-# All tests of one moment, then those of the next: what a query's statements made is kept for all.
-every_moment = pytest.mark.parametrize("days", MOMENTS.values(), ids=MOMENTS, scope="module")
+every_moment = at_each_of(MOMENTS)
 _HOUR, _MINUTE = timedelta(hours=1), timedelta(minutes=1)
-_BEGIN = START.replace(tzinfo=None)
 REVIEW = ("exposure-", "evidence-", "who-")
 
 
@@ -79,7 +86,7 @@ def known_turns_on(history: History) -> list[Turn]:
 def true_spans(history: History) -> list[tuple[str, datetime, datetime | None]]:
     """Return from when to when keys were on that somebody turned on, as far as is known."""
     return [
-        (turn.account, at_minute(naive(turn.at)), off and at_minute(off))
+        (turn.account, minute(turn.at), off and at_minute(off))
         for turn in known_turns_on(history)
         for off in [turned_off_after(history, turn)]
     ]
@@ -198,7 +205,7 @@ def test_what_could_not_be_read_is_listed_with_its_sweeps(month: Captured, days:
     for tick in truth.completed:
         for name in set(truth.truth.subscriptions.values()) - set(readable(tick)):
             if reads(tick) and name in SCOPE:
-                missing[name].append(at_minute(naive(tick.at)))
+                missing[name].append(minute(tick.at))
     found = [
         (row["Name"], at_minute(row["First"]), at_minute(row["Last"]), row["Sweeps"])
         for row in rows(month, days, "evidence-unread")
@@ -211,7 +218,7 @@ def test_what_could_not_be_read_is_listed_with_its_sweeps(month: Captured, days:
 def test_a_day_without_sweeps_is_said_and_no_other(month: Captured) -> None:
     silent = {row["Day"] for row in rows(month, 30.0, "evidence-silence")}
     before_the_first = (until(30.0) - RANGE).replace(hour=0)
-    assert silent == {before_the_first, _BEGIN + timedelta(days=20)}
+    assert silent == {before_the_first, until(20.0)}
 
 
 @every_moment
@@ -238,7 +245,7 @@ def test_the_inventory_is_told_once_a_day(month: Captured, days: float) -> None:
         (at_minute(row["At"]), row["Received"]) for row in rows(month, days, "evidence-inventories")
     ]
     expected = [
-        (at_minute(naive(tick.ended)), len(findings(tick)) if covered(tick) else 0)
+        (minute(tick.ended), len(findings(tick)) if covered(tick) else 0)
         for tick in inventoried(truth)
         if "503" not in tick.answers
     ]
@@ -282,15 +289,14 @@ def test_people_are_named_with_the_accounts_that_they_turned_on(
 
 @every_moment
 def test_a_management_group_counts_what_is_below_it(month: Captured, days: float) -> None:
-    found = [finding for _, _, findings in history(month, days).now() for finding in findings]
-    verdicts = [finding.verdict for finding in found]
+    verdicts = [finding.verdict for _, finding in history(month, days).current()]
     off, exempt = verdicts.count("COMPLIANT"), verdicts.count("EXEMPT")
     (row,) = (row for row in rows(month, days, "who-group") if row["Group"] == "contoso")
-    assert row["Accounts"] == len(found)
+    assert row["Accounts"] == len(verdicts)
     assert row["KeysOff"] == off
     assert row["Exempt"] == exempt
-    assert row["Compliance"] == pytest.approx(100 * off / len(found), abs=0.1)
-    assert row["WithExempt"] == pytest.approx(100 * (off + exempt) / len(found), abs=0.1)
+    assert row["Compliance"] == pytest.approx(100 * off / len(verdicts), abs=0.1)
+    assert row["WithExempt"] == pytest.approx(100 * (off + exempt) / len(verdicts), abs=0.1)
 
 
 @every_moment
@@ -318,7 +324,7 @@ def test_a_history_has_every_time_that_keys_were_turned(month: Captured, tab: st
         if row["ToldBy"] == "change log"
     ]
     turns = history(month, 30.0).turns()
-    expected = [(turn.account, turn.turned, at_minute(naive(turn.at))) for turn in turns]
+    expected = [(turn.account, turn.turned, minute(turn.at)) for turn in turns]
     assert sorted(found) == sorted(expected)
 
 
@@ -350,5 +356,5 @@ def test_what_was_sent_twice_counts_once(month: Captured, step: str) -> None:
     twice.everything()
     end = until(30.0)
     month.tables.everything()
-    once = [repr(row) for row in asked(month.tables, step, end)]
-    assert sorted(repr(row) for row in asked(twice, step, end)) == sorted(once)
+    once = [repr(row) for row in asked(month.tables, f"workbook {step}", end)]
+    assert sorted(repr(row) for row in asked(twice, f"workbook {step}", end)) == sorted(once)

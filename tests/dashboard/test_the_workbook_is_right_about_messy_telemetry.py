@@ -20,14 +20,22 @@ from hypothesis import strategies as st
 
 from dashboard.capture import Envelope, read_capture, time_of
 from dashboard.tables import Tables
+from tests.support import month_steps
 from tests.support.captured import Captured, naive
-from tests.support.queries import calming, calming_steps, queries, steps
-from tools.month import EVERY, START, Tick
+from tests.support.queries import (
+    ASKED_FROM,
+    ASKED_UNTIL,
+    calming,
+    calming_steps,
+    queries,
+    steps,
+)
+from tools.month import EVERY, Tick
 from tools.month_truth import (
     SCOPE,
     Finding,
     History,
-    drifts,
+    days_left,
     findings_in,
     readable,
     wrong_tag,
@@ -35,11 +43,8 @@ from tools.month_truth import (
 
 QUERIES = queries()
 STEPS = {step["name"]: step["content"] for step in steps() if step["type"] == 3}
-BEGIN = START.replace(tzinfo=None)
-START_OF_RANGE, END = "2026-10-24T00:00:00Z", "2026-11-24T00:00:00Z"
 # What is answered of a range is answered of as much: less than what arrives.
 _RANGE = timedelta(days=2)
-_FIXED = {"DISABLED", "ALREADY_OFF"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +56,23 @@ class Standing:
 
     def found(self, *verdicts: str) -> list[Finding]:
         """Return the findings of its last reading."""
+        return [finding for _, finding in self._current(*verdicts)]
+
+    def _current(self, *verdicts: str) -> list[tuple[Tick, Finding]]:
         return [
-            finding
-            for name, _, found in self.history.now()
-            for finding in found
-            if name == self.subscription and finding.verdict in verdicts
+            (tick, finding)
+            for tick, finding in self.history.current(*verdicts)
+            if finding.account.subscription == self.subscription
         ]
 
     def days_left(self) -> list[int | None]:
         """Return the days left of its exemptions in force."""
-        tick = self.history.last_reads[self.subscription]
-        return [
-            (finding.until - naive(tick.at).date()).days if finding.until else None
-            for finding in self.found("EXEMPT")
-        ]
+        return [days_left(tick, finding) for tick, finding in self._current("EXEMPT")]
 
     def is_open(self) -> bool:
         """Whether something is adrift and not fixed."""
-        tick = self.history.last_reads[self.subscription]
-        found = drifts((tick, finding) for finding in self.found("DRIFT"))
-        return any(drift.result not in _FIXED for drift in found)
+        found = (drift.account.subscription for drift in self.history.open_drifts())
+        return self.subscription in found
 
     def is_read(self) -> bool:
         """Whether the newest sweep read it."""
@@ -129,7 +131,7 @@ CALMING = sorted({step for step, _ in CLAIMS})
 def rows(tables: Tables, step: str, until: datetime, subscription: str) -> list[dict[str, Any]]:
     # Literals stand for the subscription and the moment: a query is translated once for all.
     kql = QUERIES[f"workbook {step}"].replace("('*')", "('chosen')")
-    literals = {START_OF_RANGE: (until - _RANGE).isoformat(), END: until.isoformat()}
+    literals = {ASKED_FROM: (until - _RANGE).isoformat(), ASKED_UNTIL: until.isoformat()}
     return tables.query(kql, {"chosen": subscription, **literals}).dicts()
 
 
@@ -193,7 +195,7 @@ def test_every_calming_step_has_its_claim() -> None:
 def test_a_step_that_calms_is_right(
     month: Captured, hours: int, subscription: str, step: str, draw: random.Random
 ) -> None:
-    until = BEGIN + timedelta(hours=hours)
+    until = month_steps.until(hours / 24)
     found = arrived(events(month), until, draw)
     if found:
         judged(month, Tables(found), until, subscription, step)
@@ -208,7 +210,7 @@ def test_every_step_does_calm_on_clean_telemetry(month: Captured) -> None:
         (14.3, "lab"),
         (19.3, "logistics-prod"),
     ):
-        until = BEGIN + timedelta(days=day)
+        until = month_steps.until(day)
         month.tables.window(until - _RANGE, until)
         for step in CALMING:
             said[step] += judged(month, month.tables, until, subscription, step)
@@ -217,7 +219,7 @@ def test_every_step_does_calm_on_clean_telemetry(month: Captured) -> None:
 
 @pytest.mark.nightly
 def test_doubles_and_another_order_change_no_answer(month: Captured) -> None:
-    sent, until = capture(month.file), BEGIN + timedelta(days=30)
+    sent, until = capture(month.file), month_steps.until(30)
     clean = [envelope for envelope in sent if naive_time(envelope) > until - timedelta(days=5)]
     messy = clean + clean[::2] + clean[10:400]
     random.Random(1).shuffle(messy)

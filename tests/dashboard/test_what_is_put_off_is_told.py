@@ -14,9 +14,9 @@ from dashboard.tables import Tables
 from local_azure import Account, LocalAzure
 from local_azure.clock import START
 from local_azure.state import ids
-from tests.support.alert_rules import BY_NAME, Received, dated, filled
+from tests.support.alert_rules import BY_NAME, Received, dated
 from tests.support.contoso import GRAPH, TAG, adrift
-from tests.support.queries import queries
+from tests.support.queries import filled, queries
 from tests.support.real_sweeps import Swept, sweep
 from tests.support.serving import Serve
 
@@ -63,7 +63,7 @@ class Days:
     def called(self, alert: str = "drift-put-off") -> list[dict[str, Any]]:
         """Return the rows that an alert's rule finds a quarter of an hour after the last sweep."""
         received = Received(self.envelopes)
-        received.prepare(dated(filled(BY_NAME[alert])))
+        received.prepare(dated(filled(BY_NAME[alert]["query"])))
         return received.rows(self.azure.now().replace(tzinfo=None) + timedelta(minutes=15))
 
     def shown(self, step: str) -> list[dict[str, Any]]:

@@ -15,17 +15,15 @@ import pytest
 from dashboard.capture import Row
 from tests.support.captured import Captured, naive
 from tests.support.logged_calls import call, every_day
-from tests.support.month_steps import RANGE, at_minute, history, rows, until
+from tests.support.month_steps import RANGE, at_each_of, at_minute, history, rows, until
 from tests.support.queries import WORKBOOK, steps
 from tests.support.told_sweeps import DAY, A, calm, completed, drift, event, outcome, read, shown
 from tools.month import LOG, Call
-from tools.month_truth import result
 
 NAMES = {"tab-who-uses-keys", "tab-after"}
 TABS = [item for item in WORKBOOK["items"] if item["name"] in NAMES]
 MOMENTS = {"with keys on": 4.6, "after the first went off": 12.6, "at the end": 30.0}
-# All tests of one moment, then those of the next: what a query's statements made is kept for all.
-every_moment = pytest.mark.parametrize("days", MOMENTS.values(), ids=MOMENTS, scope="module")
+every_moment = at_each_of(MOMENTS)
 
 # Accounts with keys on, and what the workspace has of each.
 KNOWN = {
@@ -217,13 +215,9 @@ def keyed(calls: Sequence[Call]) -> list[Call]:
 
 def keys_on(month: Captured, days: float) -> set[str]:
     """Return the accounts that the newest reading of their subscription had to leave with keys."""
-    return {
-        finding.account.id
-        for _, tick, findings in history(month, days).now()
-        for finding in findings
-        if finding.verdict in {"EXEMPT", "HELD"}
-        or (finding.verdict == "DRIFT" and result(tick, finding.account) != "DISABLED")
-    }
+    truth = history(month, days)
+    left_alone = {finding.account.id for _, finding in truth.current("EXEMPT", "HELD")}
+    return left_alone | {drift.account.id for drift in truth.open_drifts()}
 
 
 @every_moment

@@ -16,14 +16,14 @@ from dashboard.lets import translated
 from dashboard.tables import COLUMNS, Tables
 from shared.core.events import Event, SettingsRejected, SweepContext
 from shared.core.wire import identified, measurements, properties
+from tests.support.envelopes import event_envelope
 from tests.support.fake_sweeps import swept
 from tests.support.fake_tenant import FakeTenant
-from tests.support.queries import ALERTS, SCHEDULES
+from tests.support.queries import ALERTS, SCHEDULES, filled
 from tests.support.virtual_time import START, VirtualLoop
 
 DEPLOYMENT = "func-keysweep"
 BY_NAME = {alert["name"]: alert for alert in ALERTS}
-FILLED = {"Deployment": DEPLOYMENT, "lapseDays": "14", "oldDays": "7"}
 BEGINNING = START.replace(tzinfo=None)
 _LOOKS_BACK = timedelta(days=2)
 _LATE = timedelta(minutes=5)
@@ -41,14 +41,6 @@ def span(text: str) -> timedelta:
     """Read `PT15M`, `PT6H` or `P1D`."""
     number, unit = int(re.sub(r"\D", "", text)), text[-1].lower()
     return timedelta(**{_SPANS[unit]: number})
-
-
-def filled(alert: Mapping[str, Any], **values: str) -> str:
-    """Return a rule's query with what a deployment fills in."""
-    query = str(alert["query"])
-    for name, value in {**FILLED, **values}.items():
-        query = query.replace(f"{{{name}}}", value)
-    return query
 
 
 def dated(query: str) -> str:
@@ -129,7 +121,8 @@ def calls(
     A story begins with its deployment, if nothing else is said.
     """
     alert, rhythm = BY_NAME[name], SCHEDULES[schedule]
-    query = filled(alert, quiet=rhythm["quiet"], deployedAt=f"{deployed.isoformat()}Z")
+    deployment = {"{quiet}": rhythm["quiet"], "{deployedAt}": f"{deployed.isoformat()}Z"}
+    query = filled(alert["query"], deployment)
     every = timedelta(hours=1) if alert["severity"] == 3 else span(rhythm["frequency"])
     looks = 3 if every <= _HASTE else 2
     received = Received(envelopes)
@@ -163,16 +156,8 @@ def calls(
 def envelope(event: Event, context: SweepContext, at: datetime, role: str) -> dict[str, Any]:
     """Return an event as Application Insights receives it."""
     carried = identified(context, event)
-    data = {
-        "name": event.name,
-        "properties": {**properties(carried), **properties(event)},
-        "measurements": measurements(event),
-    }
-    return {
-        "time": at.isoformat(),
-        "tags": {"ai.cloud.role": role},
-        "data": {"baseType": "EventData", "baseData": data},
-    }
+    said = {**properties(carried), **properties(event)}
+    return event_envelope(event.name, at.isoformat(), measurements(event), role, **said)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +15,7 @@ WORKBOOK: dict[str, Any] = json.loads((ROOT / "infra" / "workbook.json").read_te
 _ALERTS: dict[str, Any] = json.loads((ROOT / "infra" / "alerts.json").read_text())
 ALERTS: list[dict[str, Any]] = _ALERTS["alerts"]
 SCHEDULES: dict[str, dict[str, str]] = _ALERTS["schedules"]
-LAPSE_DAYS = "14"
+ASKED_FROM, ASKED_UNTIL = "2026-10-24T00:00:00Z", "2026-11-24T00:00:00Z"
 _KUSTO = re.compile(r"```kusto\n(.*?)```", re.DOTALL)
 # As the portal writes them: every subscription, a month by the day.
 _PARAMETERS = {
@@ -32,12 +33,12 @@ _PARAMETERS = {
     "{Owner}": "'*'",
     "{Subscription}": "'*'",
     "{TimeRange:grain}": "1d",
-    "{TimeRange:start}": "datetime(2026-10-24T00:00:00Z)",
-    "{TimeRange:end}": "datetime(2026-11-24T00:00:00Z)",
-    "{lapseDays}": LAPSE_DAYS,
+    "{TimeRange:start}": f"datetime({ASKED_FROM})",
+    "{TimeRange:end}": f"datetime({ASKED_UNTIL})",
+    "{lapseDays}": "14",
     "{oldDays}": "7",
     "{quiet}": "1h",
-    "{deployedAt}": "2026-10-24T00:00:00Z",
+    "{deployedAt}": ASKED_FROM,
 }
 
 
@@ -75,6 +76,11 @@ def filled(kql: str, chosen: Mapping[str, str] = MappingProxyType({})) -> str:
     for parameter, value in {**_PARAMETERS, **chosen}.items():
         kql = kql.replace(parameter, value)
     return kql
+
+
+def between(begin: datetime, end: datetime, kql: str) -> str:
+    """Return a query that was filled in so that it asks about another time range."""
+    return kql.replace(ASKED_FROM, begin.isoformat()).replace(ASKED_UNTIL, end.isoformat())
 
 
 def queries() -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 from dashboard.capture import Row
 from dashboard.tables import Tables
 from tests.support.envelopes import event_envelope
-from tests.support.queries import calming, calming_steps, filled, steps
+from tests.support.queries import between, calming, calming_steps, filled, steps
 
 A, B = "aaaaaaaa-0000-4000-8000-000000000000", "bbbbbbbb-0000-4000-8000-000000000000"
 DAY = datetime(2026, 11, 23)  # noqa: DTZ001 - as the tables have it
@@ -24,10 +24,8 @@ def event(
     minutes = 1 if name == "SweepCompleted" else 0
     moment = f"{DAY + timedelta(hours=hour, minutes=minutes):%Y-%m-%dT%H:%M:%SZ}"
     sweep = f"{DAY + timedelta(hours=hour):%Y%m%dT%H%M%SZ}-0"
-    envelope = event_envelope(
-        name, moment, numbers, **{"sweepId": sweep, "mode": "enforce", **words}
-    )
-    return {**envelope, "tags": {"ai.cloud.role": deployment}}
+    said = {"sweepId": sweep, "mode": "enforce", **words}
+    return event_envelope(name, moment, numbers, deployment, **said)
 
 
 def read(
@@ -112,9 +110,8 @@ def _received(events: Sequence[Any], at: float, calls: Sequence[Row] = ()) -> Ta
 def _rows(
     step: str, tables: Tables, at: float, chosen: Mapping[str, str], begin: datetime = DAY
 ) -> list[dict[str, Any]]:
-    kql = filled(_QUERIES[step], chosen).replace("2026-10-24T00:00:00Z", begin.isoformat())
-    end = DAY + timedelta(hours=at)
-    return tables.query(kql.replace("2026-11-24T00:00:00Z", end.isoformat())).dicts()
+    kql = filled(_QUERIES[step], chosen)
+    return tables.query(between(begin, DAY + timedelta(hours=at), kql)).dicts()
 
 
 def reassured(*events: Any, at: float = 5) -> dict[str, list[str]]:
