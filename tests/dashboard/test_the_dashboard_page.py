@@ -124,9 +124,12 @@ def drawn_month(page: Page, month_page: Path) -> Page:
 def drawn(page: Page, tmp_path: Path) -> Callable[..., Page]:
     """Draw a page of some steps and open it."""
 
-    def draw_steps(*steps: Step, events: Sequence[Envelope] = ONE_EVENT) -> Page:
+    def draw_steps(
+        *steps: Step, events: Sequence[Envelope] = ONE_EVENT, ranges: tuple[float, ...] = (30.0,)
+    ) -> Page:
         file = tmp_path / "page.html"
-        file.write_text(draw(small(*steps), Tables(events)))
+        workbook = replace(small(*steps), ranges=ranges, chosen=ranges[-1])
+        file.write_text(draw(workbook, Tables(events)))
         page.goto(file.as_uri())
         return page
 
@@ -206,17 +209,14 @@ def test_with_many_subscriptions_numbers_say_that_they_are_of_all(
 
 
 def test_a_subscription_keeps_its_rows_where_another_of_its_name_is_not_known(
-    page: Page, tmp_path: Path
+    drawn: Callable[..., Page],
 ) -> None:
     read = [
         event_envelope("SubscriptionRead", moment, subscriptionId=name, subscriptionName="twin")
         for moment, name in (("2026-11-01T09:00:00Z", "a"), (MOMENT, "b"))
     ]
     rows = grid(f"{EVENTS}\n{NAMES}\nnames\n| project Subscription, subscriptionId", "rows")
-    file = tmp_path / "page.html"
-    workbook = replace(small(rows), ranges=(7.0, 30.0), chosen=30.0)
-    file.write_text(draw(workbook, Tables(read)))
-    page.goto(file.as_uri())
+    page = drawn(rows, events=read, ranges=(7.0, 30.0))
     page.locator("#subscription").select_option("b")
     for days in ("7", "30"):
         page.locator("#range").select_option(days)
@@ -363,12 +363,16 @@ def test_a_capture_that_is_not_telemetry_is_refused_in_one_line(
 ) -> None:
     file, out = tmp_path / "capture.json", tmp_path / "page.html"
     file.write_text(content)
-    ran = dashboard(file, out)
+    refused_in_one_line(dashboard(file, out), file, problem)
+    assert not out.exists()
+
+
+def refused_in_one_line(ran: Ran, file: Path, problem: str) -> None:
+    """Hold that a file is refused with one line, which names it and its problem."""
     assert ran.code == 64
     assert ran.err.startswith(f"keysweep: {file}")
     assert problem in ran.err
     assert ran.err.count("\n") == 1
-    assert not out.exists()
 
 
 @pytest.mark.parametrize(
@@ -388,11 +392,7 @@ def test_logged_calls_that_are_none_are_refused_in_one_line(
     capture, calls, out = tmp_path / "one.json", tmp_path / "calls.json", tmp_path / "page.html"
     capture.write_text(event("DriftFound"))
     calls.write_text(content)
-    ran = dashboard(capture, out, "--diagnostics", str(calls))
-    assert ran.code == 64
-    assert ran.err.startswith(f"keysweep: {calls}")
-    assert problem in ran.err
-    assert ran.err.count("\n") == 1
+    refused_in_one_line(dashboard(capture, out, "--diagnostics", str(calls)), calls, problem)
     assert not out.exists()
 
 
@@ -464,9 +464,7 @@ def test_a_page_that_can_not_be_written_says_so_before_it_is_drawn(
     monkeypatch.setattr("keysweep.dashboard.draw", None)
     capture, out = tmp_path / "capture.json", tmp_path / "no" / "page.html"
     capture.write_text(event("DriftFound"))
-    ran = dashboard(capture, out)
-    assert ran.err.startswith(f"keysweep: {out} can't be written")
-    assert ran.code == 64
+    refused_in_one_line(dashboard(capture, out), out, "can't be written")
 
 
 def test_without_its_extra_the_command_names_it(tmp_path: Path) -> None:
@@ -515,11 +513,10 @@ def test_odd_values_are_drawn_or_refused_with_a_word(tmp_path: Path, content: st
         assert page.encode()
 
 
-def test_a_number_that_is_none_is_shown_as_nothing(tmp_path: Path) -> None:
-    file = tmp_path / "page.html"
+def test_a_number_that_is_none_is_shown_as_nothing() -> None:
     step = grid("customEvents | project Ratio = 0.0 / 0.0")
-    file.write_text(draw(small(step), Tables(ONE_EVENT)))
-    data = re.search(r'<script id="data"[^>]*>(.*?)</script>', file.read_text(), re.DOTALL)
+    page = draw(small(step), Tables(ONE_EVENT))
+    data = re.search(r'<script id="data"[^>]*>(.*?)</script>', page, re.DOTALL)
     assert data is not None
     model = json.loads(data[1], parse_constant=pytest.fail)
     assert model["results"][0]["rows"] == [[None]]
@@ -548,26 +545,19 @@ def refused(capture: Path, out: Path, why: str) -> None:
     assert contents() == before
 
 
-def test_a_page_does_not_overwrite_its_own_capture(capture: Path) -> None:
-    file = capture / "one.json"
-    refused(file, file, "is the capture itself")
+def test_a_page_does_not_overwrite_its_own_capture_by_whichever_name(capture: Path) -> None:
+    file, other = capture / "one.json", capture.parent / "hard-link.html"
+    other.hardlink_to(file)
+    for out in (file, other):
+        refused(file, out, "is the capture itself")
 
 
-def test_a_page_does_not_overwrite_its_own_capture_by_another_name(capture: Path) -> None:
-    other = capture.parent / "hard-link.html"
-    other.hardlink_to(capture / "one.json")
-    refused(capture / "one.json", other, "is the capture itself")
-
-
-def test_a_page_is_not_written_among_the_captures(capture: Path) -> None:
-    for out in (capture / "one.json", capture / "new.html", capture / "deep" / "new.html"):
-        refused(capture, out, "is inside the folder of captures")
-
-
-def test_a_page_is_not_written_among_the_captures_by_another_way(capture: Path) -> None:
-    way = capture.parent / "way"
-    way.symlink_to(capture, target_is_directory=True)
-    refused(capture, way / "new.html", "is inside the folder of captures")
+@pytest.mark.parametrize(
+    "out", ["captures/one.json", "captures/new.html", "captures/deep/new.html", "way/new.html"]
+)
+def test_a_page_is_not_written_among_the_captures_by_whichever_way(capture: Path, out: str) -> None:
+    (capture.parent / "way").symlink_to(capture, target_is_directory=True)
+    refused(capture, capture.parent / out, "is inside the folder of captures")
 
 
 @pytest.mark.parametrize("target", ["notes.txt", "nothing"])
