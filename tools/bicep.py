@@ -75,6 +75,7 @@ def snapshot(case: str, mode: str) -> None:
     run("snapshot", str(DEPLOYMENTS / f"{case}.bicepparam"), "--mode", mode, *_WHERE)
 
 
+@cache
 def resources(case: str) -> list[dict[str, Any]]:
     """Return every resource that a parameter file would make, from the committed snapshot."""
     loaded = json.loads((DEPLOYMENTS / f"{case}.snapshot.json").read_text())
@@ -82,6 +83,7 @@ def resources(case: str) -> list[dict[str, Any]]:
     return found
 
 
+@cache
 def compiled(name: str) -> dict[str, Any]:
     """Return the committed template of an entry."""
     template: dict[str, Any] = json.loads((COMPILED / f"{name}.json").read_text())
