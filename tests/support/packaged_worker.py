@@ -23,7 +23,7 @@ functions_worker = importlib.import_module("functions_worker")
 async def main() -> None:
     """Print what the host would learn, and where the packages came from."""
     worker = functions_worker.FunctionsWorker(folder)
-    bindings = await worker.load()
+    await worker.load()
     invocation = await worker.fire()
     await worker.close()
     found = {
@@ -32,7 +32,6 @@ async def main() -> None:
         if getattr(module, "__file__", None)
     }
     answer = {
-        "bindings": bindings,
         "succeeded": invocation.succeeded,
         "message": invocation.message + invocation.stack_trace,
         "modules": found,
