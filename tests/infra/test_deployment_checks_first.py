@@ -365,10 +365,6 @@ def test_the_deployer_is_asked_for_what_only_they_can_say_and_it_is_kept(cli: Az
         "SWEEP_MODE": "enforce",
         "BRAKE_RELEASE_UNTIL": "2027-03-31T08:00Z",
     }
-
-
-def test_all_answers_are_kept_at_once(cli: AzureCli) -> None:
-    preprovision(answering(), **NOTHING)
     assert len(cli.called("azd", "env", "set")) == 1
 
 

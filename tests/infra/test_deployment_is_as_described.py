@@ -361,16 +361,10 @@ def test_nothing_of_a_network_is_made_unless_it_is_asked_for(case: str) -> None:
 
 
 @every_private_case
-def test_storage_is_closed_but_for_its_private_endpoint(case: str) -> None:
+def test_storage_is_closed_to_public_networks(case: str) -> None:
     storage = one(case, "Microsoft.Storage/storageAccounts")
     assert storage["properties"]["publicNetworkAccess"] == "Disabled"
     assert storage["properties"]["networkAcls"] == {"defaultAction": "Deny", "bypass": "None"}
-    assert target(endpoints(case)["blob"]) == storage["id"]
-
-
-@every_private_case
-def test_the_app_is_reached_at_its_private_endpoint(case: str) -> None:
-    assert target(endpoints(case)["sites"]) == one(case, "Microsoft.Web/sites")["id"]
 
 
 def target(endpoint: dict[str, Any]) -> str:
@@ -380,9 +374,12 @@ def target(endpoint: dict[str, Any]) -> str:
 
 
 @every_private_case
-def test_endpoints_are_for_what_the_host_has_an_address_of_and_for_packages(case: str) -> None:
+def test_endpoints_lead_to_what_the_host_has_an_address_of_and_to_the_app(case: str) -> None:
     """A queue's or a table's would cost, and serve nobody: the host has only the blobs' address."""
-    assert set(endpoints(case)) == {"blob", "sites"}
+    assert {part: target(endpoint) for part, endpoint in endpoints(case).items()} == {
+        "blob": one(case, "Microsoft.Storage/storageAccounts")["id"],
+        "sites": one(case, "Microsoft.Web/sites")["id"],
+    }
     connections = {name for name in app_settings(case) if name.endswith("ServiceUri")}
     assert connections == {"AzureWebJobsStorage__blobServiceUri"}
 
