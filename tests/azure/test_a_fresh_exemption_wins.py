@@ -11,7 +11,7 @@ import pytest
 
 from local_azure import LocalAzure
 from shared.core.model import Result
-from tests.support.contoso import TAG, adrift, before, each_patch_follows_a_read, methods
+from tests.support.contoso import TAG, adrift, before, methods
 from tests.support.real_sweeps import sweep
 from tests.support.serving import Serve
 
@@ -113,14 +113,3 @@ async def test_an_exemption_that_comes_while_the_patch_waits_for_its_connection_
     assert azure.clock.monotonic() >= 9, "the connection was not late: this proves nothing"
     assert methods(azure, azure.tenant.account("bot")) == ["GET", "GET"]
     assert swept.results == {"bot": Result.NOW_EXEMPT}
-
-
-async def test_a_decision_that_grew_old_while_it_was_read_is_made_again(serve: Serve) -> None:
-    azure = serve(adrift(hidden=True))
-    bot = azure.tenant.account("bot")
-    azure.faults.on(method="GET", path=bot.id).hang(6)
-
-    await sweep(azure)
-
-    assert methods(azure, bot)[:3] == ["GET", "GET", "PATCH"]
-    assert each_patch_follows_a_read(azure, bot)

@@ -19,7 +19,6 @@ from tests.support.bent_answers import (
     LISTING,
     accounts_of,
     bend_queries,
-    changed,
     completed,
     gaps,
     listed,
@@ -27,7 +26,6 @@ from tests.support.bent_answers import (
     turned_off,
     two_subscriptions,
 )
-from tests.support.contoso import adrift
 from tests.support.real_sweeps import process, sweep, tick
 from tests.support.serving import Serve
 
@@ -54,22 +52,6 @@ async def test_a_row_of_resource_graph_that_stands_in_anothers_place_hides_nobod
     assert swept.whole
     assert patched(azure) == {"bot-one": 1, "bot-two": 1}
     assert completed(swept)["subscriptionsReadDirectly"] == 2
-
-
-async def test_an_account_that_arm_lists_twice_is_one(serve: Serve) -> None:
-    azure = serve(adrift("bot", "neighbour", hidden=True))
-    azure.faults.on(path=accounts_of(azure), times=None).bend(
-        changed(
-            lambda body: body["value"].append(
-                {**body["value"][0], "id": body["value"][0]["id"].upper()}
-            )
-        )
-    )
-
-    swept = await sweep(azure)
-
-    assert completed(swept)["accounts"] == 2
-    assert patched(azure) == {"bot": 1, "neighbour": 1}
 
 
 async def test_a_list_that_never_ends_has_its_share_of_the_time_and_no_more(serve: Serve) -> None:

@@ -6,7 +6,7 @@ wire is tested in tests/unit/steps, by test_scope.py and test_discovery.py.
 
 import pytest
 
-from local_azure import Tenant, scenarios
+from local_azure import Tenant
 from local_azure.services import Settings
 from local_azure.state import ids
 from local_azure.state.tenant import OTHER_TENANT
@@ -30,25 +30,6 @@ def nested() -> Tenant:
 
 
 # Scope
-
-
-@pytest.mark.parametrize(
-    ("groups", "swept"),
-    [
-        ("MIDDLE", {"bot-two", "bot-three"}),
-        ("inner, outer, middle", {"bot-one", "bot-two", "bot-three"}),
-    ],
-)
-async def test_a_management_group_stands_for_all_subscriptions_below_it_each_once(
-    serve: Serve, groups: str, swept: set[str]
-) -> None:
-    azure = serve(nested())
-
-    tick = await sweep(azure, SWEEP_MANAGEMENT_GROUPS=groups)
-
-    assert tick.whole
-    assert turned_off(azure) == swept
-    assert len(azure.writes) == completed(tick)["subscriptionsRead"] == len(swept)
 
 
 async def test_the_home_tenant_is_that_of_the_token_if_no_setting_names_it(serve: Serve) -> None:
@@ -143,14 +124,3 @@ async def test_letter_case_of_ids_kinds_and_tags_makes_no_difference(
     for event in tick.events("RemediationOutcome"):
         assert event["subscriptionId"] == loud.id.lower()
         assert event["accountId"] == event["accountId"].lower()
-
-
-async def test_a_calm_sweep_costs_the_same_at_ten_accounts_and_at_a_thousand(serve: Serve) -> None:
-    costs = []
-    for accounts in (10, 1_000):
-        azure = serve(scenarios.large(accounts=accounts, drifted=0, subscriptions=10))
-        tick = await sweep(azure)
-        assert completed(tick)["compliant"] == accounts
-        costs.append(len([seen for seen in azure.operations if seen.host == "arm"]))
-
-    assert costs[0] == costs[1]

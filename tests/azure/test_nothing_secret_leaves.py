@@ -15,7 +15,7 @@ from local_azure import LocalAzure, RunningClock, SeenRequest, Tenant, scenarios
 from local_azure.faults import Fault
 from tests.support.alone import alone
 from tests.support.functions_worker import FunctionsWorker, Invocation
-from tests.support.real_sweeps import TRACE_PARENT, insights, sweep, worker
+from tests.support.real_sweeps import TRACE_PARENT, insights, worker
 from tests.support.serving import Serve
 
 # As long as that no ordinary text contains one by chance.
@@ -156,27 +156,6 @@ async def test_nothing_secret_is_in_any_log_record_or_envelope_whatever_goes_wro
         assert secrets.within(text) == set(), text
         assert connection not in text
         assert "InstrumentationKey=" not in text
-
-
-async def test_a_polling_url_that_azure_repeats_in_a_message_loses_its_signature(
-    serve: Serve,
-) -> None:
-    azure = serve(scenarios.four_accounts())
-
-    def repeat(request: SeenRequest) -> None:
-        if "/operationresults/" in request.path.lower():
-            url = f"{request.path}?{'&'.join(f'{k}={v}' for k, v in request.query.items())}"
-            error = {"code": "NotFound", "message": f"There is no operation at {url}"}
-            azure.faults.on(path=request.path).answer(404, {"error": error})
-
-    azure.before(repeat)
-    with watched(azure) as secrets:
-        swept = await sweep(azure, "enforce")
-
-    messages = [event["azureMessage"] for event in swept.events("RemediationOutcome")]
-    assert secrets.found["signature"]
-    assert any("operation at" in message for message in messages)
-    assert secrets.within(json.dumps(swept.envelopes)) == set()
 
 
 def test_the_watch_itself_sees_a_leak(serve: Serve) -> None:

@@ -81,26 +81,6 @@ async def test_keys_go_off_in_the_rings_in_force_and_in_others_from_their_moment
     assert written(azure).count("test") == 1
 
 
-async def test_events_of_an_account_carry_the_mode_in_force_for_it_and_its_moment(
-    serve: Serve,
-) -> None:
-    azure = serve(in_rings("mg-dev", "mg-test", "pilot"))
-    swept = await sweep(azure, **settings(azure))
-    told = {
-        event["accountName"]: (event["mode"], event.get("enforceFrom"))
-        for event in swept.events("DriftFound")
-    }
-    assert told == {
-        "dev": ("enforce", None),
-        "pilot": ("enforce", None),
-        "test": ("audit", SOON.isoformat()),
-        "prod": ("audit", None),
-    }
-    (completed,) = swept.events("SweepCompleted")
-    assert completed["mode"] == "enforce"
-    assert completed["driftEnforced"] == 2
-
-
 async def test_the_write_action_is_used_in_the_rings_alone_and_in_each_of_them(
     serve: Serve,
 ) -> None:
@@ -126,24 +106,6 @@ async def test_a_ring_for_which_the_role_is_not_assigned_is_told_as_such(serve: 
     swept = await sweep(azure, **settings(azure))
     assert str(swept.results["pilot"]) == "NO_ROLE"
     assert keys_on(azure) == {"test", "pilot", "prod"}
-
-
-async def test_a_ring_that_can_not_be_read_is_a_gap_and_an_audit(serve: Serve) -> None:
-    azure = serve(in_rings("mg-dev", "mg-test", "pilot"))
-    place = azure.faults.on(path="*/managementGroups/mg-dev/descendants", times=None)
-    place.answer(403)
-    swept = await sweep(azure, **settings(azure))
-    ((gap),) = swept.events("CoverageGap")
-    assert gap["gapKind"] == "ring"
-    assert gap["gapName"] == "mg-dev"
-    assert keys_on(azure) == {"dev", "test", "prod"}
-
-
-async def test_each_ring_is_asked_about_once_a_sweep(serve: Serve) -> None:
-    azure = serve(in_rings("mg-dev", "mg-test", "pilot"))
-    await sweep(azure, **settings(azure))
-    lists = [seen.path for seen in azure.operations if seen.path.endswith("/descendants")]
-    assert sorted(path.split("/")[4] for path in lists) == ["contoso", "mg-dev", "mg-test"]
 
 
 @pytest.mark.parametrize("to_come", [True, False])

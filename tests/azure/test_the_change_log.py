@@ -15,7 +15,6 @@ from local_azure.clock import START
 from local_azure.state.account import Flag
 from local_azure.state.changes import FirstValues
 from shared.core.model import Result
-from tests.support.bent_answers import bend_queries, changed
 from tests.support.contoso import GRAPH, adrift
 from tests.support.real_sweeps import Swept, process, sweep, tick
 from tests.support.serving import Serve
@@ -92,26 +91,6 @@ async def test_what_arm_alone_shows_is_its_last_change_and_is_called_weaker(serv
     assert drift["attribution"] == "lastModified"
     assert drift["openSinceKnown"] == "atLeast"
     assert drift["openHours"] == pytest.approx(20 * 24, abs=0.1)
-
-
-async def test_a_record_that_lacks_what_we_need_is_counted_and_the_others_are_told(
-    serve: Serve,
-) -> None:
-    tenant = adrift(local_auth=False)
-    tenant.enable_keys("bot", at=ago(minutes=30))
-    tenant.disable_keys("bot", at=ago(minutes=20))
-    azure = serve(tenant)
-
-    def spoil(body: dict[str, Any]) -> None:
-        first, second = body["data"]
-        first["at"], second["changedBy"] = "yesterday", None
-
-    bend_queries(azure, b"resourcechanges", changed(spoil))
-
-    swept = await sweep_after(azure, START - QUARTER)
-
-    assert [by for _, by in turns(swept)] == [""]
-    assert only(swept, "SweepCompleted")["changeLog"] == "read, but for 1 row"
 
 
 async def test_a_change_that_shows_late_is_told_when_it_shows_each_time_under_the_same_id(

@@ -46,14 +46,3 @@ async def test_it_is_told_by_the_first_firing_of_a_day_and_by_no_other(serve: Se
             last = began
             azure.clock.advance(15 * 60 - (azure.clock.now() - began).total_seconds())
     assert told == ["", "told", "", ""]
-
-
-async def test_a_page_that_azure_refuses_is_said(serve: Serve) -> None:
-    azure = serve(scenarios.large(ACCOUNTS, drifted=0, subscriptions=SUBSCRIPTIONS))
-    await sweep(azure, "audit")
-    azure.faults.on(path=GRAPH, skip=queries(azure) + 1).answer(400, {})
-    swept = await sweep(azure, "audit", **DAILY)
-    assert len(swept.events("AccountSeen")) == 1_000
-    assert inventory(swept).startswith("10 subscriptions, unread after 1000 of their accounts: ")
-    assert inventory(swept).endswith("accounts: 1000 told, 1100 counted")
-    assert swept.whole

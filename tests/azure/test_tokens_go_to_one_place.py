@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from local_azure import LocalAzure, PatchForm, SeenRequest, Tenant
+from local_azure import LocalAzure, PatchForm, Tenant
 from local_azure.exchange import Answer
 from local_azure.faults import Fault
 from local_azure.services import Settings
@@ -190,15 +190,3 @@ async def test_whatever_the_token_endpoint_answers_ends_no_sweep(serve: Serve, b
 
     assert len(swept.events("SweepCompleted")) == 1
     assert len(azure.operations) < 60
-
-
-async def test_no_request_to_arm_leaves_without_its_token(serve: Serve) -> None:
-    azure = serve(adrift("bot"))
-    seen: list[SeenRequest] = []
-    azure.before(seen.append)
-
-    await sweep(azure)
-
-    headers = [request.headers["Authorization"] for request in seen if request.host == "arm"]
-    assert headers
-    assert all(header.startswith("Bearer ") for header in headers)
