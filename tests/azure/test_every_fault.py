@@ -309,7 +309,7 @@ def test_an_outcome_says_what_azure_said(together: Together, name: str) -> None:
     assert case.says in event["azureMessage"] + event["detail"]
 
 
-def test_a_proxys_page_is_nobodys_message(together: Together) -> None:
+def test_the_page_of_a_proxy_is_nobodys_message(together: Together) -> None:
     assert not [name for name, event in together.outcomes.items() if "<h1>" in f"{event}"]
 
 

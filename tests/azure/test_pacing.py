@@ -5,13 +5,14 @@ judge is the server: when each request arrived, how it was answered, and what wa
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from local_azure import LocalAzure, Operation, PatchForm, SeenRequest, Tenant
+from local_azure.server import Server
 from local_azure.services import Settings
 from shared.core.model import Result
 from tests.support.contoso import keys_on
@@ -169,3 +170,32 @@ async def test_a_slow_token_does_not_make_a_decision_old(serve: Serve) -> None:
     assert sum(seen.host == "identity" for seen in azure.operations) == 2
     assert_fresh(azure)
     assert keys_on(azure) == set()
+
+
+async def test_concurrency_is_bounded_overall_and_by_subscription(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way: Counter[str] = Counter()
+    most: list[Counter[str]] = [Counter()]
+    handle = Server._handle
+
+    async def counted(server: Server, host: Any, request: Any) -> Any:
+        if "/accounts/" not in request.path.lower():
+            return await handle(server, host, request)
+        subscription = request.path.split("/")[2].lower()
+        under_way[subscription] += 1
+        most.append(Counter(under_way))
+        try:
+            return await handle(server, host, request)
+        finally:
+            under_way[subscription] -= 1
+
+    monkeypatch.setattr(Server, "_handle", counted)
+    azure = serve(drifted(36, 6))
+    azure.faults.on(method="GET", path="*/accounts/*", times=None).hang(2)
+
+    await sweep(azure, SWEEP_CONCURRENCY="3", **MANY)
+
+    assert keys_on(azure) == set()
+    assert max(counts.total() for counts in most) == 3, "no more, and no fewer"
+    assert max(max(counts.values(), default=0) for counts in most) <= 4

@@ -49,7 +49,7 @@ def test_nothing_of_a_private_deployment_is_refused(scope: str) -> None:
 
 @every_scope
 @pytest.mark.parametrize("case", ["corp", "everything"])
-def test_nothing_in_a_companys_subnets_is_refused_not_even_where_the_guardrails_are_enforced(
+def test_nothing_in_the_subnets_of_a_company_is_refused_not_even_where_the_guardrails_are_enforced(
     case: str, scope: str
 ) -> None:
     assert refusing(judged(bicep.resources(case), scope, enforced=True)) == set()
