@@ -158,6 +158,10 @@ def readings(chosen: str = "") -> str:
     return _READINGS.replace("\n<chosen>", f"\n| where {chosen}" if chosen else "")
 
 
+# infra/alerts.yaml names it.
+READINGS = readings()
+
+
 # Of account events, those of the reading of their subscription, once each.
 CURRENT = """
 | join kind=inner (present | project deployment, subscriptionId, sweepId, Subscription, readAt)
