@@ -1,6 +1,14 @@
 """Errors as a person is told them: a missing role is theirs, not the Function's. Pure."""
 
-from shared.core.errors import AzureError, KeysweepError, NoRole, NotFound, NoToken, Unclear
+from shared.core.errors import (
+    AzureError,
+    KeysweepError,
+    NoRole,
+    NotFound,
+    NoToken,
+    Throttled,
+    Unclear,
+)
 from shared.core.model import Gap
 
 _ROLES = {
@@ -14,8 +22,10 @@ _NOT_REACHED = (
     "(SSL_CERT_FILE)."
 )
 _YOURS = {
-    NotFound.advice: "It was deleted or moved.",
-    Unclear.advice: "Run the command again to see.",
+    NotFound.advice: "It is not there: deleted, moved or misspelt.",
+    NoToken.advice: "Run `az login` and try again.",
+    Throttled.advice: "Try again in a few minutes.",
+    Unclear.advice: "Look again in a few minutes.",
 }
 
 
@@ -55,7 +65,7 @@ def for_person(error: KeysweepError | str) -> str:
     """Return the text of an error, with advice for a person in the place of the Function's."""
     text = str(error)
     if "ServiceRequest" in text:
-        return text.replace(AzureError.advice, _NOT_REACHED)
+        text = text.replace(AzureError.advice, _NOT_REACHED)
     for advice, yours in _YOURS.items():
         text = text.replace(advice, yours)
     role = next((role for action, role in _ROLES.items() if action in text), "Reader")

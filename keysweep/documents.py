@@ -254,7 +254,7 @@ def _row(
         hold_reason=decision.hold or "",
         result=outcome.result if outcome else "",
         reason=decision.reason,
-        detail=outcome.detail if outcome else "",
+        detail=for_person(outcome.detail) if outcome else "",
         azure_code=outcome.azure_code if outcome else "",
         azure_message=outcome.azure_message if outcome else "",
         accepted=outcome.accepted if outcome else False,
@@ -295,7 +295,7 @@ def as_json(
         "started": report.started.isoformat(),
         "durationSeconds": round(report.duration, 3),
         "whole": report.whole,
-        "reasons": list(report.reasons),
+        "reasons": [for_person(reason) for reason in report.reasons],
         "brake": report.brake,
         "changeLog": for_person(report.change_log),
         "counts": {

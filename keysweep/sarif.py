@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from keysweep.advice import gap_in_words
 from keysweep.documents import Row
 from shared import __version__
 from shared.core.model import Result
@@ -60,7 +61,7 @@ def as_sarif(report: SweepReport, found: Sequence[Row]) -> str:
         if row.verdict in _RULE_OF and row.result not in _NO_FINDING
     ]
     results += [
-        _result(3, f"/gaps/{gap.kind}/{gap.name}", f"{gap.kind} {gap.name}: {gap.problem}")
+        _result(3, f"/gaps/{gap.kind}/{gap.name}", gap_in_words(gap))
         for gap in report.inventory.gaps
     ]
     rules = [

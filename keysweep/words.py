@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
+from keysweep.advice import for_person
 from shared.core.model import AccountId, Subscription
 from shared.core.spelling import essence
 from shared.steps.scope import InScope
@@ -132,7 +133,7 @@ def why_outside(in_scope: InScope, subscription_id: str) -> str:
         return left_alone
     for gap in in_scope.gaps:
         if gap.subscription_id == subscription_id:
-            return f"subscription {subscription_id} can't be read: {gap.problem}"
+            return f"subscription {subscription_id} can't be read: {for_person(gap.problem)}"
     return f"subscription {subscription_id} is not in scope ({scope_in_words(in_scope)})."
 
 

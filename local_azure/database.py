@@ -17,12 +17,16 @@ class Database:
 
     def __init__(self) -> None:
         self._name = f"azure_{next(_numbers)}"
+        self._is_open = True
         self.connection = _duckdb().cursor()
         self.connection.execute(f"ATTACH ':memory:' AS {self._name}")
         self.connection.execute(f"USE {self._name}")
 
     def close(self) -> None:
-        """Let go of all it holds."""
+        """Let go of all it holds; once more is nothing."""
+        if not self._is_open:
+            return
+        self._is_open = False
         self.connection.execute("USE memory")
         self.connection.execute(f"DETACH {self._name}")
         self.connection.close()

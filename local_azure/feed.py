@@ -34,8 +34,12 @@ class GraphFeed:
         tenant.listeners.append(self._note)
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening, and let go of the rows."""
         self._tenant.listeners.remove(self._note)
+        with self._lock:
+            if self._tables is not None:
+                self._tables.close()
+                self._tables = None
 
     @behaviour(
         "Resource Graph shows a change of a resource 60 s later, and its change record 90 s later",

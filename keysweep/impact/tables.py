@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from rich.table import Table
 from rich.text import Text
 
+from keysweep.advice import gap_in_words
 from keysweep.impact import request_log
 from keysweep.impact.documents import Findings
 from keysweep.impact.evidence import (
@@ -166,7 +167,7 @@ def totals(found: Findings) -> Iterator[Text]:
     parts.append(f"{asked.begin:%Y-%m-%d %H:%M} to {asked.end:%Y-%m-%d %H:%M} UTC")
     yield shown(" · ".join(parts), "bold")
     unread = found.unread
-    gaps = (f"{gap.kind} {gap.name}: {gap.problem}" for gap in found.gaps)
+    gaps = map(gap_in_words, found.gaps)
     yield from map(not_seen, (*gaps, *unread[:_MOST]))
     if len(unread) > _MOST:
         yield shown(f"And {len(unread) - _MOST} more that were not seen: --output json has all.")
