@@ -73,7 +73,8 @@ class MovedClock:
     `advance` moves it. Unless `auto` is off it also moves itself, to the first sleeper's deadline,
     when everything is at rest: somebody sleeps, no request is being worked on, nothing runs in the
     threads of a loop that slept, and neither the server's event loops nor those that ever slept
-    have anything to do, in several rounds. How much real time that takes doesn't matter.
+    have anything to do, in several rounds. How much real time that takes doesn't matter. So a
+    coroutine that slept must not block its loop until somebody else's sleep is over: it never is.
     """
 
     def __init__(self, start: datetime = START, *, auto: bool = True) -> None:

@@ -3,8 +3,7 @@
 import itertools
 from functools import cache
 
-import duckdb_kql
-from duckdb import DuckDBPyConnection
+import duckdb
 
 _numbers = itertools.count(1)
 
@@ -21,6 +20,8 @@ class Database:
         self.connection = _duckdb().cursor()
         self.connection.execute(f"ATTACH ':memory:' AS {self._name}")
         self.connection.execute(f"USE {self._name}")
+        # A cursor has the machine's own, whatever its connection has.
+        self.connection.execute("SET TimeZone = 'UTC'")
 
     def close(self) -> None:
         """Let go of all it holds; once more is nothing."""
@@ -33,11 +34,11 @@ class Database:
 
 
 @cache
-def _duckdb() -> DuckDBPyConnection:
+def _duckdb() -> duckdb.DuckDBPyConnection:
     """Start DuckDB, once in a process: that takes longer than all queries of a small sweep."""
-    duckdb = duckdb_kql.connect()
+    shared = duckdb.connect()
     # One thread: rows come in the order of writing, and memory stays small.
-    duckdb.execute("SET threads = 1")
+    shared.execute("SET threads = 1")
     # The rows stay the side that is walked when they are compared with what is visible.
-    duckdb.execute("SET disabled_optimizers = 'build_side_probe_side,join_order'")
-    return duckdb
+    shared.execute("SET disabled_optimizers = 'build_side_probe_side,join_order'")
+    return shared

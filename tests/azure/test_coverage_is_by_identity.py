@@ -19,6 +19,7 @@ from tests.support.bent_answers import (
     LISTING,
     accounts_of,
     bend_queries,
+    changed,
     completed,
     gaps,
     listed,
@@ -52,6 +53,18 @@ async def test_a_row_of_resource_graph_that_stands_in_anothers_place_hides_nobod
     assert swept.whole
     assert patched(azure) == {"bot-one": 1, "bot-two": 1}
     assert completed(swept)["subscriptionsReadDirectly"] == 2
+
+
+async def test_a_subscription_that_arms_list_lost_is_swept_all_the_same(serve: Serve) -> None:
+    azure = serve(two_subscriptions())
+    azure.faults.on(path="/subscriptions", times=None).bend(
+        changed(lambda body: body["value"].pop())
+    )
+
+    swept = await sweep(azure)
+
+    assert swept.whole
+    assert turned_off(azure) == {"bot-one", "bot-two"}
 
 
 async def test_a_list_that_never_ends_has_its_share_of_the_time_and_no_more(serve: Serve) -> None:

@@ -80,7 +80,7 @@ async def test_every_page_of_arms_lists_is_read(serve: Serve) -> None:
     assert listed(azure) == [tenant.subscription("hidden").id] * 3
 
 
-# The queries' own words: kinds, letter case, and what a calm sweep costs
+# The queries' own words: kinds and letter case
 
 
 @pytest.mark.parametrize("hidden", [False, True], ids=["graph", "arm"])

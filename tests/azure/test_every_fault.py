@@ -386,6 +386,9 @@ UNSEEN = {
     "The token endpoint hangs": Unseen(
         everywhere(Fault.hang, host="identity"), is_gap=True, says="no token within 30"
     ),
+    "The token endpoint answers oddly": Unseen(
+        everywhere(lambda fault: fault.answer(200, "<html>"), host="identity"), is_gap=True
+    ),
     "The identity does not exist": Unseen(lambda _: None, is_gap=True, settings=NO_IDENTITY),
     "The role has not arrived yet": Unseen(
         late_role, is_gap=True, says="has perhaps not reached the"
@@ -480,6 +483,16 @@ def test_what_can_be_read_is_swept_all_the_same(lists: tuple[LocalAzure, Swept])
     assert swept.results == {"well": Result.DISABLED}
 
 
+def test_nothing_else_is_a_gap(lists: tuple[LocalAzure, Swept]) -> None:
+    azure, swept = lists
+    kinds = dict.fromkeys(LISTS, "subscription") | {"A row of ARM lacks something": "account"}
+    expected = {(kind, azure.tenant.subscription(name).id) for name, kind in kinds.items()}
+    found = {
+        (event["gapKind"], event.get("subscriptionId", "")) for event in swept.events("CoverageGap")
+    }
+    assert found == {*expected, ("managementGroup", "")}
+
+
 def test_a_disabled_subscription_is_counted(lists: tuple[LocalAzure, Swept]) -> None:
     assert completed(lists[1])["subscriptionsDisabled"] == 1
 
@@ -511,12 +524,12 @@ ELSEWHERE = {
         "test_a_level_above_that_is_none_holds_the_account",
     ),
     "Resource Graph is throttled": (
-        f"{UNIT}/border/test_lanes.py",
-        "test_a_quota_that_is_used_up_closes_the_lane_until_its_window_is_over",
+        f"{AZURE}/test_pacing.py",
+        "test_resource_graph_is_asked_again_once_its_window_is_over",
     ),
     "Resource Graph denies access": (
-        f"{UNIT}/steps/test_discovery.py",
-        "test_with_resource_graph_down_everything_is_listed_from_arm",
+        f"{UNIT}/border/test_graph.py",
+        "test_a_batch_that_fails_takes_nothing_from_what_the_others_say",
     ),
     "Resource Graph truncates its answer": (
         f"{UNIT}/border/test_graph.py",
@@ -527,12 +540,12 @@ ELSEWHERE = {
         "test_a_row_of_resource_graph_that_stands_in_anothers_place_hides_nobody",
     ),
     "A row of Resource Graph lacks something": (
-        f"{AZURE}/test_answers_are_what_was_asked_for.py",
-        "test_a_row_of_another_subscription_in_resource_graphs_list_is_not_acted_on",
+        f"{UNIT}/border/test_graph.py",
+        "test_a_list_that_lacks_a_column_is_none",
     ),
     "The list of subscriptions loses one": (
-        f"{UNIT}/steps/test_scope.py",
-        "test_a_subscription_that_arms_list_lost_is_read_and_swept",
+        f"{AZURE}/test_coverage_is_by_identity.py",
+        "test_a_subscription_that_arms_list_lost_is_swept_all_the_same",
     ),
     "The change log can not be read": (
         f"{AZURE}/test_the_change_log.py",
@@ -553,10 +566,6 @@ ELSEWHERE = {
     "The token endpoint is down": (
         f"{AZURE}/test_warm_starts.py",
         "test_a_tick_that_could_read_nothing_leaves_nothing_behind_that_breaks_the_next",
-    ),
-    "The token endpoint answers oddly": (
-        f"{AZURE}/test_tokens_go_to_one_place.py",
-        "test_whatever_the_token_endpoint_answers_ends_no_sweep",
     ),
     "Application Insights refuses": (
         f"{AZURE}/test_telemetry_reaches_application_insights.py",

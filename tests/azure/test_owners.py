@@ -1,4 +1,4 @@
-"""OWNER_TAGS: each source shows the levels that name an owner, and the server no request more."""
+"""OWNER_TAGS: each source shows the levels that name an owner."""
 
 import pytest
 

@@ -172,6 +172,20 @@ async def test_a_slow_token_does_not_make_a_decision_old(serve: Serve) -> None:
     assert keys_on(azure) == set()
 
 
+async def test_resource_graph_is_asked_again_once_its_window_is_over(serve: Serve) -> None:
+    azure = serve(drifted(1))
+    for _ in range(azure.services.quota.queries):
+        azure.services.quota.take(azure.tenant.function.object_id)
+
+    swept = await sweep(azure)
+
+    statuses = [seen.status for seen in azure.operations if seen.path.lower() == GRAPH]
+    assert statuses[0] == 429
+    assert set(statuses[1:]) == {200}
+    assert swept.whole
+    assert swept.events("SweepCompleted")[0]["subscriptionsReadDirectly"] == 0
+
+
 async def test_concurrency_is_bounded_overall_and_by_subscription(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,7 +104,11 @@ async def test_the_write_action_is_used_in_the_rings_alone_and_in_each_of_them(
 async def test_a_ring_for_which_the_role_is_not_assigned_is_told_as_such(serve: Serve) -> None:
     azure = serve(in_rings("mg-dev"))
     swept = await sweep(azure, **settings(azure))
+    (told,) = [e for e in swept.events("RemediationOutcome") if e["accountName"] == "pilot"]
     assert str(swept.results["pilot"]) == "NO_ROLE"
+    assert told["azureCode"] == "AuthorizationFailed"
+    assert "its role at this scope" in told["detail"]
+    assert not swept.whole
     assert keys_on(azure) == {"test", "pilot", "prod"}
 
 

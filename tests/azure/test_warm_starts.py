@@ -8,8 +8,8 @@ import pytest
 from local_azure import LocalAzure, SeenRequest
 from local_azure.faults import Fault
 from local_azure.server import Server
-from tests.support.contoso import keys_on, several
-from tests.support.real_sweeps import process, tick, worker
+from tests.support.contoso import before, keys_on, methods, several
+from tests.support.real_sweeps import process, sweep, tick, worker
 from tests.support.serving import Serve
 
 QUARTER = 15 * 60
@@ -86,6 +86,22 @@ async def test_a_token_that_azure_takes_no_longer_is_replaced_within_the_tick(
     assert tokens(azure) == 2
 
 
+async def test_a_token_that_azure_takes_no_longer_at_the_patch_is_replaced(serve: Serve) -> None:
+    azure = serve(several(1), token_lifetime=YEARS)
+    bot = azure.tenant.account("bot-0")
+
+    def revoke() -> None:
+        azure.services.tokens.revoke()
+        azure.clock.advance(1)
+
+    before(azure, "PATCH", bot, revoke)
+
+    assert (await sweep(azure)).whole
+    assert methods(azure, bot).count("PATCH") == 2
+    assert keys_on(azure) == set()
+    assert tokens(azure) == 2
+
+
 async def test_connections_that_azure_closed_meanwhile_are_opened_again(
     serve: Serve, connections: list[object]
 ) -> None:
@@ -133,6 +149,7 @@ async def test_a_tick_that_could_read_nothing_leaves_nothing_behind_that_breaks_
         mended = await tick(same)
 
     assert not broken.whole
+    assert {event["gapKind"] for event in broken.events("CoverageGap")} == {"tenant"}
     assert mended.whole
     assert keys_on(azure) == set()
     assert tokens(azure) > asked, "the credential is new"

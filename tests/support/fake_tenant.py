@@ -116,7 +116,7 @@ class FakeTenant:
     uncounted: set[str] = field(default_factory=set)
     """Accounts that Resource Graph lists, and does not count."""
     repeated: set[str] = field(default_factory=set)
-    """Accounts that ARM's lists show twice."""
+    """Accounts that ARM's lists show twice, once in other letters."""
     lag: float = 0.0
     """How many seconds Resource Graph is behind."""
     odd_rows: dict[str, list[str]] = field(default_factory=dict)
@@ -291,7 +291,9 @@ class Arm:
             if account.id.subscription_id == subscription_id and key not in tenant.unlisted:
                 yield account
                 if key in tenant.repeated:
-                    yield account
+                    name = account.id.name.upper()
+                    again = AccountId(subscription_id, account.id.resource_group, name)
+                    yield replace(account, id=again)
 
     async def account(self, account_id: AccountId) -> Account:
         """Read one account."""

@@ -9,7 +9,17 @@ import pytest
 from shared.core.change_log import KEPT
 from shared.core.errors import Unclear
 from shared.core.model import Answer, Census, GroupsAbove
-from tests.support.border import BOT, CHANGE, COUNTED, LISTED, OTHER, SUBSCRIPTION, Border, rows
+from tests.support.border import (
+    BOT,
+    CHANGE,
+    COUNTED,
+    LISTED,
+    OTHER,
+    SUBSCRIPTION,
+    Border,
+    Said,
+    rows,
+)
 
 SHOWN: Mapping[str, Any] = {
     "id": f"/subscriptions/{SUBSCRIPTION}",
@@ -186,6 +196,19 @@ async def test_the_change_log_is_asked_for_as_much_as_it_is_said_to_keep(border:
     assert f"ago({KEPT.days}d)" in str(request.content)
 
 
+async def test_a_change_whose_author_is_null_has_none(border: Border) -> None:
+    border.says(rows({**CHANGE, "changedBy": None}))
+    (change,) = (await border.graph.key_changes([SUBSCRIPTION], [])).rows
+    assert not isinstance(change, str)
+    assert change.by == ""
+
+
+async def test_a_change_without_a_moment_is_a_text_that_says_so(border: Border) -> None:
+    border.says(rows({**CHANGE, "at": "yesterday"}))
+    (change,) = (await border.graph.key_changes([SUBSCRIPTION], [])).rows
+    assert str(change).startswith("a change record lacks what we need")
+
+
 # Batches
 
 
@@ -209,13 +232,31 @@ async def test_about_no_subscription_nothing_is_asked(border: Border) -> None:
     assert batches(border) == []
 
 
-async def test_a_batch_that_fails_takes_nothing_from_what_the_others_say(border: Border) -> None:
+_DENIED = {"code": "AccessDenied", "message": "", "details": [{"code": "AccessDenied"}]}
+
+
+@pytest.mark.parametrize(
+    ("failure", "says"), [(500, "HTTP500"), (Said({"error": _DENIED}, 403), "AccessDenied")]
+)
+async def test_a_batch_that_fails_takes_nothing_from_what_the_others_say(
+    border: Border, failure: object, says: str
+) -> None:
     border.says(rows({**SHOWN, "subscriptionId": MANY[400]}))
-    border.transport.next = [500]
+    border.transport.next = [failure]
     answer = await border.graph.visible(MANY[:401])
     assert [subscription for subscription, _ in answer.rows] == [MANY[400]]
     assert list(answer.unread) == MANY[:400]
-    assert "HTTP500" in answer.unread[MANY[0]]
+    assert says in answer.unread[MANY[0]]
+
+
+# The list
+
+
+@pytest.mark.parametrize("column", LISTED)
+async def test_a_list_that_lacks_a_column_is_none(border: Border, column: str) -> None:
+    border.says(rows(without(LISTED, column)))
+    with pytest.raises(Unclear, match=f"lacks {column}"):
+        await border.answered(border.graph.listing([SUBSCRIPTION], ["OpenAI"], "tag"))
 
 
 # The inventory

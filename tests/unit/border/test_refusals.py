@@ -245,12 +245,15 @@ def test_every_recorded_refusal_keeps_its_own_code(exchange: Exchange) -> None:
     assert error.code == (code_within(exchange.body) or f"HTTP{exchange.status}")
 
 
-def test_a_signature_in_an_address_is_not_repeated() -> None:
-    message = "Operation https://management.azure.com/x?api-version=1&c=secret&s=SIG is unknown."
+@pytest.mark.parametrize(
+    "address", ["https://management.azure.com/x", "/subscriptions/x/operationresults/1"]
+)
+def test_a_signature_in_an_address_is_not_repeated(address: str) -> None:
+    message = f"Operation {address}?api-version=1&c=secret&s=SIG is unknown."
 
     _, shown = code_and_message(coded(404, "NotFound", message))
 
-    assert shown == "Operation https://management.azure.com/x is unknown."
+    assert shown == f"Operation {address} is unknown."
 
 
 def test_an_error_of_our_own_keeps_its_words() -> None:

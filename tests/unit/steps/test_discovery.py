@@ -1,5 +1,6 @@
 """Discovery over a tenant in memory: what it finds, what it can't see, and how long it may take."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import repeat
 from typing import Any
@@ -644,6 +645,17 @@ async def test_owners_and_inherited_exemptions_are_one_query() -> None:
     found = await discover(tenant, inherit=(GROUP,), owner=OWNER)
     assert above(found) == (TagsAbove(GROUP, {"Owner": "bob"}),)
     assert tenant.times("groups shown") == 1
+
+
+@pytest.mark.parametrize(
+    ("hidden", "query"), [(set(), "groups shown"), ({HOME}, "groups")], ids=["graph", "arm"]
+)
+async def test_owners_cost_one_query_and_nothing_else(hidden: set[str], query: str) -> None:
+    without, asked = owned(bot(), unshown=hidden), owned(bot(), unshown=hidden)
+    await discover(without)
+    await discover(asked, owner=OWNER)
+    more = Counter(what for what, _ in asked.asked) - Counter(what for what, _ in without.asked)
+    assert more == {query: 1}
 
 
 async def test_owners_cost_no_query_where_no_account_matters() -> None:

@@ -324,7 +324,7 @@ def test_law_nothing_is_written_that_was_not_announced_or_that_is_exempt(
 async def test_audit_mode_asks_and_changes_nothing_waits_for_nobody_and_says_what_it_would() -> (
     None
 ):
-    found = await swept(FakeTenant.of(bot()), seconds=1000, **AUDIT)
+    found = await swept(FakeTenant.of(bot()), takes=lambda _: False, seconds=1000, **AUDIT)
     assert found.result() is Result.WOULD_DISABLE
     assert found.event(RemediationOutcome).detail == "Audit mode changes nothing."
     assert found.tenant.times("account") == 0
