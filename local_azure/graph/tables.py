@@ -124,13 +124,13 @@ class GraphTables:
         shuffled = self._shuffle and skip > 0
         paging = translation.shuffled_sql if shuffled else translation.sql
         paging = f"SELECT * FROM ({paging}) LIMIT {top} OFFSET {skip}"  # noqa: S608 - our own SQL
-        counting = f"SELECT count(*) FROM ({translation.sql})"  # noqa: S608 - our own SQL
         seed = hash((self._seed, skip))
         try:
             _, rows = self._store.rows(paging, parameters(paging, now, seed))
             total = skip + len(rows)
             # A page that is neither full nor past the end is the last one.
             if len(rows) == top or (skip and not rows):
+                counting = f"SELECT count(*) FROM ({translation.sql})"  # noqa: S608 - our own SQL
                 _, counted = self._store.rows(counting, parameters(counting, now, seed))
                 total = int(counted[0][0])
         except DuckDBError as error:

@@ -8,12 +8,11 @@ import pytest
 from local_azure import LocalAzure, SeenRequest
 from local_azure.faults import Fault
 from local_azure.server import Server
-from tests.support.contoso import before, keys_on, methods, several
+from tests.support.contoso import YEARS, before, keys_on, methods, several
 from tests.support.real_sweeps import process, sweep, tick, worker
 from tests.support.serving import Serve
 
 QUARTER = 15 * 60
-YEARS = 10 * 365 * 86_400
 
 
 def tokens(azure: LocalAzure) -> int:
@@ -70,7 +69,6 @@ async def test_a_token_is_renewed_before_it_expires_and_no_request_carries_an_ol
 async def test_a_token_that_azure_takes_no_longer_is_replaced_within_the_tick(
     serve: Serve,
 ) -> None:
-    # Valid for years, so that azure-identity, which goes by the real time, thinks it is good.
     azure = serve(several(2), token_lifetime=YEARS)
 
     async with process(azure) as same:

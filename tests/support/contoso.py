@@ -8,6 +8,8 @@ from local_azure import Account, LocalAzure, PatchForm, SeenRequest, Tenant
 TAG = "local-auth-exempt"
 GRAPH = "*/microsoft.resourcegraph/resources"
 MANY = {"MAX_CHANGES_PER_SWEEP": "100000"}
+YEARS = 10 * 365 * 86_400
+"""Seconds that a token lasts: azure-identity goes by the real time, and thinks it good."""
 
 
 def adrift(*names: str, hidden: bool = False, **more: Any) -> Tenant:

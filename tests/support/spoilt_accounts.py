@@ -14,13 +14,10 @@ from local_azure.faults import Fault
 from local_azure.log import Operation
 from local_azure.state import ids
 from shared.core.model import Result
-from tests.support.contoso import MANY, before, each_patch_follows_a_read
+from tests.support.contoso import MANY, YEARS, before, each_patch_follows_a_read
 from tests.support.real_sweeps import Swept, sweep
 
 type Arrange = Callable[[LocalAzure, Account], object]
-
-YEARS = 10 * 365 * 86_400
-"""Seconds that a token lasts: azure-identity goes by the real time, and thinks it good."""
 
 
 def nothing(_azure: LocalAzure, _bot: Account) -> None:
